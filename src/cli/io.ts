@@ -1,0 +1,35 @@
+// What a verb may touch of the world: streams, environment, signals. Tests give their own.
+export interface Io {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Data for people and scripts. */
+  out(text: string): void;
+  /** Diagnostics. */
+  err(text: string): void;
+  /** True when a person sits there. */
+  readonly tty: boolean;
+  /** Resolves with the name of the signal that asks the program to end. */
+  stopped(): Promise<string>;
+}
+
+/** An error whose text is all a person needs; no stack is shown. */
+export class Complaint extends Error {
+  readonly code: number;
+  constructor(message: string, code = 1) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** Rows as aligned columns, or as JSON for scripts. */
+export function table(rows: readonly Readonly<Record<string, unknown>>[], columns: readonly string[]): string {
+  const cells = [columns, ...rows.map((row) => columns.map((name) => String(row[name] ?? '')))];
+  const widths = columns.map((_, i) => Math.max(...cells.map((line) => (line[i] as string).length)));
+  return `${cells
+    .map((line) =>
+      line
+        .map((cell, i) => cell.padEnd(widths[i] as number))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')}\n`;
+}

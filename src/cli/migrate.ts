@@ -1,0 +1,152 @@
+// restante migrate: adds our tables to a MySQL database, and tells beforehand what it will do.
+import type { Command } from 'commander';
+import type { Config } from '../config.ts';
+import { type Db, failed } from '../store/db.ts';
+import { MissingTables } from '../store/index.ts';
+import {
+  BASE,
+  INDEX,
+  inspect,
+  isExtended,
+  migrate,
+  OUR_TABLES,
+  pending,
+  type SchemaState,
+} from '../store/migrations.ts';
+import { Complaint, type Io } from './io.ts';
+import { withDb } from './open.ts';
+import { configOf, verb } from './verb.ts';
+
+interface Options {
+  readonly createBase?: boolean;
+  readonly index?: boolean;
+  readonly check?: boolean;
+  readonly print?: boolean;
+  readonly grants?: string | boolean;
+  readonly remove?: boolean;
+  readonly yes?: boolean;
+  readonly force?: boolean;
+}
+
+const INDEX_TRIES = 30;
+// Seen on one core: an index over 1,000,000 rows takes a few seconds. Told as a rough guess only.
+const ROWS_PER_SECOND = 200_000;
+const BYTES_PER_INDEX_ROW = 24;
+
+export const migrateCommand = (io: Io): Command =>
+  verb({
+    name: 'migrate',
+    summary: 'Add the restante_* tables. The three shared tables are never changed.',
+    examples: [
+      'restante migrate --check --database-url mysql://root@db/app   what is missing? exit code 1 if anything is',
+      'restante migrate --print                                     the SQL, to be read or run by hand',
+      'restante migrate                                             add our tables; safe to run again',
+      'restante migrate --create-base                               also make tbluser, tblwhid, tblwh on an empty database',
+      'restante migrate --index                                     add the index on tblwh(user_id, wh_id, id)',
+      "restante migrate --grants \"'restante'@'10.0.0.%'\"            the least rights for the account that serves",
+    ],
+    settings: ['databaseUrl'],
+  })
+    .option('--create-base', 'make the three shared tables too; only on a database that has none of them')
+    .option('--index', 'add the index that lists need on a large tblwh; other applications go on writing')
+    .option('--check', 'only say what is missing')
+    .option('--print', 'only print the SQL that would be run')
+    .option('--grants [account]', 'print the GRANT statements for the serving account')
+    .option('--remove', 'drop the restante_* tables; contents and webhooks of the shared tables stay')
+    .option('--yes', 'with --remove: yes, drop them')
+    .option('--force', 'with --index: also on a Galera cluster, where DDL stops all nodes')
+    .action(async (options: Options) => {
+      const config = configOf(io, options as Record<string, unknown>);
+      await withDb(config, (db) => act(io, config, db, options));
+    });
+
+async function act(io: Io, config: Config, db: Db, options: Options): Promise<void> {
+  const state = await inspect(db, db.kind);
+  if (options.grants)
+    return grants(io, config, options.grants === true ? "'restante'@'localhost'" : String(options.grants));
+  if (options.remove) return remove(io, db, options.yes === true);
+  if (state.base.length > 0 && state.base.length < Object.keys(BASE).length) throw new MissingTables(state.base);
+  const steps = pending(state, db.kind, options.createBase === true);
+  const wantsIndex = options.index === true && !state.indexed;
+  if (options.print)
+    return [...steps, ...(wantsIndex ? [INDEX[db.kind]] : [])].forEach((sql) => void io.out(`${sql};\n`));
+  if (options.check) return check(io, db, state);
+  if (state.base.length === 0 && !options.createBase) throw new MissingTables(state.base);
+  if (options.index && isExtended(state)) return index(io, db, state, options.force === true);
+  await migrate(db, options.createBase === true, (line) => io.err(`${line}\n`));
+  io.out(`${db.version}: ${steps.length === 0 ? 'nothing to do, all tables are there' : 'done'}\n`);
+  if (options.index) await index(io, db, await inspect(db, db.kind), options.force === true);
+}
+
+function check(io: Io, db: Db, state: SchemaState): void {
+  const missing = [
+    ...(state.base.length === 0
+      ? ['tbluser, tblwhid, tblwh: restante migrate --create-base, or point DATABASE_URL at the right database']
+      : []),
+    ...(isExtended(state)
+      ? []
+      : ['the restante_* tables: restante migrate. Until then only the five classic calls work']),
+  ];
+  io.out(`${db.version}\n${missing.map((line) => `missing: ${line}\n`).join('')}`);
+  io.out(state.indexed ? '' : 'advised: the index tblwh(user_id, wh_id, id): restante migrate --index\n');
+  if (missing.length > 0) throw new Complaint('not everything is there', 1);
+  io.out('all tables are there\n');
+}
+
+async function index(io: Io, db: Db, state: SchemaState, force: boolean): Promise<void> {
+  if (state.indexed) return io.out('the index is there\n');
+  if (db.kind === 'mysql') {
+    const wsrep = await db.all<{ Value: string }>("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'");
+    if (wsrep[0]?.Value === 'ON' && !force)
+      throw new Complaint(
+        'this is a Galera cluster: DDL stops writes on all nodes while it runs. Choose a quiet hour and add --force',
+      );
+    const [size] = await db.all<{ n: number }>(
+      "SELECT table_rows AS n FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'tblwh'",
+    );
+    const rows = Number(size?.n ?? 0);
+    io.err(
+      `about ${rows} rows: roughly ${Math.ceil(rows / ROWS_PER_SECOND)} s and ${Math.ceil((rows * BYTES_PER_INDEX_ROW) / 1e6)} MB; other applications go on writing\n`,
+    );
+  }
+  const began = Date.now();
+  await db.transaction(async (queries) => {
+    // Two seconds for the table's lock, then again: a waiting ALTER would make every other statement wait behind it.
+    if (db.kind === 'mysql') await queries.run('SET SESSION lock_wait_timeout = 2');
+    for (let tries = 1; ; tries++) {
+      try {
+        return await queries.ddl(INDEX[db.kind]);
+      } catch (error) {
+        if (failed(error, 'exists')) return;
+        if (!failed(error, 'again')) throw error;
+        if (tries === INDEX_TRIES)
+          throw new Complaint('a long transaction holds tblwh: nothing was changed. Try again in a quiet hour');
+        io.err(`tblwh is in use by a long transaction, trying again (${tries} of ${INDEX_TRIES})\n`);
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
+      }
+    }
+  });
+  io.out(`the index is there now, after ${((Date.now() - began) / 1000).toFixed(1)} s\n`);
+}
+
+async function remove(io: Io, db: Db, yes: boolean): Promise<void> {
+  if (!yes)
+    throw new Complaint(
+      'this drops our tables: URLs and settings of webhooks made here, request lines and headers, refusals. Contents stay in tblwh. If that is what you want, add --yes',
+    );
+  for (const name of OUR_TABLES) await db.ddl(`DROP TABLE IF EXISTS ${name}`);
+  io.out('removed; the database is at the as-is level again\n');
+}
+
+/** Least rights: a password is never read, tbluser never written, tblwh never changed. */
+function grants(io: Io, config: Config, account: string): void {
+  if (!config.databaseUrl.startsWith('mysql:')) throw new Complaint('SQLite has no accounts: --grants is for MySQL');
+  if (!/^('[\w.-]+'|[\w.-]+)(@('[\w.%:-]+'|[\w.%:-]+))?$/.test(account))
+    throw new Complaint("the account must look like 'restante'@'10.0.0.%'", 2);
+  const name = decodeURIComponent(new URL(config.databaseUrl).pathname.slice(1)).replaceAll('`', '``');
+  const grant = (rights: string, table: string) => io.out(`GRANT ${rights} ON \`${name}\`.${table} TO ${account};\n`);
+  grant('SELECT (id, token, status)', 'tbluser');
+  grant('SELECT, INSERT, UPDATE, DELETE', 'tblwhid');
+  grant('SELECT, INSERT', 'tblwh');
+  for (const ours of OUR_TABLES) grant('SELECT, INSERT, UPDATE, DELETE', ours);
+}

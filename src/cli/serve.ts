@@ -1,0 +1,144 @@
+// restante serve: opens the store, listens, prints how to try it, and ends cleanly when asked to.
+import type { AddressInfo } from 'node:net';
+import type { Command } from 'commander';
+import { pino } from 'pino';
+import { type Config, masked } from '../config.ts';
+import { type App, buildApp } from '../http/app.ts';
+import type { Log } from '../http/context.ts';
+import { createContext } from '../http/create.ts';
+import { makeWebhook, randomText } from '../http/webhooks.ts';
+import { failed } from '../store/db.ts';
+import { openStore, type Store } from '../store/index.ts';
+import { pruneRefusals } from '../store/refusals.ts';
+import { addUser, listUsers } from '../store/users.ts';
+import { Complaint, type Io } from './io.ts';
+import { complain } from './open.ts';
+import { ALL, configOf, verb } from './verb.ts';
+
+const RETRY_MS = 2_000;
+const PRUNE_EVERY_MS = 60 * 60_000;
+// Requests under way have this long to end after SIGTERM; everything accepted is committed within it.
+const DRAIN_MS = 15_000;
+
+export const serveCommand = (io: Io): Command =>
+  verb({
+    name: 'serve',
+    summary: 'Receive webhooks and hand them out over HTTP.',
+    examples: [
+      'restante serve                                              embedded database in ./data',
+      'DATABASE_URL=mysql://restante:secret@db/app restante serve  on your MySQL tables',
+      'restante serve --port 8080 --public-url https://hooks.example.org --trust-proxy 127.0.0.1',
+    ],
+    settings: ALL,
+  }).action(async (options: Record<string, unknown>) => {
+    await serve(io, configOf(io, options));
+  });
+
+async function serve(io: Io, config: Config): Promise<void> {
+  const log = pino({ level: config.logLevel, serializers: { error: pino.stdSerializers.err } });
+  const stop = io.stopped();
+  const store = await openPatiently(config, log, stop);
+  if (!store) return;
+  const context = createContext({ store, config, log });
+  const app = await buildApp(context);
+  const port = await listen(app, config).catch(async (error: NodeJS.ErrnoException) => {
+    await store.close();
+    const help = error.code === 'EADDRINUSE' ? ' Another program listens there: choose another --port.' : '';
+    throw new Complaint(`cannot listen on ${config.host}:${config.port}: ${error.message}.${help}`);
+  });
+  const publicUrl = config.publicUrl.replace(/:0$/, `:${port}`);
+  sayLimits(config, store, log);
+  const first = store.db.kind === 'sqlite' ? await firstStart(store, { ...config, publicUrl }) : undefined;
+  io.out(banner(store, publicUrl));
+  if (first) io.out(first);
+  log.info(
+    { host: config.host, port, database: masked(config.databaseUrl), version: store.db.version, level: levelOf(store) },
+    'listening',
+  );
+  const prune = setInterval(() => {
+    if (store.extended)
+      pruneRefusals(store.db, Date.now()).catch((error: unknown) =>
+        log.warn({ error }, 'old refusals were not dropped'),
+      );
+  }, PRUNE_EVERY_MS);
+
+  log.info({ signal: await stop }, 'stopping: no new requests, committing what was accepted');
+  clearInterval(prune);
+  const done = await Promise.race([
+    app.close().then(() => true),
+    new Promise<false>((resolve) => setTimeout(resolve, DRAIN_MS, false).unref()),
+  ]);
+  if (!done) app.server.closeAllConnections();
+  await context.writer.drain();
+  await store.close();
+  log.info({}, 'stopped');
+}
+
+const levelOf = (store: Store) => (store.extended ? 'extended' : 'as-is');
+
+/** A database that starts a little later than we do is waited for; a wrong setting is told at once. */
+async function openPatiently(config: Config, log: Log, stop: Promise<string>): Promise<Store | undefined> {
+  let stopping = false;
+  void stop.then(() => {
+    stopping = true;
+  });
+  while (!stopping) {
+    try {
+      return await openStore(config.databaseUrl);
+    } catch (error) {
+      if (!failed(error, 'away', 'again') || config.databaseUrl.startsWith('sqlite:')) throw complain(error, config);
+      log.warn({ database: masked(config.databaseUrl), reason: (error as Error).message }, 'waiting for the database');
+    }
+    await Promise.race([stop, new Promise((resolve) => setTimeout(resolve, RETRY_MS))]);
+  }
+  return undefined;
+}
+
+async function listen(app: App, config: Config): Promise<number> {
+  await app.fastify.listen({ host: config.host, port: config.port });
+  return (app.server.address() as AddressInfo).port;
+}
+
+function sayLimits(config: Config, store: Store, log: Log): void {
+  const most = store.db.maxValueBytes - 1024 * 1024;
+  if (most < config.maxBodyBytes)
+    log.warn(
+      { max_body_bytes: most },
+      `MAX_BODY_BYTES is ${config.maxBodyBytes}, but max_allowed_packet of the database allows ${most}`,
+    );
+  if (!store.extended)
+    log.warn(
+      { steps_done: store.state.done },
+      'as-is level: only the classic calls work. For receiving and everything else: restante migrate',
+    );
+  if (!store.state.indexed)
+    log.warn(
+      {},
+      'tblwh has no index on (user_id, wh_id, id): lists read the whole table. To add it: restante migrate --index',
+    );
+}
+
+const banner = (store: Store, publicUrl: string) =>
+  `Restante listens on ${publicUrl} (${store.db.version}, ${levelOf(store)}; API: ${publicUrl}/docs)\n`;
+
+/** On the embedded database the first start makes a user and a webhook and says, once, how to use them. */
+async function firstStart(store: Store, config: Config): Promise<string | undefined> {
+  if ((await listUsers(store.db)).length > 0) return undefined;
+  const token = randomText(32);
+  const id = await addUser(store.db, { email: '', phone: '', token });
+  const webhook = await makeWebhook({ store, config, now: Date.now }, id, { wh_name: 'First webhook' });
+  const reachable = config.publicUrl.startsWith('https:') && !/\/\/(localhost|127\.|\[::1\])/.test(config.publicUrl);
+  return `
+First start: a user and a webhook were made. The token is shown only now.
+
+  user id   ${id}
+  token     ${token}
+  webhook   ${webhook.wh_url}
+
+Send something to it, then fetch it:
+
+  curl -d '{"hello":"world"}' ${webhook.wh_url}
+  curl -u ${id}:${token} '${config.publicUrl}/whcontent?whid=all&wait=30'
+${reachable ? '' : `\nProviders cannot reach ${config.publicUrl} yet: docs/deploy.md tells how to give it a public https URL.\n`}
+`;
+}

@@ -1,0 +1,220 @@
+// Every setting, one entry each: name, default, help, how it is read. (env, flags) -> one frozen Config.
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+
+type Env = Readonly<Record<string, string | undefined>>;
+interface Setting<T> {
+  readonly name: string;
+  /** As a person would write it; '' = not set. */
+  readonly default: string;
+  readonly help: string;
+  readonly secret?: true;
+  /** Throws a sentence that says what the value must be. */
+  readonly read: (text: string) => T;
+}
+
+const setting = <T>(
+  name: string,
+  byDefault: string,
+  help: string,
+  read: (text: string) => T,
+  secret?: true,
+): Setting<T> => ({ name, default: byDefault, help, read, ...(secret ? { secret } : {}) });
+
+const text = (value: string) => value;
+function whole(min: number, max: number) {
+  return (value: string): number => {
+    const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
+    if (!(number >= min && number <= max)) throw new Error(`must be a whole number from ${min} to ${max}`);
+    return number;
+  };
+}
+const oneOf =
+  <T extends string>(...values: readonly T[]) =>
+  (value: string): T => {
+    if (!(values as readonly string[]).includes(value)) throw new Error(`must be one of ${values.join(', ')}`);
+    return value as T;
+  };
+const list = (value: string): string[] =>
+  value
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+function databaseUrl(value: string): string {
+  if (/^sqlite:./.test(value)) return value;
+  if (!/^mysql:\/\/[^/]+\/[^/?]+/.test(value) || !URL.canParse(value))
+    throw new Error('must be mysql://user:password@host:3306/database or sqlite:./path/to/file.db');
+  return value;
+}
+function httpUrl(value: string): string {
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash)
+    throw new Error('must be an http:// or https:// URL without query');
+  return value.replace(/\/+$/, '');
+}
+function origin(value: string): string {
+  if (httpUrl(value) !== new URL(value).origin)
+    throw new Error('must be origins such as https://hooks.example.org, separated by commas');
+  return value;
+}
+function network(value: string): string {
+  const [address = '', bits] = value.split('/');
+  const family = isIP(address);
+  const named = ['loopback', 'linklocal', 'uniquelocal'].includes(value);
+  if (!named && (!family || (bits !== undefined && !(/^\d+$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)))))
+    throw new Error('must be addresses, CIDR networks or loopback, linklocal, uniquelocal, separated by commas');
+  return value;
+}
+function timeZone(value: string): string {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: value });
+    return value;
+  } catch {
+    throw new Error('must be a time zone such as UTC or Europe/Vienna');
+  }
+}
+const MiB = 1024 * 1024;
+
+/** The settings, in the order in which `restante config` and the README print them. */
+export const SETTINGS = {
+  databaseUrl: setting(
+    'DATABASE_URL',
+    'sqlite:./data/restante.db',
+    'mysql://user:password@host/database (add ?ssl=true for TLS) or sqlite:./path. Folder 0700, files 0600.',
+    databaseUrl,
+    true,
+  ),
+  host: setting('HOST', '127.0.0.1', 'Address to listen on. 0.0.0.0 opens it to the network: put TLS in front.', text),
+  port: setting('PORT', '4343', 'Port to listen on; 0 takes a free one.', whole(0, 65_535)),
+  publicUrl: setting(
+    'PUBLIC_URL',
+    '',
+    'What providers call, may carry a path. Webhook URLs are computed from it. Default http://HOST:PORT.',
+    httpUrl,
+  ),
+  trustProxy: setting(
+    'TRUST_PROXY',
+    '',
+    'Addresses or networks of your reverse proxies: only their X-Forwarded-For is believed.',
+    (value) => list(value).map(network),
+  ),
+  keepAliveSeconds: setting(
+    'KEEP_ALIVE_SECONDS',
+    '75',
+    "Longer than a balancer's 60, or it sends into a closing socket and a webhook is lost.",
+    whole(1, 3_600),
+  ),
+  maxBodyBytes: setting(
+    'MAX_BODY_BYTES',
+    String(10 * MiB),
+    'Larger bodies are refused with 413. MySQL lowers it to max_allowed_packet - 1 MiB.',
+    whole(1, 256 * MiB),
+  ),
+  maxPageBytes: setting(
+    'MAX_PAGE_BYTES',
+    String(8 * MiB),
+    'A list ends here, but never before its first content.',
+    whole(1, 256 * MiB),
+  ),
+  logLevel: setting(
+    'LOG_LEVEL',
+    'info',
+    'debug logs every request. Webhook keys and credentials are masked.',
+    oneOf('debug', 'info', 'warn', 'error', 'silent'),
+  ),
+  requireUserStatus: setting(
+    'REQUIRE_USER_STATUS',
+    '',
+    "Accept only users with these values of tbluser.status, as 1,2. Default: the column is another application's business.",
+    (value) => list(value).map(whole(0, 255)),
+  ),
+  contentEncoding: setting(
+    'CONTENT_ENCODING',
+    'auto',
+    'How rows of other writers are read: auto (UTF-8, else windows-1252), utf-8 or windows-1252.',
+    oneOf('auto', 'utf-8', 'windows-1252'),
+  ),
+  dtTimezone: setting('DT_TIMEZONE', 'UTC', 'Time zone of the column dt in the rows we write.', timeZone),
+  webhookIdFrom: setting(
+    'WEBHOOK_ID_FROM',
+    '',
+    'Lowest id of a new webhook. Default 1000000000 on MySQL, out of the way of max + 1 of other applications; 1 on SQLite.',
+    whole(1, 4_000_000_000),
+  ),
+  oldUrls: setting(
+    'OLD_URLS',
+    '',
+    'Origins of your old receiver: requests whose path and query equal a stored wh_url there are received for it.',
+    (value) => list(value).map(origin),
+  ),
+  serviceName: setting(
+    'SERVICE_NAME',
+    'Restante',
+    'Your name for the service, in the sign-in realm and the documentation.',
+    (value) => {
+      if (!/^[\x20-\x7e]{1,60}$/.test(value) || /["\\]/.test(value))
+        throw new Error('must be 1 to 60 printable ASCII characters without " and \\');
+      return value;
+    },
+  ),
+} as const;
+
+type Name = keyof typeof SETTINGS;
+type Read = { readonly [K in Name]: ReturnType<(typeof SETTINGS)[K]['read']> };
+type Unset<T, K extends keyof T> = Omit<T, K> & { readonly [P in K]: T[P] | undefined };
+export type Config = Unset<Read, 'webhookIdFrom'>;
+
+/** All that is wrong with the settings, told at once. The program ends with exit code 2. */
+export class BadSettings extends Error {
+  constructor(problems: readonly string[]) {
+    super(
+      `${problems.length === 1 ? 'One setting is' : `${problems.length} settings are`} wrong:\n${problems.map((p) => `  ${p}`).join('\n')}`,
+    );
+  }
+}
+
+/** Where a setting's text comes from: a flag, NAME, the file named by NAME_FILE, or its default. */
+function textOf(one: Setting<unknown>, env: Env, flags: Env): string {
+  const given = flags[one.name] ?? env[one.name];
+  const file = env[`${one.name}_FILE`];
+  if (given !== undefined && file !== undefined && flags[one.name] === undefined)
+    throw new Error(`and ${one.name}_FILE are both set: keep one`);
+  if (given !== undefined) return given;
+  return file === undefined ? one.default : readFileSync(file, 'utf8').trim();
+}
+
+/** Reads all settings; throws BadSettings that names every wrong one. Flags are keyed by setting name and win. */
+export function readConfig(env: Env, flags: Env = {}): Config {
+  const values: Record<string, unknown> = {};
+  const problems: string[] = [];
+  for (const [key, one] of Object.entries(SETTINGS) as [Name, Setting<unknown>][]) {
+    try {
+      const given = textOf(one, env, flags);
+      // An empty text is "not set": the default, or nothing where there is none.
+      values[key] = given === '' ? (one.default === '' ? unset(key) : one.read(one.default)) : one.read(given);
+    } catch (error) {
+      problems.push(`${one.name} ${(error as Error).message}`);
+    }
+  }
+  if (problems.length > 0) throw new BadSettings(problems);
+  const config = values as Config;
+  const host = config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host;
+  const publicUrl = config.publicUrl || `http://${host.includes(':') ? `[${host}]` : host}:${config.port}`;
+  return Object.freeze({ ...config, publicUrl });
+}
+
+const unset = (key: Name): unknown =>
+  ['trustProxy', 'requireUserStatus', 'oldUrls'].includes(key) ? [] : key === 'publicUrl' ? '' : undefined;
+
+/** Settings as text by name, secrets masked, for `restante config`. */
+export function describeConfig(config: Config): { name: string; value: string; default: string; help: string }[] {
+  return (Object.entries(SETTINGS) as [Name, Setting<unknown>][]).map(([key, one]) => ({
+    name: one.name,
+    value: one.secret ? masked(String(config[key])) : String(config[key] ?? ''),
+    default: one.default,
+    help: one.help,
+  }));
+}
+
+/** `mysql://user:***@host/db`: a password never reaches a screen or a log. */
+export const masked = (url: string): string => url.replace(/^(\w+:\/\/[^:@/]*):.*@/, '$1:***@');

@@ -1,0 +1,95 @@
+// Every problem a client can be told, as RFC 9457 problem details: what happened and what to do.
+
+export interface ProblemOptions {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly errors?: readonly FieldError[];
+  readonly cause?: unknown;
+}
+
+/** One field that was refused: `path` is where it stands (`query.limit`), `message` what it must be. */
+export interface FieldError {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** An error whose text may be shown to a client. Anything else is told as "internal error". */
+export class Problem extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly title: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly errors: readonly FieldError[] | undefined;
+
+  constructor(status: number, code: string, title: string, detail: string, options: ProblemOptions = {}) {
+    super(detail, options.cause === undefined ? undefined : { cause: options.cause });
+    this.status = status;
+    this.code = code;
+    this.title = title;
+    this.headers = options.headers ?? {};
+    this.errors = options.errors;
+  }
+
+  /** The body of the answer, `application/problem+json`. */
+  toBody(requestId: string): Record<string, unknown> {
+    const body = {
+      type: `urn:restante:problem:${this.code}`,
+      title: this.title,
+      status: this.status,
+      detail: this.message,
+      request_id: requestId,
+    };
+    return this.errors ? { ...body, errors: this.errors } : body;
+  }
+}
+
+const retry = (seconds: number) => ({ 'retry-after': String(seconds) });
+
+export const invalid = (errors: readonly FieldError[]) =>
+  new Problem(
+    422,
+    'invalid',
+    'Unprocessable content',
+    `${errors.map((e) => `${e.path} ${e.message}`).join('; ')}. Correct it and send again.`,
+    { errors },
+  );
+
+export const unauthenticated = (detail: string, realm: string) =>
+  new Problem(401, 'unauthenticated', 'Unauthorized', detail, {
+    headers: { 'www-authenticate': `Basic realm="${realm}", charset="UTF-8"` },
+  });
+
+export const tooManyFailures = (seconds: number) =>
+  new Problem(
+    429,
+    'too-many-failures',
+    'Too many requests',
+    `Too many failed sign-ins from here. Wait ${seconds} s, then check the user id and the token.`,
+    { headers: retry(seconds) },
+  );
+
+export const notFound = (detail: string) => new Problem(404, 'not-found', 'Not found', detail);
+export const forbidden = (detail: string) => new Problem(403, 'forbidden', 'Forbidden', detail);
+
+export const methodNotAllowed = (allow: string) =>
+  new Problem(405, 'method-not-allowed', 'Method not allowed', `Here only ${allow} is accepted.`, {
+    headers: { allow },
+  });
+
+export const tooLarge = (limit: number) =>
+  new Problem(413, 'too-large', 'Content too large', `The body is larger than the limit of ${limit} bytes.`);
+
+export const needsMigrate = (
+  detail = 'This call needs the restante_* tables. Ask the operator to run: restante migrate',
+) => new Problem(409, 'needs-migrate', 'Needs restante migrate', detail);
+
+/** 503: nothing was stored or read, and trying again soon is right. */
+export const unavailable = (detail: string, cause?: unknown) =>
+  new Problem(503, 'unavailable', 'Service unavailable', detail, { headers: retry(2), cause });
+
+export const internal = () =>
+  new Problem(
+    500,
+    'internal',
+    'Internal error',
+    'Internal error. Tell the operator the request_id; the log has the rest.',
+  );

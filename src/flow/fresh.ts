@@ -1,0 +1,96 @@
+// Keeps rows that are in use in memory, never older than 5 s, at one query per interval however many readers there are.
+import { LRUCache } from 'lru-cache';
+
+// Read again a second before they would be too old, so that a row in use is never missing between two reads.
+const EVERY_MS = 4_000;
+const VALID_MS = 5_000;
+const IDLE_MS = 10 * 60_000;
+const MOST = 50_000;
+const KEYS_PER_QUERY = 500;
+
+export interface Fresh<K, V> {
+  /** The row if it is known and was read within 5 s. */
+  get(key: K): V | undefined;
+  /** Reads the row now, in one query with everybody who asks while another such query runs. */
+  read(key: K): Promise<V | undefined>;
+  /** Keys used within 10 minutes, for tests and metrics. */
+  readonly size: number;
+  close(): void;
+}
+
+interface Entry<V> {
+  value: V;
+  readAt: number;
+}
+interface Ask<V> {
+  resolve(value: V | undefined): void;
+  reject(error: unknown): void;
+}
+
+export interface FreshOptions {
+  readonly now?: () => number;
+}
+
+/** `load` answers with the rows that exist; a key it leaves out is forgotten. */
+export function createFresh<K extends string | number, V extends object>(
+  load: (keys: readonly K[]) => Promise<ReadonlyMap<K, V>>,
+  { now = () => performance.now() }: FreshOptions = {},
+): Fresh<K, V> {
+  const entries = new LRUCache<K, Entry<V>>({ max: MOST, ttl: IDLE_MS, updateAgeOnGet: true });
+  let asked = new Map<K, Ask<V>[]>();
+  let asking = false;
+
+  async function loadInto(keys: readonly K[]): Promise<ReadonlyMap<K, V>> {
+    const readAt = now(); // when the question was put, not when the answer came: the row may change in between
+    const found = await load(keys);
+    for (const key of keys) {
+      const value = found.get(key);
+      const entry = entries.peek(key);
+      if (value === undefined) entries.delete(key);
+      else if (entry) Object.assign(entry, { value, readAt });
+      else entries.set(key, { value, readAt });
+    }
+    return found;
+  }
+
+  async function answer(): Promise<void> {
+    asking = true;
+    while (asked.size > 0) {
+      const batch = new Map([...asked].slice(0, KEYS_PER_QUERY));
+      asked = new Map([...asked].slice(KEYS_PER_QUERY));
+      try {
+        const found = await loadInto([...batch.keys()]);
+        for (const [key, waiting] of batch) for (const { resolve } of waiting) resolve(found.get(key));
+      } catch (error) {
+        for (const waiting of batch.values()) for (const { reject } of waiting) reject(error);
+      }
+    }
+    asking = false;
+  }
+
+  const timer = setInterval(async () => {
+    const keys = [...entries.keys()];
+    for (let from = 0; from < keys.length; from += KEYS_PER_QUERY)
+      // While the database is away entries grow too old by themselves, and get() stops giving them out.
+      await loadInto(keys.slice(from, from + KEYS_PER_QUERY)).catch(() => {});
+  }, EVERY_MS);
+  timer.unref();
+
+  return {
+    get(key) {
+      const entry = entries.get(key);
+      return entry && now() - entry.readAt < VALID_MS ? entry.value : undefined;
+    },
+    read: (key) =>
+      new Promise((resolve, reject) => {
+        const waiting = asked.get(key);
+        if (waiting) waiting.push({ resolve, reject });
+        else asked.set(key, [{ resolve, reject }]);
+        if (!asking) void answer();
+      }),
+    get size() {
+      return entries.size;
+    },
+    close: () => clearInterval(timer),
+  };
+}

@@ -1,0 +1,124 @@
+// Group commit: while one transaction is under way the next one gathers, and nobody is answered before the commit.
+import { unavailable } from '../errors.ts';
+import { insertContents, type NewContent } from '../store/contents.ts';
+import { failed } from '../store/db.ts';
+import type { Store } from '../store/index.ts';
+
+const MOST_ROWS = 500;
+// One statement must fit max_allowed_packet with room to spare, and not keep the others of its batch waiting.
+const MOST_BYTES = 4 * 1024 * 1024;
+// What may wait for its commit. Beyond it senders get a 503 before their body is read, and try again later.
+const QUEUE_BYTES = 64 * 1024 * 1024;
+const QUEUE_AGE_MS = 2_000;
+
+export interface Writer {
+  /** Resolves with the id once the row is committed. Rejects with a 503 when it is not, or when nobody can know. */
+  write(row: NewContent): Promise<number>;
+  /** True when the queue holds too much or for too long: refuse before reading a body. */
+  full(): boolean;
+  /** Resolves when everything accepted so far is answered. */
+  drain(): Promise<void>;
+  readonly waiting: number;
+}
+
+interface Waiting {
+  readonly row: NewContent;
+  readonly bytes: number;
+  readonly since: number;
+  resolve(id: number): void;
+  reject(error: unknown): void;
+}
+
+export interface WriterOptions {
+  /** Told what the database refused or lost; the sender has got a 503. */
+  readonly onError?: (error: unknown, rows: number) => void;
+}
+
+export function createWriter(store: Store, { onError = () => {} }: WriterOptions = {}): Writer {
+  const mostBytes = Math.min(MOST_BYTES, store.db.maxValueBytes / 4);
+  let queue: Waiting[] = [];
+  let queuedBytes = 0;
+  let running = 0;
+  let scheduled = false;
+  let drained: (() => void)[] = [];
+
+  /** The longest head of the queue that fits one transaction; a bigger row travels alone. */
+  function take(): Waiting[] {
+    let bytes = 0;
+    let count = 0;
+    for (const one of queue) {
+      if (count === MOST_ROWS || (count > 0 && bytes + one.bytes > mostBytes)) break;
+      bytes += one.bytes;
+      count++;
+    }
+    queuedBytes -= bytes;
+    const batch = queue.slice(0, count);
+    queue = queue.slice(count);
+    return batch;
+  }
+
+  async function store_(batch: readonly Waiting[]): Promise<void> {
+    try {
+      const ids = await insertContents(
+        store,
+        batch.map((one) => one.row),
+      );
+      for (let i = 0; i < batch.length; i++) (batch[i] as Waiting).resolve(ids[i] as number);
+    } catch (error) {
+      if (failed(error, 'data') && batch.length > 1) {
+        // One row is refused by the database: its neighbours must not fail with it.
+        const half = batch.length >> 1;
+        await store_(batch.slice(0, half));
+        await store_(batch.slice(half));
+        return;
+      }
+      onError(error, batch.length);
+      for (const one of batch) one.reject(unavailable(reason(error), error));
+    }
+  }
+
+  function start(): void {
+    scheduled = false;
+    while (running < store.db.lanes && queue.length > 0) {
+      running++;
+      void store_(take()).finally(() => {
+        running--;
+        start();
+        if (running === 0) for (const resolve of drained.splice(0)) resolve();
+      });
+    }
+  }
+
+  return {
+    write: (row) =>
+      new Promise((resolve, reject) => {
+        const bytes = row.content.length + (row.head?.length ?? 0) + 100;
+        queue.push({ row, bytes, since: performance.now(), resolve, reject });
+        queuedBytes += bytes;
+        // Whatever else arrived in this turn of the event loop joins the first batch.
+        if (!scheduled && running < store.db.lanes) {
+          scheduled = true;
+          setImmediate(start);
+        }
+      }),
+    full: () =>
+      queuedBytes > QUEUE_BYTES || (queue[0] !== undefined && performance.now() - queue[0].since > QUEUE_AGE_MS),
+    drain: () =>
+      running === 0 && queue.length === 0
+        ? Promise.resolve()
+        : new Promise((resolve) => {
+            drained = [...drained, resolve];
+          }),
+    get waiting() {
+      return queue.length;
+    },
+  };
+}
+
+function reason(error: unknown): string {
+  if (failed(error, 'data'))
+    return 'The database refused this content, nothing was stored. The operator finds the reason in the log.';
+  if (failed(error, 'unknown'))
+    return 'The database went away while it stored this. It may be stored or not: send it again.';
+  return 'The database cannot store anything now, nothing was stored. Send it again soon.';
+}

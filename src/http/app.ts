@@ -1,0 +1,141 @@
+// The route table, on one screen, and the few rules that hold for every route. Builds an app, never listens.
+import type { Server } from 'node:http';
+import swagger from '@fastify/swagger';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { forbidden, needsMigrate } from '../errors.ts';
+import { type Auth, createAuth } from './auth.ts';
+import * as contents from './contents.ts';
+import type { Context } from './context.ts';
+import { serveDocs } from './docs.ts';
+import * as meta from './meta.ts';
+import { openApi, routeSchema } from './openapi.ts';
+import { answerProblem, noSuchRoute, toProblem } from './problems.ts';
+import { createReceiver, type Receiver } from './receive.ts';
+import * as refusals from './refusals.ts';
+import { createRequestId } from './requestid.ts';
+import type { Route } from './route.ts';
+import { createServerWith } from './server.ts';
+import * as webhooks from './webhooks.ts';
+
+export const ROUTES: readonly Route[] = [
+  meta.me, //                     GET    /
+  webhooks.listWebhooksRoute, //  GET    /webhooks
+  webhooks.createWebhookRoute, // POST   /webhooks
+  webhooks.getWebhook, //         GET    /webhooks/:wh_id
+  webhooks.patchWebhook, //       PATCH  /webhooks/:wh_id
+  webhooks.deleteWebhookRoute, // DELETE /webhooks/:wh_id
+  webhooks.rotateWebhookRoute, // POST   /webhooks/:wh_id/rotate
+  contents.listContentsRoute, //  GET    /whcontent
+  contents.postContent, //        POST   /whcontent
+  contents.getContent, //         GET    /whcontent/:id
+  contents.getRaw, //             GET    /whcontent/:id/raw
+  refusals.listRefusalsRoute, //  GET    /refusals
+  refusals.getRefusal, //         GET    /refusals/:id
+  meta.healthz, //                GET    /healthz
+  meta.readyz, //                 GET    /readyz
+]; //                             ANY    /in/{key} is receive.ts; GET /docs and /openapi.json are docs.ts
+
+export interface App {
+  /** For `inject` and for routes of your own; add them before `ready()` or `listen()`. */
+  readonly fastify: FastifyInstance;
+  readonly server: Server;
+  /** Stops accepting, answers what is under way, commits what is accepted. */
+  close(): Promise<void>;
+}
+
+/** Builds the whole service on an open store. Routes of your own may follow: see examples/custom.ts. */
+export async function buildApp(context: Context, more: readonly Route[] = []): Promise<App> {
+  const receiver = createReceiver(context);
+  const auth = createAuth(context);
+  const fastify = Fastify({
+    serverFactory: (handler) => createServerWith(context.config, receiver, handler),
+    genReqId: createRequestId,
+    bodyLimit: context.config.maxBodyBytes,
+    routerOptions: { maxParamLength: 200, ignoreTrailingSlash: true },
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: 'array', allErrors: true, useDefaults: false } },
+    frameworkErrors: (error, request, reply) => answerProblem(toProblem(error), request, reply, context.log),
+  });
+  await fastify.register(swagger, openApi(context.config));
+  fastify.setErrorHandler((error, request, reply) => answerProblem(toProblem(error), request, reply, context.log));
+  fastify.setNotFoundHandler((request, reply) => answerProblem(noSuchRoute(request), request, reply, context.log));
+  fastify.addContentTypeParser(['*'], { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  for (const route of [...ROUTES, ...more]) register(fastify, context, auth, route);
+  await serveDocs(fastify, context);
+  const server = fastify.server as Server;
+  return { fastify, server, close: () => close(fastify, server, receiver, auth) };
+}
+
+function register(fastify: FastifyInstance, context: Context, auth: Auth, route: Route): void {
+  const known = new Set(Object.keys(route.query?.properties ?? {}));
+  fastify.route({
+    method: route.method,
+    url: route.url,
+    schema: routeSchema(route),
+    onRequest(request, reply, done) {
+      reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
+      // Browsers send Basic credentials along by themselves: another site must not act with them.
+      if (request.method !== 'GET' && request.headers['sec-fetch-site'] === 'cross-site')
+        return done(forbidden('Calls from another web site that change something are not accepted.'));
+      // The bytes are stored as they are: Fastify must not judge what they say they are.
+      if (route.rawBody) request.raw.headers['content-type'] = 'application/octet-stream';
+      if (route.kind === 'public') return done();
+      signIn(auth, route, request, reply, (error) => {
+        if (error) return done(error);
+        return done(route.kind === 'extended' && !context.store.extended ? needsMigrate() : undefined);
+      });
+    },
+    handler: (request, reply) =>
+      route.handler(context, {
+        query: request.query,
+        params: request.params,
+        body: request.body,
+        userId: request.userId,
+        hint: route.kind === 'classic' ? hintOf(request, known) : {},
+        request,
+        reply,
+      }),
+  });
+}
+
+function signIn(auth: Auth, route: Route, request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) {
+  // A person who opens the service in a browser wants to read about it.
+  if (route.url === '/' && request.headers.authorization === undefined && request.headers.accept?.includes('text/html'))
+    return void reply.redirect('/docs');
+  const accept = (userId: number) => {
+    request.userId = userId;
+    done();
+  };
+  try {
+    const verdict = auth.check(request.raw);
+    if (typeof verdict === 'number') accept(verdict);
+    else verdict.then(accept, done);
+  } catch (error) {
+    done(error as Error);
+  }
+}
+
+function hintOf(request: FastifyRequest, known: ReadonlySet<string>): { hint?: string } {
+  const ignored = Object.keys(request.query as object).filter((name) => !known.has(name));
+  if (ignored.length === 0) return {};
+  const names = ignored
+    .slice(0, 5)
+    .map((name) => name.slice(0, 40))
+    .join(', ');
+  return { hint: `Ignored: ${names}. This call knows ${[...known].join(', ') || 'no parameters'}.` };
+}
+
+async function close(fastify: FastifyInstance, server: Server, receiver: Receiver, auth: Auth): Promise<void> {
+  receiver.closing();
+  // A kept-alive connection between two requests is idle only then: look again until all are gone.
+  const idle = setInterval(() => server.closeIdleConnections(), 50);
+  await fastify.close();
+  clearInterval(idle);
+  await receiver.drain();
+  auth.close();
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    userId: number;
+  }
+}

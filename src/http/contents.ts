@@ -1,0 +1,165 @@
+// The contents of a user: list them, fetch one as JSON or as its exact bytes, post one's own.
+import { invalid, notFound, tooLarge } from '../errors.ts';
+import { Content, ContentId, ContentPage, ListQuery, Posted, PostQuery } from '../schema.ts';
+import { findContent, listContents } from '../store/contents.ts';
+import type { Context } from './context.ts';
+import { decodeHead } from './head.ts';
+import { route } from './route.ts';
+import { contentToWire, createClockText } from './wire.ts';
+
+const MOST = 100;
+const example = {
+  id: 27,
+  content: '{"id":"evt_1","type":"charge.succeeded"}',
+  ip: '3.18.12.63',
+  api: 1,
+  dt: '2026-11-22 10:00:00',
+  wh_id: 7,
+  encoding: 'utf-8',
+  request: null,
+};
+
+export const listContentsRoute = route({
+  method: 'GET',
+  url: '/whcontent',
+  tag: 'Contents',
+  kind: 'classic',
+  summary: 'List contents',
+  description: 'Pass `next_id` of the answer as the next `id`, and every content comes once.',
+  query: ListQuery,
+  answers: {
+    200: { schema: ContentPage, example: { whcontent: [example], next_id: 28 }, description: 'A page of contents' },
+  },
+  async handler({ store, fence, config }, { query, userId, hint }) {
+    const limit = Math.min(query.limit ?? 20, MOST);
+    const order = query.order ?? 'asc';
+    const readable = await fence.readable();
+    const start =
+      query.id === 'latest'
+        ? order === 'asc'
+          ? readable + 1
+          : readable
+        : Number(query.id ?? (order === 'asc' ? 0 : readable));
+    const { contents, cut } = await listContents(store, userId, {
+      wh_id: query.whid === 'all' ? 'all' : Number(query.whid ?? 0),
+      from: order === 'asc' ? start : 0,
+      to: order === 'asc' ? readable : Math.min(start, readable),
+      order,
+      limit,
+      maxBytes: config.maxPageBytes,
+    });
+    const last = contents.at(-1)?.id ?? 0;
+    const ahead = order === 'asc' ? (cut ? last + 1 : Math.max(start, readable + 1)) : cut ? Math.max(last - 1, 0) : 0;
+    return { whcontent: contents.map((row) => contentToWire(row, config)), next_id: ahead, ...hint };
+  },
+});
+
+const missing = () => notFound('The webhook id does not exist for such user');
+
+export const getContent = route({
+  method: 'GET',
+  url: '/whcontent/:id',
+  tag: 'Contents',
+  kind: 'classic',
+  summary: 'Fetch one content',
+  params: ContentId,
+  answers: { 200: { schema: Content, example, description: 'The content' } },
+  async handler({ store, config }, { params, userId }) {
+    const row = await findContent(store, userId, params.id);
+    if (!row) throw missing();
+    return contentToWire(row, config);
+  },
+});
+
+export const getRaw = route({
+  method: 'GET',
+  url: '/whcontent/:id/raw',
+  tag: 'Contents',
+  kind: 'plain',
+  summary: 'Fetch the exact bytes of one content',
+  description:
+    'Always `application/octet-stream` as an attachment; the type its sender told is in `X-Original-Content-Type`.',
+  params: ContentId,
+  answers: { 200: { type: 'application/octet-stream', description: 'The bytes as they were received' } },
+  async handler({ store }, { params, userId, reply }) {
+    const row = await findContent(store, userId, params.id);
+    if (!row) throw missing();
+    const head = row.receipt?.head && decodeHead(row.receipt.head);
+    const type = head?.headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1];
+    // Only what may stand in a header of an answer; the exact value is in `request.headers`.
+    if (type && /^[\x20-\x7e]{1,1000}$/.test(type)) reply.header('x-original-content-type', type);
+    return reply
+      .type('application/octet-stream')
+      .header('content-disposition', `attachment; filename="content-${params.id}"`)
+      .header('content-security-policy', "sandbox; default-src 'none'")
+      .send(row.content);
+  },
+});
+
+export const postContent = route({
+  method: 'POST',
+  url: '/whcontent',
+  tag: 'Contents',
+  kind: 'classic',
+  summary: 'Post your own content',
+  description:
+    'Stored on webhook 0. Taken from `?content=`, else from a JSON object whose only member is a string `content`, else the body as it is.',
+  query: PostQuery,
+  rawBody: true,
+  answers: { 201: { schema: Posted, example: { result: 'ok', id: 28 }, description: 'Stored' } },
+  async handler({ config, store, writer, sender, now }, { query, request, userId, reply, hint }) {
+    const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
+    const content = ownContent(query.content, body, request.url);
+    if (content.length > store.db.maxValueBytes - 1024 * 1024) throw tooLarge(store.db.maxValueBytes - 1024 * 1024);
+    const received_ms = now();
+    const id = await writer.write({
+      user_id: userId,
+      wh_id: 0,
+      content,
+      api: 0,
+      dt: clockOf(config)(received_ms),
+      received_ms,
+      ip: sender.address(request.raw),
+      head: null,
+    });
+    reply.code(201);
+    return { result: 'ok', id, ...hint };
+  },
+});
+
+const clocks = new WeakMap<Context['config'], (ms: number) => string>();
+function clockOf(config: Context['config']): (ms: number) => string {
+  const clock = clocks.get(config) ?? createClockText(config.dtTimezone);
+  clocks.set(config, clock);
+  return clock;
+}
+
+function ownContent(fromQuery: string | undefined, body: Buffer, url: string): Buffer {
+  if (fromQuery !== undefined) {
+    if (body.length > 0)
+      throw invalid([{ path: 'query.content', message: 'and a body were both sent: send one of them' }]);
+    // U+FFFD that the sender did not write stands for bytes that are not UTF-8: refused rather than changed.
+    if (fromQuery.includes('\ufffd') && !/%ef%bf%bd/i.test(url))
+      throw invalid([
+        { path: 'query.content', message: 'must be percent-encoded UTF-8; send other bytes as the body' },
+      ]);
+    return Buffer.from(fromQuery);
+  }
+  if (body.length === 0)
+    throw invalid([{ path: 'body', message: 'is empty: send the content as ?content= or as the body' }]);
+  return jsonMember(body) ?? body;
+}
+
+/** The string of `{"content":"…"}`; undefined when the body is anything else, which is then taken as it is. */
+function jsonMember(body: Buffer): Buffer | undefined {
+  if (body[0] !== 0x7b && !/^\s*\{/.test(body.subarray(0, 64).toString('latin1'))) return undefined;
+  try {
+    const value = JSON.parse(body.toString('utf8')) as Record<string, unknown>;
+    const { content, ...more } = value;
+    // A lone surrogate has no bytes: such a body is kept as it is.
+    if (typeof content !== 'string' || Object.keys(more).length > 0 || !content.isWellFormed()) return undefined;
+    return Buffer.from(content);
+  } catch {
+    return undefined;
+  }
+}

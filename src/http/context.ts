@@ -1,0 +1,25 @@
+// What every route needs, made once per app: no globals, so that tests and other programs can build their own.
+import type { Config } from '../config.ts';
+import type { Fence } from '../flow/fence.ts';
+import type { Writer } from '../flow/writer.ts';
+import type { Store } from '../store/index.ts';
+import type { Sender } from './sender.ts';
+
+/** The part of a pino logger that we use. */
+export interface Log {
+  debug(data: object, message: string): void;
+  info(data: object, message: string): void;
+  warn(data: object, message: string): void;
+  error(data: object, message: string): void;
+}
+
+export interface Context {
+  readonly store: Store;
+  readonly config: Config;
+  readonly writer: Writer;
+  readonly fence: Fence;
+  readonly sender: Sender;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}

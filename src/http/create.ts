@@ -1,0 +1,22 @@
+// Puts the parts of the service together: store, writer, fence and sender become the context of an app.
+import type { Config } from '../config.ts';
+import { createFence } from '../flow/fence.ts';
+import { createWriter } from '../flow/writer.ts';
+import type { Store } from '../store/index.ts';
+import type { Context, Log } from './context.ts';
+import { createSender } from './sender.ts';
+
+export function createContext(parts: { store: Store; config: Config; log: Log; now?: () => number }): Context {
+  const { store, config, log, now = Date.now } = parts;
+  const onError = (error: unknown, rows: number) =>
+    log.error({ error, rows }, 'contents were not stored; their senders got a 503');
+  return {
+    store,
+    config,
+    log,
+    now,
+    writer: createWriter(store, { onError }),
+    fence: createFence(store),
+    sender: createSender(config.trustProxy, (message) => log.warn({}, message)),
+  };
+}

@@ -1,0 +1,67 @@
+// GET /docs and /openapi.json: the API document and Scalar, which shows it, from files of our own.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import type { FastifyInstance } from 'fastify';
+import type { Context } from './context.ts';
+
+const CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const YEAR = 'public, max-age=31536000, immutable';
+// Beside the bundle, or in dist/ when run from the sources.
+const folders = ['./assets/', '../../dist/assets/'].map((path) => new URL(path, import.meta.url));
+
+const page = (title: string, script: string, setup: string) => `<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${title}</title></head>
+<body><div id="app"></div><noscript>This page needs JavaScript. The document itself is at <a href="/openapi.json">/openapi.json</a>.</noscript>
+<script src="${script}"></script><script src="${setup}"></script></body>
+</html>
+`;
+// No request may leave the machine: no fonts, no telemetry, no agent, no proxy.
+const SETUP = `Scalar.createApiReference('#app', {
+  url: '/openapi.json', withDefaultFonts: false, telemetry: false, hideClientButton: true, showDeveloperTools: 'never',
+  agent: { disabled: true }, mcp: { disabled: true }, persistAuth: false,
+  defaultHttpClient: { targetKey: 'shell', clientKey: 'curl' }, authentication: { preferredSecurityScheme: 'basic' },
+});
+`;
+
+const escapeHtml = (text: string) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+
+export async function serveDocs(fastify: FastifyInstance, { config, log }: Context): Promise<void> {
+  const folder = folders.find((url) => existsSync(url));
+  const files = folder ? readdirSync(folder) : [];
+  const script = files.find((name) => /^scalar-[\w.-]+\.js\.br$/.test(name))?.replace(/\.br$/, '');
+  if (!folder || !script) log.warn({}, '/docs has no page: run npm run build');
+  const hidden = { schema: { hide: true } };
+
+  fastify.get('/openapi.json', hidden, async (_request, reply) =>
+    reply.header('cache-control', 'no-cache').send(fastify.swagger()),
+  );
+  fastify.get('/docs', hidden, async (_request, reply) =>
+    reply
+      .type('text/html; charset=utf-8')
+      .headers({
+        'content-security-policy': CSP,
+        'x-content-type-options': 'nosniff',
+        'referrer-policy': 'no-referrer',
+        'cache-control': 'no-cache',
+      })
+      .send(page(escapeHtml(config.serviceName), `/docs/${script}`, '/docs/setup.js')),
+  );
+  fastify.get('/docs/setup.js', hidden, async (_request, reply) =>
+    reply.type('text/javascript').header('cache-control', 'no-cache').send(SETUP),
+  );
+  if (!folder || !script) return;
+  fastify.get(`/docs/${script}`, hidden, async (request, reply) => {
+    const kind = /\bbr\b/.test(request.headers['accept-encoding'] ?? '') ? 'br' : 'gz';
+    const encoding = kind === 'br' ? 'br' : 'gzip';
+    return reply
+      .type('text/javascript')
+      .headers({
+        'content-encoding': encoding,
+        'cache-control': YEAR,
+        vary: 'accept-encoding',
+        'x-content-type-options': 'nosniff',
+      })
+      .send(readFileSync(new URL(`${script}.${kind}`, folder)));
+  });
+}

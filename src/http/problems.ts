@@ -1,0 +1,68 @@
+// One mapper from anything that was thrown to the problem a client is told; the rest goes to the log.
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { internal, invalid, notFound, Problem, unavailable } from '../errors.ts';
+import { failed } from '../store/db.ts';
+import type { Log } from './context.ts';
+import { maskTarget } from './head.ts';
+
+interface FrameworkError extends Error {
+  readonly statusCode?: number;
+  readonly validation?: readonly {
+    instancePath: string;
+    message?: string;
+    keyword: string;
+    params: Record<string, unknown>;
+  }[];
+  readonly validationContext?: string;
+}
+
+const PLACES: Readonly<Record<string, string>> = {
+  querystring: 'query',
+  params: 'params',
+  body: 'body',
+  headers: 'headers',
+};
+
+export function toProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  if (failed(error, 'away', 'unknown', 'again'))
+    return unavailable('The database cannot be reached now. Try again soon.', error);
+  const { statusCode = 500, validation, validationContext = '', message } = error as FrameworkError;
+  if (validation) {
+    const place = PLACES[validationContext] ?? validationContext;
+    const named = validation.map(({ instancePath, message: what = 'is wrong', keyword, params }) => {
+      if (keyword === 'additionalProperties')
+        return { path: `${place}.${params.additionalProperty}`, message: 'is not known here' };
+      if (keyword === 'required') return { path: `${place}.${params.missingProperty}`, message: 'is missing' };
+      const allowed = keyword === 'enum' ? `: ${(params.allowedValues as unknown[]).join(', ')}` : '';
+      return { path: `${place}${instancePath.replaceAll('/', '.')}`, message: `${what}${allowed}` };
+    });
+    // A union names each of its branches; one word per path is enough.
+    return invalid(named.filter((one, i) => named.findIndex((other) => other.path === one.path) === i).slice(0, 20));
+  }
+  if (statusCode >= 400 && statusCode < 500)
+    return new Problem(statusCode, 'bad-request', 'Bad request', `${message}.`.replace(/\.\.$/, '.'));
+  return internalWith(error);
+}
+
+const internalWith = (cause: unknown): Problem => Object.assign(internal(), { cause });
+
+export const noSuchRoute = (request: FastifyRequest): Problem =>
+  notFound(
+    `There is no ${request.method} ${request.url.split('?')[0]?.slice(0, 100)} here. GET /docs shows all calls.`,
+  );
+
+export function answerProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply, log: Log): FastifyReply {
+  if (problem.status >= 500) {
+    const data = { request_id: request.id, url: maskTarget(request.url), error: problem.cause ?? problem };
+    if (problem.status === 503) log.warn(data, 'a call got a 503');
+    else log.error(data, 'internal error');
+  }
+  // Sent as text: the schema of a success must not cut a problem.
+  return reply
+    .code(problem.status)
+    .headers({ ...problem.headers, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
+    .type('application/problem+json')
+    .serializer((body: unknown) => JSON.stringify(body))
+    .send(problem.toBody(request.id));
+}

@@ -1,0 +1,78 @@
+// The node:http server under both halves: the receiver sees every request first, Fastify gets the rest.
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
+import type { Socket } from 'node:net';
+import type { Config } from '../config.ts';
+import { Problem } from '../errors.ts';
+import type { Receiver } from './receive.ts';
+import { createRequestId } from './requestid.ts';
+
+const MAX_HEADER_BYTES = 64 * 1024;
+// A sender has this long for its headers and for its whole request; Fastify's own time-outs do not reach this server.
+const HEADERS_TIMEOUT_MS = 20_000;
+const REQUEST_TIMEOUT_MS = 120_000;
+
+export function createServerWith(config: Config, receiver: Receiver, api: RequestListener): Server {
+  const server = createServer({
+    maxHeaderSize: MAX_HEADER_BYTES,
+    keepAliveTimeout: config.keepAliveSeconds * 1000,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: 5_000,
+  });
+  // The default of 2000 headers would drop the rest silently; the bytes are bounded above.
+  server.maxHeadersCount = 0;
+  server.on('request', (request: IncomingMessage, response: ServerResponse) =>
+    receiver.take(request, response, false, () => api(request, response)),
+  );
+  // Listening to this event makes 100 Continue ours: a refused sender then never sends its body.
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
+    receiver.take(request, response, true, () => {
+      response.writeContinue();
+      api(request, response);
+    }),
+  );
+  server.on('clientError', (error: Error & { code?: string }, socket: Socket) =>
+    answerBroken(error.code ?? '', socket),
+  );
+  server.on('connect', (_request: IncomingMessage, socket: Socket) =>
+    answerRaw(socket, new Problem(405, 'method-not-allowed', 'Method not allowed', 'This is not a proxy.')),
+  );
+  return server;
+}
+
+/** What is not HTTP gets an answer too, then the connection ends. */
+function answerBroken(code: string, socket: Socket): void {
+  if (code === 'ECONNRESET' || !socket.writable) socket.destroy();
+  else
+    answerRaw(
+      socket,
+      BROKEN[code] ?? new Problem(400, 'bad-request', 'Bad request', 'This is not a well-formed HTTP request.'),
+    );
+}
+const BROKEN: Readonly<Record<string, Problem>> = {
+  HPE_HEADER_OVERFLOW: new Problem(
+    431,
+    'headers-too-large',
+    'Request header fields too large',
+    `The headers are larger than ${MAX_HEADER_BYTES} bytes.`,
+  ),
+  ERR_HTTP_REQUEST_TIMEOUT: new Problem(408, 'timeout', 'Request timeout', 'The request did not arrive in time.'),
+};
+
+function answerRaw(socket: Socket, problem: Problem): void {
+  const body = JSON.stringify(problem.toBody(createRequestId()));
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n` +
+      `X-Content-Type-Options: nosniff\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+  // What the sender still pushes is read and forgotten for a moment, so that it sees the answer and not a reset.
+  socket.resume();
+  setTimeout(() => socket.destroy(), 1_000).unref();
+}

@@ -1,0 +1,78 @@
+// Rows to wire shapes: bytes to text and its encoding, a receipt to `request`, times to ISO.
+import { isUtf8 } from 'node:buffer';
+import type { Config } from '../config.ts';
+import type * as schema from '../schema.ts';
+import type { Content, Receipt } from '../store/contents.ts';
+import type { Refusal } from '../store/refusals.ts';
+import { decodeHead, splitTarget } from './head.ts';
+
+// The 32 characters in which windows-1252, which MySQL calls latin1, differs from ISO 8859-1. The five bytes without
+// one stand for their C1 control, so nothing is lost. By hand: TextDecoder of Node 20.20 decodes ISO 8859-1 instead.
+const HIGH =
+  '\u20ac\x81\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\x8d\u017d\x8f\x90\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\x9d\u017e\u0178';
+const fromWindows1252 = (bytes: Buffer): string =>
+  bytes.toString('latin1').replace(/[\x80-\x9f]/g, (char) => HIGH[char.charCodeAt(0) - 0x80] as string);
+
+/** Text of a short column: UTF-8 as we write it, windows-1252 as others may have. */
+export const decodeName = (bytes: Buffer): string => (isUtf8(bytes) ? bytes.toString('utf8') : fromWindows1252(bytes));
+
+type Encoded = Pick<schema.Content, 'content' | 'encoding'>;
+const asUtf8 = (bytes: Buffer): Encoded => ({ content: bytes.toString('utf8'), encoding: 'utf-8' });
+const asWindows1252 = (bytes: Buffer): Encoded => ({ content: fromWindows1252(bytes), encoding: 'windows-1252' });
+
+function encode(bytes: Buffer, ours: boolean, rule: Config['contentEncoding']): Encoded {
+  if (!ours && rule === 'windows-1252') return asWindows1252(bytes);
+  if (isUtf8(bytes) || (!ours && rule === 'utf-8')) return asUtf8(bytes);
+  return ours ? { content: bytes.toString('base64'), encoding: 'base64' } : asWindows1252(bytes);
+}
+
+export function contentToWire(row: Content, config: Config): schema.Content {
+  const { id, ip, api, dt, wh_id, receipt } = row;
+  const { content, encoding } = encode(row.content, receipt !== null, config.contentEncoding);
+  const request = receipt?.head
+    ? {
+        ...receiptToWire(receipt as Receipt & { head: Buffer }, config),
+        verified: 'none' as const,
+        event_id: null,
+        event_type: null,
+        duplicate_of: null,
+        released_from: null,
+      }
+    : null;
+  return { id, content, ip, api, dt, wh_id, encoding, request };
+}
+
+export function refusalToWire(row: Refusal, config: Config): schema.Refusal {
+  const { id, wh_id, kind, reason, size } = row;
+  return { id, wh_id, kind, reason, near_miss: null, size, request: receiptToWire(row, config), released_as: null };
+}
+
+function receiptToWire(
+  receipt: { readonly received_ms: number; readonly ip: string; readonly head: Buffer },
+  config: Config,
+) {
+  const { method, target, headers } = decodeHead(receipt.head);
+  return {
+    method,
+    url: splitTarget(target)?.rest ?? target.replace(/^https?:\/\/[^/?#]*/i, ''),
+    public_url: target.startsWith('/') ? config.publicUrl + target : target,
+    headers,
+    ip: receipt.ip,
+    received_at: new Date(receipt.received_ms).toISOString(),
+  };
+}
+
+/** `YYYY-MM-DD HH:MM:SS` in a time zone; formatted once a second, however many rows are written in it. */
+export function createClockText(timeZone: string): (ms: number) => string {
+  const format = new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'medium' });
+  let second = -1;
+  let text = '';
+  return (ms) => {
+    const now = Math.floor(ms / 1000);
+    if (now !== second) {
+      second = now;
+      text = format.format(now * 1000);
+    }
+    return text;
+  };
+}

@@ -1,0 +1,61 @@
+// The bin: verbs, exit codes, and the only file that touches `process`.
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Command, CommanderError } from 'commander';
+import { configCommand } from './cli/config.ts';
+import { Complaint, type Io } from './cli/io.ts';
+import { migrateCommand } from './cli/migrate.ts';
+import { serveCommand } from './cli/serve.ts';
+import { userCommand } from './cli/user.ts';
+import { webhookCommand } from './cli/webhook.ts';
+import { BadSettings } from './config.ts';
+import { VERSION } from './http/openapi.ts';
+
+const VERBS = [serveCommand, migrateCommand, userCommand, webhookCommand, configCommand];
+
+/** Runs one command line. 0 = done, 1 = it did not work, 2 = it was asked wrongly (flags, settings, rights). */
+export async function run(argv: readonly string[], io: Io): Promise<number> {
+  const program = new Command('restante')
+    .description('Poste restante for webhooks: receives them, keeps them, hands them out to whoever polls.')
+    .version(VERSION)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  restante serve\n  restante webhook add "Payments"\n  restante migrate --check\n\nEvery verb has its own --help.\n',
+    );
+  for (const verb of VERBS) program.addCommand(verb(io));
+  prepare(program, io);
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof BadSettings || error instanceof Complaint) {
+      io.err(`restante: ${error.message}\n`);
+      return error instanceof Complaint ? error.code : 2;
+    }
+    io.err(`restante: ${error instanceof Error ? error.stack : String(error)}\n`);
+    return 1;
+  }
+}
+
+/** Commander must not end the process nor write past `io`. */
+function prepare(command: Command, io: Io): void {
+  command.exitOverride().configureOutput({ writeOut: io.out, writeErr: io.err });
+  if (command.commands.length > 0) command.showSuggestionAfterError().action(() => command.help({ error: true }));
+  for (const sub of command.commands) prepare(sub, io);
+}
+
+const io: Io = {
+  env: process.env,
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  tty: process.stdout.isTTY === true,
+  stopped: () =>
+    new Promise((resolve) => {
+      for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve);
+    }),
+};
+
+// Started by name or through npm's link; imported by tests, this file does nothing.
+const started = process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url);
+if (started) process.exitCode = await run(process.argv.slice(2), io);

@@ -1,0 +1,237 @@
+// The wire: one TypeBox value is one shape, its TypeScript type and its schema in the API document.
+import { type Static, type TOptional, type TSchema, type TUnsafe, Type } from 'typebox';
+
+/** One of a few words. */
+const oneOf = <const T extends readonly string[]>(values: T, description?: string) =>
+  Type.Unsafe<T[number]>({ type: 'string', enum: values, ...(description ? { description } : {}) });
+/** The schema, or null: as `type: [x, "null"]`, which serialises faster than `anyOf`. */
+const nullable = <T extends TSchema>(schema: T) => {
+  const { type, enum: values } = schema as { type?: string; enum?: readonly string[] };
+  return Type.Unsafe<Static<T> | null>({
+    ...schema,
+    type: [type, 'null'],
+    ...(values ? { enum: [...values, null] } : {}),
+  });
+};
+const strict = { additionalProperties: false } as const;
+
+// Settings of a webhook ---------------------------------------------------------------------------------------------
+
+const ResponseSettings = Type.Object(
+  {
+    status: Type.Integer({ minimum: 200, maximum: 299, description: 'Default 200.' }),
+    content_type: oneOf(['text/plain', 'text/xml', 'application/xml', 'application/json'], 'Default text/plain.'),
+    body: Type.String({
+      maxLength: 65_536,
+      description: 'Default empty: some providers show a text to their end user.',
+    }),
+  },
+  strict,
+);
+const settings = {
+  response: Type.Partial(ResponseSettings, {
+    ...strict,
+    description: 'What senders are answered once their request is committed.',
+  }),
+  max_body_bytes: Type.Integer({
+    minimum: 0,
+    description: 'Larger bodies are refused with 413. Default: MAX_BODY_BYTES.',
+  }),
+  allow_methods: Type.Array(Type.String({ pattern: '^[A-Z-]{1,24}$' }), {
+    maxItems: 40,
+    description: 'Other methods are refused with 405. Default: every method.',
+  }),
+  allow_networks: Type.Array(Type.String({ minLength: 2, maxLength: 49 }), {
+    maxItems: 100,
+    description: 'Senders outside of these addresses and CIDR networks are refused with 403. Default: everybody.',
+  }),
+  enabled: Type.Boolean({
+    description: 'false: senders are answered 503 with Retry-After and try again. Default true.',
+  }),
+};
+/** What may be set; what is left out has its default. This is what the database keeps. */
+export const SettingsInput = Type.Partial(Type.Object(settings), strict);
+export type SettingsInput = Static<typeof SettingsInput>;
+
+export interface Settings {
+  readonly response: Static<typeof ResponseSettings>;
+  readonly max_body_bytes: number | null;
+  readonly allow_methods: readonly string[] | null;
+  readonly allow_networks: readonly string[] | null;
+  readonly enabled: boolean;
+}
+
+/** Settings with every default filled in. */
+export const resolveSettings = (input: SettingsInput): Settings => ({
+  response: { status: 200, content_type: 'text/plain', body: '', ...input.response },
+  max_body_bytes: input.max_body_bytes ?? null,
+  allow_methods: input.allow_methods ?? null,
+  allow_networks: input.allow_networks ?? null,
+  enabled: input.enabled ?? true,
+});
+
+// Webhooks ----------------------------------------------------------------------------------------------------------
+
+const webhook = {
+  wh_id: Type.Integer({ examples: [1] }),
+  wh_url: Type.String({ description: 'The public URL that a provider POSTs to.' }),
+  wh_name: Type.String({ examples: ['My payment method webhook'] }),
+  status: Type.Integer({ description: '1 = enabled.' }),
+};
+export const Webhook = Type.Object(webhook, { $id: 'Webhook' });
+export const WebhookList = Type.Object({ webhooks: Type.Array(Webhook), hint: Type.Optional(Type.String()) });
+
+export const WebhookDetail = Type.Object(
+  {
+    ...webhook,
+    response: ResponseSettings,
+    max_body_bytes: nullable(settings.max_body_bytes),
+    allow_methods: nullable(settings.allow_methods),
+    allow_networks: nullable(settings.allow_networks),
+    enabled: settings.enabled,
+    created_at: Type.String({ format: 'date-time' }),
+  },
+  { $id: 'WebhookDetail' },
+);
+export type WebhookDetail = Static<typeof WebhookDetail>;
+
+const Name = Type.String({ minLength: 1, maxLength: 45, description: 'At most 45 bytes of UTF-8.' });
+export const WebhookCreate = Type.Object({ wh_name: Name, ...SettingsInput.properties }, strict);
+export type WebhookCreate = Static<typeof WebhookCreate>;
+
+/** RFC 7396: a member replaces, null goes back to the default, what is left out stays. */
+const mergePatch = <T extends Readonly<Record<string, TSchema>>>(properties: T) =>
+  Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name, Type.Optional(nullable(schema))])) as {
+    [K in keyof T]: TOptional<TUnsafe<Static<T[K]> | null>>;
+  };
+export const WebhookPatch = Type.Object(
+  {
+    ...mergePatch(settings),
+    response: Type.Optional(nullable(Type.Object(mergePatch(ResponseSettings.properties), strict))),
+    wh_name: Type.Optional(Name),
+  },
+  strict,
+);
+export type WebhookPatch = Static<typeof WebhookPatch>;
+export const Rotate = Type.Object(
+  {
+    grace_seconds: Type.Integer({
+      minimum: 0,
+      maximum: 30 * 86_400,
+      description: 'How long the old URL goes on. Default 86400.',
+    }),
+  },
+  strict,
+);
+
+// Contents ----------------------------------------------------------------------------------------------------------
+
+const receipt = {
+  method: Type.String({ examples: ['POST'] }),
+  url: Type.String({ description: 'What followed the key: sub-path and raw query, as received.' }),
+  public_url: Type.String({ description: 'PUBLIC_URL and the raw target as received: what Twilio and Square sign.' }),
+  headers: Type.Array(Type.Array(Type.String()), {
+    description: '[name, value] in order, case and duplicates kept, one character per byte.',
+  }),
+  ip: Type.String({ description: 'The full address of the sender.' }),
+  received_at: Type.String({ format: 'date-time' }),
+};
+const Request = Type.Object({
+  ...receipt,
+  verified: oneOf(['signed', 'token', 'none'], 'What the signature check said; none: nothing was checked.'),
+  event_id: nullable(Type.String()),
+  event_type: nullable(Type.String()),
+  duplicate_of: nullable(Type.Integer()),
+  released_from: nullable(Type.Integer()),
+});
+export const Content = Type.Object(
+  {
+    id: Type.Integer({ examples: [27] }),
+    content: Type.String({ description: 'The body, as text in `encoding`.' }),
+    ip: Type.String({ examples: ['3.18.12.63'], description: 'IPv4 address, or ipv6: see request.ip.' }),
+    api: Type.Integer({ description: '1 = received by a webhook, 0 = posted by the user.' }),
+    dt: Type.String({ examples: ['2026-11-22 10:00:00'] }),
+    wh_id: Type.Integer({ description: '0 = own content.' }),
+    encoding: oneOf(['utf-8', 'base64', 'windows-1252']),
+    request: nullable(Request),
+  },
+  { $id: 'Content' },
+);
+export type Content = Static<typeof Content>;
+export const ContentPage = Type.Object({
+  whcontent: Type.Array(Content),
+  next_id: Type.Integer({ description: 'Pass it as the next `id`.' }),
+  hint: Type.Optional(Type.String()),
+});
+export const Posted = Type.Object({
+  result: Type.Literal('ok'),
+  id: Type.Integer(),
+  hint: Type.Optional(Type.String()),
+});
+
+const cursor = (examples: string[], pattern: string, description: string) =>
+  Type.Optional(Type.String({ pattern, examples, description }));
+export const ListQuery = Type.Object({
+  id: cursor(
+    ['0'],
+    '^(latest|[0-9]{1,15})$',
+    'Start here: contents with this id or a higher one. `latest`: after the newest. Default 0.',
+  ),
+  whid: cursor(['all'], '^(all|[0-9]{1,10})$', 'Of one webhook; 0 = own content, `all` = every webhook. Default 0.'),
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, examples: [20], description: 'At most 100; more is clamped. Default 20.' }),
+  ),
+  order: Type.Optional(oneOf(['asc', 'desc'], '`desc`: newest first, ids up to `id`.')),
+});
+export const PostQuery = Type.Object({
+  content: Type.Optional(Type.String({ description: 'The content, instead of a body.' })),
+});
+export const ContentId = Type.Object({
+  id: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, examples: [27] }),
+});
+export const WebhookId = Type.Object({ wh_id: Type.Integer({ minimum: 1, maximum: 4_294_967_295, examples: [1] }) });
+
+// Refusals, and the rest --------------------------------------------------------------------------------------------
+
+/** Why a request did not become a content. */
+export const REFUSAL_KINDS = ['too_large', 'method', 'network'] as const;
+export type RefusalKind = (typeof REFUSAL_KINDS)[number];
+
+export const Refusal = Type.Object(
+  {
+    id: Type.Integer(),
+    wh_id: Type.Integer(),
+    kind: Type.String({ examples: ['too_large'] }),
+    reason: Type.String({ description: 'What happened and what to do.' }),
+    near_miss: nullable(Type.String()),
+    size: nullable(Type.Integer()),
+    request: Type.Object(receipt),
+    released_as: nullable(Type.Integer()),
+  },
+  { $id: 'Refusal' },
+);
+export type Refusal = Static<typeof Refusal>;
+export const RefusalQuery = Type.Object(
+  {
+    whid: Type.Optional(Type.Integer({ minimum: 1, maximum: 4_294_967_295 })),
+    kind: Type.Optional(oneOf(REFUSAL_KINDS)),
+    id: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Start here.' })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, description: 'At most 100; more is clamped. Default 20.' })),
+  },
+  strict,
+);
+export const RefusalPage = Type.Object({ refusals: Type.Array(Refusal), next_id: Type.Integer() });
+
+export const Me = Type.Object({ username: Type.String({ examples: ['1001'] }), hint: Type.Optional(Type.String()) });
+export const Health = Type.Object({ status: Type.String(), reasons: Type.Optional(Type.Array(Type.String())) });
+export const ProblemBody = Type.Object(
+  {
+    type: Type.String(),
+    title: Type.String(),
+    status: Type.Integer(),
+    detail: Type.String({ description: 'What happened and what to do.' }),
+    request_id: Type.String(),
+    errors: Type.Optional(Type.Array(Type.Object({ path: Type.String(), message: Type.String() }))),
+  },
+  { $id: 'Problem' },
+);

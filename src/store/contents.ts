@@ -1,0 +1,137 @@
+// Every statement on tblwh and restante_request: what was received, byte for byte, and how it came.
+import { crc32 } from 'node:zlib';
+import { failed, marks, type Queries } from './db.ts';
+import type { Store } from './index.ts';
+
+export interface NewContent {
+  readonly user_id: number;
+  readonly wh_id: number;
+  readonly content: Buffer;
+  /** 1 when a webhook received it, 0 when the user posted it. */
+  readonly api: 0 | 1;
+  readonly dt: string;
+  readonly received_ms: number;
+  /** The full address; `tblwh.ip` has room for IPv4 only. */
+  readonly ip: string;
+  /** Request line and headers as received; null for what the user posted. */
+  readonly head: Buffer | null;
+}
+
+export interface Content {
+  readonly id: number;
+  readonly content: Buffer;
+  readonly ip: string;
+  readonly api: number;
+  readonly dt: string;
+  readonly wh_id: number;
+  /** How we received it; null for rows of other writers, and at the as-is level. */
+  readonly receipt: Receipt | null;
+}
+
+export interface Receipt {
+  readonly received_ms: number;
+  readonly ip: string;
+  readonly head: Buffer | null;
+}
+
+const CONTENT_COLUMNS = ['content', 'ip', 'api', 'dt', 'user_id', 'wh_id'];
+const REQUEST_COLUMNS = ['id', 'size', 'crc', 'received_ms', 'ip', 'head'];
+
+/** `tblwh.ip` is varchar(15): a longer address would be refused, or cut into a wrong but valid-looking one. */
+export const shortIp = (ip: string): string => (ip.includes(':') || ip.length > 15 ? 'ipv6' : ip);
+
+/** Stores all rows in one transaction; resolves with their ids, in order, once they are committed. */
+export function insertContents(store: Store, rows: readonly NewContent[]): Promise<number[]> {
+  return store.db.transaction(async (queries) => {
+    const ids = await queries.insertIds(
+      'tblwh',
+      CONTENT_COLUMNS,
+      rows.map((row) => [row.content, shortIp(row.ip), row.api, row.dt, row.user_id, row.wh_id]),
+    );
+    if (store.extended) await insertRequests(queries, rows, ids);
+    return ids;
+  });
+}
+
+async function insertRequests(queries: Queries, rows: readonly NewContent[], ids: readonly number[]): Promise<void> {
+  const values = rows.map((row, i) => [
+    ids[i] as number,
+    row.content.length,
+    crc32(row.content),
+    row.received_ms,
+    row.ip,
+    row.head,
+  ]);
+  await queries.insert('restante_request', REQUEST_COLUMNS, values).catch(async (error: unknown) => {
+    if (!failed(error, 'duplicate')) throw error;
+    // Another application emptied tblwh and its ids begin again: what we knew of the old rows is worthless now.
+    await queries.run(`DELETE FROM restante_request WHERE id IN (${marks(ids.length)})`, ids);
+    await queries.insert('restante_request', REQUEST_COLUMNS, values);
+  });
+}
+
+const selectFrom = (store: Store): string => {
+  const columns = `t.id, ${store.db.dialect.bytes('t.content')} AS content, t.ip, t.api, t.dt, t.wh_id`;
+  return store.extended
+    ? `SELECT ${columns}, r.size, r.crc, r.received_ms, r.ip AS full_ip, r.head FROM tblwh t LEFT JOIN restante_request r ON r.id = t.id`
+    : `SELECT ${columns} FROM tblwh t`;
+};
+
+type Row = Omit<Content, 'receipt'> & {
+  size?: number | null;
+  crc?: number;
+  received_ms?: number;
+  full_ip?: string;
+  head?: Buffer | null;
+};
+
+function toContent(row: Row): Content {
+  const { id, content, ip, api, dt, wh_id } = row;
+  // Length and CRC-32 tell a row that another application put in the place of ours.
+  const ours = row.size != null && row.size === content.length && row.crc === crc32(content);
+  const receipt = ours ? { received_ms: row.received_ms ?? 0, ip: row.full_ip ?? '', head: row.head ?? null } : null;
+  return { id, content, ip, api, dt, wh_id, receipt };
+}
+
+export async function findContent(store: Store, userId: number, id: number): Promise<Content | undefined> {
+  const rows = await store.db.all<Row>(`${selectFrom(store)} WHERE t.id = ? AND t.user_id = ?`, [id, userId]);
+  return rows[0] && toContent(rows[0]);
+}
+
+export interface Page {
+  readonly contents: readonly Content[];
+  /** True when `limit` or `maxBytes` ended the page, not the end of the table. */
+  readonly cut: boolean;
+}
+
+export interface ListOptions {
+  readonly wh_id: number | 'all';
+  readonly from: number;
+  readonly to: number;
+  readonly order: 'asc' | 'desc';
+  readonly limit: number;
+  readonly maxBytes: number;
+}
+
+/** Contents with from <= id <= to. Reads no further than `maxBytes`, whatever lies behind, but one content at least. */
+export async function listContents(store: Store, userId: number, options: ListOptions): Promise<Page> {
+  const one = options.wh_id !== 'all';
+  const sql = `${selectFrom(store)} WHERE t.user_id = ? ${one ? 'AND t.wh_id = ?' : ''} AND t.id BETWEEN ? AND ?
+    ORDER BY t.id ${options.order === 'asc' ? 'ASC' : 'DESC'} LIMIT ?`;
+  const params = [userId, ...(one ? [options.wh_id as number] : []), options.from, options.to, options.limit];
+  const contents: Content[] = [];
+  let bytes = 0;
+  let full = false;
+  await store.db.scan<Row>(sql, params, (row) => {
+    bytes += row.content.length + (row.head?.length ?? 0);
+    full = contents.length > 0 && bytes > options.maxBytes;
+    if (!full) contents.push(toContent(row));
+    return !full;
+  });
+  return { contents, cut: full || contents.length === options.limit };
+}
+
+/** The highest id in the table, 0 when it is empty. */
+export async function highestId(store: Store): Promise<number> {
+  return (await store.db.all<{ id: number | null }>('SELECT MAX(id) AS id FROM tblwh'))[0]?.id ?? 0;
+}

@@ -1,0 +1,74 @@
+// The narrow seam between our SQL and a database: what every engine must offer, and how it fails.
+
+/** What may be bound to a `?`. Text goes as UTF-8, a Buffer as binary. */
+export type Value = string | number | null | Buffer;
+
+/** The few words of SQL in which the engines differ; they end here. */
+export interface Dialect {
+  /** The exact bytes of a text column, whatever its character set. */
+  bytes(column: string): string;
+  /** Appended to a SELECT inside a transaction that will write what it read. */
+  readonly forUpdate: string;
+}
+
+export interface Queries {
+  /** All rows, as objects by column name. Binary columns are Buffers, 64-bit integers are numbers. */
+  all<T>(sql: string, params?: readonly Value[]): Promise<T[]>;
+  /** Runs a statement; resolves with the number of affected rows. */
+  run(sql: string, params?: readonly Value[]): Promise<number>;
+  /** A statement that changes the schema; no time limit. */
+  ddl(sql: string): Promise<void>;
+  /** Inserts rows by multi-row statements. Same column order in each row. */
+  insert(table: string, columns: readonly string[], rows: readonly (readonly Value[])[]): Promise<void>;
+  /** The same into a table with an AUTO_INCREMENT `id`; resolves with the ids in row order. */
+  insertIds(table: string, columns: readonly string[], rows: readonly (readonly Value[])[]): Promise<number[]>;
+}
+
+export interface Db extends Queries {
+  /** For people: "MariaDB 10.11.6", "MySQL 9.7.0", "SQLite 3.53.0". */
+  readonly version: string;
+  readonly kind: 'mysql' | 'sqlite';
+  readonly dialect: Dialect;
+  /** The longest value one row may carry, in bytes. */
+  readonly maxValueBytes: number;
+  /** Transactions that can usefully be in flight at once: the writer's lanes. */
+  readonly lanes: number;
+  /** Hands rows to `each` as they come and stops reading when it returns false. */
+  scan<T>(sql: string, params: readonly Value[], each: (row: T) => boolean): Promise<void>;
+  /** One transaction: committed when `work` resolves, rolled back when it throws. `work` may be run again after a deadlock. */
+  transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+/**
+ * How a database fails, in our words. Driver codes stay in `cause`.
+ * - `away`: not reachable, shutting down or too busy; nothing was done, try again
+ * - `unknown`: the connection broke while COMMIT was under way: it may or may not be done
+ * - `again`: deadlock or lock wait; the whole transaction can be run again at once
+ * - `data`: the database refuses this row, and will refuse it again
+ * - `duplicate`: a unique key exists already
+ * - `exists`: the table or index is there already
+ * - `missing`: a table or column is not there
+ * - `denied`: the account lacks a right
+ */
+export type Failure = 'away' | 'unknown' | 'again' | 'data' | 'duplicate' | 'exists' | 'missing' | 'denied' | 'other';
+
+export class StoreError extends Error {
+  readonly failure: Failure;
+  constructor(failure: Failure, cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.failure = failure;
+  }
+}
+
+export const failed = (error: unknown, ...failures: Failure[]): boolean =>
+  error instanceof StoreError && failures.includes(error.failure);
+
+/** `?, ?, ?` for `count` parameters. */
+export const marks = (count: number): string => Array(count).fill('?').join(', ');
+
+/** `values` stretched by its last one to one of a few lengths, so that lists of any length share a few statements. */
+export function padded<T>(values: readonly T[]): T[] {
+  const length = [1, 8, 64, 512].find((size) => size >= values.length) ?? values.length;
+  return Array.from({ length }, (_, i) => values[Math.min(i, values.length - 1)] as T);
+}

@@ -1,0 +1,43 @@
+// openStore(url): the database, how far it is migrated, and what is missing. SQLite migrates itself; MySQL never does here.
+import type { Db } from './db.ts';
+import { inspect, isExtended, migrate, type SchemaState } from './migrations.ts';
+import { openMysql } from './mysql.ts';
+import { openSqlite } from './sqlite.ts';
+
+export interface Store {
+  readonly db: Db;
+  /** False at the as-is level: only the three shared tables, SELECT and INSERT. */
+  readonly extended: boolean;
+  readonly state: SchemaState;
+  close(): Promise<void>;
+}
+
+/** The engine behind a URL, connected, nothing changed in it. */
+export async function openDb(url: string): Promise<Db> {
+  if (url.startsWith('sqlite:')) return openSqlite(url.slice('sqlite:'.length));
+  return openMysql(new URL(url));
+}
+
+/** Opens the database and looks how far it is migrated. Throws when the three shared tables are not there. */
+export async function openStore(url: string): Promise<Store> {
+  const db = await openDb(url);
+  try {
+    if (db.kind === 'sqlite') await migrate(db, true, () => {});
+    const state = await inspect(db, db.kind);
+    if (state.base.length < 3) throw new MissingTables(state.base);
+    return { db, extended: isExtended(state), state, close: () => db.close() };
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+}
+
+export class MissingTables extends Error {
+  constructor(found: readonly string[]) {
+    super(
+      found.length === 0
+        ? 'the database has none of the tables tbluser, tblwhid, tblwh. To create them: restante migrate --create-base'
+        : `the database has only ${found.join(', ')} of tbluser, tblwhid, tblwh. Point DATABASE_URL at the right database`,
+    );
+  }
+}

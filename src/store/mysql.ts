@@ -1,0 +1,264 @@
+// MySQL and MariaDB behind the seam of db.ts, by mysql2: pools, prepared statements, error codes.
+import mysql from 'mysql2';
+import { type Db, type Failure, marks, type Queries, StoreError, type Value } from './db.ts';
+
+// A statement that takes longer is given up and its connection dropped: better a 503 than a sender left hanging.
+const STATEMENT_TIMEOUT_MS = 20_000;
+const READ_CONNECTIONS = 8;
+// Two transactions in flight: while one waits for its flush the other is being filled. Three or four were slower.
+const LANES = 2;
+const TRIES = 3;
+// Batches up to this size have a prepared statement of their own, above it they are cut into these powers:
+// each statement is a round trip, and each size a statement the server must keep.
+const EXACT_ROWS = 64;
+const POWERS = [256, 128, EXACT_ROWS];
+// 2 tables x about 70 sizes, and the rest of the program; the server's own limit is 16,382 for all connections.
+const PREPARED_STATEMENTS = 300;
+
+const AGAIN = new Set([1020, 1047, 1205, 1213]);
+const MISSING = new Set([1054, 1146]);
+const DENIED = new Set([1044, 1045, 1142, 1143, 1227, 1370, 1698]);
+const DUPLICATE = 1062;
+const EXISTS = new Set([1050, 1060, 1061]);
+// Refused by the row itself: too long, wrong value, a constraint, a trigger of another application, too large a packet.
+const DATA = new Set([1048, 1153, 1264, 1265, 1292, 1364, 1366, 1406, 1452, 1644, 3819, 3988, 4025]);
+// The server answered, but cannot do it now: shutting down, full, read-only, out of connections or of disk.
+const AWAY = new Set([
+  3, 1021, 1030, 1040, 1053, 1114, 1158, 1159, 1160, 1161, 1203, 1290, 1317, 1836, 1927, 3024, 4031,
+]);
+
+type DriverError = Error & { errno?: number | undefined; fatal?: boolean | undefined };
+
+function failureOf(error: DriverError): Failure {
+  const errno = error.errno;
+  if (errno === undefined || errno < 0 || AWAY.has(errno)) return 'away';
+  if (errno === DUPLICATE) return 'duplicate';
+  if (EXISTS.has(errno)) return 'exists';
+  if (AGAIN.has(errno)) return 'again';
+  if (MISSING.has(errno)) return 'missing';
+  if (DENIED.has(errno)) return 'denied';
+  if (DATA.has(errno)) return 'data';
+  return error.fatal ? 'away' : 'other';
+}
+
+const toStoreError = (error: unknown): StoreError =>
+  error instanceof StoreError ? error : new StoreError(failureOf(error as DriverError), error);
+
+const sqlOf = new Map<string, string>();
+function insertSql(table: string, columns: readonly string[], rows: number, returning: string): string {
+  const key = `${table}:${columns.length}:${rows}${returning}`;
+  let sql = sqlOf.get(key);
+  if (!sql) {
+    const row = `(${marks(columns.length)})`;
+    sql = `INSERT INTO ${table} (${columns.join(', ')}) VALUES ${Array(rows).fill(row).join(', ')}${returning}`;
+    sqlOf.set(key, sql);
+  }
+  return sql;
+}
+
+/** The sizes of the statements that insert `count` rows. */
+function sizes(count: number): number[] {
+  const out: number[] = [];
+  let left = count;
+  for (const power of POWERS) for (; left > EXACT_ROWS && left >= power; left -= power) out.push(power);
+  if (left > 0) out.push(left);
+  return out;
+}
+
+type Connection = mysql.PoolConnection;
+type Result = mysql.ResultSetHeader | mysql.RowDataPacket[];
+
+function queriesOn(connection: Connection, returning: boolean, increment: () => number): Queries {
+  const execute = (sql: string, values: readonly Value[] = []) =>
+    new Promise<Result>((resolve, reject) =>
+      connection.execute<Result>({ sql, values: values as Value[], timeout: STATEMENT_TIMEOUT_MS }, (error, result) =>
+        error ? reject(toStoreError(error)) : resolve(result),
+      ),
+    );
+  /** DDL may rightly take hours, and cannot be prepared everywhere. */
+  const ddl = (sql: string) =>
+    new Promise<void>((resolve, reject) =>
+      connection.query(sql, (error) => (error ? reject(toStoreError(error)) : resolve())),
+    );
+  type Rows = readonly (readonly Value[])[];
+  async function inserted(table: string, columns: readonly string[], rows: Rows, ids: number[] | undefined) {
+    const suffix = ids && returning ? ' RETURNING id' : '';
+    let from = 0;
+    for (const size of sizes(rows.length)) {
+      const values = rows.length === size ? rows.flat() : rows.slice(from, from + size).flat();
+      const result = await execute(insertSql(table, columns, size, suffix), values);
+      from += size;
+      if (!ids) continue;
+      if (Array.isArray(result)) for (const row of result) ids.push(row.id);
+      // A multi-row INSERT … VALUES has consecutive ids in every innodb_autoinc_lock_mode (MySQL manual, 17.6.1.6).
+      else for (let i = 0; i < size; i++) ids.push(result.insertId + i * increment());
+    }
+  }
+  return {
+    all: async <T>(sql: string, params: readonly Value[] = []) => (await execute(sql, params)) as T[],
+    run: async (sql, params = []) => ((await execute(sql, params)) as mysql.ResultSetHeader).affectedRows ?? 0,
+    ddl,
+    insert: (table, columns, rows) => inserted(table, columns, rows, undefined),
+    async insertIds(table, columns, rows) {
+      const ids: number[] = [];
+      await inserted(table, columns, rows, ids);
+      return ids;
+    },
+  };
+}
+
+/** Opens `mysql://user:password@host:port/database[?ssl=true|skip-verify]`. Connects once, so that errors show here. */
+export async function openMysql(url: URL): Promise<Db> {
+  const ssl = url.searchParams.get('ssl');
+  const pool = (connectionLimit: number, init: string) => {
+    const made = mysql.createPool({
+      host: url.hostname.replace(/^\[|\]$/g, ''),
+      port: Number(url.port || 3306),
+      user: decodeURIComponent(url.username || 'root'),
+      password: decodeURIComponent(url.password),
+      database: decodeURIComponent(url.pathname.slice(1)),
+      charset: 'utf8mb4',
+      connectTimeout: 3_000,
+      connectionLimit,
+      maxPreparedStatements: PREPARED_STATEMENTS,
+      ...(ssl ? { ssl: { rejectUnauthorized: ssl !== 'skip-verify', minVersion: 'TLSv1.2' } } : {}),
+    });
+    // Queued on the fresh connection before anything of ours. An error here shows on the next statement.
+    made.on('connection', (connection) => connection.query(init, () => {}));
+    return made;
+  };
+  const reads = pool(READ_CONNECTIONS, 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED');
+  // autocommit=0 saves a round trip per transaction: the first statement begins it.
+  const writes = pool(LANES + 2, 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, autocommit=0');
+  let returning = false;
+  let increment = 1;
+
+  const borrow = (from: mysql.Pool) =>
+    new Promise<Connection>((resolve, reject) =>
+      from.getConnection((error, connection) => (error ? reject(toStoreError(error)) : resolve(connection))),
+    );
+  const giveBack = (connection: Connection, error?: unknown) =>
+    error instanceof StoreError && error.failure === 'away' ? connection.destroy() : connection.release();
+  const on = (connection: Connection) => queriesOn(connection, returning, () => increment);
+
+  async function using<T>(
+    from: mysql.Pool,
+    work: (queries: Queries, connection: Connection) => Promise<T>,
+  ): Promise<T> {
+    const connection = await borrow(from);
+    try {
+      const result = await work(on(connection), connection);
+      connection.release();
+      return result;
+    } catch (error) {
+      giveBack(connection, error);
+      throw error;
+    }
+  }
+  /** A read can simply be done again: the pool may have lent a connection that the server had closed. */
+  async function reading<T>(work: (queries: Queries, connection: Connection) => Promise<T>): Promise<T> {
+    try {
+      return await using(reads, work);
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.failure !== 'away') throw error;
+      return using(reads, work);
+    }
+  }
+  const commit = (connection: Connection) =>
+    new Promise<void>((resolve, reject) =>
+      connection.query({ sql: 'COMMIT', timeout: STATEMENT_TIMEOUT_MS }, (error) => {
+        if (!error) return resolve();
+        const failure = failureOf(error);
+        reject(new StoreError(failure === 'away' ? 'unknown' : failure, error));
+      }),
+    );
+
+  async function once<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
+    const connection = await borrow(writes);
+    try {
+      const result = await work(on(connection));
+      await commit(connection);
+      connection.release();
+      return result;
+    } catch (error) {
+      const gone = error instanceof StoreError && (error.failure === 'away' || error.failure === 'unknown');
+      if (gone) connection.destroy();
+      else connection.query('ROLLBACK', (failure) => (failure ? connection.destroy() : connection.release()));
+      throw error;
+    }
+  }
+
+  const facts = await reading((queries) =>
+    queries.all<{ v: string; inc: number; packet: number }>(
+      'SELECT VERSION() AS v, @@auto_increment_increment AS inc, @@max_allowed_packet AS packet',
+    ),
+  ).catch((error: unknown) => {
+    reads.end();
+    writes.end();
+    throw error;
+  });
+  const fact = facts[0] ?? { v: '', inc: 1, packet: 1 << 20 };
+  returning = /mariadb/i.test(fact.v);
+  increment = fact.inc;
+
+  return {
+    kind: 'mysql',
+    version: `${returning ? 'MariaDB' : 'MySQL'} ${/^[\d.]+/.exec(fact.v)?.[0] ?? fact.v}`,
+    dialect: { bytes: (column) => `CAST(${column} AS BINARY)`, forUpdate: ' FOR UPDATE' },
+    maxValueBytes: fact.packet,
+    lanes: LANES,
+    all: (sql, params) => reading((queries) => queries.all(sql, params)),
+    run: (sql, params) => using(reads, (queries) => queries.run(sql, params)),
+    ddl: (sql) => using(reads, (queries) => queries.ddl(sql)),
+    insert: (table, columns, rows) => using(reads, (queries) => queries.insert(table, columns, rows)),
+    insertIds: (table, columns, rows) => using(reads, (queries) => queries.insertIds(table, columns, rows)),
+    scan: <T>(sql: string, params: readonly Value[], each: (row: T) => boolean) =>
+      borrow(reads).then(
+        (connection) =>
+          new Promise<void>((resolve, reject) => {
+            let open = true;
+            const end = (finish: () => void) => {
+              if (!open) return;
+              open = false;
+              finish();
+            };
+            const values = params as Value[];
+            const command = connection.execute({ sql, values, timeout: STATEMENT_TIMEOUT_MS });
+            command.on('error', (error: Error) =>
+              end(() => {
+                connection.destroy();
+                reject(toStoreError(error));
+              }),
+            );
+            command.on('result', (row) => {
+              if (!open || each(row as T)) return;
+              // The rest may be gigabytes: dropping the connection is the only way to tell the server to stop.
+              end(() => {
+                connection.destroy();
+                resolve();
+              });
+            });
+            command.on('end', () =>
+              end(() => {
+                connection.release();
+                resolve();
+              }),
+            );
+          }),
+      ),
+    async transaction(work) {
+      for (let tries = 1; ; tries++) {
+        try {
+          return await once(work);
+        } catch (error) {
+          // Nothing was committed: a deadlock, a lock wait, or a connection that the server had closed. Not so `unknown`.
+          const again = error instanceof StoreError && (error.failure === 'again' || error.failure === 'away');
+          if (!again || tries === TRIES) throw error;
+        }
+      }
+    },
+    async close() {
+      await Promise.all([reads, writes].map((made) => new Promise<void>((resolve) => made.end(() => resolve()))));
+    },
+  };
+}

@@ -1,0 +1,171 @@
+// The embedded database behind the seam of db.ts: SQLite in this process, one connection, durable commits.
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
+import { type Db, type Failure, marks, type Queries, StoreError, type Value } from './db.ts';
+
+// Another process (the CLI) may hold the write lock: wait a little in SQLite, then without blocking the event loop.
+const BUSY_TIMEOUT_MS = 50;
+const BUSY_RETRY_MS = 20;
+const BUSY_GIVE_UP_MS = 5_000;
+// SQLite's own limit for a value is 1,000,000,000 bytes; the settings bound it long before.
+const MAX_VALUE_BYTES = 256 * 1024 * 1024;
+// Before 3.51.3 a WAL reset could corrupt a database that two connections use (sqlite.org/changes.html).
+const SAFE_FOR_TWO = [3, 51, 3];
+
+const load = createRequire(import.meta.url);
+type Driver = { DatabaseSync: new (path: string) => DatabaseSyncInstance };
+function driver(): Driver {
+  try {
+    return load('node:sqlite') as Driver; // Node 22.13 and later
+  } catch {
+    return load('@photostructure/sqlite') as Driver; // the same API for Node 20
+  }
+}
+
+function failureOf(error: { errcode?: number; message?: string }): Failure {
+  const code = (error.errcode ?? 1) & 0xff;
+  if (code === 5 || code === 6) return 'again'; // BUSY, LOCKED
+  if (code === 19) return error.errcode === 1555 || error.errcode === 2067 ? 'duplicate' : 'data';
+  if (code === 18 || code === 20) return 'data'; // TOOBIG, MISMATCH
+  if (/already exists/.test(error.message ?? '')) return 'exists';
+  if (/no such (table|column)/.test(error.message ?? '')) return 'missing';
+  return [7, 8, 10, 11, 13, 14, 26].includes(code) ? 'away' : 'other'; // NOMEM, READONLY, IOERR, CORRUPT, FULL, …
+}
+
+function attempt<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof StoreError ? error : new StoreError(failureOf(error as { errcode?: number }), error);
+  }
+}
+
+/** Runs `work` again while another process holds the lock, for 5 s at most, without blocking this one. */
+async function patiently<T>(work: () => T): Promise<T> {
+  for (const until = Date.now() + BUSY_GIVE_UP_MS; ; ) {
+    try {
+      return attempt(work);
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.failure !== 'again') throw error;
+      if (Date.now() > until) throw new StoreError('away', error.cause);
+      await new Promise((resolve) => setTimeout(resolve, BUSY_RETRY_MS));
+    }
+  }
+}
+
+const asBuffers = <T>(row: T): T => {
+  const record = row as Record<string, unknown>;
+  for (const name in record) {
+    const value = record[name];
+    if (value instanceof Uint8Array) record[name] = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  }
+  return row;
+};
+
+/** Opens `sqlite:./path/file.db` (or `sqlite::memory:`): folder 0700, files 0600, WAL, synchronous=FULL. */
+export async function openSqlite(path: string): Promise<Db & { readonly sharable: boolean }> {
+  if (path !== ':memory:') {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    closeSync(openSync(path, 'a', 0o600)); // the -wal and -shm files take the mode of this one
+  }
+  const { DatabaseSync } = driver();
+  const database = await patiently(() => new DatabaseSync(path));
+  await patiently(() =>
+    database.exec(
+      `PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+       PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000`,
+    ),
+  );
+  const version = (database.prepare('SELECT sqlite_version() AS v').get() as { v: string }).v;
+
+  // Prepared once and kept: the driver for Node 20 leaks about 2 KB per prepare. The texts are few and constant.
+  const statements = new Map<string, StatementSyncInstance>();
+  const statement = (sql: string): StatementSyncInstance => {
+    let prepared = statements.get(sql);
+    if (!prepared) {
+      prepared = database.prepare(sql);
+      statements.set(sql, prepared);
+    }
+    return prepared;
+  };
+  const insertSql = (table: string, columns: readonly string[]) =>
+    `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${marks(columns.length)})`;
+
+  const inside: Queries = {
+    all: async <T>(sql: string, params: readonly Value[] = []) =>
+      attempt(() => (statement(sql).all(...params) as T[]).map(asBuffers)),
+    run: async (sql, params = []) => attempt(() => Number(statement(sql).run(...params).changes)),
+    ddl: async (sql) => attempt(() => database.exec(sql)),
+    insert: async (table, columns, rows) =>
+      attempt(() => {
+        const prepared = statement(insertSql(table, columns));
+        for (const row of rows) prepared.run(...row);
+      }),
+    insertIds: async (table, columns, rows) =>
+      attempt(() => {
+        const prepared = statement(insertSql(table, columns));
+        return rows.map((row) => Number(prepared.run(...row).lastInsertRowid));
+      }),
+  };
+
+  // One connection: whoever is not part of the open transaction waits for its end, or would read what may vanish.
+  let turn: Promise<unknown> = Promise.resolve();
+  let open = false;
+  const whenFree = async (): Promise<void> => {
+    while (open) await turn;
+  };
+  async function transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
+    await whenFree();
+    open = true;
+    const running = (async () => {
+      await patiently(() => database.exec('BEGIN IMMEDIATE'));
+      try {
+        const result = await work(inside);
+        attempt(() => database.exec('COMMIT'));
+        return result;
+      } catch (error) {
+        if (database.isTransaction) database.exec('ROLLBACK');
+        throw error;
+      }
+    })().finally(() => {
+      open = false;
+    });
+    turn = running.catch(() => {});
+    return running;
+  }
+
+  return {
+    kind: 'sqlite',
+    version: `SQLite ${version}`,
+    sharable:
+      version
+        .split('.')
+        .map(Number)
+        .reduce((n, part) => n * 1000 + part, 0) >= SAFE_FOR_TWO.reduce((n, part) => n * 1000 + part, 0),
+    dialect: { bytes: (column) => `CAST(${column} AS BLOB)`, forUpdate: '' },
+    maxValueBytes: MAX_VALUE_BYTES,
+    lanes: 1,
+    async all(sql, params) {
+      await whenFree();
+      return inside.all(sql, params);
+    },
+    run: (sql, params) => transaction((queries) => queries.run(sql, params)),
+    ddl: (sql) => transaction((queries) => queries.ddl(sql)),
+    insert: (table, columns, rows) => transaction((queries) => queries.insert(table, columns, rows)),
+    insertIds: (table, columns, rows) => transaction((queries) => queries.insertIds(table, columns, rows)),
+    async scan<T>(sql: string, params: readonly Value[], each: (row: T) => boolean) {
+      await whenFree();
+      attempt(() => {
+        for (const row of statement(sql).iterate(...params)) if (!each(asBuffers(row as T))) break;
+      });
+    },
+    transaction,
+    async close() {
+      await whenFree();
+      statements.clear();
+      database.close();
+    },
+  };
+}

@@ -1,0 +1,37 @@
+// Every statement on tbluser: who may sign in with which token. The password column is never read.
+import { type Db, marks, padded } from './db.ts';
+
+export interface User {
+  readonly id: number;
+  readonly token: Buffer;
+  readonly status: number;
+}
+
+/** The users with these ids; unknown ones are left out. */
+export async function findUsers(db: Db, ids: readonly number[]): Promise<Map<number, User>> {
+  const list = padded(ids);
+  const rows = await db.all<User>(
+    `SELECT id, ${db.dialect.bytes('token')} AS token, status FROM tbluser WHERE id IN (${marks(list.length)})`,
+    list,
+  );
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+export async function listUsers(db: Db): Promise<{ id: number; email: string; status: number }[]> {
+  return db.all('SELECT id, email, status FROM tbluser ORDER BY id');
+}
+
+/** Adds a user without a dashboard password; resolves with the id. */
+export async function addUser(db: Db, user: { email: string; phone: string; token: string }): Promise<number> {
+  const [id] = await db.insertIds(
+    'tbluser',
+    ['email', 'phone', 'token', 'status', 'pwd'],
+    [[user.email, user.phone, user.token, 1, '']],
+  );
+  return id as number;
+}
+
+/** Gives a user another token; resolves with false when there is no such user. */
+export async function rotateToken(db: Db, id: number, token: string): Promise<boolean> {
+  return (await db.run('UPDATE tbluser SET token = ? WHERE id = ?', [token, id])) > 0;
+}

@@ -1,0 +1,190 @@
+// Every statement on tblwhid, restante_webhook and restante_key: the public URLs of the users.
+import { resolveSettings, type Settings, type SettingsInput } from '../schema.ts';
+import { type Db, failed, marks, padded, type Queries } from './db.ts';
+import type { Store } from './index.ts';
+
+export interface Webhook {
+  readonly wh_id: number;
+  readonly user_id: number;
+  /** As stored: for ours it is what PUBLIC_URL was when it was made. UTF-8 or windows-1252 bytes. */
+  readonly wh_url: Buffer;
+  readonly wh_name: Buffer;
+  readonly status: number;
+  /** The current key of its URL; null when another application made the webhook. */
+  readonly url_key: string | null;
+  /** Only what was set; resolveSettings adds the defaults. Null for webhooks of other applications. */
+  readonly settings: SettingsInput | null;
+  readonly created_ms: number | null;
+}
+
+type Row = Omit<Webhook, 'settings'> & { settings: string | null };
+
+const toWebhook = (row: Row): Webhook => ({
+  ...row,
+  url_key: row.url_key ?? null,
+  created_ms: row.created_ms ?? null,
+  settings: row.settings ? (JSON.parse(row.settings) as SettingsInput) : null,
+});
+
+const base = (db: Db) =>
+  `t.id AS wh_id, t.user_id, ${db.dialect.bytes('t.wh_url')} AS wh_url, ${db.dialect.bytes('t.wh_name')} AS wh_name, t.status`;
+const selectFrom = ({ db, extended }: Store) =>
+  extended
+    ? `SELECT ${base(db)}, k.url_key, w.settings, w.created_ms FROM tblwhid t
+       LEFT JOIN restante_webhook w ON w.wh_id = t.id
+       LEFT JOIN restante_key k ON k.wh_id = w.wh_id AND k.expires_ms IS NULL`
+    : `SELECT ${base(db)} FROM tblwhid t`;
+
+/** A user's webhooks by id, those of other applications too. */
+export async function listWebhooks(store: Store, userId: number): Promise<Webhook[]> {
+  const rows = await store.db.all<Row>(`${selectFrom(store)} WHERE t.user_id = ? ORDER BY t.id`, [userId]);
+  return rows.map(toWebhook);
+}
+
+export async function findWebhook(store: Store, userId: number, whId: number): Promise<Webhook | undefined> {
+  const rows = await store.db.all<Row>(`${selectFrom(store)} WHERE t.user_id = ? AND t.id = ?`, [userId, whId]);
+  return rows[0] && toWebhook(rows[0]);
+}
+
+/** What the receiver needs of a webhook. */
+export interface Target {
+  readonly wh_id: number;
+  readonly user_id: number;
+  readonly settings: Settings;
+}
+
+/** The webhooks behind these URL keys, leaving out keys whose grace is over. */
+export async function findTargets(db: Db, keys: readonly string[], now: number): Promise<Map<string, Target>> {
+  const list = padded(keys);
+  const rows = await db.all<{ url_key: string; wh_id: number; user_id: number; settings: string }>(
+    `SELECT k.url_key, w.wh_id, w.user_id, w.settings FROM restante_key k JOIN restante_webhook w ON w.wh_id = k.wh_id
+     WHERE k.url_key IN (${marks(list.length)}) AND (k.expires_ms IS NULL OR k.expires_ms > ?)`,
+    [...list, now],
+  );
+  const target = (row: (typeof rows)[number]) => ({
+    wh_id: row.wh_id,
+    user_id: row.user_id,
+    settings: resolveSettings(JSON.parse(row.settings) as SettingsInput),
+  });
+  return new Map(rows.map((row) => [row.url_key, target(row)]));
+}
+
+/** All webhooks of other applications, for OLD_URLS: their `wh_url` is the address they are known by. */
+export async function listForeign(store: Store): Promise<{ wh_id: number; user_id: number; wh_url: Buffer }[]> {
+  return store.db.all(
+    `SELECT t.id AS wh_id, t.user_id, ${store.db.dialect.bytes('t.wh_url')} AS wh_url FROM tblwhid t
+     WHERE NOT EXISTS (SELECT 1 FROM restante_webhook w WHERE w.wh_id = t.id)`,
+  );
+}
+
+export interface NewWebhook {
+  readonly user_id: number;
+  readonly wh_name: string;
+  readonly wh_url: string;
+  readonly url_key: string;
+  readonly settings: SettingsInput;
+  readonly created_ms: number;
+  /** Ids begin here at the lowest, out of the way of other applications that take max + 1. */
+  readonly idFrom: number;
+}
+
+/** Makes a webhook; resolves with its id. The counter never goes down, so an id is never used twice. */
+export async function createWebhook(store: Store, webhook: NewWebhook): Promise<number> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await store.db.transaction((queries) => create(store.db, queries, webhook, tries));
+    } catch (error) {
+      // Another application, or another process of ours, took the same id or made the counter first: the next one, then.
+      if (tries >= 20 || !failed(error, 'duplicate', 'again')) throw error;
+    }
+  }
+}
+
+async function create(db: Db, queries: Queries, webhook: NewWebhook, skip: number): Promise<number> {
+  const { user_id, wh_name, wh_url, url_key, settings, created_ms, idFrom } = webhook;
+  const counter = "SELECT v FROM restante_meta WHERE k = 'webhook_id'";
+  const [last] = await queries.all<{ v: number }>(counter + db.dialect.forUpdate);
+  const id = Math.max(idFrom, (last?.v ?? 0) + 1) + skip;
+  if (last) await queries.run("UPDATE restante_meta SET v = ? WHERE k = 'webhook_id'", [id]);
+  else await queries.insert('restante_meta', ['k', 'v'], [['webhook_id', id]]);
+  // Bytes, not text: a name in any script survives the latin1 column in every sql_mode.
+  await queries.insert(
+    'tblwhid',
+    ['id', 'user_id', 'wh_url', 'wh_name', 'status'],
+    [[id, user_id, Buffer.from(wh_url), Buffer.from(wh_name), enabledStatus(settings)]],
+  );
+  await queries.insert(
+    'restante_webhook',
+    ['wh_id', 'user_id', 'settings', 'created_ms'],
+    [[id, user_id, JSON.stringify(settings), created_ms]],
+  );
+  await queries.insert('restante_key', ['url_key', 'wh_id', 'expires_ms'], [[url_key, id, null]]);
+  return id;
+}
+
+/** The shared table tells the other applications too that a webhook is switched off. */
+const enabledStatus = (settings: SettingsInput): number => (resolveSettings(settings).enabled ? 1 : 0);
+
+/** Stores name and settings of a webhook that we made; resolves with false when there is no such one. */
+export function updateWebhook(
+  store: Store,
+  userId: number,
+  whId: number,
+  change: { readonly wh_name: string; readonly settings: SettingsInput },
+): Promise<boolean> {
+  return store.db.transaction(async (queries) => {
+    const owned = await lockOwned(store.db, queries, userId, whId);
+    if (!owned) return false;
+    await queries.run('UPDATE restante_webhook SET settings = ? WHERE wh_id = ? AND user_id = ?', [
+      JSON.stringify(change.settings),
+      whId,
+      userId,
+    ]);
+    await queries.run('UPDATE tblwhid SET wh_name = ?, status = ? WHERE id = ? AND user_id = ?', [
+      Buffer.from(change.wh_name),
+      enabledStatus(change.settings),
+      whId,
+      userId,
+    ]);
+    return true;
+  });
+}
+
+/** Gives a webhook another key. The old one goes on until `graceUntil` (ms); at or before now it ends at once. */
+export function rotateKey(
+  store: Store,
+  userId: number,
+  whId: number,
+  change: { readonly url_key: string; readonly wh_url: string; readonly graceUntil: number },
+): Promise<boolean> {
+  return store.db.transaction(async (queries) => {
+    if (!(await lockOwned(store.db, queries, userId, whId))) return false;
+    await queries.run('UPDATE restante_key SET expires_ms = ? WHERE wh_id = ? AND expires_ms IS NULL', [
+      change.graceUntil,
+      whId,
+    ]);
+    await queries.insert('restante_key', ['url_key', 'wh_id', 'expires_ms'], [[change.url_key, whId, null]]);
+    await queries.run('UPDATE tblwhid SET wh_url = ? WHERE id = ? AND user_id = ?', [
+      Buffer.from(change.wh_url),
+      whId,
+      userId,
+    ]);
+    return true;
+  });
+}
+
+/** Ends a webhook and its keys. Its contents stay. */
+export function deleteWebhook(store: Store, userId: number, whId: number): Promise<boolean> {
+  return store.db.transaction(async (queries) => {
+    if (!(await lockOwned(store.db, queries, userId, whId))) return false;
+    await queries.run('DELETE FROM restante_key WHERE wh_id = ?', [whId]);
+    await queries.run('DELETE FROM restante_webhook WHERE wh_id = ? AND user_id = ?', [whId, userId]);
+    await queries.run('DELETE FROM tblwhid WHERE id = ? AND user_id = ?', [whId, userId]);
+    return true;
+  });
+}
+
+async function lockOwned(db: Db, queries: Queries, userId: number, whId: number): Promise<boolean> {
+  const sql = `SELECT wh_id FROM restante_webhook WHERE wh_id = ? AND user_id = ?${db.dialect.forUpdate}`;
+  return (await queries.all(sql, [whId, userId])).length > 0;
+}

@@ -1,0 +1,116 @@
+// Gives a test a fresh, migrated database on each engine, and a whole service on it.
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createConnection } from 'mysql2/promise';
+import { inject } from 'vitest';
+import { readConfig } from '../src/config.ts';
+import { type App, buildApp } from '../src/http/app.ts';
+import type { Context, Log } from '../src/http/context.ts';
+import { createContext } from '../src/http/create.ts';
+import { makeWebhook } from '../src/http/webhooks.ts';
+import type { WebhookDetail } from '../src/schema.ts';
+import { openDb, openStore, type Store } from '../src/store/index.ts';
+import { migrate } from '../src/store/migrations.ts';
+import { addUser } from '../src/store/users.ts';
+import { baseTables } from './classic.ts';
+
+export const ENGINES = ['sqlite', 'mariadb', 'mysql'] as const;
+export type Engine = (typeof ENGINES)[number];
+
+export interface Database {
+  readonly url: string;
+  drop(): Promise<void>;
+}
+
+/** An empty database; on the servers with the three shared tables when `base` is set. SQLite makes its own. */
+export async function emptyDatabase(engine: Engine, base = true): Promise<Database> {
+  const name = `restante_test_${randomBytes(6).toString('hex')}`;
+  if (engine === 'sqlite') {
+    const folder = mkdtempSync(join(tmpdir(), 'restante-test-'));
+    return { url: `sqlite:${folder}/restante.db`, drop: async () => rmSync(folder, { recursive: true, force: true }) };
+  }
+  const server = inject(engine);
+  const connection = await createConnection(server);
+  await connection.query(`CREATE DATABASE ${name}`);
+  await connection.query(`USE ${name}`);
+  if (base) for (const sql of baseTables) await connection.query(sql);
+  await connection.end();
+  const drop = async () => {
+    const again = await createConnection(server);
+    await again.query(`DROP DATABASE IF EXISTS ${name}`);
+    await again.end();
+  };
+  return { url: server + name, drop };
+}
+
+/** A database at the extended level. */
+export async function migratedDatabase(engine: Engine): Promise<Database> {
+  const database = await emptyDatabase(engine);
+  if (engine !== 'sqlite') {
+    const db = await openDb(database.url);
+    await migrate(db, false, () => {});
+    await db.close();
+  }
+  return database;
+}
+
+/** Collects what would be logged. */
+export function testLog(): Log & { readonly lines: { level: string; message: string; data: object }[] } {
+  const lines: { level: string; message: string; data: object }[] = [];
+  const at = (level: string) => (data: object, message: string) => void lines.push({ level, message, data });
+  return { lines, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+export interface TestUser {
+  readonly id: number;
+  readonly token: string;
+  /** The Authorization header. */
+  readonly auth: string;
+}
+
+export interface Service {
+  /** http://127.0.0.1:PORT */
+  readonly url: string;
+  readonly port: number;
+  readonly app: App;
+  readonly context: Context;
+  readonly store: Store;
+  readonly log: ReturnType<typeof testLog>;
+  user(token?: string): Promise<TestUser>;
+  webhook(user: TestUser, settings?: Record<string, unknown>): Promise<WebhookDetail>;
+  close(): Promise<void>;
+}
+
+/** A service in this process on a real socket. `env` are settings by name. */
+export async function startService(databaseUrl: string, env: Record<string, string> = {}): Promise<Service> {
+  const config = readConfig({ PORT: '0', ...env, DATABASE_URL: databaseUrl });
+  const store = await openStore(databaseUrl);
+  const log = testLog();
+  const context = createContext({ store, config, log });
+  const app = await buildApp(context);
+  await app.fastify.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = app.server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    app,
+    context,
+    store,
+    log,
+    async user(token = randomBytes(16).toString('hex')) {
+      const id = await addUser(store.db, { email: 'ana@example.org', phone: '', token });
+      return { id, token, auth: `Basic ${Buffer.from(`${id}:${token}`).toString('base64')}` };
+    },
+    webhook: (user, settings = {}) => makeWebhook(context, user.id, { wh_name: 'Test', ...settings }),
+    async close() {
+      await app.close();
+      await store.close();
+    },
+  };
+}
+
+/** The path part of a webhook's URL: `/in/{key}`. */
+export const pathOf = (webhook: WebhookDetail): string => new URL(webhook.wh_url).pathname;

@@ -1,0 +1,14 @@
+// Tests run against real servers: one setup starts them, each file makes databases of its own.
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    globalSetup: ['test/setup.ts'],
+    reporters: process.env.CI ? ['default', './test/closing-line.ts'] : ['default'],
+    testTimeout: 60_000,
+    hookTimeout: 180_000,
+    // Each file starts services of its own; more at once only makes time-dependent tests wait for a core.
+    maxWorkers: 2,
+  },
+});
