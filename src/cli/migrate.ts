@@ -1,10 +1,12 @@
 // restante migrate: adds our tables to a MySQL database, and tells beforehand what it will do.
 import type { Command } from 'commander';
 import type { Config } from '../config.ts';
-import { type Db, failed } from '../store/db.ts';
+import { addIndex, estimate } from '../store/addindex.ts';
+import type { Db } from '../store/db.ts';
 import { MissingTables } from '../store/index.ts';
 import {
   BASE,
+  dropOurs,
   INDEX,
   inspect,
   isExtended,
@@ -28,7 +30,6 @@ interface Options {
   readonly force?: boolean;
 }
 
-const INDEX_TRIES = 30;
 // Seen on one core: an index over 1,000,000 rows takes a few seconds. Told as a rough guess only.
 const ROWS_PER_SECOND = 200_000;
 const BYTES_PER_INDEX_ROW = 24;
@@ -94,38 +95,22 @@ function check(io: Io, db: Db, state: SchemaState): void {
 }
 
 async function index(io: Io, db: Db, state: SchemaState, force: boolean): Promise<void> {
-  if (state.indexed) return io.out('the index is there\n');
-  if (db.kind === 'mysql') {
-    const wsrep = await db.all<{ Value: string }>("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'");
-    if (wsrep[0]?.Value === 'ON' && !force)
-      throw new Complaint(
-        'this is a Galera cluster: DDL stops writes on all nodes while it runs. Choose a quiet hour and add --force',
-      );
-    const [size] = await db.all<{ n: number }>(
-      "SELECT table_rows AS n FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'tblwh'",
-    );
-    const rows = Number(size?.n ?? 0);
-    io.err(
-      `about ${rows} rows: roughly ${Math.ceil(rows / ROWS_PER_SECOND)} s and ${Math.ceil((rows * BYTES_PER_INDEX_ROW) / 1e6)} MB; other applications go on writing\n`,
-    );
+  if (state.indexed) {
+    io.out('the index is there\n');
+    return;
   }
+  const { rows, galera } = await estimate(db);
+  if (galera && !force)
+    throw new Complaint(
+      'this is a Galera cluster: DDL stops writes on all nodes while it runs. Choose a quiet hour and add --force',
+    );
+  const seconds = Math.ceil(rows / ROWS_PER_SECOND);
+  io.err(
+    `about ${rows} rows: roughly ${seconds} s and ${Math.ceil((rows * BYTES_PER_INDEX_ROW) / 1e6)} MB; other applications go on writing\n`,
+  );
   const began = Date.now();
-  await db.transaction(async (queries) => {
-    // Two seconds for the table's lock, then again: a waiting ALTER would make every other statement wait behind it.
-    if (db.kind === 'mysql') await queries.run('SET SESSION lock_wait_timeout = 2');
-    for (let tries = 1; ; tries++) {
-      try {
-        return await queries.ddl(INDEX[db.kind]);
-      } catch (error) {
-        if (failed(error, 'exists')) return;
-        if (!failed(error, 'again')) throw error;
-        if (tries === INDEX_TRIES)
-          throw new Complaint('a long transaction holds tblwh: nothing was changed. Try again in a quiet hour');
-        io.err(`tblwh is in use by a long transaction, trying again (${tries} of ${INDEX_TRIES})\n`);
-        await new Promise((resolve) => setTimeout(resolve, 1_000));
-      }
-    }
-  });
+  const done = await addIndex(db, (line) => io.err(`${line}\n`));
+  if (!done) throw new Complaint('a long transaction holds tblwh: nothing was changed. Try again in a quiet hour');
   io.out(`the index is there now, after ${((Date.now() - began) / 1000).toFixed(1)} s\n`);
 }
 
@@ -134,7 +119,7 @@ async function remove(io: Io, db: Db, yes: boolean): Promise<void> {
     throw new Complaint(
       'this drops our tables: URLs and settings of webhooks made here, request lines and headers, refusals. Contents stay in tblwh. If that is what you want, add --yes',
     );
-  for (const name of OUR_TABLES) await db.ddl(`DROP TABLE IF EXISTS ${name}`);
+  await dropOurs(db);
   io.out('removed; the database is at the as-is level again\n');
 }
 

@@ -32,7 +32,7 @@ export const readyz = route({
   answers: { 200: { schema: Health, example: { status: 'ready' }, description: 'Ready' } },
   async handler({ store, writer }) {
     if (writer.full()) throw unavailable('Too much is waiting to be stored.');
-    await store.db.all('SELECT 1 AS one');
+    await store.db.ping();
     return { status: 'ready' };
   },
 });

@@ -37,6 +37,8 @@ export interface Db extends Queries {
   scan<T>(sql: string, params: readonly Value[], each: (row: T) => boolean): Promise<void>;
   /** One transaction: committed when `work` resolves, rolled back when it throws. `work` may be run again after a deadlock. */
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
+  /** Rejects when the database does not answer. */
+  ping(): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -147,3 +147,8 @@ async function lock(db: Db, queries: Queries): Promise<void> {
   if (rows[0]?.ok !== 1)
     throw new Error('another restante migrate is running on this database: wait for it, then run again');
 }
+
+/** Drops our tables; the three shared ones stay as they are. */
+export async function dropOurs(db: Db): Promise<void> {
+  for (const name of OUR_TABLES) await db.ddl(`DROP TABLE IF EXISTS ${name}`);
+}

@@ -110,7 +110,7 @@ function queriesOn(connection: Connection, returning: boolean, increment: () => 
 /** Opens `mysql://user:password@host:port/database[?ssl=true|skip-verify]`. Connects once, so that errors show here. */
 export async function openMysql(url: URL): Promise<Db> {
   const ssl = url.searchParams.get('ssl');
-  const pool = (connectionLimit: number, init: string) => {
+  const pool = (connectionLimit: number, ...init: string[]) => {
     const made = mysql.createPool({
       host: url.hostname.replace(/^\[|\]$/g, ''),
       port: Number(url.port || 3306),
@@ -123,13 +123,16 @@ export async function openMysql(url: URL): Promise<Db> {
       maxPreparedStatements: PREPARED_STATEMENTS,
       ...(ssl ? { ssl: { rejectUnauthorized: ssl !== 'skip-verify', minVersion: 'TLSv1.2' } } : {}),
     });
-    // Queued on the fresh connection before anything of ours. An error here shows on the next statement.
-    made.on('connection', (connection) => connection.query(init, () => {}));
+    // Queued on the fresh connection before anything of ours; one that could not be set up must not be used.
+    made.on('connection', (connection) => {
+      for (const sql of init) connection.query(sql, (error) => error && connection.destroy());
+    });
     return made;
   };
-  const reads = pool(READ_CONNECTIONS, 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED');
+  const isolation = 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED';
+  const reads = pool(READ_CONNECTIONS, isolation);
   // autocommit=0 saves a round trip per transaction: the first statement begins it.
-  const writes = pool(LANES + 2, 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, autocommit=0');
+  const writes = pool(LANES + 2, isolation, 'SET autocommit = 0');
   let returning = false;
   let increment = 1;
 
@@ -257,6 +260,7 @@ export async function openMysql(url: URL): Promise<Db> {
         }
       }
     },
+    ping: async () => void (await reading((queries) => queries.all('SELECT 1'))),
     async close() {
       await Promise.all([reads, writes].map((made) => new Promise<void>((resolve) => made.end(() => resolve()))));
     },

@@ -111,15 +111,19 @@ export async function openSqlite(path: string): Promise<Db & { readonly sharable
   };
 
   // One connection: whoever is not part of the open transaction waits for its end, or would read what may vanish.
-  let turn: Promise<unknown> = Promise.resolve();
-  let open = false;
-  const whenFree = async (): Promise<void> => {
-    while (open) await turn;
-  };
-  async function transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
-    await whenFree();
-    open = true;
-    const running = (async () => {
+  let queued = 0;
+  let last: Promise<unknown> = Promise.resolve();
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    queued++;
+    const running = last.then(work).finally(() => {
+      queued--;
+    });
+    last = running.catch(() => {});
+    return running;
+  }
+  const read = <T>(work: () => Promise<T>): Promise<T> => (queued === 0 ? work() : inTurn(work));
+  const transaction = <T>(work: (queries: Queries) => Promise<T>): Promise<T> =>
+    inTurn(async () => {
       await patiently(() => database.exec('BEGIN IMMEDIATE'));
       try {
         const result = await work(inside);
@@ -129,12 +133,7 @@ export async function openSqlite(path: string): Promise<Db & { readonly sharable
         if (database.isTransaction) database.exec('ROLLBACK');
         throw error;
       }
-    })().finally(() => {
-      open = false;
     });
-    turn = running.catch(() => {});
-    return running;
-  }
 
   return {
     kind: 'sqlite',
@@ -147,25 +146,23 @@ export async function openSqlite(path: string): Promise<Db & { readonly sharable
     dialect: { bytes: (column) => `CAST(${column} AS BLOB)`, forUpdate: '' },
     maxValueBytes: MAX_VALUE_BYTES,
     lanes: 1,
-    async all(sql, params) {
-      await whenFree();
-      return inside.all(sql, params);
-    },
+    all: (sql, params) => read(() => inside.all(sql, params)),
     run: (sql, params) => transaction((queries) => queries.run(sql, params)),
     ddl: (sql) => transaction((queries) => queries.ddl(sql)),
     insert: (table, columns, rows) => transaction((queries) => queries.insert(table, columns, rows)),
     insertIds: (table, columns, rows) => transaction((queries) => queries.insertIds(table, columns, rows)),
-    async scan<T>(sql: string, params: readonly Value[], each: (row: T) => boolean) {
-      await whenFree();
-      attempt(() => {
-        for (const row of statement(sql).iterate(...params)) if (!each(asBuffers(row as T))) break;
-      });
-    },
+    scan: <T>(sql: string, params: readonly Value[], each: (row: T) => boolean) =>
+      read(async () =>
+        attempt(() => {
+          for (const row of statement(sql).iterate(...params)) if (!each(asBuffers(row as T))) break;
+        }),
+      ),
     transaction,
-    async close() {
-      await whenFree();
-      statements.clear();
-      database.close();
-    },
+    ping: async () => void (await read(() => inside.all('SELECT 1'))),
+    close: () =>
+      inTurn(async () => {
+        statements.clear();
+        database.close();
+      }),
   };
 }

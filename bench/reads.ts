@@ -1,0 +1,94 @@
+// Reads from a table of 300,000 rows against a bare GET server, the driver alone, and FastAPI.
+import { crc32 } from 'node:zlib';
+import { openDb } from '../src/store/index.ts';
+import { INDEX } from '../src/store/migrations.ts';
+import { type Prepared, prepare } from './database.ts';
+import { selectAlone } from './driver.ts';
+import { BODY, load, median } from './load.ts';
+import { hasFastApi, startFastApi, startOurs, startPlain } from './processes.ts';
+import { header, row } from './table.ts';
+
+const OTHERS = 300_000;
+const MINE = 200;
+const CHUNK = 1_000;
+const CONNECTIONS = 64;
+
+/** 300,000 contents of other users below, 200 of ours on top: a page from id 0 has to find its way past them. */
+async function fill({ url, userId }: Prepared): Promise<{ first: number; last: number }> {
+  const db = await openDb(url);
+  const content = Buffer.from(BODY);
+  const head = Buffer.from(
+    'POST /in/Vt3kZq8LxN2pWc7RmB4yJd9s HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n',
+  );
+  let first = 0;
+  let last = 0;
+  for (let done = 0; done < OTHERS + MINE; done += CHUNK) {
+    const mine = done >= OTHERS;
+    const rows = Array.from({ length: mine ? MINE : CHUNK }, (_, i) => [
+      content,
+      '127.0.0.1',
+      1,
+      '2026-11-22 10:00:00',
+      mine ? userId : 1000 + (i % 50),
+      mine ? 1 : 7,
+    ]);
+    await db.transaction(async (queries) => {
+      const ids = await queries.insertIds('tblwh', ['content', 'ip', 'api', 'dt', 'user_id', 'wh_id'], rows);
+      await queries.insert(
+        'restante_request',
+        ['id', 'size', 'crc', 'received_ms', 'ip', 'head'],
+        ids.map((id) => [id, content.length, crc32(content), 1, '127.0.0.1', head]),
+      );
+      if (mine) [first, last] = [ids[0] as number, ids.at(-1) as number];
+    });
+  }
+  if (db.kind === 'mysql') await db.ddl(INDEX.mysql);
+  await db.close();
+  return { first, last };
+}
+
+export async function reads(server: string, { rounds, seconds }: { rounds: number; seconds: number }): Promise<void> {
+  const database = await prepare(server);
+  const { first, last } = await fill(database);
+  const ours = await startOurs(database.url);
+  const bare = await startPlain('bare');
+  const mysql = server.startsWith('mysql:');
+  const python = mysql && hasFastApi ? await startFastApi(database.url, 'shared') : undefined;
+  const headers = { Authorization: database.auth };
+  const get = async (url: string) => load({ url, connections: CONNECTIONS, seconds, headers });
+  const rawOne =
+    'SELECT t.id, CAST(t.content AS BINARY) AS content, t.ip, t.api, t.dt, t.wh_id, r.size, r.crc, r.received_ms, r.ip AS full_ip, r.head FROM tblwh t LEFT JOIN restante_request r ON r.id = t.id';
+  const page = `${rawOne} WHERE t.user_id = ? AND t.wh_id = ? AND t.id BETWEEN ? AND ? ORDER BY t.id LIMIT 20`;
+  const calls: [what: string, path: string, sql: string, params: (string | number)[]][] = [
+    ['GET /', '/', '', []],
+    ['one content', `/whcontent/${first}`, `${rawOne} WHERE t.id = ? AND t.user_id = ?`, [first, database.userId]],
+    ['a page of 20 at the head', `/whcontent?whid=1&id=${last - 19}`, page, [database.userId, 1, last - 19, last]],
+    ['a page of 20 from id 0', '/whcontent?whid=1&id=0', page, [database.userId, 1, 0, last]],
+  ];
+  header();
+  for (const [what, path, sql, params] of calls) {
+    const runs = {
+      ours: [] as number[],
+      bare: [] as number[],
+      alone: [] as number[],
+      python: [] as number[],
+      p50: [] as number[],
+      p99: [] as number[],
+    };
+    for (let round = 0; round < rounds; round++) {
+      const mine = await get(ours.url + path);
+      runs.ours.push(mine.perSecond);
+      runs.p50.push(mine.p50ms);
+      runs.p99.push(mine.p99ms);
+      runs.bare.push((await get(`${bare.url}/`)).perSecond);
+      if (mysql && sql) runs.alone.push(await selectAlone(database.url, seconds, sql, () => params));
+      if (python) runs.python.push((await get(python.url + path)).perSecond);
+    }
+    const mine = { ours: median(runs.ours), p50ms: median(runs.p50), p99ms: median(runs.p99) };
+    row({ what: `${what} : bare GET`, ...mine, against: median(runs.bare) });
+    if (runs.alone.length > 0) row({ what: `${what} : driver alone`, ours: mine.ours, against: median(runs.alone) });
+    if (runs.python.length > 0) row({ what: `${what} : FastAPI`, ours: mine.ours, against: median(runs.python) });
+  }
+  for (const one of [ours, bare, ...(python ? [python] : [])]) await one.stop();
+  await database.drop();
+}

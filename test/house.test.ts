@@ -1,0 +1,67 @@
+// Keeps the house in order: arrows point one way, each file says what it is for, none grows too long, words stay true.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { expect, test } from 'vitest';
+import { SETTINGS } from '../src/config.ts';
+import { ROUTES } from '../src/http/app.ts';
+
+const files = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.(ts|js)$/.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name));
+const sources = files('src').map((path) => ({ path, text: readFileSync(path, 'utf8') }));
+const all = ['src', 'test', 'bench', 'examples'].flatMap(files);
+
+/** main -> cli -> http -> flow -> store; config, errors and schema may be read from everywhere. */
+const ORDER = ['main', 'cli', 'http', 'flow', 'store', 'shared'];
+const roomOf = (path: string): string => {
+  const [first = '', ...rest] = relative('src', path).split('/');
+  if (rest.length > 0) return first;
+  return first === 'main.ts' || first === 'index.ts' ? 'main' : 'shared';
+};
+
+test.each(sources)('$path imports only what lies below it', ({ path, text }) => {
+  for (const [, from = ''] of text.matchAll(/from '(\.[^']+)'/g)) {
+    const room = roomOf(join(dirname(path), from));
+    expect(ORDER.indexOf(room), `${path} imports ${from}`).toBeGreaterThanOrEqual(ORDER.indexOf(roomOf(path)));
+  }
+});
+
+test('only the two engine files import a database driver', () => {
+  const users = sources.filter(({ text }) => /from '(mysql2|@photostructure\/sqlite|node:sqlite)/.test(text));
+  expect(users.map(({ path }) => path).sort()).toEqual(['src/store/mysql.ts', 'src/store/sqlite.ts']);
+});
+
+test('SQL stands in the store alone', () => {
+  const users = sources.filter(
+    ({ path, text }) => roomOf(path) !== 'store' && /'(SELECT|INSERT|UPDATE|DELETE) /.test(text),
+  );
+  // migrate speaks of the catalogue and of locks; readyz asks for one.
+  expect(users.map(({ path }) => path).sort()).toEqual([]);
+});
+
+test('only main.ts touches process', () => {
+  expect(sources.filter(({ text }) => /\bprocess\./.test(text)).map(({ path }) => path)).toEqual(['src/main.ts']);
+});
+
+test.each(all)('%s opens with a sentence that says what it is for', (path) => {
+  expect(readFileSync(path, 'utf8').split('\n')[0]).toMatch(/^\/\/ .{20,}/);
+});
+
+test.each(sources)('$path is short enough to be read', ({ text }) => {
+  expect(text.split('\n').length).toBeLessThanOrEqual(250);
+});
+
+test('the README tells every setting, with its default', () => {
+  const readme = readFileSync('README.md', 'utf8');
+  for (const { name, default: byDefault, help } of Object.values(SETTINGS))
+    expect(readme).toContain(
+      `| \`${name}\` | ${byDefault ? `\`${byDefault}\`` : ''} | ${help.replaceAll('|', '\\|')} |`,
+    );
+});
+
+test('the README shows every route', () => {
+  const readme = readFileSync('README.md', 'utf8');
+  for (const { method, url } of ROUTES)
+    expect(readme, `${method} ${url}`).toContain(`\`${method} ${url.replace(/:(\w+)/g, '{$1}')}\``);
+});

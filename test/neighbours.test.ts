@@ -1,0 +1,324 @@
+// Nobody is harmed by a neighbour: other users, other applications on the tables, other processes, a bad row in the batch.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createWriter } from '../src/flow/writer.ts';
+import { ROUTES } from '../src/http/app.ts';
+import type { WebhookDetail } from '../src/schema.ts';
+import type { NewContent } from '../src/store/contents.ts';
+import { openStore, type Store } from '../src/store/index.ts';
+import { createWebhook, deleteWebhook } from '../src/store/webhooks.ts';
+import {
+  type Database,
+  ENGINES,
+  migratedDatabase,
+  pathOf,
+  type Service,
+  startService,
+  type TestUser,
+} from './engines.ts';
+
+const times = <T>(count: number, make: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i));
+const tables = [
+  'tbluser',
+  'tblwhid',
+  'tblwh',
+  'restante_webhook',
+  'restante_key',
+  'restante_request',
+  'restante_refusal',
+];
+const row = (content: string | Buffer, dt = '2026-11-22 10:00:00'): NewContent => {
+  const bytes = Buffer.from(content);
+  return { user_id: 1, wh_id: 0, content: bytes, api: 0, dt, received_ms: 1, ip: '127.0.0.1', head: null };
+};
+/** In everything that is Ana's, so that any of it in an answer to Bo shows. */
+const MARK = 'anas-secret';
+
+interface Ids {
+  /** A webhook of Ana: one that Restante made, or one of another application. */
+  readonly wh: number;
+  readonly content: number;
+  readonly refusal: number;
+}
+interface Try {
+  readonly path: string;
+  readonly body?: object;
+  /** What Bo may be told; with 200 and 201 the answer must hold nothing of Ana's. */
+  readonly status: readonly number[];
+}
+/** What Bo tries with Ana's ids, call by call of the route table. */
+const TRIES: Readonly<Record<string, (ids: Ids) => Try>> = {
+  'GET /': () => ({ path: '/', status: [200] }),
+  'GET /webhooks': () => ({ path: '/webhooks', status: [200] }),
+  'POST /webhooks': () => ({ path: '/webhooks', body: { wh_name: "Bo's" }, status: [201] }),
+  'GET /webhooks/:wh_id': ({ wh }) => ({ path: `/webhooks/${wh}`, status: [404] }),
+  'PATCH /webhooks/:wh_id': ({ wh }) => ({ path: `/webhooks/${wh}`, body: { enabled: false }, status: [404] }),
+  'DELETE /webhooks/:wh_id': ({ wh }) => ({ path: `/webhooks/${wh}`, status: [404] }),
+  'POST /webhooks/:wh_id/rotate': ({ wh }) => ({
+    path: `/webhooks/${wh}/rotate`,
+    body: { grace_seconds: 0 },
+    status: [404],
+  }),
+  'GET /whcontent': ({ wh }) => ({ path: `/whcontent?whid=${wh}`, status: [200] }),
+  'POST /whcontent': ({ wh }) => ({ path: `/whcontent?content=x&whid=${wh}&user_id=1`, status: [201] }),
+  'GET /whcontent/:id': ({ content }) => ({ path: `/whcontent/${content}`, status: [404] }),
+  'GET /whcontent/:id/raw': ({ content }) => ({ path: `/whcontent/${content}/raw`, status: [404] }),
+  'GET /refusals': ({ wh }) => ({ path: `/refusals?whid=${wh}`, status: [200] }),
+  'GET /refusals/:id': ({ refusal }) => ({ path: `/refusals/${refusal}`, status: [404] }),
+  'GET /healthz': () => ({ path: '/healthz', status: [200] }),
+  'GET /readyz': () => ({ path: '/readyz', status: [200] }),
+};
+
+describe.each(ENGINES)('%s', (engine) => {
+  let database: Database;
+  let a: Service;
+  let b: Service;
+  let ana: TestUser;
+  let bo: TestUser;
+  let hers: WebhookDetail;
+  let ids: Ids;
+  beforeAll(async () => {
+    database = await migratedDatabase(engine);
+    [a, b] = [await startService(database.url), await startService(database.url)];
+    [ana, bo] = [await a.user(), await a.user()];
+    hers = await a.webhook(ana, { wh_name: MARK, max_body_bytes: 100 });
+    await a.store.db.insert(
+      'tblwhid',
+      ['id', 'user_id', 'wh_url', 'wh_name', 'status'],
+      [
+        [7, ana.id, `https://hooks.example.org/?rid=${MARK}`, MARK, 1],
+        [8, bo.id, 'https://hooks.example.org/?rid=bo', "Bo's old one", 1],
+      ],
+    );
+    await insertForeign(a.store, ana.id, 7);
+    await fetch(a.url + pathOf(hers), { method: 'POST', body: MARK });
+    const large = { method: 'POST', body: 'x'.repeat(101), headers: { 'x-note': MARK } };
+    expect((await fetch(a.url + pathOf(hers), large)).status).toBe(413);
+    const contents = await json<{ whcontent: { id: number }[] }>(
+      await call(ana, 'GET', `/whcontent?whid=${hers.wh_id}`),
+    );
+    let refusals: { id: number }[] = [];
+    // Noted beside the answer, a moment later.
+    for (let i = 0; i < 50 && refusals.length === 0; i++, await sleep(20))
+      refusals = (await json<{ refusals: { id: number }[] }>(await call(ana, 'GET', '/refusals'))).refusals;
+    ids = { wh: hers.wh_id, content: contents.whcontent[0]?.id ?? 0, refusal: refusals[0]?.id ?? 0 };
+    expect(Math.min(...Object.values(ids))).toBeGreaterThan(0);
+  });
+  afterAll(async () => {
+    await Promise.all([a?.close(), b?.close()]);
+    await database?.drop();
+  });
+
+  const call = (user: TestUser, method: string, path: string, body?: object, at = a) => {
+    const headers = { authorization: user.auth, ...(body ? { 'content-type': 'application/json' } : {}) };
+    return fetch(at.url + path, { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) });
+  };
+  const json = async <T>(answer: Response) => (await answer.json()) as T;
+  const insertForeign = ({ db }: Store, userId: number, whId: number) =>
+    db.insertIds(
+      'tblwh',
+      ['content', 'ip', 'api', 'dt', 'user_id', 'wh_id'],
+      [[MARK, '1.2.3.4', 1, 'a while ago', userId, whId]],
+    );
+  /** Every row of every table, by table. */
+  const everything = async () => {
+    const rows: string[] = [];
+    for (const table of tables)
+      for (const one of await a.store.db.all(`SELECT * FROM ${table}`)) rows.push(`${table} ${JSON.stringify(one)}`);
+    return rows;
+  };
+  const send = (webhook: WebhookDetail, at: Service) => fetch(at.url + pathOf(webhook), { method: 'POST', body: 'x' });
+
+  test.each(ROUTES.map((route) => `${route.method} ${route.url}`))(
+    '%s tells and does nothing with the ids of another user',
+    async (name) => {
+      const before = await everything();
+      expect(Object.keys(TRIES), 'a new route needs a case in TRIES').toContain(name);
+      for (const wh of [ids.wh, 7]) {
+        const { path, body, status } = TRIES[name]?.({ ...ids, wh }) ?? { path: '', status: [] };
+        const answer = await call(bo, name.split(' ')[0] ?? '', path, body);
+        expect(status, path).toContain(answer.status);
+        const text = await answer.text();
+        expect(text + JSON.stringify([...answer.headers])).not.toContain(MARK);
+        expect(text).not.toContain(pathOf(hers));
+      }
+      const after = new Set(await everything());
+      expect(before.filter((one) => !after.has(one))).toEqual([]);
+      const news = [...after].filter((one) => !before.includes(one) && !/restante_(key|request)/.test(one));
+      for (const one of news) expect(one).toContain(`"user_id":${bo.id}`);
+    },
+  );
+
+  test('lists of all webhooks and pages from any id on hold nothing of another user', async () => {
+    for (const path of [
+      '/whcontent?whid=all',
+      '/whcontent?whid=all&order=desc',
+      `/whcontent?whid=all&id=${ids.content}`,
+      '/refusals',
+    ]) {
+      const text = await (await call(bo, 'GET', path)).text();
+      expect(text, path).not.toContain(MARK);
+    }
+  });
+
+  test('webhooks of other applications are listed, and nothing else can be done with them', async () => {
+    const before = (await everything()).filter((one) => !one.startsWith('restante_'));
+    const list = await json<{ webhooks: object[] }>(await call(ana, 'GET', '/webhooks'));
+    const foreign = { wh_id: 7, wh_url: `https://hooks.example.org/?rid=${MARK}`, wh_name: MARK, status: 1 };
+    expect(list.webhooks).toContainEqual(foreign);
+    for (const [method, path, body] of [
+      ['GET', '/webhooks/7', undefined],
+      ['PATCH', '/webhooks/7', { wh_name: 'mine', enabled: false }],
+      ['POST', '/webhooks/7/rotate', { grace_seconds: 0 }],
+      ['DELETE', '/webhooks/7', undefined],
+    ] as const) {
+      const answer = await call(ana, method, path, body);
+      expect(answer.status, `${method} ${path}`).toBe(403);
+      expect((await json<{ detail: string }>(answer)).detail).toMatch(/another application/);
+    }
+    expect((await everything()).filter((one) => !one.startsWith('restante_'))).toEqual(before);
+  });
+
+  test('a life of a webhook changes no row of another application', async () => {
+    const before = await everything();
+    const made = await json<WebhookDetail>(await call(ana, 'POST', '/webhooks', { wh_name: 'Life' }));
+    const at = `/webhooks/${made.wh_id}`;
+    const turned = await json<WebhookDetail>(await call(ana, 'POST', `${at}/rotate`, { grace_seconds: 60 }));
+    expect([(await send(made, a)).status, (await send(turned, a)).status]).toEqual([200, 200]);
+    await insertForeign(a.store, ana.id, 7);
+    expect((await call(ana, 'PATCH', at, { wh_name: 'Renamed', enabled: false })).status).toBe(200);
+    expect((await call(ana, 'POST', '/whcontent?content=note')).status).toBe(201);
+    expect((await call(ana, 'DELETE', at)).status).toBe(204);
+    const after = new Set(await everything());
+    expect(before.filter((one) => !after.has(one))).toEqual([]);
+    const page = await json<{ whcontent: object[] }>(await call(ana, 'GET', `/whcontent?whid=${made.wh_id}`));
+    expect(page.whcontent).toHaveLength(2);
+  });
+
+  test('what one process makes the other receives for at once, and what one ends the other refuses within 5 s', async () => {
+    const [switched, removed, turned] = [await a.webhook(ana), await a.webhook(ana), await a.webhook(ana)];
+    const three = async () => Promise.all([switched, removed, turned].map(async (one) => (await send(one, b)).status));
+    expect(await three()).toEqual([200, 200, 200]);
+    const began = performance.now();
+    await call(ana, 'PATCH', `/webhooks/${switched.wh_id}`, { enabled: false });
+    await call(ana, 'DELETE', `/webhooks/${removed.wh_id}`);
+    const next = await json<WebhookDetail>(
+      await call(ana, 'POST', `/webhooks/${turned.wh_id}/rotate`, { grace_seconds: 0 }),
+    );
+    expect((await send(next, b)).status).toBe(200);
+    let now = await three();
+    for (; now.includes(200) && performance.now() - began < 8_000; now = await three()) await sleep(50);
+    expect(now).toEqual([503, 404, 404]);
+    expect(performance.now() - began).toBeLessThan(5_300);
+    expect(Number((await send(switched, b)).headers.get('retry-after'))).toBeGreaterThan(0);
+    await call(ana, 'PATCH', `/webhooks/${switched.wh_id}`, { enabled: true });
+    expect((await send(switched, b)).status).toBe(200);
+  });
+
+  test('what a process has ended or switched off it refuses from the next request on', async () => {
+    const [switched, removed, turned] = [await a.webhook(ana), await a.webhook(ana), await a.webhook(ana)];
+    const three = async () => Promise.all([switched, removed, turned].map(async (one) => (await send(one, a)).status));
+    expect(await three()).toEqual([200, 200, 200]);
+    expect((await call(ana, 'PATCH', `/webhooks/${switched.wh_id}`, { enabled: false })).status).toBe(200);
+    expect((await call(ana, 'DELETE', `/webhooks/${removed.wh_id}`)).status).toBe(204);
+    expect((await call(ana, 'POST', `/webhooks/${turned.wh_id}/rotate`, { grace_seconds: 0 })).status).toBe(200);
+    expect(await three()).toEqual([503, 404, 404]);
+  });
+
+  test('rotate needs no body and no grace_seconds', async () => {
+    const webhook = await a.webhook(ana);
+    const answers = [await call(ana, 'POST', `/webhooks/${webhook.wh_id}/rotate`, {})];
+    answers.push(await call(ana, 'POST', `/webhooks/${webhook.wh_id}/rotate`));
+    expect(answers.map((answer) => answer.status)).toEqual([200, 200]);
+    expect((await send(webhook, b)).status).toBe(200);
+  });
+
+  test('transactions that start at the same moment all come to pass, each as a whole', async () => {
+    const store = await openStore(database.url);
+    await store.db.insert('restante_meta', ['k', 'v'], [['test', 0]]);
+    const add = () =>
+      store.db.transaction(async (queries) => {
+        const sql = "SELECT v FROM restante_meta WHERE k = 'test'";
+        const [last] = await queries.all<{ v: number }>(sql + store.db.dialect.forUpdate);
+        await queries.run("UPDATE restante_meta SET v = ? WHERE k = 'test'", [(last?.v ?? 0) + 1]);
+      });
+    const results = await Promise.allSettled(times(30, add));
+    expect(results.filter((result) => result.status === 'rejected')).toEqual([]);
+    expect(await store.db.all("SELECT v FROM restante_meta WHERE k = 'test'")).toEqual([{ v: 30 }]);
+    await store.close();
+  });
+
+  test('one row that the database refuses leaves the 499 others of its batch stored, each under its own id', async () => {
+    const store = await openStore(database.url);
+    // The servers refuse a dt of more than 30 characters by themselves.
+    const poison = 'p'.repeat(40);
+    const trigger = `CREATE TEMP TRIGGER no BEFORE INSERT ON tblwh WHEN NEW.dt = '${poison}' BEGIN SELECT RAISE(ABORT, 'no'); END`;
+    if (engine === 'sqlite') await store.db.ddl(trigger);
+    const told: number[] = [];
+    const writer = createWriter(store, { onError: (_error, rows) => told.push(rows) });
+    const rows = times(500, (i) => row(`batch-${i}`, i === 321 ? poison : undefined));
+    const results = await Promise.allSettled(rows.map((one) => writer.write(one)));
+    const lost = results.flatMap((result, i) => (result.status === 'rejected' ? [i] : []));
+    expect(lost).toEqual([321]);
+    expect((results[321] as PromiseRejectedResult).reason).toMatchObject({ status: 503 });
+    expect(told).toEqual([1]);
+    const sql = `SELECT id, ${store.db.dialect.bytes('content')} AS content FROM tblwh WHERE user_id = 1 AND wh_id = 0`;
+    const stored = await store.db.all<{ id: number; content: Buffer }>(sql);
+    const found = new Map(stored.map(({ id, content }) => [id, content.toString()]));
+    expect([...found.values()].filter((content) => content.startsWith('batch-'))).toHaveLength(499);
+    for (const [i, result] of results.entries())
+      if (result.status === 'fulfilled') expect(found.get(result.value)).toBe(`batch-${i}`);
+    await store.close();
+  });
+
+  test('the writer says when it is full, by bytes and by age, and drain waits for all of it', async () => {
+    const [store, other] = [await openStore(database.url), await openStore(database.url)];
+    const writer = createWriter(store);
+    const big = row(Buffer.alloc(4 * 2 ** 20 - 2_000, 'x'));
+    const writes = times(17, () => writer.write(big));
+    expect([writer.full(), writer.waiting]).toEqual([true, 17]);
+    await writer.drain();
+    expect([writer.full(), writer.waiting]).toEqual([false, 0]);
+    expect(new Set(await Promise.all(writes)).size).toBe(17);
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const holding = other.db.transaction(async (queries) => {
+      if (engine === 'sqlite') return held;
+      await queries.ddl('LOCK TABLES tblwh WRITE');
+      await held;
+      await queries.ddl('UNLOCK TABLES');
+    });
+    await sleep(100);
+    const late = [];
+    for (const i of [1, 2, 3]) late.push(writer.write(row(`late ${i}`))) && (await sleep(20));
+    expect(writer.full()).toBe(false);
+    await sleep(2_100);
+    expect(writer.full()).toBe(true);
+    release();
+    await Promise.all([holding, writer.drain(), ...late]);
+    expect(writer.full()).toBe(false);
+    await Promise.all([store.close(), other.close()]);
+  });
+
+  test('ids of webhooks are distinct, whoever makes one at the same moment, and never come back', async () => {
+    const made = { user_id: ana.id, wh_name: 'x', wh_url: 'x', settings: {}, created_ms: 1, idFrom: 2_000_000_000 };
+    const create = (store: Store, i: number) => createWebhook(store, { ...made, url_key: `k${i}${store === a.store}` });
+    const next = async () => {
+      const sql = "SELECT COALESCE(MAX(id), 0) + 1, 1, 'x', 'theirs', 1 FROM tblwhid";
+      for (let i = 0; i < 8; i++, await sleep(5))
+        await b.store.db.run(`INSERT INTO tblwhid (id, user_id, wh_url, wh_name, status) ${sql}`).catch(() => {});
+    };
+    const all = Promise.all(times(12, (i) => [create(a.store, i), create(b.store, i)]).flat());
+    const [numbers] = await Promise.all([all, next()]);
+    expect(new Set(numbers).size).toBe(24);
+    const rows = await a.store.db.all("SELECT id FROM tblwhid WHERE wh_name = 'x' AND id >= 2000000000");
+    expect(rows).toHaveLength(24);
+    const last = await create(a.store, 100);
+    await deleteWebhook(a.store, ana.id, last);
+    await a.store.db.run('DELETE FROM tblwhid WHERE id >= 2000000000');
+    expect(await create(b.store, 101)).toBeGreaterThan(last);
+    expect(last).toBeGreaterThan(Math.max(...numbers));
+  });
+});

@@ -1,0 +1,171 @@
+// A whole installation for tests that kill things: a private database, the real program as a child, a user and webhooks.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { createConnection } from 'mysql2/promise';
+import { readConfig } from '../src/config.ts';
+import { makeWebhook } from '../src/http/webhooks.ts';
+import { openDb, openStore } from '../src/store/index.ts';
+import { migrate } from '../src/store/migrations.ts';
+import { addUser } from '../src/store/users.ts';
+import { mortal, onExit, scratchFolder } from './fetch-debs.ts';
+import { type DatabaseServer, startServer } from './servers.ts';
+
+const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+const START_MS = 20_000;
+
+export interface World {
+  readonly databaseUrl: string;
+  /** The private database server; SQLite has none. */
+  readonly server: DatabaseServer | undefined;
+  /** For ledgers and logs; gone after close(). */
+  readonly folder: string;
+  /** The Authorization header of the one user. */
+  readonly auth: string;
+  /** Makes a webhook; `path` is `/in/{key}`. */
+  webhook(name: string): Promise<{ readonly wh_id: number; readonly path: string }>;
+  /** Starts the program on a free port. */
+  serve(env?: Readonly<Record<string, string>>): Promise<Program>;
+  close(): Promise<void>;
+}
+
+export interface Program {
+  readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  /** Exit code, or the signal that ended it. */
+  readonly ended: Promise<number | string>;
+  /** All it has printed. */
+  log(): string;
+  signal(name: NodeJS.Signals): void;
+  /** SIGKILL; resolves when it is gone. */
+  kill(): Promise<void>;
+  /** Starts it again, killed or not, on the same port; resolves when it answers. */
+  restart(): Promise<void>;
+}
+
+export async function createWorld(engine: 'sqlite' | 'mariadb' | 'mysql'): Promise<World> {
+  const scratch = await scratchFolder(join(tmpdir(), 'restante-world-'));
+  const programs: Program[] = [];
+  let server: DatabaseServer | undefined;
+  const close = async () => {
+    await Promise.all(programs.map((program) => program.kill()));
+    await server?.stop();
+    await scratch.remove();
+  };
+  try {
+    if (engine !== 'sqlite') server = await startServer(engine);
+    const databaseUrl = server ? await makeDatabase(server.url) : `sqlite:${scratch.path}/data/restante.db`;
+    const withStore = async <T>(work: (store: Awaited<ReturnType<typeof openStore>>) => Promise<T>): Promise<T> => {
+      const store = await openStore(databaseUrl);
+      return work(store).finally(() => store.close());
+    };
+    const token = randomBytes(16).toString('hex');
+    const userId = await withStore((store) => addUser(store.db, { email: 'ana@example.org', phone: '', token }));
+    return {
+      databaseUrl,
+      server,
+      folder: scratch.path,
+      auth: `Basic ${Buffer.from(`${userId}:${token}`).toString('base64')}`,
+      webhook: (wh_name) =>
+        withStore(async (store) => {
+          const config = readConfig({ DATABASE_URL: databaseUrl });
+          const { wh_id, wh_url } = await makeWebhook({ store, config, now: Date.now }, userId, { wh_name });
+          return { wh_id, path: new URL(wh_url).pathname };
+        }),
+      async serve(env = {}) {
+        const log = join(scratch.path, `log-${programs.length}`);
+        const program = await startProgram(await freePort(), { ...env, DATABASE_URL: databaseUrl }, log);
+        programs.push(program);
+        return program;
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function makeDatabase(serverUrl: string): Promise<string> {
+  const connection = await createConnection(serverUrl);
+  await connection.query('CREATE DATABASE restante');
+  await connection.end();
+  const db = await openDb(`${serverUrl}restante`);
+  await migrate(db, true, () => {}).finally(() => db.close());
+  return `${serverUrl}restante`;
+}
+
+async function startProgram(port: number, env: Readonly<Record<string, string>>, log: string): Promise<Program> {
+  if (!existsSync(MAIN)) throw new Error('dist/main.js is not there: run `node build.js`');
+  const url = `http://127.0.0.1:${port}`;
+  let child = await start();
+  let ended = ending(child);
+
+  async function start(): Promise<ChildProcess> {
+    const output = openSync(log, 'a');
+    const [file, ...args] = mortal([process.execPath, MAIN, 'serve']);
+    const started = spawn(file, args, {
+      stdio: ['ignore', output, output],
+      env: { PATH: process.env.PATH, HOST: '127.0.0.1', PORT: String(port), ...env },
+    });
+    closeSync(output);
+    const forget = onExit(() => void started.kill('SIGKILL'));
+    started.once('exit', forget);
+    for (const deadline = Date.now() + START_MS; ; await sleep(20)) {
+      const answer = await fetch(`${url}/healthz`).catch(() => undefined);
+      await answer?.arrayBuffer();
+      if (answer?.ok && started.exitCode === null && started.signalCode === null) return started;
+      if (Date.now() < deadline && started.exitCode === null && started.signalCode === null) continue;
+      started.kill('SIGKILL');
+      throw new Error(`the program did not start:\n${readFileSync(log, 'utf8').slice(-2_000)}`);
+    }
+  }
+  async function kill(): Promise<void> {
+    child.kill('SIGKILL');
+    await ended;
+  }
+  return {
+    url,
+    port,
+    get pid() {
+      return child.pid as number;
+    },
+    get ended() {
+      return ended;
+    },
+    log: () => readFileSync(log, 'utf8'),
+    signal: (name) => void child.kill(name),
+    kill,
+    async restart() {
+      await kill();
+      child = await start();
+      ended = ending(child);
+    },
+  };
+}
+
+async function ending(child: ChildProcess): Promise<number | string> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  return child.exitCode ?? child.signalCode ?? 'gone';
+}
+
+/** Not port 0: while a killed program is down, the kernel could give its port to an outgoing connection. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 22_000);
+    const probe = createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      probe.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!free) continue;
+    await new Promise((resolve) => probe.close(resolve));
+    return port;
+  }
+}

@@ -1,0 +1,21 @@
+import { createConnection } from 'mysql2/promise';
+import { test } from 'vitest';
+import { startServer } from './servers.ts';
+import { baseTables } from './classic.ts';
+test.each(['mariadb','mysql'] as const)('%s fill', async (flavour) => {
+  const t = Date.now();
+  const s = await startServer(flavour, { args: ['--sql-mode=', '--skip-log-bin', '--innodb-flush-log-at-trx-commit=0', '--innodb-doublewrite=0', '--innodb-buffer-pool-size=1600M', ...(flavour==='mysql'?['--innodb-redo-log-capacity=3G']:['--innodb-log-file-size=3G'])] });
+  console.log('start', Date.now()-t);
+  const c = await createConnection(s.url);
+  await c.query('CREATE DATABASE loose');
+  await c.query('USE loose');
+  for (const sql of baseTables) await c.query(sql);
+    const t0 = Date.now();
+    await c.query("INSERT INTO tblwh (content, ip, api, dt, user_id, wh_id) VALUES (REPEAT('x',10485760),'',0,'',1,0)");
+    for (const n of [1,2,4,8,16,32,36]) await c.query(`INSERT INTO tblwh (content, ip, api, dt, user_id, wh_id) SELECT content, ip, api, dt, user_id, wh_id FROM tblwh LIMIT ${n}`);
+    console.log((await c.query('select count(*) n from tblwh'))[0], flavour, Date.now()-t0);
+    await c.end();
+  const t2 = Date.now();
+  await s.stop();
+  console.log('stop', Date.now()-t2);
+});
