@@ -1,5 +1,5 @@
 // Builds dist/: one bundle for the bin, one for importers, and the assets of /docs. Run by npm start and npm test.
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import { build } from 'esbuild';
@@ -15,9 +15,10 @@ const common = {
   logLevel: 'warning',
   legalComments: 'none',
 };
-await Promise.all([
+const [{ metafile }] = await Promise.all([
   build({
     ...common,
+    metafile: true,
     entryPoints: ['src/main.ts'],
     outfile: 'dist/main.js',
     // Node 22 warns on every start that node:sqlite is experimental.
@@ -25,6 +26,7 @@ await Promise.all([
   }),
   build({ ...common, entryPoints: ['src/index.ts'], outfile: 'dist/index.js', banner: { js: banner } }),
 ]);
+notices(Object.keys(metafile.inputs));
 await scalar();
 
 /** Scalar's script as a file of ours, compressed once. Its package has it inside a Fastify plugin: ask the plugin for it. */
@@ -55,4 +57,21 @@ async function scalar() {
   ]);
   writeFileSync(new URL(`${name}.br`, to), br);
   writeFileSync(new URL(`${name}.gz`, to), gz);
+}
+
+/** The licences of everything that is inside the bundle and the page, as they ask for. */
+function notices(inputs) {
+  const packages = new Set(
+    inputs.map((path) => /^(node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1]).filter(Boolean),
+  );
+  packages.add('node_modules/@scalar/fastify-api-reference');
+  const texts = [...packages].sort().map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'));
+    const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
+    return `${name} ${version} (${license})\n\n${file ? readFileSync(`${folder}/${file}`, 'utf8').trim() : `Licence: ${license}`}\n`;
+  });
+  writeFileSync(
+    'dist/THIRD-PARTY-NOTICES',
+    `Restante contains these works of others.\n\n${texts.join(`\n${'-'.repeat(80)}\n\n`)}`,
+  );
 }

@@ -15,6 +15,16 @@ const nullable = <T extends TSchema>(schema: T) => {
 };
 const strict = { additionalProperties: false } as const;
 
+const ID = '^(latest|[0-9]{1,15})$';
+const WHID = '^(all|[0-9]{1,10})$';
+const METHOD = '^[A-Z-]{1,24}$';
+/** What a pattern asks for, in words: nobody should have to read a regular expression in an error. */
+export const PATTERN_WORDS: Readonly<Record<string, string>> = {
+  [ID]: 'must be a whole number from 0, or latest',
+  [WHID]: 'must be the number of a webhook, 0, or all',
+  [METHOD]: 'must be a method such as POST',
+};
+
 // Settings of a webhook ---------------------------------------------------------------------------------------------
 
 const ResponseSettings = Type.Object(
@@ -37,7 +47,7 @@ const settings = {
     minimum: 0,
     description: 'Larger bodies are refused with 413. Default: MAX_BODY_BYTES.',
   }),
-  allow_methods: Type.Array(Type.String({ pattern: '^[A-Z-]{1,24}$' }), {
+  allow_methods: Type.Array(Type.String({ pattern: METHOD }), {
     maxItems: 40,
     description: 'Other methods are refused with 405. Default: every method.',
   }),
@@ -172,12 +182,8 @@ export const Posted = Type.Object({
 const cursor = (examples: string[], pattern: string, description: string) =>
   Type.Optional(Type.String({ pattern, examples, description }));
 export const ListQuery = Type.Object({
-  id: cursor(
-    ['0'],
-    '^(latest|[0-9]{1,15})$',
-    'Start here: contents with this id or a higher one. `latest`: after the newest. Default 0.',
-  ),
-  whid: cursor(['all'], '^(all|[0-9]{1,10})$', 'Of one webhook; 0 = own content, `all` = every webhook. Default 0.'),
+  id: cursor(['0'], ID, 'Start here: contents with this id or a higher one. `latest`: after the newest. Default 0.'),
+  whid: cursor(['all'], WHID, 'Of one webhook; 0 = own content, `all` = every webhook. Default 0.'),
   limit: Type.Optional(
     Type.Integer({ minimum: 1, examples: [20], description: 'At most 100; more is clamped. Default 20.' }),
   ),

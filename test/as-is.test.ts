@@ -185,6 +185,10 @@ describe.each(ENGINES)('%s', (engine) => {
     const { hint } = await page('', bo);
     expect(hint).toContain('whid=all');
     expect(hint).toMatch(/\b8\b/);
+    // The likeliest mistake of all is a name that is almost right: both are told then.
+    const both = await page('wh_id=8', bo);
+    expect(both.hint).toMatch(/whid=all/);
+    expect(both.hint).toMatch(/wh_id/);
     expect((await page('whid=0', bo)).hint).toBeUndefined();
     expect((await page('whid=9&id=34')).hint).toBeUndefined();
     expect((await page('id=28&limit=1')).hint).toBeUndefined();

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { limitKey } from '../src/http/auth.ts';
-import type { Db } from '../src/store/db.ts';
+import { type Db, StoreError } from '../src/store/db.ts';
 import { type Database, ENGINES, migratedDatabase, type Service, startService } from './engines.ts';
 
 const basic = (pair: string | Buffer) => `Basic ${Buffer.from(pair).toString('base64')}`;
@@ -150,6 +150,9 @@ describe.each(ENGINES)('%s', (engine) => {
     // Never verified before: if this passed, the limit would not slow down a guesser at all.
     expect(await status(user.auth, address)).toBe(429);
     expect(await status(user.auth)).toBe(200);
+    const [other, burst] = [await service.user(), fresh()];
+    const statuses = await Promise.all(times(100, (i) => status(basic(`${other.id}:${i}`), burst)));
+    expect(statuses.filter((one) => one === 401)).toHaveLength(20);
   });
 
   test('stops after 200 failures of one address, whoever they are for, and of a whole /64', async () => {
@@ -176,6 +179,22 @@ describe.each(ENGINES)('%s', (engine) => {
     expect((await call(basic('920000:x'), '1.2.3.99', plain)).status).toBe(429);
     await plain.close();
   });
+
+  // Six seconds, and no matter of the engine.
+  test.runIf(engine === 'sqlite')(
+    'still knows who is verified when the database comes back while someone guesses',
+    async () => {
+      const [address, user] = [fresh(), await service.user()];
+      expect(await status(user.auth, address)).toBe(200);
+      for (const i of times(21, (n) => n)) await status(basic(`${user.id}:${i}`), address);
+      const db = service.store.db as { -readonly [K in keyof Db]: Db[K] };
+      const { all } = db;
+      db.all = () => Promise.reject(new StoreError('away', new Error('away')));
+      await sleep(5_500);
+      db.all = all;
+      expect(await status(user.auth, address)).toBe(200);
+    },
+  );
 
   test('takes as long for an unknown user as for a wrong token, be the user known to the process or not', async () => {
     const ids = await users(times(41, (i) => `token-${i}`));

@@ -2,12 +2,14 @@
 import { invalid, notFound, tooLarge } from '../errors.ts';
 import { Content, ContentId, ContentPage, ListQuery, Posted, PostQuery } from '../schema.ts';
 import { findContent, listContents } from '../store/contents.ts';
+import { listWebhooks } from '../store/webhooks.ts';
 import type { Context } from './context.ts';
 import { decodeHead } from './head.ts';
 import { route } from './route.ts';
-import { contentToWire, createClockText } from './wire.ts';
+import { contentToWire, createClockText, decodeName } from './wire.ts';
 
 const MOST = 100;
+const MOST_NAMED = 5;
 const example = {
   id: 27,
   content: '{"id":"evt_1","type":"charge.succeeded"}',
@@ -50,9 +52,21 @@ export const listContentsRoute = route({
     });
     const last = contents.at(-1)?.id ?? 0;
     const ahead = order === 'asc' ? (cut ? last + 1 : Math.max(start, readable + 1)) : cut ? Math.max(last - 1, 0) : 0;
-    return { whcontent: contents.map((row) => contentToWire(row, config)), next_id: ahead, ...hint };
+    const elsewhere = query.whid === undefined && contents.length === 0 ? await hintElsewhere(store, userId) : {};
+    return { whcontent: contents.map((row) => contentToWire(row, config)), next_id: ahead, ...elsewhere, ...hint };
   },
 });
+
+/** Whoever forgets `whid` asks for own content, finds nothing, and thinks that nothing arrived. */
+async function hintElsewhere(store: Context['store'], userId: number): Promise<{ hint?: string }> {
+  const webhooks = await listWebhooks(store, userId);
+  if (webhooks.length === 0) return {};
+  const names = webhooks.slice(0, MOST_NAMED).map(({ wh_id, wh_name }) => `${wh_id} (${decodeName(wh_name)})`);
+  const more = webhooks.length > MOST_NAMED ? ', …' : '';
+  return {
+    hint: `This is your own content only (whid=0). Your webhooks: ${names.join(', ')}${more}. Add whid=ID, or whid=all.`,
+  };
+}
 
 const missing = () => notFound('The webhook id does not exist for such user');
 

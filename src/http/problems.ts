@@ -1,6 +1,7 @@
 // One mapper from anything that was thrown to the problem a client is told; the rest goes to the log.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { internal, invalid, notFound, Problem, unavailable } from '../errors.ts';
+import { PATTERN_WORDS } from '../schema.ts';
 import { failed } from '../store/db.ts';
 import type { Log } from './context.ts';
 import { maskTarget } from './head.ts';
@@ -34,8 +35,9 @@ export function toProblem(error: unknown): Problem {
       if (keyword === 'additionalProperties')
         return { path: `${place}.${params.additionalProperty}`, message: 'is not known here' };
       if (keyword === 'required') return { path: `${place}.${params.missingProperty}`, message: 'is missing' };
+      const words = keyword === 'pattern' ? PATTERN_WORDS[String(params.pattern)] : undefined;
       const allowed = keyword === 'enum' ? `: ${(params.allowedValues as unknown[]).join(', ')}` : '';
-      return { path: `${place}${instancePath.replaceAll('/', '.')}`, message: `${what}${allowed}` };
+      return { path: `${place}${instancePath.replaceAll('/', '.')}`, message: words ?? `${what}${allowed}` };
     });
     // A union names each of its branches; one word per path is enough.
     return invalid(named.filter((one, i) => named.findIndex((other) => other.path === one.path) === i).slice(0, 20));
