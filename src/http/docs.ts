@@ -9,16 +9,17 @@ const YEAR = 'public, max-age=31536000, immutable';
 // Beside the bundle, or in dist/ when run from the sources.
 const folders = ['./assets/', '../../dist/assets/'].map((path) => new URL(path, import.meta.url));
 
-const page = (title: string, script: string, setup: string) => `<!doctype html>
+const page = (title: string, base: string, script: string) => `<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${title}</title></head>
-<body><div id="app"></div><noscript>This page needs JavaScript. The document itself is at <a href="/openapi.json">/openapi.json</a>.</noscript>
-<script src="${script}"></script><script src="${setup}"></script></body>
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,"><title>${title}</title></head>
+<body><div id="app"></div><noscript>This page needs JavaScript. The document itself is at <a href="${base}/openapi.json">openapi.json</a>.</noscript>
+<script src="${base}/docs/${script}"></script><script src="${base}/docs/setup.js"></script></body>
 </html>
 `;
 // No request may leave the machine: no fonts, no telemetry, no agent, no proxy.
-const SETUP = `Scalar.createApiReference('#app', {
-  url: '/openapi.json', withDefaultFonts: false, telemetry: false, hideClientButton: true, showDeveloperTools: 'never',
+const setup = (base: string) => `Scalar.createApiReference('#app', {
+  url: '${base}/openapi.json', servers: [{ url: location.origin + '${base}' }], defaultOpenAllTags: true,
+  withDefaultFonts: false, telemetry: false, hideClientButton: true, showDeveloperTools: 'never',
   agent: { disabled: true }, mcp: { disabled: true }, persistAuth: false,
   defaultHttpClient: { targetKey: 'shell', clientKey: 'curl' }, authentication: { preferredSecurityScheme: 'basic' },
 });
@@ -31,6 +32,7 @@ export async function serveDocs(fastify: FastifyInstance, { config, log }: Conte
   const files = folder ? readdirSync(folder) : [];
   const script = files.find((name) => /^scalar-[\w.-]+\.js\.br$/.test(name))?.replace(/\.br$/, '');
   if (!folder || !script) log.warn({}, '/docs has no page: run npm run build');
+  const base = new URL(config.publicUrl).pathname.replace(/\/$/, ''); // PUBLIC_URL may carry a path
   const hidden = { schema: { hide: true } };
 
   fastify.get('/openapi.json', hidden, async (_request, reply) =>
@@ -45,10 +47,10 @@ export async function serveDocs(fastify: FastifyInstance, { config, log }: Conte
         'referrer-policy': 'no-referrer',
         'cache-control': 'no-cache',
       })
-      .send(page(escapeHtml(config.serviceName), `/docs/${script}`, '/docs/setup.js')),
+      .send(page(escapeHtml(config.serviceName), base, script ?? '')),
   );
   fastify.get('/docs/setup.js', hidden, async (_request, reply) =>
-    reply.type('text/javascript').header('cache-control', 'no-cache').send(SETUP),
+    reply.type('text/javascript').header('cache-control', 'no-cache').send(setup(base)),
   );
   if (!folder || !script) return;
   fastify.get(`/docs/${script}`, hidden, async (request, reply) => {

@@ -86,6 +86,7 @@ export const openApi = (config: Config): FastifyDynamicSwaggerOptions => ({
         'Receives webhooks on public URLs, keeps them, and hands them out to whoever polls with the right credentials.',
     },
     servers: [{ url: config.publicUrl }],
+    tags: ['Account', 'Webhooks', 'Contents', 'Refusals', 'Receiver', 'Operation'].map((name) => ({ name })),
     components: {
       securitySchemes: { basic: { type: 'http', scheme: 'basic', description: 'Your user id and your token.' } },
     },
