@@ -5,7 +5,7 @@ import { createConnection, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** How a webhook ended. `unknown`: the connection broke, it may be stored or not; nobody may call that a failure. */
-export type Kind = 'sent' | 'acked' | 'refused' | 'unknown';
+type Kind = 'sent' | 'acked' | 'refused' | 'unknown';
 
 export interface Event {
   readonly at: number;

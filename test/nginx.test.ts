@@ -25,9 +25,12 @@ function findNginx(): string {
   throw new Error('no nginx on PATH or in /usr/sbin: this test needs a real one, `apt-get install nginx-light`');
 }
 
-/** What most people run: an upstream with kept-alive connections, 60 s of idle time, nothing retried. */
+/**
+ * What most people run: an upstream with kept-alive connections, 60 s of idle time, nothing retried.
+ * In one process, not as a master with workers: those would outlive a master that is killed.
+ */
 const configuration = (port: number, upstream: number): string => `
-daemon off; worker_processes 1; pid nginx.pid; ${process.getuid?.() === 0 ? 'user root;' : ''}
+daemon off; master_process off; pid nginx.pid;
 events { worker_connections 1024; }
 http {
   access_log off;

@@ -3,18 +3,9 @@ import type { Command } from 'commander';
 import type { Config } from '../config.ts';
 import { addIndex, estimate } from '../store/addindex.ts';
 import type { Db } from '../store/db.ts';
+import { grantStatements } from '../store/grants.ts';
 import { MissingTables } from '../store/index.ts';
-import {
-  BASE,
-  dropOurs,
-  INDEX,
-  inspect,
-  isExtended,
-  migrate,
-  OUR_TABLES,
-  pending,
-  type SchemaState,
-} from '../store/migrations.ts';
+import { BASE, dropOurs, INDEX, inspect, isExtended, migrate, pending, type SchemaState } from '../store/migrations.ts';
 import { Complaint, type Io } from './io.ts';
 import { withDb } from './open.ts';
 import { configOf, verb } from './verb.ts';
@@ -123,15 +114,10 @@ async function remove(io: Io, db: Db, yes: boolean): Promise<void> {
   io.out('removed; the database is at the as-is level again\n');
 }
 
-/** Least rights: a password is never read, tbluser never written, tblwh never changed. */
 function grants(io: Io, config: Config, account: string): void {
   if (!config.databaseUrl.startsWith('mysql:')) throw new Complaint('SQLite has no accounts: --grants is for MySQL');
   if (!/^('[\w.-]+'|[\w.-]+)(@('[\w.%:-]+'|[\w.%:-]+))?$/.test(account))
     throw new Complaint("the account must look like 'restante'@'10.0.0.%'", 2);
-  const name = decodeURIComponent(new URL(config.databaseUrl).pathname.slice(1)).replaceAll('`', '``');
-  const grant = (rights: string, table: string) => io.out(`GRANT ${rights} ON \`${name}\`.${table} TO ${account};\n`);
-  grant('SELECT (id, token, status)', 'tbluser');
-  grant('SELECT, INSERT, UPDATE, DELETE', 'tblwhid');
-  grant('SELECT, INSERT', 'tblwh');
-  for (const ours of OUR_TABLES) grant('SELECT, INSERT, UPDATE, DELETE', ours);
+  const name = decodeURIComponent(new URL(config.databaseUrl).pathname.slice(1));
+  for (const sql of grantStatements(name, account)) io.out(`${sql};\n`);
 }

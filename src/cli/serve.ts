@@ -1,5 +1,5 @@
 // restante serve: opens the store, listens, prints how to try it, and ends cleanly when asked to.
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import type { Command } from 'commander';
 import { pino } from 'pino';
 import { type Config, masked } from '../config.ts';
@@ -34,7 +34,8 @@ export const serveCommand = (io: Io): Command =>
     await serve(io, configOf(io, options));
   });
 
-async function serve(io: Io, config: Config): Promise<void> {
+async function serve(io: Io, given: Config): Promise<void> {
+  const config = await withPort(given);
   const log = pino({ level: config.logLevel, serializers: { error: pino.stdSerializers.err } });
   const stop = io.stopped();
   const store = await openPatiently(config, log, stop);
@@ -46,10 +47,9 @@ async function serve(io: Io, config: Config): Promise<void> {
     const help = error.code === 'EADDRINUSE' ? ' Another program listens there: choose another --port.' : '';
     throw new Complaint(`cannot listen on ${config.host}:${config.port}: ${error.message}.${help}`);
   });
-  const publicUrl = config.publicUrl.replace(/:0$/, `:${port}`);
   sayLimits(config, store, log);
-  const first = store.db.kind === 'sqlite' ? await firstStart(store, { ...config, publicUrl }) : undefined;
-  io.out(banner(store, publicUrl));
+  const first = store.db.kind === 'sqlite' ? await firstStart(store, config) : undefined;
+  io.out(banner(store, config.publicUrl));
   if (first) io.out(first);
   log.info(
     { host: config.host, port, database: masked(config.databaseUrl), version: store.db.version, level: levelOf(store) },
@@ -72,6 +72,18 @@ async function serve(io: Io, config: Config): Promise<void> {
   await context.writer.drain();
   await store.close();
   log.info({}, 'stopped');
+}
+
+/** Port 0 takes a free one, before anything computes a URL from it. */
+async function withPort(config: Config): Promise<Config> {
+  if (config.port !== 0) return config;
+  const port = await new Promise<number>((resolve) => {
+    const server = createServer().listen(0, config.host, () => {
+      const { port: free } = server.address() as AddressInfo;
+      server.close(() => resolve(free));
+    });
+  });
+  return { ...config, port, publicUrl: config.publicUrl.replace(/:0$/, `:${port}`) };
 }
 
 const levelOf = (store: Store) => (store.extended ? 'extended' : 'as-is');

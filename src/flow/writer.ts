@@ -10,6 +10,8 @@ const MOST_BYTES = 4 * 1024 * 1024;
 // What may wait for its commit. Beyond it senders get a 503 before their body is read, and try again later.
 const QUEUE_BYTES = 64 * 1024 * 1024;
 const QUEUE_AGE_MS = 2_000;
+// What a stuck database has not even begun to store is given up after this: most senders wait 5 to 15 s.
+const GIVE_UP_MS = 5_000;
 
 export interface Writer {
   /** Resolves with the id once the row is committed. Rejects with a 503 when it is not, or when nobody can know. */
@@ -88,6 +90,19 @@ export function createWriter(store: Store, { onError = () => {} }: WriterOptions
       });
     }
   }
+
+  const timer = setInterval(() => {
+    const now = performance.now();
+    const old = queue.filter((one) => now - one.since > GIVE_UP_MS);
+    if (old.length === 0) return;
+    queue = queue.slice(old.length); // in order of arrival: the old ones are its head
+    for (const one of old) {
+      queuedBytes -= one.bytes;
+      one.reject(unavailable(reason(undefined)));
+    }
+    onError(new Error('the database did not answer'), old.length);
+  }, 500);
+  timer.unref();
 
   return {
     write: (row) =>

@@ -6,7 +6,7 @@ import { forbidden, needsMigrate } from '../errors.ts';
 import { type Auth, createAuth } from './auth.ts';
 import * as contents from './contents.ts';
 import type { Context } from './context.ts';
-import { serveDocs } from './docs.ts';
+import { basePath, serveDocs } from './docs.ts';
 import * as meta from './meta.ts';
 import { openApi, routeSchema } from './openapi.ts';
 import { answerProblem, noSuchRoute, toProblem } from './problems.ts';
@@ -48,7 +48,7 @@ export async function buildApp(context: Context, more: readonly Route[] = []): P
   const receiver = createReceiver(context);
   const auth = createAuth(context);
   const fastify = Fastify({
-    serverFactory: (handler) => createServerWith(context.config, receiver, handler),
+    serverFactory: (handler) => createServerWith(context, receiver, handler),
     genReqId: createRequestId,
     bodyLimit: context.config.maxBodyBytes,
     routerOptions: { maxParamLength: 200, ignoreTrailingSlash: true },
@@ -79,7 +79,7 @@ function register(fastify: FastifyInstance, context: Context, auth: Auth, route:
       // The bytes are stored as they are: Fastify must not judge what they say they are.
       if (route.rawBody) request.raw.headers['content-type'] = 'application/octet-stream';
       if (route.kind === 'public') return done();
-      signIn(auth, route, request, reply, (error) => {
+      signIn(context, auth, route, request, reply, (error) => {
         if (error) return done(error);
         return done(route.kind === 'extended' && !context.store.extended ? needsMigrate() : undefined);
       });
@@ -97,10 +97,17 @@ function register(fastify: FastifyInstance, context: Context, auth: Auth, route:
   });
 }
 
-function signIn(auth: Auth, route: Route, request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) {
+function signIn(
+  context: Context,
+  auth: Auth,
+  route: Route,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  done: (error?: Error) => void,
+) {
   // A person who opens the service in a browser wants to read about it.
   if (route.url === '/' && request.headers.authorization === undefined && request.headers.accept?.includes('text/html'))
-    return void reply.redirect('/docs');
+    return void reply.redirect(`${basePath(context.config)}/docs`);
   const accept = (userId: number) => {
     request.userId = userId;
     done();

@@ -25,6 +25,8 @@ const setup = (base: string) => `Scalar.createApiReference('#app', {
 });
 `;
 
+/** PUBLIC_URL may carry a path, which a proxy takes off: links of a page need it. */
+export const basePath = (config: Context['config']): string => new URL(config.publicUrl).pathname.replace(/\/$/, '');
 const escapeHtml = (text: string) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
 export async function serveDocs(fastify: FastifyInstance, { config, log }: Context): Promise<void> {
@@ -32,7 +34,7 @@ export async function serveDocs(fastify: FastifyInstance, { config, log }: Conte
   const files = folder ? readdirSync(folder) : [];
   const script = files.find((name) => /^scalar-[\w.-]+\.js\.br$/.test(name))?.replace(/\.br$/, '');
   if (!folder || !script) log.warn({}, '/docs has no page: run npm run build');
-  const base = new URL(config.publicUrl).pathname.replace(/\/$/, ''); // PUBLIC_URL may carry a path
+  const base = basePath(config);
   const hidden = { schema: { hide: true } };
 
   fastify.get('/openapi.json', hidden, async (_request, reply) =>

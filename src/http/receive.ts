@@ -80,11 +80,12 @@ export function createReceiver(context: Context): Receiver {
     more: readonly string[] = [],
   ) {
     if (response.headersSent || response.destroyed) return;
-    const headers = [...SECURITY, ...more, 'Content-Length', String(Buffer.byteLength(body))];
+    const headers = [...SECURITY, ...more];
+    if (status !== 204) headers.push('Content-Length', String(Buffer.byteLength(body))); // RFC 9110: not with 204
     if (type) headers.push('Content-Type', type);
     if (ending) headers.push('Connection', 'close');
     response.writeHead(status, headers);
-    response.end(body);
+    response.end(status === 204 ? '' : body);
   }
 
   function refuse(request: IncomingMessage, response: ServerResponse, problem: Problem): void {

@@ -8,8 +8,9 @@ import {
   STATUS_CODES,
 } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Config } from '../config.ts';
 import { Problem } from '../errors.ts';
+import type { Context } from './context.ts';
+import { maskTarget } from './head.ts';
 import type { Receiver } from './receive.ts';
 import { createRequestId } from './requestid.ts';
 
@@ -18,7 +19,7 @@ const MAX_HEADER_BYTES = 64 * 1024;
 const HEADERS_TIMEOUT_MS = 20_000;
 const REQUEST_TIMEOUT_MS = 120_000;
 
-export function createServerWith(config: Config, receiver: Receiver, api: RequestListener): Server {
+export function createServerWith({ config, log }: Context, receiver: Receiver, api: RequestListener): Server {
   const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
     keepAliveTimeout: config.keepAliveSeconds * 1000,
@@ -31,6 +32,14 @@ export function createServerWith(config: Config, receiver: Receiver, api: Reques
   server.on('request', (request: IncomingMessage, response: ServerResponse) =>
     receiver.take(request, response, false, () => api(request, response)),
   );
+  if (config.logLevel === 'debug')
+    server.on('request', ({ method, url = '' }: IncomingMessage, response: ServerResponse) => {
+      const began = performance.now();
+      response.on('close', () => {
+        const ms = Math.round(performance.now() - began);
+        log.debug({ method, url: maskTarget(url), status: response.statusCode, ms }, 'request');
+      });
+    });
   // Listening to this event makes 100 Continue ours: a refused sender then never sends its body.
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
     receiver.take(request, response, true, () => {

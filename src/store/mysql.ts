@@ -1,9 +1,10 @@
 // MySQL and MariaDB behind the seam of db.ts, by mysql2: pools, prepared statements, error codes.
 import mysql from 'mysql2';
-import { type Db, type Failure, marks, type Queries, StoreError, type Value } from './db.ts';
+import { type Db, marks, type Queries, StoreError, type Value } from './db.ts';
+import { failureOf, toStoreError } from './mysqlfailures.ts';
 
 // A statement that takes longer is given up and its connection dropped: better a 503 than a sender left hanging.
-const STATEMENT_TIMEOUT_MS = 20_000;
+const STATEMENT_TIMEOUT_MS = 10_000;
 const READ_CONNECTIONS = 8;
 // Two transactions in flight: while one waits for its flush the other is being filled. Three or four were slower.
 const LANES = 2;
@@ -14,35 +15,6 @@ const EXACT_ROWS = 64;
 const POWERS = [256, 128, EXACT_ROWS];
 // 2 tables x about 70 sizes, and the rest of the program; the server's own limit is 16,382 for all connections.
 const PREPARED_STATEMENTS = 300;
-
-const AGAIN = new Set([1020, 1047, 1205, 1213]);
-const MISSING = new Set([1054, 1146]);
-const DENIED = new Set([1044, 1045, 1142, 1143, 1227, 1370, 1698]);
-const DUPLICATE = 1062;
-const EXISTS = new Set([1050, 1060, 1061]);
-// Refused by the row itself: too long, wrong value, a constraint, a trigger of another application, too large a packet.
-const DATA = new Set([1048, 1153, 1264, 1265, 1292, 1364, 1366, 1406, 1452, 1644, 3819, 3988, 4025]);
-// The server answered, but cannot do it now: shutting down, full, read-only, out of connections or of disk.
-const AWAY = new Set([
-  3, 1021, 1030, 1040, 1053, 1114, 1158, 1159, 1160, 1161, 1203, 1290, 1317, 1836, 1927, 3024, 4031,
-]);
-
-type DriverError = Error & { errno?: number | undefined; fatal?: boolean | undefined };
-
-function failureOf(error: DriverError): Failure {
-  const errno = error.errno;
-  if (errno === undefined || errno < 0 || AWAY.has(errno)) return 'away';
-  if (errno === DUPLICATE) return 'duplicate';
-  if (EXISTS.has(errno)) return 'exists';
-  if (AGAIN.has(errno)) return 'again';
-  if (MISSING.has(errno)) return 'missing';
-  if (DENIED.has(errno)) return 'denied';
-  if (DATA.has(errno)) return 'data';
-  return error.fatal ? 'away' : 'other';
-}
-
-const toStoreError = (error: unknown): StoreError =>
-  error instanceof StoreError ? error : new StoreError(failureOf(error as DriverError), error);
 
 const sqlOf = new Map<string, string>();
 function insertSql(table: string, columns: readonly string[], rows: number, returning: string): string {

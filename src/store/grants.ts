@@ -1,0 +1,14 @@
+// The least rights with which the service runs: a password is never read, tbluser never written, tblwh never changed.
+import { OUR_TABLES } from './migrations.ts';
+
+/** GRANT statements for an account such as `'restante'@'10.0.0.%'` on a migrated MySQL database. */
+export function grantStatements(database: string, account: string): string[] {
+  const rights: [string, string][] = [
+    ['SELECT (id, email, token, status)', 'tbluser'],
+    ['SELECT, INSERT, UPDATE, DELETE', 'tblwhid'],
+    ['SELECT, INSERT', 'tblwh'],
+    ...OUR_TABLES.map((table): [string, string] => ['SELECT, INSERT, UPDATE, DELETE', table]),
+  ];
+  const name = `\`${database.replaceAll('`', '``')}\``;
+  return rights.map(([what, table]) => `GRANT ${what} ON ${name}.${table} TO ${account}`);
+}

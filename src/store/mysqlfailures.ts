@@ -1,0 +1,31 @@
+// What the error numbers of MySQL and MariaDB mean to us.
+import { type Failure, StoreError } from './db.ts';
+
+const AGAIN = new Set([1020, 1047, 1205, 1213]);
+const MISSING = new Set([1054, 1146]);
+const DENIED = new Set([1044, 1045, 1142, 1143, 1227, 1370, 1698]);
+const DUPLICATE = 1062;
+const EXISTS = new Set([1050, 1060, 1061]);
+// Refused by the row itself: too long, wrong value, a constraint, a trigger of another application, too large a packet.
+const DATA = new Set([1048, 1153, 1264, 1265, 1292, 1364, 1366, 1406, 1452, 1644, 3819, 3988, 4025]);
+// The server answered, but cannot do it now: shutting down, full, read-only, out of connections or of disk.
+const AWAY = new Set([
+  3, 1021, 1030, 1040, 1053, 1114, 1158, 1159, 1160, 1161, 1203, 1290, 1317, 1836, 1927, 3024, 4031,
+]);
+
+type DriverError = Error & { errno?: number | undefined; fatal?: boolean | undefined };
+
+export function failureOf(error: DriverError): Failure {
+  const errno = error.errno;
+  if (errno === undefined || errno < 0 || AWAY.has(errno)) return 'away';
+  if (errno === DUPLICATE) return 'duplicate';
+  if (EXISTS.has(errno)) return 'exists';
+  if (AGAIN.has(errno)) return 'again';
+  if (MISSING.has(errno)) return 'missing';
+  if (DENIED.has(errno)) return 'denied';
+  if (DATA.has(errno)) return 'data';
+  return error.fatal ? 'away' : 'other';
+}
+
+export const toStoreError = (error: unknown): StoreError =>
+  error instanceof StoreError ? error : new StoreError(failureOf(error as DriverError), error);
