@@ -41,7 +41,6 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 /** Commander must not end the process nor write past `io`. */
 function prepare(command: Command, io: Io): void {
   command.exitOverride().configureOutput({ writeOut: io.out, writeErr: io.err });
-  if (command.commands.length > 0) command.showSuggestionAfterError().action(() => command.help({ error: true }));
   for (const sub of command.commands) prepare(sub, io);
 }
 
@@ -58,4 +57,8 @@ const io: Io = {
 
 // Started by name or through npm's link; imported by tests, this file does nothing.
 const started = process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url);
-if (started) process.exitCode = await run(process.argv.slice(2), io);
+if (started) {
+  process.exitCode = await run(process.argv.slice(2), io);
+  // A connection to a hung database must not keep an ended program alive.
+  setTimeout(() => process.exit(), 2_000).unref();
+}

@@ -125,11 +125,13 @@ export const WebhookPatch = Type.Object(
 export type WebhookPatch = Static<typeof WebhookPatch>;
 export const Rotate = Type.Object(
   {
-    grace_seconds: Type.Integer({
-      minimum: 0,
-      maximum: 30 * 86_400,
-      description: 'How long the old URL goes on. Default 86400.',
-    }),
+    grace_seconds: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 30 * 86_400,
+        description: 'How long the old URL goes on. Default 86400.',
+      }),
+    ),
   },
   strict,
 );
@@ -168,9 +170,16 @@ export const Content = Type.Object(
   { $id: 'Content' },
 );
 export type Content = Static<typeof Content>;
+export const ContentOne = Type.Object({ ...Content.properties, hint: Type.Optional(Type.String()) });
 export const ContentPage = Type.Object({
   whcontent: Type.Array(Content),
   next_id: Type.Integer({ description: 'Pass it as the next `id`.' }),
+  reset: Type.Optional(
+    Type.Object(
+      { max_id: Type.Integer() },
+      { description: 'Your `id` is ahead of every content: was the database restored?' },
+    ),
+  ),
   hint: Type.Optional(Type.String()),
 });
 export const Posted = Type.Object({

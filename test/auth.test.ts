@@ -2,7 +2,7 @@
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { limitKey } from '../src/http/auth.ts';
+import { limitKey } from '../src/http/limits.ts';
 import { type Db, StoreError } from '../src/store/db.ts';
 import { type Database, ENGINES, migratedDatabase, type Service, startService } from './engines.ts';
 

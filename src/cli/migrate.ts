@@ -64,10 +64,9 @@ async function act(io: Io, config: Config, db: Db, options: Options): Promise<vo
     return [...steps, ...(wantsIndex ? [INDEX[db.kind]] : [])].forEach((sql) => void io.out(`${sql};\n`));
   if (options.check) return check(io, db, state);
   if (state.base.length === 0 && !options.createBase) throw new MissingTables(state.base);
-  if (options.index && isExtended(state)) return index(io, db, state, options.force === true);
+  if (options.index) return index(io, db, state, options.force === true);
   await migrate(db, options.createBase === true, (line) => io.err(`${line}\n`));
   io.out(`${db.version}: ${steps.length === 0 ? 'nothing to do, all tables are there' : 'done'}\n`);
-  if (options.index) await index(io, db, await inspect(db, db.kind), options.force === true);
 }
 
 function check(io: Io, db: Db, state: SchemaState): void {

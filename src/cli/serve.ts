@@ -64,13 +64,10 @@ async function serve(io: Io, given: Config): Promise<void> {
 
   log.info({ signal: await stop }, 'stopping: no new requests, committing what was accepted');
   clearInterval(prune);
-  const done = await Promise.race([
-    app.close().then(() => true),
-    new Promise<false>((resolve) => setTimeout(resolve, DRAIN_MS, false).unref()),
-  ]);
-  if (!done) app.server.closeAllConnections();
-  await context.writer.drain();
-  await store.close();
+  const ended = app.close().then(() => context.writer.drain());
+  const late = new Promise<'late'>((resolve) => setTimeout(resolve, DRAIN_MS, 'late').unref());
+  if ((await Promise.race([ended, late])) === 'late') app.server.closeAllConnections();
+  else await store.close();
   log.info({}, 'stopped');
 }
 

@@ -78,6 +78,7 @@ export const userCommand = (io: Io): Command => {
     });
   return new Command('user')
     .description('Users: add, list, rotate the token.')
+    .addHelpText('after', '\nExamples:\n  restante user add --email ana@example.org\n')
     .addCommand(add)
     .addCommand(list)
     .addCommand(rotate);

@@ -2,11 +2,11 @@
 import { Command } from 'commander';
 import type { Config } from '../config.ts';
 import { Problem } from '../errors.ts';
-import { changeWebhook, makeWebhook, rotateWebhook, webhookDetail } from '../http/webhooks.ts';
+import { changeWebhook, makeWebhook, rotateWebhook, webhookClassic, webhookDetail } from '../http/webhooks.ts';
 import type { WebhookDetail } from '../schema.ts';
 import type { Store } from '../store/index.ts';
-import { listUsers } from '../store/users.ts';
-import { findWebhook, listWebhooks } from '../store/webhooks.ts';
+import { listUserIds } from '../store/users.ts';
+import { findWebhook, listWebhooks, type Webhook } from '../store/webhooks.ts';
 import { Complaint, type Io, table } from './io.ts';
 import { withStore } from './open.ts';
 import { COMMON, configOf, verb } from './verb.ts';
@@ -21,20 +21,17 @@ interface Parts {
   readonly config: Config;
   readonly now: () => number;
 }
-type Work = (
-  parts: Parts,
-  userId: number,
-  argument: string,
-  options: Options,
-) => Promise<WebhookDetail | WebhookDetail[]>;
+type Work = (parts: Parts, userId: number, argument: string, options: Options) => Promise<Told | Told[]>;
+type Told = Pick<WebhookDetail, 'wh_id' | 'wh_url' | 'wh_name' | 'status'>;
 
-const whole = (text: string, what: string): number => {
-  if (!/^\d{1,10}$/.test(text)) throw new Complaint(`${what} must be a whole number, not ${text}`, 2);
+const whole = (text: string, what: string, most = 4_294_967_295): number => {
+  if (!/^\d{1,10}$/.test(text) || Number(text) > most)
+    throw new Complaint(`${what} must be a whole number up to ${most}, not ${text}`, 2);
   return Number(text);
 };
 
 async function userIdOf(store: Store, given: string | undefined): Promise<number> {
-  const users = await listUsers(store.db);
+  const users = await listUserIds(store.db);
   const id = given === undefined ? users[0]?.id : whole(given, '--user');
   if (given === undefined && users.length !== 1)
     throw new Complaint(`there are ${users.length} users: say which one with --user ID (restante user list)`, 2);
@@ -43,8 +40,14 @@ async function userIdOf(store: Store, given: string | undefined): Promise<number
   return id;
 }
 
+/** Settings exist only for webhooks that we made. */
+const told = (webhook: Webhook, publicUrl: string): Told =>
+  webhook.settings ? webhookDetail(webhook, publicUrl) : webhookClassic(webhook, publicUrl);
+
 export const webhookCommand = (io: Io): Command => {
-  const command = new Command('webhook').description('Webhooks: add, list, show, rotate the URL, enable, disable.');
+  const command = new Command('webhook')
+    .description('Webhooks: add, list, show, rotate the URL, enable, disable.')
+    .addHelpText('after', '\nExamples:\n  restante webhook add "Payments"\n');
   const add = (name: string, argument: string, summary: string, example: string, work: Work): Command => {
     const made = verb({ name, summary, examples: [example], settings: [...COMMON, 'webhookIdFrom'] });
     if (argument) made.argument(argument);
@@ -69,7 +72,7 @@ export const webhookCommand = (io: Io): Command => {
   const detail = async ({ store, config }: Parts, userId: number, id: string) => {
     const webhook = await findWebhook(store, userId, whole(id, 'the webhook id'));
     if (!webhook) throw new Complaint(`user ${userId} has no webhook ${id}: restante webhook list`);
-    return webhookDetail(webhook, config.publicUrl);
+    return told(webhook, config.publicUrl);
   };
   const enable =
     (enabled: boolean): Work =>
@@ -84,7 +87,7 @@ export const webhookCommand = (io: Io): Command => {
     (parts, userId, wh_name) => makeWebhook(parts, userId, { wh_name }),
   );
   add('list', '', "List a user's webhooks.", 'restante webhook list --json', async ({ store, config }, userId) =>
-    (await listWebhooks(store, userId)).map((webhook) => webhookDetail(webhook, config.publicUrl)),
+    (await listWebhooks(store, userId)).map((webhook) => told(webhook, config.publicUrl)),
   );
   add('show', '<wh_id>', 'Show a webhook and its settings.', 'restante webhook show 1', detail);
   add(
@@ -93,7 +96,7 @@ export const webhookCommand = (io: Io): Command => {
     'Give a webhook a new URL; the old one goes on for a while.',
     'restante webhook rotate 1 --grace 3600',
     (parts, userId, id, { grace = '86400' }) =>
-      rotateWebhook(parts, userId, whole(id, 'the webhook id'), whole(grace, '--grace')),
+      rotateWebhook(parts, userId, whole(id, 'the webhook id'), whole(grace, '--grace', 30 * 86_400)),
   );
   add('enable', '<wh_id>', 'Receive again.', 'restante webhook enable 1', enable(true));
   add(
@@ -106,7 +109,7 @@ export const webhookCommand = (io: Io): Command => {
   return command;
 };
 
-function tell(io: Io, result: WebhookDetail | WebhookDetail[], json: boolean): void {
+function tell(io: Io, result: Told | Told[], json: boolean): void {
   if (json) io.out(`${JSON.stringify(result)}\n`);
   else if (Array.isArray(result)) io.out(table(result, ['wh_id', 'status', 'wh_name', 'wh_url']));
   else

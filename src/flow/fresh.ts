@@ -1,5 +1,6 @@
 // Keeps rows that are in use in memory, never older than 5 s, at one query per interval however many readers there are.
 import { LRUCache } from 'lru-cache';
+import { StoreError } from '../store/db.ts';
 
 // Read again a second before they would be too old, so that a row in use is never missing between two reads.
 const EVERY_MS = 4_000;
@@ -7,12 +8,16 @@ const VALID_MS = 5_000;
 const IDLE_MS = 10 * 60_000;
 const MOST = 50_000;
 const KEYS_PER_QUERY = 500;
+// While the database hangs nobody waits longer than this for a row.
+const DEADLINE_MS = 3_000;
 
 export interface Fresh<K, V> {
   /** The row if it is known and was read within 5 s. */
   get(key: K): V | undefined;
   /** Reads the row now, in one query with everybody who asks while another such query runs. */
   read(key: K): Promise<V | undefined>;
+  /** Drops what matches, so that the next get() misses; a read that is under way puts nothing back. */
+  forget(match: (value: V) => boolean): void;
   /** Keys used within 10 minutes, for tests and metrics. */
   readonly size: number;
   close(): void;
@@ -39,10 +44,13 @@ export function createFresh<K extends string | number, V extends object>(
   const entries = new LRUCache<K, Entry<V>>({ max: MOST, ttl: IDLE_MS, updateAgeOnGet: true });
   let asked = new Map<K, Ask<V>[]>();
   let asking = false;
+  let epoch = 0;
 
   async function loadInto(keys: readonly K[]): Promise<ReadonlyMap<K, V>> {
     const readAt = now(); // when the question was put, not when the answer came: the row may change in between
+    const began = epoch;
     const found = await load(keys);
+    if (began !== epoch) return found;
     for (const key of keys) {
       const value = found.get(key);
       const entry = entries.peek(key);
@@ -83,11 +91,29 @@ export function createFresh<K extends string | number, V extends object>(
     },
     read: (key) =>
       new Promise((resolve, reject) => {
+        const late = setTimeout(
+          () => reject(new StoreError('away', `no answer within ${DEADLINE_MS} ms`)),
+          DEADLINE_MS,
+        );
+        const ask: Ask<V> = {
+          resolve(value) {
+            clearTimeout(late);
+            resolve(value);
+          },
+          reject(error) {
+            clearTimeout(late);
+            reject(error);
+          },
+        };
         const waiting = asked.get(key);
-        if (waiting) waiting.push({ resolve, reject });
-        else asked.set(key, [{ resolve, reject }]);
+        if (waiting) waiting.push(ask);
+        else asked.set(key, [ask]);
         if (!asking) void answer();
       }),
+    forget(match) {
+      epoch++;
+      for (const [key, { value }] of entries) if (match(value)) entries.delete(key);
+    },
     get size() {
       return entries.size;
     },

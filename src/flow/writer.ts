@@ -1,7 +1,7 @@
 // Group commit: while one transaction is under way the next one gathers, and nobody is answered before the commit.
 import { unavailable } from '../errors.ts';
 import { insertContents, type NewContent } from '../store/contents.ts';
-import { failed } from '../store/db.ts';
+import { type Failure, failed, StoreError } from '../store/db.ts';
 import type { Store } from '../store/index.ts';
 
 const MOST_ROWS = 500;
@@ -10,8 +10,8 @@ const MOST_BYTES = 4 * 1024 * 1024;
 // What may wait for its commit. Beyond it senders get a 503 before their body is read, and try again later.
 const QUEUE_BYTES = 64 * 1024 * 1024;
 const QUEUE_AGE_MS = 2_000;
-// What a stuck database has not even begun to store is given up after this: most senders wait 5 to 15 s.
-const GIVE_UP_MS = 5_000;
+// A sender is answered after this, whatever a stuck database does: most wait 5 to 15 s.
+const GIVE_UP_MS = 4_000;
 
 export interface Writer {
   /** Resolves with the id once the row is committed. Rejects with a 503 when it is not, or when nobody can know. */
@@ -40,7 +40,7 @@ export function createWriter(store: Store, { onError = () => {} }: WriterOptions
   const mostBytes = Math.min(MOST_BYTES, store.db.maxValueBytes / 4);
   let queue: Waiting[] = [];
   let queuedBytes = 0;
-  let running = 0;
+  const running = new Set<readonly Waiting[]>();
   let scheduled = false;
   let drained: (() => void)[] = [];
 
@@ -75,33 +75,46 @@ export function createWriter(store: Store, { onError = () => {} }: WriterOptions
         return;
       }
       onError(error, batch.length);
-      for (const one of batch) one.reject(unavailable(reason(error), error));
+      for (const one of batch)
+        one.reject(unavailable(reason(error instanceof StoreError ? error.failure : 'away'), error));
     }
   }
 
   function start(): void {
     scheduled = false;
-    while (running < store.db.lanes && queue.length > 0) {
-      running++;
-      void store_(take()).finally(() => {
-        running--;
+    while (running.size < store.db.lanes && queue.length > 0) {
+      const batch = take();
+      running.add(batch);
+      void store_(batch).finally(() => {
+        running.delete(batch);
         start();
-        if (running === 0) for (const resolve of drained.splice(0)) resolve();
+        if (running.size === 0) for (const resolve of drained.splice(0)) resolve();
       });
     }
   }
 
+  /** The one that has waited longest, be it in the queue or on its way to the database. */
+  function oldest(): number {
+    let since = queue[0]?.since ?? Number.POSITIVE_INFINITY;
+    for (const batch of running) since = Math.min(since, (batch[0] as Waiting).since);
+    return performance.now() - since;
+  }
+
   const timer = setInterval(() => {
-    const now = performance.now();
-    const old = queue.filter((one) => now - one.since > GIVE_UP_MS);
-    if (old.length === 0) return;
-    queue = queue.slice(old.length); // in order of arrival: the old ones are its head
+    if (oldest() < GIVE_UP_MS) return;
+    const until = performance.now() - GIVE_UP_MS;
+    // Not begun yet, so certainly not stored. In order of arrival: the old ones are the head of the queue.
+    const old = queue.filter((one) => one.since < until);
+    queue = queue.slice(old.length);
     for (const one of old) {
       queuedBytes -= one.bytes;
-      one.reject(unavailable(reason(undefined)));
+      one.reject(unavailable(reason('away')));
     }
-    onError(new Error('the database did not answer'), old.length);
-  }, 500);
+    // Begun: the statement runs on and nobody can know yet. Its own answer comes too late and is ignored.
+    for (const batch of running)
+      for (const one of batch) if (one.since < until) one.reject(unavailable(reason('unknown')));
+    if (old.length > 0) onError(new Error('the database did not answer in time'), old.length);
+  }, 250);
   timer.unref();
 
   return {
@@ -111,15 +124,14 @@ export function createWriter(store: Store, { onError = () => {} }: WriterOptions
         queue.push({ row, bytes, since: performance.now(), resolve, reject });
         queuedBytes += bytes;
         // Whatever else arrived in this turn of the event loop joins the first batch.
-        if (!scheduled && running < store.db.lanes) {
+        if (!scheduled && running.size < store.db.lanes) {
           scheduled = true;
           setImmediate(start);
         }
       }),
-    full: () =>
-      queuedBytes > QUEUE_BYTES || (queue[0] !== undefined && performance.now() - queue[0].since > QUEUE_AGE_MS),
+    full: () => queuedBytes > QUEUE_BYTES || oldest() > QUEUE_AGE_MS,
     drain: () =>
-      running === 0 && queue.length === 0
+      running.size === 0 && queue.length === 0
         ? Promise.resolve()
         : new Promise((resolve) => {
             drained = [...drained, resolve];
@@ -130,10 +142,9 @@ export function createWriter(store: Store, { onError = () => {} }: WriterOptions
   };
 }
 
-function reason(error: unknown): string {
-  if (failed(error, 'data'))
+function reason(failure: Failure): string {
+  if (failure === 'data')
     return 'The database refused this content, nothing was stored. The operator finds the reason in the log.';
-  if (failed(error, 'unknown'))
-    return 'The database went away while it stored this. It may be stored or not: send it again.';
+  if (failure === 'unknown') return 'The database did not confirm in time. It may be stored or not: send it again.';
   return 'The database cannot store anything now, nothing was stored. Send it again soon.';
 }

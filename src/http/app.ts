@@ -1,5 +1,6 @@
 // The route table, on one screen, and the few rules that hold for every route. Builds an app, never listens.
 import type { Server } from 'node:http';
+import { Server as NetServer } from 'node:net';
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { forbidden, needsMigrate } from '../errors.ts';
@@ -84,6 +85,11 @@ function register(fastify: FastifyInstance, context: Context, auth: Auth, route:
         return done(route.kind === 'extended' && !context.store.extended ? needsMigrate() : undefined);
       });
     },
+    // No body means no member: every member of ours is optional or named as missing.
+    preValidation(request, _reply, done) {
+      if (route.body) request.body ??= {};
+      done();
+    },
     handler: (request, reply) =>
       route.handler(context, {
         query: request.query,
@@ -131,9 +137,17 @@ function hintOf(request: FastifyRequest, known: ReadonlySet<string>): { hint?: s
   return { hint: `Ignored: ${names}. This call knows ${[...known].join(', ') || 'no parameters'}.` };
 }
 
+/** A kept-alive connection may have a request on its way that we cannot see yet: each gets one more answer, which closes it. */
+const LAST_ANSWERS_MS = 2_000;
+
 async function close(fastify: FastifyInstance, server: Server, receiver: Receiver, auth: Auth): Promise<void> {
   receiver.closing();
-  // A kept-alive connection between two requests is idle only then: look again until all are gone.
+  server.prependListener('request', (_request, response) => {
+    response.shouldKeepAlive = false;
+  });
+  // Only stops listening: http's own close() would cut connections at once that look idle.
+  const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
+  await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, LAST_ANSWERS_MS))]);
   const idle = setInterval(() => server.closeIdleConnections(), 50);
   await fastify.close();
   clearInterval(idle);

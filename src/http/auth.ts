@@ -1,16 +1,15 @@
 // Basic authentication: user id and token, compared byte for byte in constant time; good verdicts live 5 s in memory.
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { LRUCache } from 'lru-cache';
-import { tooManyFailures, unauthenticated, unavailable } from '../errors.ts';
+import { unauthenticated, unavailable } from '../errors.ts';
 import { createFresh } from '../flow/fresh.ts';
 import { findUsers, type User } from '../store/users.ts';
 import type { Context } from './context.ts';
+import { createLimits, limitKey } from './limits.ts';
 
-const WINDOW_MS = 60_000;
-const MOST_PER_USER = 20; // failures a minute from one address for one user id
-const MOST_PER_ADDRESS = 200;
-const MOST_REMEMBERED = 20_000;
+const MOST_VERIFIED = 50_000;
+const VERIFIED_MS = 10 * 60_000;
 // Every refusal leaves this long after it came: whether a user exists must not show in the time of a database read.
 const REFUSAL_FLOOR_MS = 25;
 
@@ -22,6 +21,7 @@ export interface Auth {
 
 interface Credentials {
   readonly id: number;
+  /** The digest of the token. */
   readonly token: Buffer;
 }
 
@@ -32,65 +32,61 @@ function parse(header: string): Credentials | undefined {
   const bytes = Buffer.from(encoded, 'base64');
   const colon = bytes.indexOf(58);
   const id = bytes.subarray(0, Math.max(0, colon)).toString('latin1');
-  return /^[1-9][0-9]{0,9}$/.test(id) ? { id: Number(id), token: bytes.subarray(colon + 1) } : undefined;
+  return /^[1-9][0-9]{0,9}$/.test(id) ? { id: Number(id), token: digest(bytes.subarray(colon + 1)) } : undefined;
 }
 
-const NOBODY = Buffer.alloc(32);
 const digest = (bytes: Buffer) => createHash('sha256').update(bytes).digest();
-/** Constant time, and an empty token opens nothing. */
-const matches = (stored: Buffer, given: Buffer): boolean =>
-  timingSafeEqual(digest(stored), digest(given)) && stored.length > 0;
-
-/** One key per IPv6 /64: a household or a server has a whole one. */
-export const limitKey = (address: string): string =>
-  address.includes(':') ? expandIpv6(address).slice(0, 4).join(':') : address;
-function expandIpv6(address: string): string[] {
-  const [left = '', right] = address.split('::');
-  const groups = (text: string) =>
-    text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16).toString(16));
-  const head = groups(left);
-  const tail = right === undefined ? [] : groups(right);
-  return [...head, ...Array(Math.max(0, 8 - head.length - tail.length)).fill('0'), ...tail];
+/** Tokens are compared by digest: constant time whatever their lengths, one hash per request. An empty one opens nothing. */
+interface Account {
+  readonly id: number;
+  readonly token: Buffer;
+  readonly open: boolean;
 }
+const NOBODY: Account = { id: 0, token: digest(randomBytes(32)), open: false };
+const UNREADABLE = Buffer.alloc(32);
+const opens = (account: Account, token: Buffer): boolean => timingSafeEqual(account.token, token) && account.open;
 
 export function createAuth({ store, config, sender }: Context): Auth {
-  const allowed = (user: User) =>
-    config.requireUserStatus.length === 0 || config.requireUserStatus.includes(user.status);
-  const users = createFresh<number, User>((ids) => findUsers(store.db, ids));
-  const failures = new LRUCache<string, { count: number; until: number }>({ max: MOST_REMEMBERED });
+  const allowed = ({ status }: User) =>
+    config.requireUserStatus.length === 0 || config.requireUserStatus.includes(status);
+  const accountOf = (user: User): Account => ({
+    id: user.id,
+    token: digest(user.token),
+    open: user.token.length > 0 && allowed(user),
+  });
+  const users = createFresh<number, Account>(async (ids) => {
+    const found = await findUsers(store.db, ids);
+    return new Map([...found].map(([id, user]) => [id, accountOf(user)]));
+  });
+  const limits = createLimits();
+  // Which token a user was let in with last: only these pass while an address is limited, and no guess is in here.
+  const verified = new LRUCache<number, Buffer>({ max: MOST_VERIFIED, ttl: VERIFIED_MS, updateAgeOnGet: true });
+  const known = (given: Credentials): boolean => {
+    const before = verified.get(given.id);
+    return before !== undefined && timingSafeEqual(before, given.token);
+  };
 
-  /** Counts an attempt as failed until it proves good, so that a burst of guesses cannot slip in before the first verdict. */
-  const count = (key: string, by: number): void => {
-    const now = performance.now();
-    const entry = failures.get(key);
-    if (entry && entry.until > now) entry.count += by;
-    else if (by > 0) failures.set(key, { count: by, until: now + WINDOW_MS });
-  };
-  const waitFor = (key: string, most: number): number => {
-    const entry = failures.peek(key);
-    return entry && entry.count >= most ? Math.max(0, entry.until - performance.now()) : 0;
-  };
   const refuse = (detail: string) => unauthenticated(detail, config.serviceName);
 
   /** The slow way: the row is read now, whoever asks, so that a wrong token and an unknown user cost the same. */
   async function attempt(address: string, blind: boolean, given: Credentials | undefined): Promise<number> {
     const began = performance.now();
-    const keys: [string, number][] = [[`${address} ${given?.id ?? ''}`, MOST_PER_USER]];
-    if (!blind) keys.push([address, MOST_PER_ADDRESS]);
-    const wait = Math.max(...keys.map(([key, most]) => waitFor(key, most)));
-    if (wait > 0) throw tooManyFailures(Math.ceil(wait / 1000));
-    for (const [key] of keys) count(key, 1);
+    const trusted = given !== undefined && known(given);
+    const end = await limits.begin(address, given?.id, { blind, trusted });
+    let failed = false;
     try {
       // 0 is nobody's id: credentials that cannot be parsed take the same way as those of an unknown user.
-      const user = await users.read(given?.id ?? 0);
-      const good = matches(user?.token ?? NOBODY, given?.token ?? NOBODY) && user !== undefined && allowed(user);
-      if (good) {
-        for (const [key] of keys) count(key, -1);
-        return user.id;
+      const account = (await users.read(given?.id ?? 0)) ?? NOBODY;
+      if (opens(account, given?.token ?? UNREADABLE)) {
+        verified.set(account.id, account.token);
+        return account.id;
       }
+      if (given && known(given)) verified.delete(given.id);
+      failed = true;
     } catch (error) {
-      for (const [key] of keys) count(key, -1);
       throw unavailable('The database cannot be reached. Try again soon.', error);
+    } finally {
+      end(failed);
     }
     await new Promise((resolve) => setTimeout(resolve, REFUSAL_FLOOR_MS - (performance.now() - began)));
     throw refuse('Incorrect Authentication: the user id or the token is wrong. Your dashboard shows both.');
@@ -114,8 +110,8 @@ export function createAuth({ store, config, sender }: Context): Auth {
       const header = request.headers.authorization;
       if (header === undefined) throw refuse('Not authenticated: send Authorization: Basic base64(<user id>:<token>).');
       const given = parse(header);
-      const user = given && users.get(given.id);
-      if (given && user && matches(user.token, given.token) && allowed(user)) return user.id;
+      const account = given && users.get(given.id);
+      if (account && known(given) && opens(account, given.token)) return account.id;
       return slow(request, header, given);
     },
     close: () => users.close(),

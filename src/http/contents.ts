@@ -1,6 +1,6 @@
 // The contents of a user: list them, fetch one as JSON or as its exact bytes, post one's own.
-import { invalid, notFound, tooLarge } from '../errors.ts';
-import { Content, ContentId, ContentPage, ListQuery, Posted, PostQuery } from '../schema.ts';
+import { invalid, notFound, tooLarge, unavailable } from '../errors.ts';
+import { ContentId, ContentOne, ContentPage, ListQuery, Posted, PostQuery } from '../schema.ts';
 import { findContent, listContents } from '../store/contents.ts';
 import { listWebhooks } from '../store/webhooks.ts';
 import type { Context } from './context.ts';
@@ -52,20 +52,25 @@ export const listContentsRoute = route({
     });
     const last = contents.at(-1)?.id ?? 0;
     const ahead = order === 'asc' ? (cut ? last + 1 : Math.max(start, readable + 1)) : cut ? Math.max(last - 1, 0) : 0;
-    const elsewhere = query.whid === undefined && contents.length === 0 ? await hintElsewhere(store, userId) : {};
-    return { whcontent: contents.map((row) => contentToWire(row, config)), next_id: ahead, ...elsewhere, ...hint };
+    const elsewhere =
+      query.whid === undefined && contents.length === 0 ? await hintElsewhere(store, userId) : undefined;
+    const hints = [hint.hint, elsewhere].filter((text) => text !== undefined).join(' ');
+    return {
+      whcontent: contents.map((row) => contentToWire(row, config)),
+      next_id: ahead,
+      ...(order === 'asc' && start > readable + 1 ? { reset: { max_id: readable } } : {}),
+      ...(hints ? { hint: hints } : {}),
+    };
   },
 });
 
 /** Whoever forgets `whid` asks for own content, finds nothing, and thinks that nothing arrived. */
-async function hintElsewhere(store: Context['store'], userId: number): Promise<{ hint?: string }> {
+async function hintElsewhere(store: Context['store'], userId: number): Promise<string | undefined> {
   const webhooks = await listWebhooks(store, userId);
-  if (webhooks.length === 0) return {};
+  if (webhooks.length === 0) return undefined;
   const names = webhooks.slice(0, MOST_NAMED).map(({ wh_id, wh_name }) => `${wh_id} (${decodeName(wh_name)})`);
   const more = webhooks.length > MOST_NAMED ? ', …' : '';
-  return {
-    hint: `This is your own content only (whid=0). Your webhooks: ${names.join(', ')}${more}. Add whid=ID, or whid=all.`,
-  };
+  return `This is your own content only (whid=0). Your webhooks: ${names.join(', ')}${more}. Add whid=ID, or whid=all.`;
 }
 
 const missing = () => notFound('The webhook id does not exist for such user');
@@ -77,11 +82,11 @@ export const getContent = route({
   kind: 'classic',
   summary: 'Fetch one content',
   params: ContentId,
-  answers: { 200: { schema: Content, example, description: 'The content' } },
-  async handler({ store, config }, { params, userId }) {
+  answers: { 200: { schema: ContentOne, example, description: 'The content' } },
+  async handler({ store, config }, { params, userId, hint }) {
     const row = await findContent(store, userId, params.id);
     if (!row) throw missing();
-    return contentToWire(row, config);
+    return { ...contentToWire(row, config), ...hint };
   },
 });
 
@@ -122,6 +127,7 @@ export const postContent = route({
   rawBody: true,
   answers: { 201: { schema: Posted, example: { result: 'ok', id: 28 }, description: 'Stored' } },
   async handler({ config, store, writer, sender, now }, { query, request, userId, reply, hint }) {
+    if (writer.full()) throw unavailable('Too much is waiting to be stored. Send it again soon.');
     const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
     const content = ownContent(query.content, body, request.url);
     if (content.length > store.db.maxValueBytes - 1024 * 1024) throw tooLarge(store.db.maxValueBytes - 1024 * 1024);

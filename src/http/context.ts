@@ -1,8 +1,10 @@
 // What every route needs, made once per app: no globals, so that tests and other programs can build their own.
 import type { Config } from '../config.ts';
 import type { Fence } from '../flow/fence.ts';
+import type { Fresh } from '../flow/fresh.ts';
 import type { Writer } from '../flow/writer.ts';
 import type { Store } from '../store/index.ts';
+import type { Target } from '../store/webhooks.ts';
 import type { Sender } from './sender.ts';
 
 /** The part of a pino logger that we use. */
@@ -19,6 +21,8 @@ export interface Context {
   readonly writer: Writer;
   readonly fence: Fence;
   readonly sender: Sender;
+  /** The webhooks behind URL keys, as the receiver knows them. */
+  readonly targets: Fresh<string, Target>;
   readonly log: Log;
   /** Milliseconds since 1970. */
   readonly now: () => number;

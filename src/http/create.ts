@@ -1,8 +1,10 @@
 // Puts the parts of the service together: store, writer, fence and sender become the context of an app.
 import type { Config } from '../config.ts';
 import { createFence } from '../flow/fence.ts';
+import { createFresh } from '../flow/fresh.ts';
 import { createWriter } from '../flow/writer.ts';
 import type { Store } from '../store/index.ts';
+import { findTargets } from '../store/webhooks.ts';
 import type { Context, Log } from './context.ts';
 import { createSender } from './sender.ts';
 
@@ -17,6 +19,7 @@ export function createContext(parts: { store: Store; config: Config; log: Log; n
     now,
     writer: createWriter(store, { onError }),
     fence: createFence(store),
+    targets: createFresh((keys: readonly string[]) => findTargets(store.db, keys, now())),
     sender: createSender(config.trustProxy, (message) => log.warn({}, message)),
   };
 }

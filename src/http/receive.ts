@@ -11,9 +11,8 @@ import {
   tooLarge,
   unavailable,
 } from '../errors.ts';
-import { createFresh } from '../flow/fresh.ts';
 import type { RefusalKind } from '../schema.ts';
-import { findTargets, type Target } from '../store/webhooks.ts';
+import type { Target } from '../store/webhooks.ts';
 import type { Context } from './context.ts';
 import { encodeHead, maskTarget, splitTarget } from './head.ts';
 import { createOldUrls } from './oldurls.ts';
@@ -41,9 +40,8 @@ interface Verdict {
 }
 
 export function createReceiver(context: Context): Receiver {
-  const { store, config, writer, sender, log, now } = context;
+  const { store, config, writer, sender, targets, log, now } = context;
   const clockText = createClockText(config.dtTimezone);
-  const targets = createFresh<string, Target>((keys) => findTargets(store.db, keys, now()));
   const oldUrls = createOldUrls(context);
   const refusals = createRefusals(context);
   const hardLimit = Math.min(config.maxBodyBytes, store.db.maxValueBytes - 1024 * 1024);
@@ -53,6 +51,9 @@ export function createReceiver(context: Context): Receiver {
 
   /** What can be said before the body is read; undefined: welcome. */
   function judge(target: Target | undefined, request: IncomingMessage, ip: string): Verdict | undefined {
+    // First: while the database hangs nothing else can be known, and a 404 would make providers give up.
+    if (writer.full())
+      return { problem: unavailable('Too much is waiting to be stored. Send it again soon.'), kind: null };
     if (!target)
       return {
         problem: notFound('No webhook has this URL. Copy it again from the list of your webhooks.'),
@@ -67,8 +68,6 @@ export function createReceiver(context: Context): Receiver {
       return { problem: forbidden('Requests from this address are not accepted here.'), kind: 'network' };
     if (Number(request.headers['content-length'] ?? 0) > limitOf(target))
       return { problem: tooLarge(limitOf(target)), kind: 'too_large' };
-    if (writer.full())
-      return { problem: unavailable('Too much is waiting to be stored. Send it again soon.'), kind: null };
     return undefined;
   }
 

@@ -34,7 +34,7 @@ export const webhookUrl = (publicUrl: string, key: string): string => `${publicU
 const urlOf = (webhook: store_.Webhook, publicUrl: string): string =>
   webhook.url_key ? webhookUrl(publicUrl, webhook.url_key) : decodeName(webhook.wh_url);
 
-const classic = (webhook: store_.Webhook, publicUrl: string) => ({
+export const webhookClassic = (webhook: store_.Webhook, publicUrl: string) => ({
   wh_id: webhook.wh_id,
   wh_url: urlOf(webhook, publicUrl),
   wh_name: decodeName(webhook.wh_name),
@@ -43,7 +43,7 @@ const classic = (webhook: store_.Webhook, publicUrl: string) => ({
 export const webhookDetail = (webhook: store_.Webhook, publicUrl: string): WebhookDetail => {
   const { response, max_body_bytes, allow_methods, allow_networks, enabled } = resolveSettings(webhook.settings ?? {});
   return {
-    ...classic(webhook, publicUrl),
+    ...webhookClassic(webhook, publicUrl),
     response,
     max_body_bytes,
     allow_methods: allow_methods && [...allow_methods],
@@ -143,6 +143,13 @@ function check(wh_name: string, { allow_networks }: SettingsInput): void {
   if (errors.length > 0) throw invalid(errors);
 }
 
+/** A change is in force in this process when its answer leaves; in others within 5 s. */
+async function atOnce<T>({ targets }: Context, whId: number, change: Promise<T>): Promise<T> {
+  const result = await change;
+  targets.forget((target) => target.wh_id === whId);
+  return result;
+}
+
 const listed = {
   wh_id: 1,
   wh_url: 'https://hooks.example.org/in/Vt3kZq8LxN2pWc7RmB4yJd9s',
@@ -169,7 +176,7 @@ export const listWebhooksRoute = route({
   answers: { 200: { schema: WebhookList, example: { webhooks: [listed] }, description: 'Your webhooks by id' } },
   async handler({ store, config }, { userId, hint }) {
     const webhooks = await store_.listWebhooks(store, userId);
-    return { webhooks: webhooks.map((webhook) => classic(webhook, config.publicUrl)), ...hint };
+    return { webhooks: webhooks.map((webhook) => webhookClassic(webhook, config.publicUrl)), ...hint };
   },
 });
 
@@ -206,7 +213,8 @@ export const patchWebhook = route({
   params: WebhookId,
   body: WebhookPatch,
   answers: { 200: { schema: WebhookDetail, example: { ...detail, enabled: false }, description: 'As it is now' } },
-  handler: (context, { params, body, userId }) => changeWebhook(context, userId, params.wh_id, body),
+  handler: (context, { params, body, userId }) =>
+    atOnce(context, params.wh_id, changeWebhook(context, userId, params.wh_id, body)),
 });
 
 export const rotateWebhookRoute = route({
@@ -219,7 +227,8 @@ export const rotateWebhookRoute = route({
   params: WebhookId,
   body: Rotate,
   answers: { 200: { schema: WebhookDetail, example: detail, description: 'With its new URL' } },
-  handler: (context, { params, body, userId }) => rotateWebhook(context, userId, params.wh_id, body?.grace_seconds),
+  handler: (context, { params, body, userId }) =>
+    atOnce(context, params.wh_id, rotateWebhook(context, userId, params.wh_id, body.grace_seconds)),
 });
 
 export const deleteWebhookRoute = route({
@@ -232,7 +241,7 @@ export const deleteWebhookRoute = route({
   answers: { 204: { description: 'Deleted' } },
   async handler(context, { params, userId, reply }) {
     await owned(context, userId, params.wh_id);
-    await store_.deleteWebhook(context.store, userId, params.wh_id);
+    await atOnce(context, params.wh_id, store_.deleteWebhook(context.store, userId, params.wh_id));
     return reply.code(204).send();
   },
 });

@@ -4,7 +4,7 @@ import { OUR_TABLES } from './migrations.ts';
 /** GRANT statements for an account such as `'restante'@'10.0.0.%'` on a migrated MySQL database. */
 export function grantStatements(database: string, account: string): string[] {
   const rights: [string, string][] = [
-    ['SELECT (id, email, token, status)', 'tbluser'],
+    ['SELECT (id, token, status)', 'tbluser'],
     ['SELECT, INSERT, UPDATE, DELETE', 'tblwhid'],
     ['SELECT, INSERT', 'tblwh'],
     ...OUR_TABLES.map((table): [string, string] => ['SELECT, INSERT, UPDATE, DELETE', table]),

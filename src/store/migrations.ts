@@ -110,7 +110,12 @@ export const isExtended = (state: SchemaState): boolean => state.done >= STEPS.l
 /** The statements that are still to be run, in order. `createBase` asks for the three shared tables too. */
 export function pending(state: SchemaState, kind: Db['kind'], createBase: boolean): string[] {
   const base = createBase && state.base.length === 0 ? Object.values(BASE).map((sql) => sql[kind]) : [];
-  return [...base, ...STEPS.slice(state.done).map((sql) => sql[kind])];
+  if (isExtended(state)) return base;
+  return [
+    ...base,
+    ...STEPS.slice(state.done).map((sql) => sql[kind]),
+    SAVE[kind].replaceAll('?', String(STEPS.length)),
+  ];
 }
 
 const SAVE = {

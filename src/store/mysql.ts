@@ -5,6 +5,10 @@ import { failureOf, toStoreError } from './mysqlfailures.ts';
 
 // A statement that takes longer is given up and its connection dropped: better a 503 than a sender left hanging.
 const STATEMENT_TIMEOUT_MS = 10_000;
+// Reads of a few rows by key; lists may take as long as a statement.
+const READ_TIMEOUT_MS = 4_000;
+// A read that failed at once met a connection that the server had closed: it is simply done again. A slow one is not.
+const AT_ONCE_MS = 1_000;
 const READ_CONNECTIONS = 8;
 // Two transactions in flight: while one waits for its flush the other is being filled. Three or four were slower.
 const LANES = 2;
@@ -40,10 +44,10 @@ function sizes(count: number): number[] {
 type Connection = mysql.PoolConnection;
 type Result = mysql.ResultSetHeader | mysql.RowDataPacket[];
 
-function queriesOn(connection: Connection, returning: boolean, increment: () => number): Queries {
+function queriesOn(connection: Connection, returning: boolean, increment: () => number, timeout: number): Queries {
   const execute = (sql: string, values: readonly Value[] = []) =>
     new Promise<Result>((resolve, reject) =>
-      connection.execute<Result>({ sql, values: values as Value[], timeout: STATEMENT_TIMEOUT_MS }, (error, result) =>
+      connection.execute<Result>({ sql, values: values as Value[], timeout }, (error, result) =>
         error ? reject(toStoreError(error)) : resolve(result),
       ),
     );
@@ -114,7 +118,7 @@ export async function openMysql(url: URL): Promise<Db> {
     );
   const giveBack = (connection: Connection, error?: unknown) =>
     error instanceof StoreError && error.failure === 'away' ? connection.destroy() : connection.release();
-  const on = (connection: Connection) => queriesOn(connection, returning, () => increment);
+  const on = (connection: Connection, timeout: number) => queriesOn(connection, returning, () => increment, timeout);
 
   async function using<T>(
     from: mysql.Pool,
@@ -122,7 +126,7 @@ export async function openMysql(url: URL): Promise<Db> {
   ): Promise<T> {
     const connection = await borrow(from);
     try {
-      const result = await work(on(connection), connection);
+      const result = await work(on(connection, READ_TIMEOUT_MS), connection);
       connection.release();
       return result;
     } catch (error) {
@@ -130,12 +134,13 @@ export async function openMysql(url: URL): Promise<Db> {
       throw error;
     }
   }
-  /** A read can simply be done again: the pool may have lent a connection that the server had closed. */
   async function reading<T>(work: (queries: Queries, connection: Connection) => Promise<T>): Promise<T> {
+    const began = performance.now();
     try {
       return await using(reads, work);
     } catch (error) {
-      if (!(error instanceof StoreError) || error.failure !== 'away') throw error;
+      const stale = error instanceof StoreError && error.failure === 'away' && performance.now() - began < AT_ONCE_MS;
+      if (!stale) throw error;
       return using(reads, work);
     }
   }
@@ -151,7 +156,7 @@ export async function openMysql(url: URL): Promise<Db> {
   async function once<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
     const connection = await borrow(writes);
     try {
-      const result = await work(on(connection));
+      const result = await work(on(connection, STATEMENT_TIMEOUT_MS));
       await commit(connection);
       connection.release();
       return result;

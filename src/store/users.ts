@@ -17,6 +17,8 @@ export async function findUsers(db: Db, ids: readonly number[]): Promise<Map<num
   return new Map(rows.map((row) => [row.id, row]));
 }
 
+/** The ids alone: the serving account need not be able to read more. */
+export const listUserIds = (db: Db) => db.all<{ id: number }>('SELECT id FROM tbluser ORDER BY id');
 export async function listUsers(db: Db): Promise<{ id: number; email: string; status: number }[]> {
   return db.all('SELECT id, email, status FROM tbluser ORDER BY id');
 }
