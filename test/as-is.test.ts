@@ -218,9 +218,8 @@ describe.each(ENGINES)('%s', (engine) => {
     }
   });
 
-  test.skipIf(engine === 'sqlite')(
-    'says what needs restante migrate, and never tried to change the schema',
-    async () => {
+  if (engine !== 'sqlite')
+    test('says what needs restante migrate, and never tried to change the schema', async () => {
       const json = { headers: { 'content-type': 'application/json' } };
       for (const [path, init] of [
         ['/webhooks', { method: 'POST', body: '{"wh_name":"x"}', ...json }],
@@ -246,6 +245,5 @@ describe.each(ENGINES)('%s', (engine) => {
       WHERE user = ? AND count_star > 0 AND event_name REGEXP 'create|alter|drop|truncate|update|delete|grant|error'`;
       const [run] = (await admin.query(sql, [account])) as unknown as [object[]];
       expect(run).toEqual([]);
-    },
-  );
+    });
 });
