@@ -25,4 +25,4 @@ const server = createServer((request, response) => {
   });
 });
 server.listen(Number(port), '127.0.0.1');
-process.on('SIGTERM', () => process.exit(0));
+for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exit(0));

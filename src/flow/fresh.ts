@@ -1,11 +1,11 @@
 // Keeps rows that are in use in memory, never older than 5 s, at one query per interval however many readers there are.
-import { LRUCache } from 'lru-cache';
 import { StoreError } from '../store/db.ts';
 
 // Read again a second before they would be too old, so that a row in use is never missing between two reads.
 const EVERY_MS = 4_000;
 const VALID_MS = 5_000;
 const IDLE_MS = 10 * 60_000;
+// Beyond it rows are read for each use: slower, not wrong.
 const MOST = 50_000;
 const KEYS_PER_QUERY = 500;
 // While the database hangs nobody waits longer than this for a row.
@@ -26,6 +26,7 @@ export interface Fresh<K, V> {
 interface Entry<V> {
   value: V;
   readAt: number;
+  usedAt: number;
 }
 interface Ask<V> {
   resolve(value: V | undefined): void;
@@ -41,7 +42,7 @@ export function createFresh<K extends string | number, V extends object>(
   load: (keys: readonly K[]) => Promise<ReadonlyMap<K, V>>,
   { now = () => performance.now() }: FreshOptions = {},
 ): Fresh<K, V> {
-  const entries = new LRUCache<K, Entry<V>>({ max: MOST, ttl: IDLE_MS, updateAgeOnGet: true });
+  const entries = new Map<K, Entry<V>>();
   let asked = new Map<K, Ask<V>[]>();
   let asking = false;
   let epoch = 0;
@@ -53,10 +54,10 @@ export function createFresh<K extends string | number, V extends object>(
     if (began !== epoch) return found;
     for (const key of keys) {
       const value = found.get(key);
-      const entry = entries.peek(key);
+      const entry = entries.get(key);
       if (value === undefined) entries.delete(key);
       else if (entry) Object.assign(entry, { value, readAt });
-      else entries.set(key, { value, readAt });
+      else if (entries.size < MOST) entries.set(key, { value, readAt, usedAt: readAt });
     }
     return found;
   }
@@ -77,6 +78,8 @@ export function createFresh<K extends string | number, V extends object>(
   }
 
   const timer = setInterval(async () => {
+    const idle = now() - IDLE_MS;
+    for (const [key, entry] of entries) if (entry.usedAt < idle) entries.delete(key);
     const keys = [...entries.keys()];
     for (let from = 0; from < keys.length; from += KEYS_PER_QUERY)
       // While the database is away entries grow too old by themselves, and get() stops giving them out.
@@ -87,7 +90,9 @@ export function createFresh<K extends string | number, V extends object>(
   return {
     get(key) {
       const entry = entries.get(key);
-      return entry && now() - entry.readAt < VALID_MS ? entry.value : undefined;
+      if (!entry) return undefined;
+      entry.usedAt = now();
+      return entry.usedAt - entry.readAt < VALID_MS ? entry.value : undefined;
     },
     read: (key) =>
       new Promise((resolve, reject) => {

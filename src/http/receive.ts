@@ -71,27 +71,20 @@ export function createReceiver(context: Context): Receiver {
     return undefined;
   }
 
-  function answer(
-    response: ServerResponse,
-    status: number,
-    type: string,
-    body: string | Buffer,
-    more: readonly string[] = [],
-  ) {
+  function answer(response: ServerResponse, status: number, headers: readonly string[], body: string) {
     if (response.headersSent || response.destroyed) return;
-    const headers = [...SECURITY, ...more];
-    if (status !== 204) headers.push('Content-Length', String(Buffer.byteLength(body))); // RFC 9110: not with 204
-    if (type) headers.push('Content-Type', type);
-    if (ending) headers.push('Connection', 'close');
-    response.writeHead(status, headers);
+    const connection = ending ? ['Connection', 'close'] : [];
+    // RFC 9110: no length with 204.
+    const length = status === 204 ? [] : ['Content-Length', String(Buffer.byteLength(body))];
+    response.writeHead(status, [...SECURITY, ...headers, ...length, ...connection]);
     response.end(status === 204 ? '' : body);
   }
 
   function refuse(request: IncomingMessage, response: ServerResponse, problem: Problem): void {
     readOn(request);
     const body = JSON.stringify(problem.toBody(createRequestId()));
-    const headers = Object.entries(problem.headers).flat();
-    answer(response, problem.status, 'application/problem+json', request.method === 'HEAD' ? '' : body, headers);
+    const headers = [...Object.entries(problem.headers).flat(), 'Content-Type', 'application/problem+json'];
+    answer(response, problem.status, headers, request.method === 'HEAD' ? '' : body);
   }
 
   async function receive(
@@ -110,7 +103,7 @@ export function createReceiver(context: Context): Receiver {
       target = await targets.read(key);
       verdict = judge(target, request, ip);
     }
-    if (request.method === 'HEAD' && target) return answer(response, 200, '', '');
+    if (request.method === 'HEAD' && target) return answer(response, 200, [], '');
     if (verdict || !target) {
       const { problem, kind } = verdict ?? { problem: internal(), kind: null };
       const size = Number(request.headers['content-length'] ?? Number.NaN);
@@ -137,7 +130,7 @@ export function createReceiver(context: Context): Receiver {
       head: encodeHead(request, known && oldUrls.absolute(request.url ?? '/')),
     });
     const { status, content_type, body } = target.settings.response;
-    answer(response, status, body === '' ? '' : content_type, body);
+    answer(response, status, body === '' ? [] : ['Content-Type', content_type], body);
   }
 
   function start(
@@ -169,7 +162,12 @@ export function createReceiver(context: Context): Receiver {
       if (!oldUrls.active) return pass();
       oldUrls.find(request.method ?? '', request.url ?? '/').then(
         (target) => (target ? start(request, response, target, '', expects) : pass()),
-        () => pass(),
+        (error: unknown) =>
+          refuse(
+            request,
+            response,
+            unavailable('The database cannot be reached, nothing was stored. Send it again soon.', error),
+          ),
       );
     },
     closing() {
@@ -200,7 +198,6 @@ function readBody(request: IncomingMessage, limit: number): Promise<Buffer | und
       }
     });
     request.on('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
-    request.on('error', () => {});
     // Emitted after every request; an error object for each would cost 5 % of the throughput.
     request.on('close', () => request.complete || reject(new Aborted()));
   });

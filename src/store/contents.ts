@@ -54,13 +54,13 @@ export function insertContents(store: Store, rows: readonly NewContent[]): Promi
 }
 
 async function insertRequests(queries: Queries, rows: readonly NewContent[], ids: readonly number[]): Promise<void> {
-  const values = rows.map((row, i) => [
+  const values = rows.map(({ content, received_ms, ip, head }, i) => [
     ids[i] as number,
-    row.content.length,
-    crc32(row.content),
-    row.received_ms,
-    row.ip,
-    row.head,
+    content.length,
+    crc32(content),
+    received_ms,
+    ip,
+    head,
   ]);
   await queries.insert('restante_request', REQUEST_COLUMNS, values).catch(async (error: unknown) => {
     if (!failed(error, 'duplicate')) throw error;

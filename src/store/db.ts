@@ -2,6 +2,7 @@
 
 /** What may be bound to a `?`. Text goes as UTF-8, a Buffer as binary. */
 export type Value = string | number | null | Buffer;
+export type Rows = readonly (readonly Value[])[];
 
 /** The few words of SQL in which the engines differ; they end here. */
 export interface Dialect {
@@ -19,9 +20,9 @@ export interface Queries {
   /** A statement that changes the schema; no time limit. */
   ddl(sql: string): Promise<void>;
   /** Inserts rows by multi-row statements. Same column order in each row. */
-  insert(table: string, columns: readonly string[], rows: readonly (readonly Value[])[]): Promise<void>;
+  insert(table: string, columns: readonly string[], rows: Rows): Promise<void>;
   /** The same into a table with an AUTO_INCREMENT `id`; resolves with the ids in row order. */
-  insertIds(table: string, columns: readonly string[], rows: readonly (readonly Value[])[]): Promise<number[]>;
+  insertIds(table: string, columns: readonly string[], rows: Rows): Promise<number[]>;
 }
 
 export interface Db extends Queries {

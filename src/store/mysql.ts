@@ -1,6 +1,7 @@
 // MySQL and MariaDB behind the seam of db.ts, by mysql2: pools, prepared statements, error codes.
 import mysql from 'mysql2';
-import { type Db, marks, type Queries, StoreError, type Value } from './db.ts';
+import { type Db, type Queries, type Rows, StoreError, type Value } from './db.ts';
+import { insertSql, statementsFor } from './multirow.ts';
 import { failureOf, toStoreError } from './mysqlfailures.ts';
 
 // A statement that takes longer is given up and its connection dropped: better a 503 than a sender left hanging.
@@ -13,33 +14,8 @@ const READ_CONNECTIONS = 8;
 // Two transactions in flight: while one waits for its flush the other is being filled. Three or four were slower.
 const LANES = 2;
 const TRIES = 3;
-// Batches up to this size have a prepared statement of their own, above it they are cut into these powers:
-// each statement is a round trip, and each size a statement the server must keep.
-const EXACT_ROWS = 64;
-const POWERS = [256, 128, EXACT_ROWS];
 // 2 tables x about 70 sizes, and the rest of the program; the server's own limit is 16,382 for all connections.
 const PREPARED_STATEMENTS = 300;
-
-const sqlOf = new Map<string, string>();
-function insertSql(table: string, columns: readonly string[], rows: number, returning: string): string {
-  const key = `${table}:${columns.length}:${rows}${returning}`;
-  let sql = sqlOf.get(key);
-  if (!sql) {
-    const row = `(${marks(columns.length)})`;
-    sql = `INSERT INTO ${table} (${columns.join(', ')}) VALUES ${Array(rows).fill(row).join(', ')}${returning}`;
-    sqlOf.set(key, sql);
-  }
-  return sql;
-}
-
-/** The sizes of the statements that insert `count` rows. */
-function sizes(count: number): number[] {
-  const out: number[] = [];
-  let left = count;
-  for (const power of POWERS) for (; left > EXACT_ROWS && left >= power; left -= power) out.push(power);
-  if (left > 0) out.push(left);
-  return out;
-}
 
 type Connection = mysql.PoolConnection;
 type Result = mysql.ResultSetHeader | mysql.RowDataPacket[];
@@ -56,14 +32,9 @@ function queriesOn(connection: Connection, returning: boolean, increment: () => 
     new Promise<void>((resolve, reject) =>
       connection.query(sql, (error) => (error ? reject(toStoreError(error)) : resolve())),
     );
-  type Rows = readonly (readonly Value[])[];
-  async function inserted(table: string, columns: readonly string[], rows: Rows, ids: number[] | undefined) {
-    const suffix = ids && returning ? ' RETURNING id' : '';
-    let from = 0;
-    for (const size of sizes(rows.length)) {
-      const values = rows.length === size ? rows.flat() : rows.slice(from, from + size).flat();
-      const result = await execute(insertSql(table, columns, size, suffix), values);
-      from += size;
+  async function inserted(table: string, columns: readonly string[], rows: Rows, ids?: number[]) {
+    for (const { size, values } of statementsFor(rows)) {
+      const result = await execute(insertSql(table, columns, size, ids && returning ? ' RETURNING id' : ''), values);
       if (!ids) continue;
       if (Array.isArray(result)) for (const row of result) ids.push(row.id);
       // A multi-row INSERT … VALUES has consecutive ids in every innodb_autoinc_lock_mode (MySQL manual, 17.6.1.6).
@@ -74,7 +45,7 @@ function queriesOn(connection: Connection, returning: boolean, increment: () => 
     all: async <T>(sql: string, params: readonly Value[] = []) => (await execute(sql, params)) as T[],
     run: async (sql, params = []) => ((await execute(sql, params)) as mysql.ResultSetHeader).affectedRows ?? 0,
     ddl,
-    insert: (table, columns, rows) => inserted(table, columns, rows, undefined),
+    insert: (table, columns, rows) => inserted(table, columns, rows),
     async insertIds(table, columns, rows) {
       const ids: number[] = [];
       await inserted(table, columns, rows, ids);
