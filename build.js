@@ -1,5 +1,5 @@
 // Builds dist/: one bundle for the bin, one for importers, and the assets of /docs. Run by npm start and npm test.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import { build } from 'esbuild';
@@ -21,12 +21,14 @@ const [{ metafile }] = await Promise.all([
     metafile: true,
     entryPoints: ['src/main.ts'],
     outfile: 'dist/main.js',
-    // Node 22 warns on every start that node:sqlite is experimental.
-    banner: { js: `#!/usr/bin/env -S node --disable-warning=ExperimentalWarning\n${banner}` },
+    // Node 22 warns on every start that node:sqlite is experimental. Requests wait for their commit: with V8's 16 MiB
+    // they outlive its young generation, and moving them costs 5 to 10 % of the CPU.
+    banner: { js: `#!/usr/bin/env -S node --disable-warning=ExperimentalWarning --max-semi-space-size=32\n${banner}` },
   }),
   build({ ...common, entryPoints: ['src/index.ts'], outfile: 'dist/index.js', banner: { js: banner } }),
 ]);
 notices(Object.keys(metafile.inputs));
+chmodSync('dist/main.js', 0o755);
 await scalar();
 
 /** Scalar's script as a file of ours, compressed once. Its package has it inside a Fastify plugin: ask the plugin for it. */

@@ -40,7 +40,7 @@ async function start(
   const began = performance.now();
   const child = spawn(command, args, {
     env: { ...process.env, ...env },
-    stdio: ['ignore', 'ignore', command === node ? 'inherit' : 'ignore'],
+    stdio: ['ignore', 'ignore', command !== '/usr/bin/python3' ? 'inherit' : 'ignore'],
   });
   children.add(child);
   while (!(await answers(port))) {
@@ -62,7 +62,7 @@ const here = (path: string) => new URL(path, import.meta.url).pathname;
 
 export async function startOurs(databaseUrl: string): Promise<Contender> {
   const port = await freePort();
-  return start(node, [here('../dist/main.js'), 'serve'], port, {
+  return start(here('../dist/main.js'), ['serve'], port, {
     DATABASE_URL: databaseUrl,
     PORT: String(port),
     LOG_LEVEL: 'warn',

@@ -88,21 +88,18 @@ const webhook = {
   wh_name: Type.String({ examples: ['My payment method webhook'] }),
   status: Type.Integer({ description: '1 = enabled.' }),
 };
-export const Webhook = Type.Object(webhook, { $id: 'Webhook' });
+export const Webhook = Type.Object(webhook);
 export const WebhookList = Type.Object({ webhooks: Type.Array(Webhook), hint: Type.Optional(Type.String()) });
 
-export const WebhookDetail = Type.Object(
-  {
-    ...webhook,
-    response: ResponseSettings,
-    max_body_bytes: nullable(settings.max_body_bytes),
-    allow_methods: nullable(settings.allow_methods),
-    allow_networks: nullable(settings.allow_networks),
-    enabled: settings.enabled,
-    created_at: Type.String({ format: 'date-time' }),
-  },
-  { $id: 'WebhookDetail' },
-);
+export const WebhookDetail = Type.Object({
+  ...webhook,
+  response: ResponseSettings,
+  max_body_bytes: nullable(settings.max_body_bytes),
+  allow_methods: nullable(settings.allow_methods),
+  allow_networks: nullable(settings.allow_networks),
+  enabled: settings.enabled,
+  created_at: Type.String({ format: 'date-time' }),
+});
 export type WebhookDetail = Static<typeof WebhookDetail>;
 
 const Name = Type.String({ minLength: 1, maxLength: 45, description: 'At most 45 bytes of UTF-8.' });
@@ -156,19 +153,16 @@ const Request = Type.Object({
   duplicate_of: nullable(Type.Integer()),
   released_from: nullable(Type.Integer()),
 });
-export const Content = Type.Object(
-  {
-    id: Type.Integer({ examples: [27] }),
-    content: Type.String({ description: 'The body, as text in `encoding`.' }),
-    ip: Type.String({ examples: ['3.18.12.63'], description: 'IPv4 address, or ipv6: see request.ip.' }),
-    api: Type.Integer({ description: '1 = received by a webhook, 0 = posted by the user.' }),
-    dt: Type.String({ examples: ['2026-11-22 10:00:00'] }),
-    wh_id: Type.Integer({ description: '0 = own content.' }),
-    encoding: oneOf(['utf-8', 'base64', 'windows-1252']),
-    request: nullable(Request),
-  },
-  { $id: 'Content' },
-);
+export const Content = Type.Object({
+  id: Type.Integer({ examples: [27] }),
+  content: Type.String({ description: 'The body, as text in `encoding`.' }),
+  ip: Type.String({ examples: ['3.18.12.63'], description: 'IPv4 address, or ipv6: see request.ip.' }),
+  api: Type.Integer({ description: '1 = received by a webhook, 0 = posted by the user.' }),
+  dt: Type.String({ examples: ['2026-11-22 10:00:00'] }),
+  wh_id: Type.Integer({ description: '0 = own content.' }),
+  encoding: oneOf(['utf-8', 'base64', 'windows-1252']),
+  request: nullable(Request),
+});
 export type Content = Static<typeof Content>;
 export const ContentOne = Type.Object({ ...Content.properties, hint: Type.Optional(Type.String()) });
 export const ContentPage = Type.Object({
@@ -212,19 +206,16 @@ export const WebhookId = Type.Object({ wh_id: Type.Integer({ minimum: 1, maximum
 export const REFUSAL_KINDS = ['too_large', 'method', 'network'] as const;
 export type RefusalKind = (typeof REFUSAL_KINDS)[number];
 
-export const Refusal = Type.Object(
-  {
-    id: Type.Integer(),
-    wh_id: Type.Integer(),
-    kind: Type.String({ examples: ['too_large'] }),
-    reason: Type.String({ description: 'What happened and what to do.' }),
-    near_miss: nullable(Type.String()),
-    size: nullable(Type.Integer()),
-    request: Type.Object(receipt),
-    released_as: nullable(Type.Integer()),
-  },
-  { $id: 'Refusal' },
-);
+export const Refusal = Type.Object({
+  id: Type.Integer(),
+  wh_id: Type.Integer(),
+  kind: Type.String({ examples: ['too_large'] }),
+  reason: Type.String({ description: 'What happened and what to do.' }),
+  near_miss: nullable(Type.String()),
+  size: nullable(Type.Integer()),
+  request: Type.Object(receipt),
+  released_as: nullable(Type.Integer()),
+});
 export type Refusal = Static<typeof Refusal>;
 export const RefusalQuery = Type.Object(
   {
@@ -239,14 +230,11 @@ export const RefusalPage = Type.Object({ refusals: Type.Array(Refusal), next_id:
 
 export const Me = Type.Object({ username: Type.String({ examples: ['1001'] }), hint: Type.Optional(Type.String()) });
 export const Health = Type.Object({ status: Type.String(), reasons: Type.Optional(Type.Array(Type.String())) });
-export const ProblemBody = Type.Object(
-  {
-    type: Type.String(),
-    title: Type.String(),
-    status: Type.Integer(),
-    detail: Type.String({ description: 'What happened and what to do.' }),
-    request_id: Type.String(),
-    errors: Type.Optional(Type.Array(Type.Object({ path: Type.String(), message: Type.String() }))),
-  },
-  { $id: 'Problem' },
-);
+export const ProblemBody = Type.Object({
+  type: Type.String(),
+  title: Type.String(),
+  status: Type.Integer(),
+  detail: Type.String({ description: 'What happened and what to do.' }),
+  request_id: Type.String(),
+  errors: Type.Optional(Type.Array(Type.Object({ path: Type.String(), message: Type.String() }))),
+});

@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import { Server as NetServer } from 'node:net';
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { forbidden, needsMigrate } from '../errors.ts';
+import { forbidden, needsMigrate, Problem } from '../errors.ts';
 import { type Auth, createAuth } from './auth.ts';
 import * as contents from './contents.ts';
 import type { Context } from './context.ts';
@@ -15,7 +15,7 @@ import { createReceiver, type Receiver } from './receive.ts';
 import * as refusals from './refusals.ts';
 import { createRequestId } from './requestid.ts';
 import type { Route } from './route.ts';
-import { createServerWith } from './server.ts';
+import { createServerWith, MAX_HEADER_BYTES } from './server.ts';
 import * as webhooks from './webhooks.ts';
 
 export const ROUTES: readonly Route[] = [
@@ -48,16 +48,19 @@ export interface App {
 export async function buildApp(context: Context, more: readonly Route[] = []): Promise<App> {
   const receiver = createReceiver(context);
   const auth = createAuth(context);
+  const onError = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
+    answerProblem(toProblem(error, context.config.maxBodyBytes), request, reply, context.log);
   const fastify = Fastify({
     serverFactory: (handler) => createServerWith(context, receiver, handler),
     genReqId: createRequestId,
     bodyLimit: context.config.maxBodyBytes,
-    routerOptions: { maxParamLength: 200, ignoreTrailingSlash: true },
+    // No 414: an id that is too long is told by its schema.
+    routerOptions: { maxParamLength: MAX_HEADER_BYTES, ignoreTrailingSlash: true },
     ajv: { customOptions: { removeAdditional: false, coerceTypes: 'array', allErrors: true, useDefaults: false } },
-    frameworkErrors: (error, request, reply) => answerProblem(toProblem(error), request, reply, context.log),
+    frameworkErrors: onError,
   });
   await fastify.register(swagger, openApi(context.config));
-  fastify.setErrorHandler((error, request, reply) => answerProblem(toProblem(error), request, reply, context.log));
+  fastify.setErrorHandler(onError);
   fastify.setNotFoundHandler((request, reply) => answerProblem(noSuchRoute(request), request, reply, context.log));
   fastify.addContentTypeParser(['*'], { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   for (const route of [...ROUTES, ...more]) register(fastify, context, auth, route);
@@ -77,17 +80,18 @@ function register(fastify: FastifyInstance, context: Context, auth: Auth, route:
       // Browsers send Basic credentials along by themselves: another site must not act with them.
       if (request.method !== 'GET' && request.headers['sec-fetch-site'] === 'cross-site')
         return done(forbidden('Calls from another web site that change something are not accepted.'));
-      // The bytes are stored as they are: Fastify must not judge what they say they are.
-      if (route.rawBody) request.raw.headers['content-type'] = 'application/octet-stream';
+      // A body is bytes to Fastify, whatever it says it is; a call that takes none leaves it unread.
+      const { headers } = request.raw;
+      if (route.body || route.rawBody) headers['content-type'] = 'application/octet-stream';
+      else for (const name of ['content-type', 'content-length', 'transfer-encoding']) delete headers[name];
       if (route.kind === 'public') return done();
       signIn(context, auth, route, request, reply, (error) => {
         if (error) return done(error);
         return done(route.kind === 'extended' && !context.store.extended ? needsMigrate() : undefined);
       });
     },
-    // No body means no member: every member of ours is optional or named as missing.
     preValidation(request, _reply, done) {
-      if (route.body) request.body ??= {};
+      if (route.body) request.body = readJson(request.body as Buffer | undefined);
       done();
     },
     handler: (request, reply) =>
@@ -101,6 +105,17 @@ function register(fastify: FastifyInstance, context: Context, auth: Auth, route:
         reply,
       }),
   });
+}
+
+/** No body means no member: every member of ours is optional or named as missing. */
+function readJson(body: Buffer | undefined): unknown {
+  if (!body?.length) return {};
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+  } catch (error) {
+    const detail = `The body is not JSON in UTF-8: ${(error as Error).message}. Correct it and send again.`;
+    throw new Problem(400, 'bad-request', 'Bad Request', detail);
+  }
 }
 
 function signIn(

@@ -1,4 +1,5 @@
 // The contents of a user: list them, fetch one as JSON or as its exact bytes, post one's own.
+import { isUtf8 } from 'node:buffer';
 import { invalid, notFound, tooLarge, unavailable } from '../errors.ts';
 import { ContentId, ContentOne, ContentPage, ListQuery, Posted, PostQuery } from '../schema.ts';
 import { findContent, listContents } from '../store/contents.ts';
@@ -158,21 +159,36 @@ function ownContent(fromQuery: string | undefined, body: Buffer, url: string): B
   if (fromQuery !== undefined) {
     if (body.length > 0)
       throw invalid([{ path: 'query.content', message: 'and a body were both sent: send one of them' }]);
-    // U+FFFD that the sender did not write stands for bytes that are not UTF-8: refused rather than changed.
-    if (fromQuery.includes('\ufffd') && !/%ef%bf%bd/i.test(url))
+    // From the raw query: decoded as text, bytes that are not UTF-8 would be changed.
+    const content = queryBytes(url, 'content');
+    if (!isUtf8(content))
       throw invalid([
         { path: 'query.content', message: 'must be percent-encoded UTF-8; send other bytes as the body' },
       ]);
-    return Buffer.from(fromQuery);
+    return content;
   }
   if (body.length === 0)
     throw invalid([{ path: 'body', message: 'is empty: send the content as ?content= or as the body' }]);
   return jsonMember(body) ?? body;
 }
 
+/** The bytes of a query parameter: `+` is a space, a `%` that encodes nothing stays. */
+function queryBytes(url: string, name: string): Buffer {
+  for (const pair of url.slice(url.indexOf('?') + 1).split('&')) {
+    const end = `${pair}=`.indexOf('=');
+    if (decodeQuery(pair.slice(0, end)).toString() === name) return decodeQuery(pair.slice(end + 1));
+  }
+  return Buffer.alloc(0);
+}
+const decodeQuery = (text: string): Buffer => {
+  const byte = (code: string) => String.fromCharCode(Number.parseInt(code.slice(1), 16));
+  return Buffer.from(text.replaceAll('+', ' ').replace(/%[0-9a-f]{2}/gi, byte), 'latin1');
+};
+
 /** The string of `{"content":"…"}`; undefined when the body is anything else, which is then taken as it is. */
 function jsonMember(body: Buffer): Buffer | undefined {
-  if (body[0] !== 0x7b && !/^\s*\{/.test(body.subarray(0, 64).toString('latin1'))) return undefined;
+  const first = body.find((byte) => byte > 0x20);
+  if (first !== 0x7b || !isUtf8(body)) return undefined; // 0x7b: {
   try {
     const value = JSON.parse(body.toString('utf8')) as Record<string, unknown>;
     const { content, ...more } = value;

@@ -10,10 +10,6 @@ export const VERSION = '0.1.0';
 
 /** A route object as Fastify's schema: what is validated, serialised and documented. */
 export function routeSchema(route: Route): FastifySchema {
-  const problems: number[] = route.kind === 'public' ? [503] : [401, 422, 429, 503];
-  if (route.params) problems.push(404);
-  if (route.kind === 'extended') problems.push(409);
-  if (route.body || route.rawBody) problems.push(413);
   const problem = { description: 'A problem', content: { 'application/problem+json': { schema: ProblemBody } } };
   const answers = Object.entries(route.answers).map(([status, { schema, example, description, type }]) => [
     status,
@@ -34,17 +30,48 @@ export function routeSchema(route: Route): FastifySchema {
       ? { querystring: strictQuery(route) }
       : route.kind === 'classic'
         ? {}
-        : { querystring: { type: 'object', additionalProperties: false } }),
+        : { querystring: { type: 'object', properties: {}, additionalProperties: false } }),
     ...(route.params ? { params: route.params } : {}),
-    ...(route.body ? { body: route.body } : {}),
-    response: Object.fromEntries([...answers, ...problems.map((status) => [status, problem])]),
+    ...(route.rawBody ? { body: RAW_BODY } : route.body ? { body: route.body } : {}),
+    response: Object.fromEntries([...answers, ...problemsOf(route).map((status) => [status, problem])]),
     summary: route.summary,
     ...(route.description ? { description: route.description } : {}),
     tags: [route.tag],
     security: route.kind === 'public' ? [] : [{ basic: [] }],
-    ...(route.rawBody ? { consumes: ['application/octet-stream', 'application/json'] } : {}),
   } as FastifySchema;
 }
+
+/** The statuses of the problems that this call may answer with. */
+function problemsOf({ kind, method, query, params, body, rawBody, problems = [] }: Route): readonly number[] {
+  const when = (condition: unknown, ...statuses: number[]) => (condition ? statuses : []);
+  const statuses = [
+    503,
+    ...problems,
+    ...when(kind !== 'public', 401, 429),
+    ...when(kind === 'extended', 409),
+    ...when(kind !== 'classic' || query || params, 422),
+    ...when(method !== 'GET', 403),
+    ...when(params, 400, 404),
+    ...when(body, 400),
+    ...when(body || rawBody, 413),
+  ];
+  return [...new Set(statuses)];
+}
+
+/** Bytes are taken as they are; as JSON, one member is told apart. Nothing of this is validated. */
+const RAW_BODY = {
+  content: {
+    'application/octet-stream': { schema: {} },
+    'application/json': {
+      schema: {
+        type: 'object',
+        properties: { content: { type: 'string' } },
+        required: ['content'],
+        examples: [{ content: 'Hello' }],
+      },
+    },
+  },
+};
 
 /** Only the classic calls let unknown parameters pass. */
 const strictQuery = (route: Route): TSchema =>
@@ -76,6 +103,18 @@ const receiver = {
   },
 };
 
+/** Fastify's document requires every body; ours may be left out where no member is needed. */
+function bodiesAsNeeded({ openapiObject }: { openapiObject?: { paths?: object } }) {
+  for (const operation of Object.values(openapiObject?.paths ?? {}).flatMap(Object.values) as Operation[]) {
+    const media = Object.values(operation.requestBody?.content ?? {});
+    if (operation.requestBody) operation.requestBody.required = media.every(({ schema }) => schema.required?.length);
+  }
+  return openapiObject as object;
+}
+interface Operation {
+  requestBody?: { required?: boolean; content: Record<string, { schema: { required?: string[] } }> };
+}
+
 export const openApi = (config: Config): FastifyDynamicSwaggerOptions => ({
   openapi: {
     openapi: '3.1.0',
@@ -88,9 +127,10 @@ export const openApi = (config: Config): FastifyDynamicSwaggerOptions => ({
     servers: [{ url: config.publicUrl }],
     tags: ['Account', 'Webhooks', 'Contents', 'Refusals', 'Receiver', 'Operation'].map((name) => ({ name })),
     components: {
+      schemas: { Problem: ProblemBody as never },
       securitySchemes: { basic: { type: 'http', scheme: 'basic', description: 'Your user id and your token.' } },
     },
     paths: { '/in/{key}': receiver as never },
   },
-  refResolver: { buildLocalReference: (json, _base, _fragment, i) => String(json.$id ?? `def-${i}`) },
+  transformObject: bodiesAsNeeded as never,
 });

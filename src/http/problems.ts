@@ -1,6 +1,7 @@
 // One mapper from anything that was thrown to the problem a client is told; the rest goes to the log.
+import { STATUS_CODES } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { internal, invalid, notFound, Problem, unavailable } from '../errors.ts';
+import { internal, invalid, notFound, Problem, tooLarge, unavailable } from '../errors.ts';
 import { PATTERN_WORDS } from '../schema.ts';
 import { failed } from '../store/db.ts';
 import type { Log } from './context.ts';
@@ -24,7 +25,14 @@ const PLACES: Readonly<Record<string, string>> = {
   headers: 'headers',
 };
 
-export function toProblem(error: unknown): Problem {
+/** What Fastify refuses by itself, in words that help; its own repeat the path. */
+const TELLS: Readonly<Record<number, string>> = {
+  400: 'The request cannot be read: is its path percent-encoded UTF-8, and its body as long as Content-Length says?',
+  414: 'The address is too long: no id or name here has so many characters. Correct it and send again.',
+  415: 'The Content-Type is not well-formed. Send application/json, or none.',
+};
+
+export function toProblem(error: unknown, maxBodyBytes: number): Problem {
   if (error instanceof Problem) return error;
   if (failed(error, 'away', 'unknown', 'again'))
     return unavailable('The database cannot be reached now. Try again soon.', error);
@@ -42,8 +50,12 @@ export function toProblem(error: unknown): Problem {
     // A union names each of its branches; one word per path is enough.
     return invalid(named.filter((one, i) => named.findIndex((other) => other.path === one.path) === i).slice(0, 20));
   }
-  if (statusCode >= 400 && statusCode < 500)
-    return new Problem(statusCode, 'bad-request', 'Bad request', `${message}.`.replace(/\.\.$/, '.'));
+  if (statusCode === 413) return tooLarge(maxBodyBytes);
+  if (statusCode >= 400 && statusCode < 500) {
+    const title = STATUS_CODES[statusCode] ?? 'Bad Request';
+    const detail = TELLS[statusCode] ?? `${message.slice(0, 200)}.`.replace(/\.\.$/, '.');
+    return new Problem(statusCode, title.toLowerCase().replaceAll(' ', '-'), title, detail);
+  }
   return internalWith(error);
 }
 

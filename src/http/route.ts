@@ -35,6 +35,8 @@ export interface RouteOptions<Q extends TSchema, P extends TSchema, B extends TS
   readonly answers: Readonly<
     Record<number, { schema?: TSchema; example?: unknown; description: string; type?: string }>
   >;
+  /** Statuses of problems that cannot be told from the rest of this object. */
+  readonly problems?: readonly number[];
   readonly handler: (context: Context, call: Call<Q, P, B>) => unknown;
 }
 

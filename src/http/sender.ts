@@ -4,14 +4,17 @@ import { isIP } from 'node:net';
 import proxyAddr from '@fastify/proxy-addr';
 
 export interface Sender {
-  /** IPv4, or IPv6 in full. Addresses such as ::ffff:1.2.3.4 are told as IPv4. */
+  /** IPv4, or IPv6 in full, 45 characters at most. Addresses such as ::ffff:1.2.3.4 are told as IPv4. */
   address(request: IncomingMessage): string;
   /** True while X-Forwarded-For arrives that nobody told us to believe: all senders may look like one. */
   blind(request: IncomingMessage): boolean;
 }
 
-const plain = (address: string): string =>
-  address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+/** Without `::ffff:`, and without the zone of `fe80::1%eth0`, which may be as long as its sender likes. */
+const plain = (address: string): string => {
+  const bare = address.replace(/%.*$/s, '');
+  return bare.startsWith('::ffff:') && bare.includes('.') ? bare.slice(7) : bare;
+};
 
 /** `trust`: addresses, CIDR networks, or loopback, linklocal, uniquelocal. Empty: believe no header. */
 export function createSender(trust: readonly string[], warn: (message: string) => void): Sender {

@@ -8,13 +8,13 @@ import {
   STATUS_CODES,
 } from 'node:http';
 import type { Socket } from 'node:net';
-import { Problem } from '../errors.ts';
+import { methodNotAllowed, Problem } from '../errors.ts';
 import type { Context } from './context.ts';
 import { maskTarget } from './head.ts';
 import type { Receiver } from './receive.ts';
 import { createRequestId } from './requestid.ts';
 
-const MAX_HEADER_BYTES = 64 * 1024;
+export const MAX_HEADER_BYTES = 64 * 1024;
 // A sender has this long for its headers and for its whole request; Fastify's own time-outs do not reach this server.
 const HEADERS_TIMEOUT_MS = 20_000;
 const REQUEST_TIMEOUT_MS = 120_000;
@@ -29,9 +29,11 @@ export function createServerWith({ config, log }: Context, receiver: Receiver, a
   });
   // The default of 2000 headers would drop the rest silently; the bytes are bounded above.
   server.maxHeadersCount = 0;
-  server.on('request', (request: IncomingMessage, response: ServerResponse) =>
-    receiver.take(request, response, false, () => api(request, response)),
-  );
+  // An Expect that nobody knows is no reason to lose a webhook: without a listener node:http would answer 417.
+  for (const event of ['request', 'checkExpectation'])
+    server.on(event, (request: IncomingMessage, response: ServerResponse) =>
+      receiver.take(request, response, false, () => api(request, response)),
+    );
   if (config.logLevel === 'debug')
     server.on('request', ({ method, url = '' }: IncomingMessage, response: ServerResponse) => {
       const began = performance.now();
@@ -51,7 +53,7 @@ export function createServerWith({ config, log }: Context, receiver: Receiver, a
     answerBroken(error.code ?? '', socket),
   );
   server.on('connect', (_request: IncomingMessage, socket: Socket) =>
-    answerRaw(socket, new Problem(405, 'method-not-allowed', 'Method not allowed', 'This is not a proxy.')),
+    answerRaw(socket, methodNotAllowed('GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')),
   );
   return server;
 }
@@ -62,7 +64,7 @@ function answerBroken(code: string, socket: Socket): void {
   else
     answerRaw(
       socket,
-      BROKEN[code] ?? new Problem(400, 'bad-request', 'Bad request', 'This is not a well-formed HTTP request.'),
+      BROKEN[code] ?? new Problem(400, 'bad-request', 'Bad Request', 'This is not a well-formed HTTP request.'),
     );
 }
 const BROKEN: Readonly<Record<string, Problem>> = {
@@ -77,10 +79,16 @@ const BROKEN: Readonly<Record<string, Problem>> = {
 
 function answerRaw(socket: Socket, problem: Problem): void {
   const body = JSON.stringify(problem.toBody(createRequestId()));
-  socket.end(
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n` +
-      `X-Content-Type-Options: nosniff\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
+  const headers = {
+    ...problem.headers,
+    connection: 'close',
+    'content-type': 'application/problem+json',
+    'content-length': Buffer.byteLength(body),
+    'content-security-policy': "sandbox; default-src 'none'",
+    'x-content-type-options': 'nosniff',
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${lines.join('')}\r\n${body}`);
   // What the sender still pushes is read and forgotten for a moment, so that it sees the answer and not a reset.
   socket.resume();
   setTimeout(() => socket.destroy(), 1_000).unref();

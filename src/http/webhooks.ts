@@ -200,6 +200,7 @@ export const getWebhook = route({
   summary: 'Read a webhook and its settings',
   params: WebhookId,
   answers: { 200: { schema: WebhookDetail, example: detail, description: 'The webhook' } },
+  problems: [403],
   handler: async (context, { params, userId }) =>
     webhookDetail(await owned(context, userId, params.wh_id), context.config.publicUrl),
 });
