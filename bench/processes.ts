@@ -16,7 +16,7 @@ process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL');
 });
 
-export const freePort = (): Promise<number> =>
+const freePort = (): Promise<number> =>
   new Promise((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
       const { port } = server.address() as { port: number };

@@ -88,7 +88,7 @@ const webhook = {
   wh_name: Type.String({ examples: ['My payment method webhook'] }),
   status: Type.Integer({ description: '1 = enabled.' }),
 };
-export const Webhook = Type.Object(webhook);
+const Webhook = Type.Object(webhook);
 export const WebhookList = Type.Object({ webhooks: Type.Array(Webhook), hint: Type.Optional(Type.String()) });
 
 export const WebhookDetail = Type.Object({
@@ -203,7 +203,7 @@ export const WebhookId = Type.Object({ wh_id: Type.Integer({ minimum: 1, maximum
 // Refusals, and the rest --------------------------------------------------------------------------------------------
 
 /** Why a request did not become a content. */
-export const REFUSAL_KINDS = ['too_large', 'method', 'network'] as const;
+const REFUSAL_KINDS = ['too_large', 'method', 'network'] as const;
 export type RefusalKind = (typeof REFUSAL_KINDS)[number];
 
 export const Refusal = Type.Object({

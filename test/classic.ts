@@ -74,7 +74,7 @@ const payments = 'https://hooks.example.org/?rid=w2e34t';
 const messages = 'https://hooks.example.org/?rid=y77ip';
 
 /** What was sent, with Ana's credentials unless `authorization` says otherwise, and what a client could rely on in the answer. */
-export interface Exchange {
+interface Exchange {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly authorization?: 'none' | 'wrong token';
@@ -84,7 +84,7 @@ export interface Exchange {
 }
 
 /** In this order, over `baseTables` with `seed`: the one POST changes what later answers hold. */
-export const conversation: readonly Exchange[] = [
+const conversation: readonly Exchange[] = [
   { method: 'GET', path: '/', status: 200, body: { username: '1001' } },
   {
     method: 'GET',
@@ -132,7 +132,7 @@ export const conversation: readonly Exchange[] = [
   { method: 'GET', path: '/', authorization: 'wrong token', status: 401 },
 ];
 
-export interface Answer {
+interface Answer {
   readonly status: number;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, unknown>>;

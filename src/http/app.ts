@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import { Server as NetServer } from 'node:net';
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { forbidden, needsMigrate, Problem } from '../errors.ts';
+import { forbidden, invalid, needsMigrate, Problem } from '../errors.ts';
 import { type Auth, createAuth } from './auth.ts';
 import * as contents from './contents.ts';
 import type { Context } from './context.ts';
@@ -94,6 +94,11 @@ function register(fastify: FastifyInstance, context: Context, auth: Auth, route:
       if (route.body) request.body = readJson(request.body as Buffer | undefined);
       done();
     },
+    preHandler(request, _reply, done) {
+      const places = ['query', 'params', ...(route.body ? (['body'] as const) : [])] as const;
+      const path = places.find((place) => !allFinite(request[place]));
+      done(path && invalid([{ path, message: 'has a number that is too large' }]));
+    },
     handler: (request, reply) =>
       route.handler(context, {
         query: request.query,
@@ -117,6 +122,11 @@ function readJson(body: Buffer | undefined): unknown {
     throw new Problem(400, 'bad-request', 'Bad Request', detail);
   }
 }
+
+/** ajv turns the text 1e999 into Infinity, and holds that against no maximum. */
+const allFinite = (value: unknown): boolean =>
+  typeof value === 'number' ? Number.isFinite(value) : !isObject(value) || Object.values(value).every(allFinite);
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
 function signIn(
   context: Context,

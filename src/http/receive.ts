@@ -160,7 +160,7 @@ export function createReceiver(context: Context): Receiver {
       if (split && !store.extended) return refuse(request, response, unavailable(needsMigrate().message));
       if (split) return start(request, response, undefined, split.key, expects);
       if (!oldUrls.active) return pass();
-      oldUrls.find(request.method ?? '', request.url ?? '/').then(
+      oldUrls.find(request.method ?? '', request.url ?? '/', request.headers.authorization).then(
         (target) => (target ? start(request, response, target, '', expects) : pass()),
         (error: unknown) =>
           refuse(
@@ -187,6 +187,7 @@ class Aborted extends Error {}
 /** The whole body, or undefined once it is longer than `limit`. Throws when the sender goes away before its end. */
 function readBody(request: IncomingMessage, limit: number): Promise<Buffer | undefined> {
   return new Promise((resolve, reject) => {
+    if (request.destroyed) return reject(new Aborted()); // gone while its webhook was looked up
     const chunks: Buffer[] = [];
     let size = 0;
     request.on('data', (chunk: Buffer) => {

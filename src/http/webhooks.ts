@@ -28,9 +28,9 @@ export function randomText(length: number): string {
   return text;
 }
 /** 24 letters and digits: 142 bits, and a double click selects them all. */
-export const newKey = (): string => randomText(24);
+const newKey = (): string => randomText(24);
 
-export const webhookUrl = (publicUrl: string, key: string): string => `${publicUrl}/in/${key}`;
+const webhookUrl = (publicUrl: string, key: string): string => `${publicUrl}/in/${key}`;
 const urlOf = (webhook: store_.Webhook, publicUrl: string): string =>
   webhook.url_key ? webhookUrl(publicUrl, webhook.url_key) : decodeName(webhook.wh_url);
 

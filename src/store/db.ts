@@ -5,7 +5,7 @@ export type Value = string | number | null | Buffer;
 export type Rows = readonly (readonly Value[])[];
 
 /** The few words of SQL in which the engines differ; they end here. */
-export interface Dialect {
+interface Dialect {
   /** The exact bytes of a text column, whatever its character set. */
   bytes(column: string): string;
   /** Appended to a SELECT inside a transaction that will write what it read. */

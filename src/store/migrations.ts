@@ -68,7 +68,7 @@ export const STEPS: readonly Sql[] = [
 
 export const OUR_TABLES = ['restante_refusal', 'restante_key', 'restante_webhook', 'restante_request', 'restante_meta'];
 
-export const INDEX_NAME = 'restante_user_wh';
+const INDEX_NAME = 'restante_user_wh';
 export const INDEX: Sql = {
   mysql: `ALTER TABLE tblwh ADD INDEX ${INDEX_NAME} (user_id, wh_id, id), ALGORITHM=INPLACE, LOCK=NONE`,
   sqlite: `CREATE INDEX ${INDEX_NAME} ON tblwh (user_id, wh_id, id)`,
