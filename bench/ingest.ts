@@ -2,12 +2,15 @@
 import { prepare } from './database.ts';
 import { insertAlone } from './driver.ts';
 import { BODY, load, median, type Result, usage } from './load.ts';
-import { type Contender, hasFastApi, startFastApi, startOurs, startPlain } from './processes.ts';
+import { type Contender, startFastApi, startOurs, startPlain } from './processes.ts';
 import { header, row } from './table.ts';
 
-interface Plan {
+export interface Plan {
   readonly rounds: number;
   readonly seconds: number;
+  /** Rows of other users in the table that is read from. */
+  readonly rows: number;
+  readonly python: boolean;
 }
 const post = { method: 'POST', body: BODY, headers: { 'Content-Type': 'application/json' } } as const;
 
@@ -39,7 +42,7 @@ export async function ingest(server: string, plan: Plan): Promise<void> {
   const bare = await startPlain('bare');
   const single = mysql ? await startPlain('insert', database.url) : undefined;
   const python: Contender[] =
-    mysql && hasFastApi
+    mysql && plan.python
       ? [await startFastApi(database.url, 'shared'), await startFastApi(database.url, 'request')]
       : [];
   const alone: number[] = [];

@@ -21,13 +21,20 @@ const { values } = parseArgs({
 if (values.help) {
   console.log('npm run bench [-- --quick] [-- --only ingest|reads|rest] [-- --engine sqlite|mariadb|mysql]');
 } else {
-  const plan = values.quick ? { rounds: 3, seconds: 2 } : { rounds: 5, seconds: 4 };
+  const plan = values.quick
+    ? { rounds: 3, seconds: 1, rows: 30_000, python: false }
+    : { rounds: 5, seconds: 3, rows: 300_000, python: hasFastApi };
   const engines = values.engine ?? ['sqlite', 'mariadb', 'mysql'];
   const wants = (part: string) => values.only === undefined || values.only === part;
   console.log(
     `node ${process.version}, load by ${hasWrk ? 'wrk' : 'autocannon'}, medians of ${plan.rounds} rounds of ${plan.seconds} s, taken in turns`,
   );
-  if (!hasFastApi) console.log('python3-fastapi, python3-aiomysql and uvicorn are not installed: no FastAPI rows');
+  if (!plan.python)
+    console.log(
+      values.quick
+        ? 'quick: 30,000 rows, no FastAPI rows'
+        : 'python3-fastapi, python3-aiomysql, uvicorn are not installed: no FastAPI rows',
+    );
   const folder = mkdtempSync(join(tmpdir(), 'restante-bench-'));
   const servers = new Map(
     await Promise.all(

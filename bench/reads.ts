@@ -4,17 +4,17 @@ import { openDb } from '../src/store/index.ts';
 import { INDEX } from '../src/store/migrations.ts';
 import { type Prepared, prepare } from './database.ts';
 import { selectAlone } from './driver.ts';
+import type { Plan } from './ingest.ts';
 import { BODY, load, median } from './load.ts';
-import { hasFastApi, startFastApi, startOurs, startPlain } from './processes.ts';
+import { startFastApi, startOurs, startPlain } from './processes.ts';
 import { header, row } from './table.ts';
 
-const OTHERS = 300_000;
 const MINE = 200;
 const CHUNK = 1_000;
 const CONNECTIONS = 64;
 
 /** 300,000 contents of other users below, 200 of ours on top: a page from id 0 has to find its way past them. */
-async function fill({ url, userId }: Prepared): Promise<{ first: number; last: number }> {
+async function fill({ url, userId }: Prepared, others: number): Promise<{ first: number; last: number }> {
   const db = await openDb(url);
   const content = Buffer.from(BODY);
   const head = Buffer.from(
@@ -22,8 +22,8 @@ async function fill({ url, userId }: Prepared): Promise<{ first: number; last: n
   );
   let first = 0;
   let last = 0;
-  for (let done = 0; done < OTHERS + MINE; done += CHUNK) {
-    const mine = done >= OTHERS;
+  for (let done = 0; done < others + MINE; done += CHUNK) {
+    const mine = done >= others;
     const rows = Array.from({ length: mine ? MINE : CHUNK }, (_, i) => [
       content,
       '127.0.0.1',
@@ -47,13 +47,13 @@ async function fill({ url, userId }: Prepared): Promise<{ first: number; last: n
   return { first, last };
 }
 
-export async function reads(server: string, { rounds, seconds }: { rounds: number; seconds: number }): Promise<void> {
+export async function reads(server: string, { rounds, seconds, rows, python: wantsPython }: Plan): Promise<void> {
   const database = await prepare(server);
-  const { first, last } = await fill(database);
+  const { first, last } = await fill(database, rows);
   const ours = await startOurs(database.url);
   const bare = await startPlain('bare');
   const mysql = server.startsWith('mysql:');
-  const python = mysql && hasFastApi ? await startFastApi(database.url, 'shared') : undefined;
+  const python = mysql && wantsPython ? await startFastApi(database.url, 'shared') : undefined;
   const headers = { Authorization: database.auth };
   const get = async (url: string) => load({ url, connections: CONNECTIONS, seconds, headers });
   const rawOne =

@@ -60,6 +60,10 @@ export async function buildApp(context: Context, more: readonly Route[] = []): P
     frameworkErrors: onError,
   });
   await fastify.register(swagger, openApi(context.config));
+  // Every shape is built field by field in wire.ts and its kin, and tests hold it against its schema: nothing is left to cut.
+  fastify.setSerializerCompiler(() => JSON.stringify);
+  // The answers of one turn of the event loop leave together. Sent one by one, each wakes its reader: 1.6 x slower.
+  fastify.addHook('onSend', (_request, _reply, payload, done) => void setImmediate(done, null, payload));
   fastify.setErrorHandler(onError);
   fastify.setNotFoundHandler((request, reply) => answerProblem(noSuchRoute(request), request, reply, context.log));
   fastify.addContentTypeParser(['*'], { parseAs: 'buffer' }, (_request, body, done) => done(null, body));

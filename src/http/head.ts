@@ -17,12 +17,15 @@ export interface Head {
 }
 
 export function decodeHead(head: Buffer): Head {
-  const [line = '', ...fields] = head.toString('latin1').split('\r\n');
-  const [method = '', target = ''] = line.split(' ');
+  const text = head.toString('latin1');
+  let from = text.indexOf('\r\n');
+  const [method = '', target = ''] = text.slice(0, from).split(' ', 2);
   const headers: [string, string][] = [];
-  for (const field of fields) {
-    const colon = field.indexOf(': ');
-    if (colon > 0) headers.push([field.slice(0, colon), field.slice(colon + 2)]);
+  for (from += 2; from < text.length; ) {
+    const end = text.indexOf('\r\n', from);
+    const colon = text.indexOf(': ', from);
+    headers.push([text.slice(from, colon), text.slice(colon + 2, end)]);
+    from = end + 2;
   }
   return { method, target, headers };
 }

@@ -72,11 +72,9 @@ export function answerProblem(problem: Problem, request: FastifyRequest, reply: 
     if (problem.status === 503) log.warn(data, 'a call got a 503');
     else log.error(data, 'internal error');
   }
-  // Sent as text: the schema of a success must not cut a problem.
   return reply
     .code(problem.status)
     .headers({ ...problem.headers, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
     .type('application/problem+json')
-    .serializer((body: unknown) => JSON.stringify(body))
     .send(problem.toBody(request.id));
 }

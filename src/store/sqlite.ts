@@ -128,9 +128,27 @@ export async function openSqlite(path: string): Promise<Db & { readonly sharable
     last = running.catch(() => {});
     return running;
   }
-  const read = <T>(work: () => Promise<T>): Promise<T> => (queued === 0 ? work() : inTurn(work));
+  // A read takes and drops SQLite's file locks, which costs more than a point read itself: those of one turn of the event
+  // loop share one snapshot.
+  let snapshot: NodeJS.Immediate | undefined;
+  const endSnapshot = (): void => {
+    clearImmediate(snapshot);
+    if (snapshot) database.exec('COMMIT');
+    snapshot = undefined;
+  };
+  function beginSnapshot(): void {
+    if (snapshot) return;
+    database.exec('BEGIN');
+    snapshot = setImmediate(endSnapshot);
+  }
+  function read<T>(work: () => Promise<T>): Promise<T> {
+    if (queued > 0) return inTurn(work);
+    beginSnapshot();
+    return work();
+  }
   const transaction = <T>(work: (queries: Queries) => Promise<T>): Promise<T> =>
     inTurn(async () => {
+      endSnapshot();
       await patiently(() => database.exec('BEGIN IMMEDIATE'));
       try {
         const result = await work(inside);
@@ -168,6 +186,7 @@ export async function openSqlite(path: string): Promise<Db & { readonly sharable
     ping: async () => void (await read(() => inside.all('SELECT 1'))),
     close: () =>
       inTurn(async () => {
+        endSnapshot();
         statements.clear();
         database.close();
       }),
