@@ -13,6 +13,8 @@ export interface Load {
   readonly method?: 'GET' | 'POST';
   readonly body?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Asked for in turn, instead of the path of `url`. */
+  readonly paths?: readonly string[];
 }
 export interface Result {
   readonly perSecond: number;
@@ -33,11 +35,16 @@ export async function load(one: Load): Promise<Result> {
   return result;
 }
 
-async function byWrk({ url, connections, seconds, method = 'GET', body, headers = {} }: Load): Promise<Result> {
+async function byWrk({ url, connections, seconds, method = 'GET', body, headers = {}, paths }: Load): Promise<Result> {
   const script = join(mkdtempSync(join(tmpdir(), 'restante-bench-')), 'load.lua');
   const lines = [`wrk.method = ${JSON.stringify(method)}`, ...(body ? [`wrk.body = [[${body}]]`] : [])];
   for (const [name, value] of Object.entries(headers))
     lines.push(`wrk.headers[${JSON.stringify(name)}] = ${JSON.stringify(value)}`);
+  if (paths)
+    lines.push(
+      `local n, paths = 0, {${paths.map((path) => JSON.stringify(path)).join(', ')}}`,
+      'request = function() n = n + 1; return wrk.format(nil, paths[n % #paths + 1]) end',
+    );
   writeFileSync(script, lines.join('\n'));
   const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-s', script, url];
   const { stdout } = await promisify(execFile)('wrk', args);
@@ -53,13 +60,22 @@ async function byWrk({ url, connections, seconds, method = 'GET', body, headers 
   return { perSecond: Number(perSecond), p50ms: ms('50'), p99ms: ms('99'), bad: broken + Number(refused) };
 }
 
-async function byAutocannon({ url, connections, seconds, method = 'GET', body, headers = {} }: Load): Promise<Result> {
+async function byAutocannon({
+  url,
+  connections,
+  seconds,
+  method = 'GET',
+  body,
+  headers = {},
+  paths,
+}: Load): Promise<Result> {
   const result = await autocannon({
     url,
     connections,
     duration: seconds,
     method,
     ...(body ? { body } : {}),
+    ...(paths ? { requests: paths.map((path) => ({ path })) } : {}),
     headers: { ...headers },
   });
   const { requests, latency, non2xx, errors } = result;

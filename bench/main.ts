@@ -23,7 +23,7 @@ if (values.help) {
 } else {
   const plan = values.quick
     ? { rounds: 3, seconds: 1, rows: 30_000, python: false }
-    : { rounds: 5, seconds: 3, rows: 300_000, python: hasFastApi };
+    : { rounds: 5, seconds: 2, rows: 300_000, python: hasFastApi };
   const engines = values.engine ?? ['sqlite', 'mariadb', 'mysql'];
   const wants = (part: string) => values.only === undefined || values.only === part;
   console.log(

@@ -55,18 +55,25 @@ export async function reads(server: string, { rounds, seconds, rows, python: wan
   const mysql = server.startsWith('mysql:');
   const python = mysql && wantsPython ? await startFastApi(database.url, 'shared') : undefined;
   const headers = { Authorization: database.auth };
-  const get = async (url: string) => load({ url, connections: CONNECTIONS, seconds, headers });
+  const get = async (base: string, paths: readonly string[]) =>
+    load({ url: base, connections: CONNECTIONS, seconds, headers, paths });
   const rawOne =
     'SELECT t.id, CAST(t.content AS BINARY) AS content, t.ip, t.api, t.dt, t.wh_id, r.size, r.crc, r.received_ms, r.ip AS full_ip, r.head FROM tblwh t LEFT JOIN restante_request r ON r.id = t.id';
   const page = `${rawOne} WHERE t.user_id = ? AND t.wh_id = ? AND t.id BETWEEN ? AND ? ORDER BY t.id LIMIT 20`;
-  const calls: [what: string, path: string, sql: string, params: (string | number)[]][] = [
-    ['GET /', '/', '', []],
-    ['one content', `/whcontent/${first}`, `${rawOne} WHERE t.id = ? AND t.user_id = ?`, [first, database.userId]],
-    ['a page of 20 at the head', `/whcontent?whid=1&id=${last - 19}`, page, [database.userId, 1, last - 19, last]],
-    ['a page of 20 from id 0', '/whcontent?whid=1&id=0', page, [database.userId, 1, 0, last]],
+  const ids = Array.from({ length: MINE }, (_, i) => first + i);
+  const calls: [what: string, paths: string[], sql: string, params: (string | number)[][]][] = [
+    ['GET /', ['/'], '', []],
+    [
+      'one content',
+      ids.map((id) => `/whcontent/${id}`),
+      `${rawOne} WHERE t.id = ? AND t.user_id = ?`,
+      ids.map((id) => [id, database.userId]),
+    ],
+    ['a page of 20 at the head', [`/whcontent?whid=1&id=${last - 19}`], page, [[database.userId, 1, last - 19, last]]],
+    ['a page of 20 from id 0', ['/whcontent?whid=1&id=0'], page, [[database.userId, 1, 0, last]]],
   ];
   header();
-  for (const [what, path, sql, params] of calls) {
+  for (const [what, paths, sql, params] of calls) {
     const runs = {
       ours: [] as number[],
       bare: [] as number[],
@@ -76,13 +83,13 @@ export async function reads(server: string, { rounds, seconds, rows, python: wan
       p99: [] as number[],
     };
     for (let round = 0; round < rounds; round++) {
-      const mine = await get(ours.url + path);
+      const mine = await get(ours.url, paths);
       runs.ours.push(mine.perSecond);
       runs.p50.push(mine.p50ms);
       runs.p99.push(mine.p99ms);
-      runs.bare.push((await get(`${bare.url}/`)).perSecond);
-      if (mysql && sql) runs.alone.push(await selectAlone(database.url, seconds, sql, () => params));
-      if (python) runs.python.push((await get(python.url + path)).perSecond);
+      runs.bare.push((await get(bare.url, ['/'])).perSecond);
+      if (mysql && sql) runs.alone.push(await selectAlone(database.url, seconds, sql, params));
+      if (python) runs.python.push((await get(python.url, paths)).perSecond);
     }
     const mine = { ours: median(runs.ours), p50ms: median(runs.p50), p99ms: median(runs.p99) };
     row({ what: `${what} : bare GET`, ...mine, against: median(runs.bare) });

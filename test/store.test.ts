@@ -1,7 +1,7 @@
 // The store contract: the same promises from every engine, on a real server each.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createWriter } from '../src/flow/writer.ts';
-import { findContent, highestId, insertContents, listContents, type NewContent } from '../src/store/contents.ts';
+import { findContents, highestId, insertContents, listContents, type NewContent } from '../src/store/contents.ts';
 import { failed } from '../src/store/db.ts';
 import { openStore, type Store } from '../src/store/index.ts';
 import { insertRefusals, listRefusals, pruneRefusals } from '../src/store/refusals.ts';
@@ -20,6 +20,9 @@ const row = (content: Buffer | string, change: Partial<NewContent> = {}): NewCon
   head: Buffer.from('POST /in/k HTTP/1.1\r\n'),
   ...change,
 });
+
+const findContent = async (store: Store, userId: number, id: number) =>
+  [...(await findContents(store, [{ userId, id }], 1e9)).values()][0];
 
 describe.each(ENGINES)('%s', (engine) => {
   let database: Database;

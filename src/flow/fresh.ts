@@ -1,5 +1,5 @@
 // Keeps rows that are in use in memory, never older than 5 s, at one query per interval however many readers there are.
-import { StoreError } from '../store/db.ts';
+import { createGather } from './gather.ts';
 
 // Read again a second before they would be too old, so that a row in use is never missing between two reads.
 const EVERY_MS = 4_000;
@@ -8,8 +8,6 @@ const IDLE_MS = 10 * 60_000;
 // Beyond it rows are read for each use: slower, not wrong.
 const MOST = 50_000;
 const KEYS_PER_QUERY = 500;
-// While the database hangs nobody waits longer than this for a row.
-const DEADLINE_MS = 3_000;
 
 export interface Fresh<K, V> {
   /** The row if it is known and was read within 5 s. */
@@ -28,11 +26,6 @@ interface Entry<V> {
   readAt: number;
   usedAt: number;
 }
-interface Ask<V> {
-  resolve(value: V | undefined): void;
-  reject(error: unknown): void;
-}
-
 export interface FreshOptions {
   readonly now?: () => number;
 }
@@ -43,8 +36,6 @@ export function createFresh<K extends string | number, V extends object>(
   { now = () => performance.now() }: FreshOptions = {},
 ): Fresh<K, V> {
   const entries = new Map<K, Entry<V>>();
-  let asked = new Map<K, Ask<V>[]>();
-  let asking = false;
   let epoch = 0;
 
   async function loadInto(keys: readonly K[]): Promise<ReadonlyMap<K, V>> {
@@ -62,20 +53,7 @@ export function createFresh<K extends string | number, V extends object>(
     return found;
   }
 
-  async function answer(): Promise<void> {
-    asking = true;
-    while (asked.size > 0) {
-      const batch = new Map([...asked].slice(0, KEYS_PER_QUERY));
-      asked = new Map([...asked].slice(KEYS_PER_QUERY));
-      try {
-        const found = await loadInto([...batch.keys()]);
-        for (const [key, waiting] of batch) for (const { resolve } of waiting) resolve(found.get(key));
-      } catch (error) {
-        for (const waiting of batch.values()) for (const { reject } of waiting) reject(error);
-      }
-    }
-    asking = false;
-  }
+  const read = createGather<K, V>(loadInto, { most: KEYS_PER_QUERY, lanes: 1 });
 
   const timer = setInterval(async () => {
     const idle = now() - IDLE_MS;
@@ -94,27 +72,7 @@ export function createFresh<K extends string | number, V extends object>(
       entry.usedAt = now();
       return entry.usedAt - entry.readAt < VALID_MS ? entry.value : undefined;
     },
-    read: (key) =>
-      new Promise((resolve, reject) => {
-        const late = setTimeout(
-          () => reject(new StoreError('away', `no answer within ${DEADLINE_MS} ms`)),
-          DEADLINE_MS,
-        );
-        const ask: Ask<V> = {
-          resolve(value) {
-            clearTimeout(late);
-            resolve(value);
-          },
-          reject(error) {
-            clearTimeout(late);
-            reject(error);
-          },
-        };
-        const waiting = asked.get(key);
-        if (waiting) waiting.push(ask);
-        else asked.set(key, [ask]);
-        if (!asking) void answer();
-      }),
+    read,
     forget(match) {
       epoch++;
       for (const [key, { value }] of entries) if (match(value)) entries.delete(key);

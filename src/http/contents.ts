@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { invalid, notFound, tooLarge, unavailable } from '../errors.ts';
 import { ContentId, ContentOne, ContentPage, ListQuery, Posted, PostQuery } from '../schema.ts';
-import { findContent, listContents } from '../store/contents.ts';
+import { listContents } from '../store/contents.ts';
 import { listWebhooks } from '../store/webhooks.ts';
 import type { Context } from './context.ts';
 import { decodeHead } from './head.ts';
@@ -84,8 +84,8 @@ export const getContent = route({
   summary: 'Fetch one content',
   params: ContentId,
   answers: { 200: { schema: ContentOne, example, description: 'The content' } },
-  async handler({ store, config }, { params, userId, hint }) {
-    const row = await findContent(store, userId, params.id);
+  async handler({ content, config }, { params, userId, hint }) {
+    const row = await content({ userId, id: params.id });
     if (!row) throw missing();
     return { ...contentToWire(row, config), ...hint };
   },
@@ -101,8 +101,8 @@ export const getRaw = route({
     'Always `application/octet-stream` as an attachment; the type its sender told is in `X-Original-Content-Type`.',
   params: ContentId,
   answers: { 200: { type: 'application/octet-stream', description: 'The bytes as they were received' } },
-  async handler({ store }, { params, userId, reply }) {
-    const row = await findContent(store, userId, params.id);
+  async handler({ content }, { params, userId, reply }) {
+    const row = await content({ userId, id: params.id });
     if (!row) throw missing();
     const head = row.receipt?.head && decodeHead(row.receipt.head);
     const type = head?.headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1];

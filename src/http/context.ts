@@ -3,6 +3,7 @@ import type { Config } from '../config.ts';
 import type { Fence } from '../flow/fence.ts';
 import type { Fresh } from '../flow/fresh.ts';
 import type { Writer } from '../flow/writer.ts';
+import type { Content, ContentKey } from '../store/contents.ts';
 import type { Store } from '../store/index.ts';
 import type { Target } from '../store/webhooks.ts';
 import type { Sender } from './sender.ts';
@@ -20,6 +21,8 @@ export interface Context {
   readonly config: Config;
   readonly writer: Writer;
   readonly fence: Fence;
+  /** One content of a user; those asked for at once share a query. */
+  readonly content: (key: ContentKey) => Promise<Content | undefined>;
   readonly sender: Sender;
   /** The webhooks behind URL keys, as the receiver knows them. */
   readonly targets: Fresh<string, Target>;

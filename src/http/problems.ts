@@ -76,5 +76,6 @@ export function answerProblem(problem: Problem, request: FastifyRequest, reply: 
     .code(problem.status)
     .headers({ ...problem.headers, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
     .type('application/problem+json')
+    .serializer((body: unknown) => JSON.stringify(body)) // as it is: Fastify's own way adds a charset
     .send(problem.toBody(request.id));
 }

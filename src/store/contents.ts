@@ -1,6 +1,6 @@
 // Every statement on tblwh and restante_request: what was received, byte for byte, and how it came.
 import { crc32 } from 'node:zlib';
-import { failed, marks, type Queries } from './db.ts';
+import { failed, marks, padded, type Queries } from './db.ts';
 import type { Store } from './index.ts';
 
 export interface NewContent {
@@ -70,8 +70,8 @@ async function insertRequests(queries: Queries, rows: readonly NewContent[], ids
   });
 }
 
-const selectFrom = (store: Store): string => {
-  const columns = `t.id, ${store.db.dialect.bytes('t.content')} AS content, t.ip, t.api, t.dt, t.wh_id`;
+const selectFrom = (store: Store, more = ''): string => {
+  const columns = `${more}t.id, ${store.db.dialect.bytes('t.content')} AS content, t.ip, t.api, t.dt, t.wh_id`;
   return store.extended
     ? `SELECT ${columns}, r.size, r.crc, r.received_ms, r.ip AS full_ip, r.head FROM tblwh t LEFT JOIN restante_request r ON r.id = t.id`
     : `SELECT ${columns} FROM tblwh t`;
@@ -93,9 +93,43 @@ function toContent(row: Row): Content {
   return { id, content, ip, api, dt, wh_id, receipt };
 }
 
-export async function findContent(store: Store, userId: number, id: number): Promise<Content | undefined> {
-  const rows = await store.db.all<Row>(`${selectFrom(store)} WHERE t.id = ? AND t.user_id = ?`, [id, userId]);
-  return rows[0] && toContent(rows[0]);
+/** A content by its owner and its id. */
+export interface ContentKey {
+  readonly userId: number;
+  readonly id: number;
+}
+
+/**
+ * Contents by owner and id, in one query; what does not exist, or is somebody else's, is left out. Holds no more than
+ * `maxBytes` and one content at a time: what lies beyond is read by another query.
+ */
+export async function findContents<K extends ContentKey>(
+  store: Store,
+  keys: readonly K[],
+  maxBytes: number,
+): Promise<Map<K, Content>> {
+  const found = new Map<K, Content>();
+  for (let left = [...keys]; left.length > 0; ) {
+    const ids = padded(left.map((key) => key.id));
+    const owners = padded(left.map((key) => key.userId));
+    const rows = new Map<number, { userId: number; content: Content }>();
+    let bytes = 0;
+    let highest = Number.POSITIVE_INFINITY;
+    const sql = `${selectFrom(store, 't.user_id, ')} WHERE t.id IN (${marks(ids.length)}) AND t.user_id IN (${marks(owners.length)}) ORDER BY t.id`;
+    await store.db.scan<Row & { user_id: number }>(sql, [...ids, ...owners], (row) => {
+      rows.set(row.id, { userId: row.user_id, content: toContent(row) });
+      bytes += row.content.length;
+      if (bytes <= maxBytes) return true;
+      highest = row.id;
+      return false;
+    });
+    for (const key of left) {
+      const row = rows.get(key.id);
+      if (row && row.userId === key.userId) found.set(key, row.content);
+    }
+    left = left.filter((key) => key.id > highest);
+  }
+  return found;
 }
 
 export interface Page {
