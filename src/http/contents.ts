@@ -7,7 +7,7 @@ import { listWebhooks } from '../store/webhooks.ts';
 import type { Context } from './context.ts';
 import { decodeHead } from './head.ts';
 import { route } from './route.ts';
-import { contentToWire, createClockText, decodeName } from './wire.ts';
+import { contentToWire, decodeName } from './wire.ts';
 
 const MOST = 100;
 const MOST_NAMED = 5;
@@ -127,7 +127,7 @@ export const postContent = route({
   query: PostQuery,
   rawBody: true,
   answers: { 201: { schema: Posted, example: { result: 'ok', id: 28 }, description: 'Stored' } },
-  async handler({ config, store, writer, sender, now }, { query, request, userId, reply, hint }) {
+  async handler({ store, writer, sender, clockText, now }, { query, request, userId, reply, hint }) {
     if (writer.full()) throw unavailable('Too much is waiting to be stored. Send it again soon.');
     const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
     const content = ownContent(query.content, body, request.url);
@@ -138,7 +138,7 @@ export const postContent = route({
       wh_id: 0,
       content,
       api: 0,
-      dt: clockOf(config)(received_ms),
+      dt: clockText(received_ms),
       received_ms,
       ip: sender.address(request.raw),
       head: null,
@@ -147,13 +147,6 @@ export const postContent = route({
     return { result: 'ok', id, ...hint };
   },
 });
-
-const clocks = new WeakMap<Context['config'], (ms: number) => string>();
-function clockOf(config: Context['config']): (ms: number) => string {
-  const clock = clocks.get(config) ?? createClockText(config.dtTimezone);
-  clocks.set(config, clock);
-  return clock;
-}
 
 function ownContent(fromQuery: string | undefined, body: Buffer, url: string): Buffer {
   if (fromQuery !== undefined) {

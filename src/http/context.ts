@@ -27,6 +27,8 @@ export interface Context {
   /** The webhooks behind URL keys, as the receiver knows them. */
   readonly targets: Fresh<string, Target>;
   readonly log: Log;
+  /** A moment as the column `dt` has it. */
+  readonly clockText: (ms: number) => string;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }

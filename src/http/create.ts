@@ -9,6 +9,7 @@ import type { Store } from '../store/index.ts';
 import { findTargets } from '../store/webhooks.ts';
 import type { Context, Log } from './context.ts';
 import { createSender } from './sender.ts';
+import { createClockText } from './wire.ts';
 
 // Two queries under way, as with the writer; 64 keys so that all of a busy turn fit.
 const READS = { most: 64, lanes: 2 };
@@ -26,6 +27,7 @@ export function createContext(parts: { store: Store; config: Config; log: Log; n
     fence: createFence(store),
     content: createGather((keys: readonly ContentKey[]) => findContents(store, keys, config.maxPageBytes), READS),
     targets: createFresh((keys: readonly string[]) => findTargets(store.db, keys, now())),
+    clockText: createClockText(config.dtTimezone),
     sender: createSender(config.trustProxy, (message) => log.warn({}, message)),
   };
 }

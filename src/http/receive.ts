@@ -18,7 +18,6 @@ import { encodeHead, maskTarget, splitTarget } from './head.ts';
 import { createOldUrls } from './oldurls.ts';
 import { createRefusals } from './refused.ts';
 import { createRequestId } from './requestid.ts';
-import { createClockText } from './wire.ts';
 
 // A browser that is lured here must not run or guess what a webhook's owner lets us answer.
 const SECURITY = ['Content-Security-Policy', "sandbox; default-src 'none'", 'X-Content-Type-Options', 'nosniff'];
@@ -40,8 +39,7 @@ interface Verdict {
 }
 
 export function createReceiver(context: Context): Receiver {
-  const { store, config, writer, sender, targets, log, now } = context;
-  const clockText = createClockText(config.dtTimezone);
+  const { store, config, writer, sender, targets, clockText, log, now } = context;
   const oldUrls = createOldUrls(context);
   const refusals = createRefusals(context);
   const hardLimit = Math.min(config.maxBodyBytes, store.db.maxValueBytes - 1024 * 1024);
