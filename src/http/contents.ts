@@ -87,7 +87,7 @@ export const getContent = route({
   async handler({ content, config }, { params, userId, hint }) {
     const row = await content({ userId, id: params.id });
     if (!row) throw missing();
-    return { ...contentToWire(row, config), ...hint };
+    return Object.assign(contentToWire(row, config), hint);
   },
 });
 

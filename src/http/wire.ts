@@ -29,38 +29,40 @@ function encode(bytes: Buffer, ours: boolean, rule: Config['contentEncoding']): 
 export function contentToWire(row: Content, config: Config): schema.Content {
   const { id, ip, api, dt, wh_id, receipt } = row;
   const { content, encoding } = encode(row.content, receipt !== null, config.contentEncoding);
-  const request = receipt?.head
-    ? {
-        ...receiptToWire(receipt as Receipt & { head: Buffer }, config),
-        verified: 'none' as const,
-        event_id: null,
-        event_type: null,
-        duplicate_of: null,
-        released_from: null,
-      }
-    : null;
+  const request = receipt?.head ? requestToWire(receipt.head, receipt, config) : null;
   return { id, content, ip, api, dt, wh_id, encoding, request };
 }
 
-export function refusalToWire(row: Refusal, config: Config): schema.Refusal {
-  const { id, wh_id, kind, reason, size } = row;
-  return { id, wh_id, kind, reason, near_miss: null, size, request: receiptToWire(row, config), released_as: null };
-}
-
-function receiptToWire(
-  receipt: { readonly received_ms: number; readonly ip: string; readonly head: Buffer },
-  config: Config,
-) {
-  const { method, target, headers } = decodeHead(receipt.head);
+// Written out, not spread from a smaller object: V8 makes a slow object of that, 10 us instead of 2 for each content.
+function requestToWire(head: Buffer, { ip, received_ms }: Receipt, config: Config): schema.Content['request'] {
+  const { method, target, headers } = decodeHead(head);
   return {
     method,
-    url: splitTarget(target)?.rest ?? target.replace(/^https?:\/\/[^/?#]*/i, ''),
-    public_url: target.startsWith('/') ? config.publicUrl + target : target,
+    url: urlOf(target),
+    public_url: publicUrlOf(target, config),
     headers,
-    ip: receipt.ip,
-    received_at: new Date(receipt.received_ms).toISOString(),
+    ip,
+    received_at: new Date(received_ms).toISOString(),
+    verified: 'none',
+    event_id: null,
+    event_type: null,
+    duplicate_of: null,
+    released_from: null,
   };
 }
+
+export function refusalToWire(row: Refusal, config: Config): schema.Refusal {
+  const { id, wh_id, kind, reason, size, ip } = row;
+  const { method, target, headers } = decodeHead(row.head);
+  const received_at = new Date(row.received_ms).toISOString();
+  const request = { method, url: urlOf(target), public_url: publicUrlOf(target, config), headers, ip, received_at };
+  return { id, wh_id, kind, reason, near_miss: null, size, request, released_as: null };
+}
+
+/** What followed the key; of a request to an old URL, what followed its origin. */
+const urlOf = (target: string): string => splitTarget(target)?.rest ?? target.replace(/^https?:\/\/[^/?#]*/i, '');
+const publicUrlOf = (target: string, config: Config): string =>
+  target.startsWith('/') ? config.publicUrl + target : target;
 
 /** `YYYY-MM-DD HH:MM:SS` in a time zone; formatted once a second, however many rows are written in it. */
 export function createClockText(timeZone: string): (ms: number) => string {
