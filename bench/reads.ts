@@ -73,7 +73,8 @@ export async function reads(server: string, { rounds, seconds, rows, python: wan
     ['a page of 20 from id 0', ['/whcontent?whid=1&id=0'], page, [[database.userId, 1, 0, last]]],
   ];
   header();
-  for (const [what, paths, sql, params] of calls) {
+  // A page from id 0 tells something only where there is much to skip.
+  for (const [what, paths, sql, params] of rows < 100_000 ? calls.slice(0, 3) : calls) {
     const runs = {
       ours: [] as number[],
       bare: [] as number[],
