@@ -8,7 +8,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { audit, figures } from './audit.ts';
 import { mortal, onExit, scratchFolder } from './fetch-debs.ts';
 import { type Answer, connectWire, openLedger, readLedger, startLoad } from './load.ts';
-import { createWorld, freePort, type Program, type World } from './world.ts';
+import { freePort } from './servers.ts';
+import { createWorld, type Program, type World } from './world.ts';
 
 const WEBHOOKS = 100_000;
 

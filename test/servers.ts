@@ -169,7 +169,7 @@ async function identify(url: string): Promise<{ flavour: Flavour; version: strin
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   // Not port 0: the kernel would pick from the range of outgoing connections, and while a killed server is down
   // a client's own socket could take its port, or even connect to itself there.
   for (;;) {

@@ -3,7 +3,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,7 +14,7 @@ import { openDb, openStore } from '../src/store/index.ts';
 import { migrate } from '../src/store/migrations.ts';
 import { addUser } from '../src/store/users.ts';
 import { mortal, onExit, scratchFolder } from './fetch-debs.ts';
-import { type DatabaseServer, startServer } from './servers.ts';
+import { type DatabaseServer, freePort, startServer } from './servers.ts';
 
 const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const START_MS = 20_000;
@@ -154,18 +153,4 @@ async function startProgram(port: number, env: Readonly<Record<string, string>>,
 async function ending(child: ChildProcess): Promise<number | string> {
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
   return child.exitCode ?? child.signalCode ?? 'gone';
-}
-
-/** Not port 0: while a killed program is down, the kernel could give its port to an outgoing connection. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 22_000);
-    const probe = createServer();
-    const free = await new Promise<boolean>((resolve) => {
-      probe.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
-    });
-    if (!free) continue;
-    await new Promise((resolve) => probe.close(resolve));
-    return port;
-  }
 }
