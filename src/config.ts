@@ -147,6 +147,26 @@ export const SETTINGS = {
     'Origins of your old receiver: requests whose path and query equal a stored wh_url there are received for it.',
     (value) => list(value).map(origin),
   ),
+  fenceNodes: setting(
+    'FENCE_NODES',
+    '',
+    'On a cluster that is written to on several nodes: mysql:// URLs of the other nodes, so that rows on their way there are seen too.',
+    (value) => list(value).map(databaseUrl),
+    true,
+  ),
+  fenceMaxHold: setting(
+    'FENCE_MAX_HOLD',
+    '',
+    'Seconds after which lists go on past a row that is still being written, and may skip it. Default: they wait.',
+    whole(1, 86_400),
+  ),
+  metricsToken: setting(
+    'METRICS_TOKEN',
+    '',
+    'Shows the details of /readyz to whoever sends it as `Authorization: Bearer`.',
+    text,
+    true,
+  ),
   serviceName: setting(
     'SERVICE_NAME',
     'Restante',
@@ -162,7 +182,7 @@ export const SETTINGS = {
 type Name = keyof typeof SETTINGS;
 type Read = { readonly [K in Name]: ReturnType<(typeof SETTINGS)[K]['read']> };
 type Unset<T, K extends keyof T> = Omit<T, K> & { readonly [P in K]: T[P] | undefined };
-export type Config = Unset<Read, 'webhookIdFrom'>;
+export type Config = Unset<Read, 'webhookIdFrom' | 'fenceMaxHold' | 'metricsToken'>;
 
 /** All that is wrong with the settings, told at once. The program ends with exit code 2. */
 export class BadSettings extends Error {
@@ -204,17 +224,27 @@ export function readConfig(env: Env, flags: Env = {}): Config {
 }
 
 const unset = (key: Name): unknown =>
-  ['trustProxy', 'requireUserStatus', 'oldUrls'].includes(key) ? [] : key === 'publicUrl' ? '' : undefined;
+  ['trustProxy', 'requireUserStatus', 'oldUrls', 'fenceNodes'].includes(key)
+    ? []
+    : key === 'publicUrl'
+      ? ''
+      : undefined;
 
 /** Settings as text by name, secrets masked, for `restante config`. */
 export function describeConfig(config: Config): { name: string; value: string; default: string; help: string }[] {
   return (Object.entries(SETTINGS) as [Name, Setting<unknown>][]).map(([key, one]) => ({
     name: one.name,
-    value: one.secret ? masked(String(config[key])) : String(config[key] ?? ''),
+    value: one.secret ? hidden(config[key]) : String(config[key] ?? ''),
     default: one.default,
     help: one.help,
   }));
 }
+
+const hidden = (value: unknown): string =>
+  [value ?? '']
+    .flat()
+    .map((one) => (/^\w+:/.test(String(one)) ? masked(String(one)) : String(one) && '***'))
+    .join(',');
 
 /** `mysql://user:***@host/db`: a password never reaches a screen or a log. */
 export const masked = (url: string): string => url.replace(/^(\w+:\/\/[^:@/]*):.*@/, '$1:***@');

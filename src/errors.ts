@@ -3,6 +3,8 @@
 export interface ProblemOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly errors?: readonly FieldError[];
+  /** What else a program wants to know, as members of the answer. */
+  readonly members?: Readonly<Record<string, unknown>>;
   readonly cause?: unknown;
 }
 
@@ -19,6 +21,7 @@ export class Problem extends Error {
   readonly title: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly errors: readonly FieldError[] | undefined;
+  readonly members: Readonly<Record<string, unknown>>;
 
   constructor(status: number, code: string, title: string, detail: string, options: ProblemOptions = {}) {
     super(detail, options.cause === undefined ? undefined : { cause: options.cause });
@@ -27,6 +30,7 @@ export class Problem extends Error {
     this.title = title;
     this.headers = options.headers ?? {};
     this.errors = options.errors;
+    this.members = options.members ?? {};
   }
 
   /** The body of the answer, `application/problem+json`. */
@@ -37,6 +41,7 @@ export class Problem extends Error {
       status: this.status,
       detail: this.message,
       request_id: requestId,
+      ...this.members,
     };
     return this.errors ? { ...body, errors: this.errors } : body;
   }
@@ -57,6 +62,10 @@ export const unauthenticated = (detail: string, realm: string) =>
   new Problem(401, 'unauthenticated', 'Unauthorized', detail, {
     headers: { 'www-authenticate': `Basic realm="${realm}", charset="UTF-8"` },
   });
+
+/** For a call that was waiting when its token was changed or taken away. */
+export const revoked = (realm: string) =>
+  unauthenticated('The token was changed or taken away. Your dashboard shows the new one.', realm);
 
 export const tooManyFailures = (seconds: number) =>
   new Problem(
@@ -92,4 +101,37 @@ export const internal = () =>
     'internal',
     'Internal error',
     'Internal error. Tell the operator the request_id; the log has the rest.',
+  );
+
+/** A new consumer must not begin somewhere by chance: neither flood its owner nor skip what waits for him. */
+export const startNeeded = (stock: {
+  readonly count: number;
+  /** There are more than that. */
+  readonly count_more: boolean;
+  readonly oldest_age_s: number | null;
+}) =>
+  new Problem(
+    409,
+    'start-needed',
+    'Start needed',
+    `${stock.count} contents wait. Say where this consumer begins: start "earliest", "latest", {"id": …} or {"time": …}.`,
+    { members: stock },
+  );
+
+/** Not everything that was named could be done; the rest is done. */
+export const conflict = (outcome: { readonly done: readonly unknown[]; readonly conflicts: readonly unknown[] }) =>
+  new Problem(
+    409,
+    'conflict',
+    'Conflict',
+    `${outcome.done.length} done, ${outcome.conflicts.length} not: conflicts tells why. Do not repeat those.`,
+    { members: outcome },
+  );
+
+export const tooManyConsumers = (most: number) =>
+  new Problem(
+    409,
+    'too-many-consumers',
+    'Too many consumers',
+    `You have ${most} consumers, the most a user may have. Delete one.`,
   );

@@ -1,19 +1,6 @@
 // The wire: one TypeBox value is one shape, its TypeScript type and its schema in the API document.
-import { type Static, type TOptional, type TSchema, type TUnsafe, Type } from 'typebox';
-
-/** One of a few words. */
-const oneOf = <const T extends readonly string[]>(values: T, description?: string) =>
-  Type.Unsafe<T[number]>({ type: 'string', enum: values, ...(description ? { description } : {}) });
-/** The schema, or null: as `type: [x, "null"]`, which serialises faster than `anyOf`. */
-const nullable = <T extends TSchema>(schema: T) => {
-  const { type, enum: values } = schema as { type?: string; enum?: readonly string[] };
-  return Type.Unsafe<Static<T> | null>({
-    ...schema,
-    type: [type, 'null'],
-    ...(values ? { enum: [...values, null] } : {}),
-  });
-};
-const strict = { additionalProperties: false } as const;
+import { type Static, Type } from 'typebox';
+import { mergePatch, nullable, oneOf, strict } from './schematypes.ts';
 
 const ID = '^(latest|[0-9]{1,15})$';
 const WHID = '^(all|[0-9]{1,10})$';
@@ -106,11 +93,6 @@ const Name = Type.String({ minLength: 1, maxLength: 45, description: 'At most 45
 export const WebhookCreate = Type.Object({ wh_name: Name, ...SettingsInput.properties }, strict);
 export type WebhookCreate = Static<typeof WebhookCreate>;
 
-/** RFC 7396: a member replaces, null goes back to the default, what is left out stays. */
-const mergePatch = <T extends Readonly<Record<string, TSchema>>>(properties: T) =>
-  Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name, Type.Optional(nullable(schema))])) as {
-    [K in keyof T]: TOptional<TUnsafe<Static<T[K]> | null>>;
-  };
 export const WebhookPatch = Type.Object(
   {
     ...mergePatch(settings),
@@ -174,6 +156,9 @@ export const ContentPage = Type.Object({
       { description: 'Your `id` is ahead of every content: was the database restored?' },
     ),
   ),
+  held_s: Type.Optional(
+    Type.Integer({ description: 'For so long a transaction of another application has held back newer contents.' }),
+  ),
   hint: Type.Optional(Type.String()),
 });
 export const Posted = Type.Object({
@@ -191,6 +176,13 @@ export const ListQuery = Type.Object({
     Type.Integer({ minimum: 1, examples: [20], description: 'At most 100; more is clamped. Default 20.' }),
   ),
   order: Type.Optional(oneOf(['asc', 'desc'], '`desc`: newest first, ids up to `id`.')),
+  wait: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      examples: [0],
+      description: 'When there is nothing, answer as soon as there is, or empty after so many seconds; at most 55.',
+    }),
+  ),
 });
 export const PostQuery = Type.Object({
   content: Type.Optional(Type.String({ description: 'The content, instead of a body.' })),
@@ -229,7 +221,20 @@ export const RefusalQuery = Type.Object(
 export const RefusalPage = Type.Object({ refusals: Type.Array(Refusal), next_id: Type.Integer() });
 
 export const Me = Type.Object({ username: Type.String({ examples: ['1001'] }), hint: Type.Optional(Type.String()) });
-export const Health = Type.Object({ status: Type.String(), reasons: Type.Optional(Type.Array(Type.String())) });
+export const Health = Type.Object({ status: Type.String() });
+export const Ready = Type.Object({
+  status: Type.String(),
+  ...Type.Partial(
+    Type.Object({
+      database: Type.String(),
+      level: oneOf(['as-is', 'extended']),
+      promise: Type.String({ description: 'What lists promise on this database, in a word.' }),
+      promise_text: Type.String(),
+      readable: Type.Integer({ description: 'Lists hand out contents up to this id.' }),
+      held_s: Type.Integer({ description: 'For so long they have been waiting for a row that is being written.' }),
+    }),
+  ).properties,
+});
 export const ProblemBody = Type.Object({
   type: Type.String(),
   title: Type.String(),

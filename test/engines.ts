@@ -12,6 +12,7 @@ import type { Context, Log } from '../src/http/context.ts';
 import { createContext } from '../src/http/create.ts';
 import { makeWebhook } from '../src/http/webhooks.ts';
 import type { WebhookDetail } from '../src/schema.ts';
+import { highestId } from '../src/store/contents.ts';
 import { openDb, openStore, type Store } from '../src/store/index.ts';
 import { migrate } from '../src/store/migrations.ts';
 import { addUser } from '../src/store/users.ts';
@@ -81,6 +82,8 @@ export interface Service {
   readonly log: ReturnType<typeof testLog>;
   user(token?: string): Promise<TestUser>;
   webhook(user: TestUser, settings?: Record<string, unknown>): Promise<WebhookDetail>;
+  /** Resolves when lists hand out everything that is in the table now, whoever inserted it. */
+  settle(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -89,7 +92,7 @@ export async function startService(databaseUrl: string, env: Record<string, stri
   const config = readConfig({ PORT: '0', ...env, DATABASE_URL: databaseUrl });
   const store = await openStore(databaseUrl);
   const log = testLog();
-  const context = createContext({ store, config, log });
+  const context = await createContext({ store, config, log });
   const app = await buildApp(context);
   await app.fastify.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;
@@ -105,6 +108,13 @@ export async function startService(databaseUrl: string, env: Record<string, stri
       return { id, token, auth: `Basic ${Buffer.from(`${id}:${token}`).toString('base64')}` };
     },
     webhook: (user, settings = {}) => makeWebhook(context, user.id, { wh_name: 'Test', ...settings }),
+    async settle() {
+      const highest = await highestId(store);
+      for (let i = 0; context.tail.readable < highest; i++) {
+        if (i === 500) throw new Error(`lists stand at ${context.tail.readable}, before ${highest}`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    },
     async close() {
       await app.close();
       await store.close();

@@ -9,6 +9,7 @@ import { type Answer, ask, requestOf } from './raw.ts';
 
 interface Schema {
   readonly type?: string | readonly string[];
+  readonly description?: string;
   readonly enum?: readonly unknown[];
   readonly pattern?: string;
   readonly minimum?: number;
@@ -78,6 +79,7 @@ const hostile: fc.Arbitrary<unknown> = fc.oneof(
 function valuesOf(schema: Schema): fc.Arbitrary<unknown> {
   const kinds = [schema.type ?? 'any'].flat().map((type): fc.Arbitrary<unknown> => {
     if (schema.enum) return fc.constantFrom(...schema.enum);
+    if (type === 'integer' && schema.description?.startsWith('When there is nothing')) return fc.constantFrom(0, -1);
     if (type === 'integer') {
       const { minimum = -5, maximum = Number.MAX_SAFE_INTEGER } = schema;
       return fc.oneof(

@@ -53,8 +53,10 @@ describe.concurrent.each(ENGINES)('%s', (engine) => {
       headers: { authorization: user.auth, 'content-type': 'application/json' },
       body: JSON.stringify(body),
     });
-  const stored = async (wh: { wh_id: number }): Promise<Content[]> =>
-    ((await get(`/whcontent?whid=${wh.wh_id}&limit=100`)) as { whcontent: Content[] }).whcontent;
+  const stored = async (wh: { wh_id: number }): Promise<Content[]> => {
+    await service.settle();
+    return ((await get(`/whcontent?whid=${wh.wh_id}&limit=100`)) as { whcontent: Content[] }).whcontent;
+  };
   const refused = async (wh: WebhookDetail): Promise<Refusal[]> => {
     for (let tries = 0; ; tries++) {
       const { refusals } = (await get(`/refusals?whid=${wh.wh_id}&limit=100`)) as { refusals: Refusal[] };

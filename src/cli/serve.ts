@@ -40,7 +40,7 @@ async function serve(io: Io, given: Config): Promise<void> {
   const stop = io.stopped();
   const store = await openPatiently(config, log, stop);
   if (!store) return;
-  const context = createContext({ store, config, log });
+  const context = await createContext({ store, config, log });
   const app = await buildApp(context);
   const port = await listen(app, config).catch(async (error: NodeJS.ErrnoException) => {
     await store.close();
@@ -52,8 +52,15 @@ async function serve(io: Io, given: Config): Promise<void> {
   io.out(banner(store, config.publicUrl));
   if (first) io.out(first);
   log.info(
-    { host: config.host, port, database: masked(config.databaseUrl), version: store.db.version, level: levelOf(store) },
-    'listening',
+    {
+      host: config.host,
+      port,
+      database: masked(config.databaseUrl),
+      version: store.db.version,
+      level: levelOf(store),
+      promise: context.promise.code,
+    },
+    `listening; ${context.promise.text}`,
   );
   const prune = setInterval(() => {
     if (store.extended)

@@ -1,14 +1,223 @@
-// Answers one question for every list: up to which id may I read?
-import { highestId } from '../store/contents.ts';
-import type { Store } from '../store/index.ts';
+// Answers one question for every list: up to which id may I read, so that nothing can appear below it later?
+import { type FenceSource, type Prober, type Range, type Row, WINDOW_IDS } from '../store/fence.ts';
+import { createDurable } from './durable.ts';
+import { createGaps } from './gaps.ts';
+import { createProof } from './proof.ts';
+
+export type { FenceSource, Look, Prober, Range, Row } from '../store/fence.ts';
+
+const ROWS_PER_LOOK = 10_000;
+const RANGES_PER_LOOK = 500;
+const ALARM_AFTER_MS = 5_000;
+// What is checked only against mistakes of others: emptied tables, rows with ids of long ago.
+const CHECK_EVERY_MS = 1_000;
+const REMIND_EVERY_MS = 60_000;
+// A row that appears this far below the fence, or less, is noticed.
+const WATCHED_IDS = 100_000;
 
 export interface Fence {
   /** The highest id that a list may hand out now. */
-  readable(): Promise<number>;
+  readonly readable: number;
+  /** Since when it has been standing before a gap, in seconds; 0 = it is not. */
+  readonly heldSeconds: number;
+  /** The id up to which passed() has given every row. */
+  readonly passedTo: number;
+  /** True when it stands at the newest id that was seen, and waits for nothing. */
+  readonly settled: boolean;
+  /**
+   * One look at the database. Resolves with the rows that were not visible before, each once, in id order: for the sequencer.
+   * After a look that failed, those that were not on disk yet come again: a crash may have put others in their place.
+   */
+  tick(): Promise<readonly Row[]>;
+  /**
+   * The rows that `readable` has passed since the last call, in id order. No query unless it was held for long; then no more
+   * than 20,000 a call, and the rest at the next ones. One call at a time.
+   */
+  passed(): Promise<readonly Row[]>;
 }
 
-/**
- * On SQLite ids are committed in order, so the newest id is the answer. On MySQL a transaction that commits late can
- * still appear below it: see "What is not promised yet" in docs/design.md.
- */
-export const createFence = (store: Store): Fence => ({ readable: () => highestId(store) });
+/** What the operator has to know. `text` is a sentence for the log. */
+export type FenceAlarm = { readonly text: string } & (
+  | { readonly kind: 'held'; readonly gap: Range; readonly heldSeconds: number; readonly blockers: readonly string[] }
+  | { readonly kind: 'below'; readonly ids: readonly number[] }
+  | { readonly kind: 'emptied'; readonly top: number }
+);
+export interface Forced {
+  readonly from: number;
+  readonly to: number;
+  readonly heldMs: number;
+}
+
+export interface FenceOptions {
+  readonly source: FenceSource;
+  /** Where it begins: at or below here nothing can appear any more. */
+  readonly from: number;
+  /**
+   * True where `from` was not kept from an earlier run: nothing is readable then before the transactions that are open now
+   * have ended, if the table is so long that they may hold ids below `from`.
+   */
+  readonly awaitOpen?: boolean;
+  readonly now?: () => number;
+  /** Passes a gap that may still be filled after so long, and skips what comes then. Left out: never. */
+  readonly maxHoldMs?: number | undefined;
+  /** All other nodes of a cluster with several writers. */
+  readonly nodes?: readonly Prober[];
+  readonly onAlarm?: (alarm: FenceAlarm) => void;
+  readonly onForced?: (forced: Forced) => void;
+}
+
+export function createFence(options: FenceOptions): Fence {
+  const { source, from, maxHoldMs, nodes = [], onAlarm = () => {}, onForced = () => {} } = options;
+  const now = options.now ?? (() => performance.now());
+  const gaps = createGaps(from);
+  const proof = createProof(gaps, [source, ...nodes], now);
+  const durable = createDurable(source, from, now);
+  let fence = from;
+  let begun = false;
+  let given = 0; // ids up to here had been given when it began, though there may be no rows
+  let open: ReadonlySet<string> = new Set();
+  let heldSince = now();
+  let alarmed = false;
+  let nextAbove = 0; // where the rotating part of the re-read goes on
+  let nextBelow = 0;
+  let checkedAt = Number.NEGATIVE_INFINITY;
+  let remindedAt = Number.NEGATIVE_INFINITY;
+  let tops: { at: number; top: number }[] = []; // since when an id is known, for maxHoldMs alone
+
+  const waiting = (): boolean => open.size > 0 || fence < gaps.top;
+
+  function moveTo(to: number): void {
+    const reached = Math.max(to, gaps.firstMissing(to + 1) - 1);
+    if (reached <= fence) return;
+    fence = reached;
+    heldSince = now();
+    alarmed = false;
+    gaps.drop(fence - WATCHED_IDS);
+  }
+
+  /** Where rows may have appeared: the lowest gaps each time, all others in turn. */
+  function holes(check: boolean): Range[] {
+    const above = gaps.ranges(fence + 1, gaps.top, RANGES_PER_LOOK / 2);
+    const end = above.at(-1)?.[1] ?? gaps.top;
+    const further = gaps.ranges(Math.max(end + 1, nextAbove), gaps.top, RANGES_PER_LOOK / 4);
+    nextAbove = (further.at(-1)?.[1] ?? 0) + 1;
+    if (!check) return [...above, ...further];
+    const below = gaps.ranges(Math.max(from + 1, fence - WATCHED_IDS, nextBelow), fence, RANGES_PER_LOOK / 4);
+    nextBelow = (below.at(-1)?.[1] ?? 0) + 1;
+    return [...below, ...above, ...further];
+  }
+
+  async function look(): Promise<Row[]> {
+    const check = now() - checkedAt >= CHECK_EVERY_MS;
+    const { rows, late } = await source.look(gaps.top, holes(check), ROWS_PER_LOOK);
+    const fresh = [...late, ...rows].filter((row) => gaps.add(row.id));
+    if (rows.length < ROWS_PER_LOOK) gaps.reach(given);
+    if (!check) return fresh;
+    checkedAt = now();
+    if (rows.length > 0 || !(await emptied())) tellBelow(late.map((row) => row.id).filter((id) => id <= fence));
+    return fresh;
+  }
+
+  function tellBelow(ids: readonly number[]): void {
+    if (ids.length === 0) return;
+    const text = `rows appeared below id ${fence}, which lists have passed, ${ids.length} of them, the first with id ${ids[0]}: inserted with ids of their own choice, or long after their turn`;
+    onAlarm({ kind: 'below', ids, text });
+  }
+
+  /** Whether the ids begin again below the fence; told once a minute while it lasts. */
+  async function emptied(): Promise<boolean> {
+    const top = (await source.top?.(fence)) ?? fence;
+    if (top >= fence) return false;
+    if (now() - remindedAt < REMIND_EVERY_MS) return true;
+    remindedAt = now();
+    const text = `the newest id is ${top} where it was ${fence} before: tblwh was emptied or restored. New contents get ids that lists have passed already; readers must begin again, and Restante be restarted`;
+    onAlarm({ kind: 'emptied', top, text });
+    return true;
+  }
+
+  /** The opt-in cap. Counts from when an id above the gap was first seen, so that many gaps of one age are not waited for in turn. */
+  function force(): void {
+    if (maxHoldMs === undefined) return;
+    const gap = gaps.ranges(fence + 1, gaps.top, 1)[0];
+    const last = tops.at(-1);
+    if (gap && (!last || (last.top < gaps.top && now() - last.at >= maxHoldMs / 50)))
+      tops.push({ at: now(), top: gaps.top });
+    tops = tops.filter(({ top }) => top > fence);
+    const since = gap && tops.find(({ top }) => top >= gap[1])?.at;
+    if (!gap || since === undefined || now() - since < maxHoldMs) return;
+    moveTo(gap[1]);
+    onForced({ from: gap[0], to: gap[1], heldMs: now() - since });
+  }
+
+  async function alarm(): Promise<void> {
+    const held = now() - heldSince;
+    if (alarmed || held < ALARM_AFTER_MS) return;
+    alarmed = true;
+    const blockers = [...(await source.blockers().catch(() => [])), ...(proof.trouble ? [proof.trouble] : [])];
+    const gap = gaps.ranges(fence + 1, gaps.top, 1)[0] ?? ([fence + 1, gaps.top] as const);
+    const heldSeconds = Math.round(held / 1000);
+    const text = `lists wait for ${gap[0] === gap[1] ? `id ${gap[0]}` : `ids ${gap[0]} to ${gap[1]}`}, taken but neither committed nor rolled back for ${heldSeconds} s: ${blockers.join('; ') || 'nobody can be seen who holds them'}`;
+    onAlarm({ kind: 'held', gap, heldSeconds, blockers, text });
+  }
+
+  /** A transaction that was open at the start counts until it ends; null = this account cannot tell any more. */
+  async function stillOpen(): Promise<void> {
+    const running = await source.open?.().catch(() => open);
+    open = new Set([...open].filter((key) => running?.has(key)));
+    if (open.size === 0) heldSince = now();
+  }
+
+  async function begin(): Promise<void> {
+    given = (await source.top?.(Number.MAX_SAFE_INTEGER)) ?? 0;
+    if (options.awaitOpen && given > WINDOW_IDS) open = (await source.open?.()) ?? open;
+    begun = true;
+  }
+
+  function startOver(): void {
+    if (source.minAgeMs === 0) return;
+    fence = durable.retreat();
+    gaps.cut(fence);
+    proof.forget();
+  }
+
+  async function once(): Promise<readonly Row[]> {
+    if (!begun) await begin();
+    const idle = !waiting();
+    const fresh = await look().catch((error: unknown) => {
+      startOver();
+      throw error;
+    });
+    const at = now();
+    if (idle) heldSince = at;
+    durable.keep(fresh);
+    if (open.size > 0) await stillOpen();
+    moveTo(source.ordered ? gaps.top : fence);
+    if (fence < gaps.top) moveTo(await proof.prove(fence));
+    if (fence < gaps.top) force();
+    durable.reach(fence, at);
+    if (waiting()) await alarm();
+    return fresh;
+  }
+
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    get readable() {
+      return open.size > 0 ? 0 : durable.id;
+    },
+    get heldSeconds() {
+      return waiting() ? (now() - heldSince) / 1000 : 0;
+    },
+    get passedTo() {
+      return open.size > 0 ? 0 : durable.handed;
+    },
+    get settled() {
+      return !waiting() && durable.id === fence;
+    },
+    tick() {
+      const ticked = last.then(once);
+      last = ticked.catch(() => {});
+      return ticked;
+    },
+    passed: async () => (open.size > 0 ? [] : durable.passed()),
+  };
+}

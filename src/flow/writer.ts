@@ -34,9 +34,11 @@ interface Waiting {
 export interface WriterOptions {
   /** Told what the database refused or lost; the sender has got a 503. */
   readonly onError?: (error: unknown, rows: number) => void;
+  /** Told what was committed, before the senders are. */
+  readonly onCommitted?: (rows: readonly NewContent[], ids: readonly number[]) => void;
 }
 
-export function createWriter(store: Store, { onError = () => {} }: WriterOptions = {}): Writer {
+export function createWriter(store: Store, { onError = () => {}, onCommitted = () => {} }: WriterOptions = {}): Writer {
   const mostBytes = Math.min(MOST_BYTES, store.db.maxValueBytes / 4);
   let queue: Waiting[] = [];
   let queuedBytes = 0;
@@ -61,10 +63,9 @@ export function createWriter(store: Store, { onError = () => {} }: WriterOptions
 
   async function store_(batch: readonly Waiting[]): Promise<void> {
     try {
-      const ids = await insertContents(
-        store,
-        batch.map((one) => one.row),
-      );
+      const rows = batch.map((one) => one.row);
+      const ids = await insertContents(store, rows);
+      onCommitted(rows, ids);
       for (let i = 0; i < batch.length; i++) (batch[i] as Waiting).resolve(ids[i] as number);
     } catch (error) {
       if (failed(error, 'data') && batch.length > 1) {

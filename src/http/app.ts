@@ -10,6 +10,7 @@ import type { Context } from './context.ts';
 import { basePath, serveDocs } from './docs.ts';
 import * as meta from './meta.ts';
 import { openApi, routeSchema } from './openapi.ts';
+import { createParked, type Parked } from './parked.ts';
 import { answerProblem, noSuchRoute, toProblem } from './problems.ts';
 import { createReceiver, type Receiver } from './receive.ts';
 import * as refusals from './refusals.ts';
@@ -67,13 +68,19 @@ export async function buildApp(context: Context, more: readonly Route[] = []): P
   fastify.setErrorHandler(onError);
   fastify.setNotFoundHandler((request, reply) => answerProblem(noSuchRoute(request), request, reply, context.log));
   fastify.addContentTypeParser(['*'], { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-  for (const route of [...ROUTES, ...more]) register(fastify, context, auth, route);
+  const parked = createParked(auth);
+  for (const route of [...ROUTES, ...more]) register(fastify, context, auth, parked, route);
   await serveDocs(fastify, context);
   const server = fastify.server as Server;
-  return { fastify, server, close: () => close(fastify, server, receiver, auth) };
+  const end = async () => {
+    parked.close();
+    await close(fastify, server, receiver, auth);
+    await context.close();
+  };
+  return { fastify, server, close: end };
 }
 
-function register(fastify: FastifyInstance, context: Context, auth: Auth, route: Route): void {
+function register(fastify: FastifyInstance, context: Context, auth: Auth, parked: Parked, route: Route): void {
   const known = new Set(Object.keys(route.query?.properties ?? {}));
   fastify.route({
     method: route.method,
@@ -109,6 +116,7 @@ function register(fastify: FastifyInstance, context: Context, auth: Auth, route:
         params: request.params,
         body: request.body,
         userId: request.userId,
+        watch: () => parked.watch(request, reply),
         hint: route.kind === 'classic' ? hintOf(request, known) : {},
         request,
         reply,

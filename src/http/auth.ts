@@ -9,7 +9,7 @@ import type { Context } from './context.ts';
 import { createLimits, limitKey } from './limits.ts';
 
 const MOST_VERIFIED = 50_000;
-const MOST_READ = 10_000;
+const MOST_READ = 50_000;
 const VERIFIED_MS = 10 * 60_000;
 // Every refusal leaves this long after it came: whether a user exists must not show in the time of a database read.
 const REFUSAL_FLOOR_MS = 25;
@@ -17,6 +17,8 @@ const REFUSAL_FLOOR_MS = 25;
 export interface Auth {
   /** The user id at once when the verdict is known, else a promise of it. Throws or rejects with a Problem. */
   check(request: IncomingMessage): number | Promise<number>;
+  /** For a request that was let in and waits: asks, as often as one likes, whether its token opens nothing any more. */
+  watch(request: IncomingMessage): () => boolean | Promise<boolean>;
   close(): void;
 }
 
@@ -119,6 +121,16 @@ export function createAuth({ store, config, sender }: Context): Auth {
         return account.id;
       }
       return slow(request, header, given);
+    },
+    watch({ headers: { authorization = '' } }) {
+      const given = read.get(authorization) ?? parse(authorization);
+      const closed = (account: Account | undefined) => !given || !account || !opens(account, given.token);
+      return () => {
+        const account = given && users.get(given.id);
+        if (account || !given) return closed(account);
+        // While the database is away nobody can know: the next question will.
+        return users.read(given.id).then(closed, () => false);
+      };
     },
     close: () => users.close(),
   };

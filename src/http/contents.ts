@@ -1,12 +1,15 @@
 // The contents of a user: list them, fetch one as JSON or as its exact bytes, post one's own.
 import { isUtf8 } from 'node:buffer';
-import { invalid, notFound, tooLarge, unavailable } from '../errors.ts';
+import type { FastifyRequest } from 'fastify';
+import type { Static } from 'typebox';
+import { invalid, notFound, revoked, tooLarge, unavailable } from '../errors.ts';
+import type { Page, PageOptions } from '../flow/lists.ts';
 import { ContentId, ContentOne, ContentPage, ListQuery, Posted, PostQuery } from '../schema.ts';
-import { listContents } from '../store/contents.ts';
 import { listWebhooks } from '../store/webhooks.ts';
 import type { Context } from './context.ts';
 import { decodeHead } from './head.ts';
 import { route } from './route.ts';
+import { streamContents, wantsStream } from './stream.ts';
 import { contentToWire, decodeName } from './wire.ts';
 
 const MOST = 100;
@@ -28,42 +31,74 @@ export const listContentsRoute = route({
   tag: 'Contents',
   kind: 'classic',
   summary: 'List contents',
-  description: 'Pass `next_id` of the answer as the next `id`, and every content comes once.',
+  description:
+    'Pass `next_id` of the answer as the next `id`, and every content comes once. With `wait` the answer comes when there is something. With `Accept: text/event-stream` the same list is a live stream that goes on after `Last-Event-ID`.',
   query: ListQuery,
   answers: {
     200: { schema: ContentPage, example: { whcontent: [example], next_id: 28 }, description: 'A page of contents' },
   },
-  async handler({ store, fence, config }, { query, userId, hint }) {
-    const limit = Math.min(query.limit ?? 20, MOST);
-    const order = query.order ?? 'asc';
-    const readable = await fence.readable();
-    const start =
-      query.id === 'latest'
-        ? order === 'asc'
-          ? readable + 1
-          : readable
-        : Number(query.id ?? (order === 'asc' ? 0 : readable));
-    const { contents, cut } = await listContents(store, userId, {
-      wh_id: query.whid === 'all' ? 'all' : Number(query.whid ?? 0),
-      from: order === 'asc' ? start : 0,
-      to: order === 'asc' ? readable : Math.min(start, readable),
-      order,
-      limit,
-      maxBytes: config.maxPageBytes,
-    });
-    const last = contents.at(-1)?.id ?? 0;
-    const ahead = order === 'asc' ? (cut ? last + 1 : Math.max(start, readable + 1)) : cut ? Math.max(last - 1, 0) : 0;
-    const elsewhere =
-      query.whid === undefined && contents.length === 0 ? await hintElsewhere(store, userId) : undefined;
+  async handler(context, { query, userId, hint, watch, request, reply }) {
+    const { store, lists, tail, config } = context;
+    const list = {
+      userId,
+      whid: query.whid === 'all' ? 'all' : Number(query.whid ?? 0),
+      limit: Math.min(query.limit ?? 20, MOST),
+    } as const;
+    if (query.order !== 'desc' && wantsStream(request))
+      return streamContents(context, list, startOf(query, request), watch(), reply);
+    if (tail.age > STALE_MS) throw unavailable('The database cannot be reached now. Try again soon.');
+    const page =
+      query.order === 'desc'
+        ? await lists.newestFirst({
+            ...list,
+            from: query.id === undefined || query.id === 'latest' ? 'latest' : Number(query.id),
+          })
+        : await waitingPage(context, list, startOf(query, request), waitOf(query) * 1000, watch);
+    const empty = page.contents.length === 0;
+    const elsewhere = query.whid === undefined && empty ? await hintElsewhere(store, userId) : undefined;
     const hints = [hint.hint, elsewhere].filter((text) => text !== undefined).join(' ');
     return {
-      whcontent: contents.map((row) => contentToWire(row, config)),
-      next_id: ahead,
-      ...(order === 'asc' && start > readable + 1 ? { reset: { max_id: readable } } : {}),
+      whcontent: page.contents.map((row) => contentToWire(row, config)),
+      next_id: page.next,
+      ...(page.reset === undefined ? {} : { reset: { max_id: page.reset } }),
+      ...(tail.heldSeconds > 0 ? { held_s: Math.ceil(tail.heldSeconds) } : {}),
       ...(hints ? { hint: hints } : {}),
     };
   },
 });
+
+// When the looks for new contents have failed for so long, "nothing new" would be a guess.
+const STALE_MS = 5_000;
+const MOST_WAIT_S = 55;
+
+const startOf = (query: Static<typeof ListQuery>, request: FastifyRequest): number | 'latest' => {
+  const last = request.headers['last-event-id'];
+  if (wantsStream(request) && typeof last === 'string' && /^\d{1,15}$/.test(last)) return Number(last) + 1;
+  return query.id === 'latest' ? 'latest' : Number(query.id ?? 0);
+};
+const waitOf = (query: Static<typeof ListQuery>): number => Math.min(query.wait ?? 0, MOST_WAIT_S);
+
+/** A page; when it is empty, the first that is not, within `ms`. */
+async function waitingPage(
+  { lists, config }: Context,
+  list: Omit<PageOptions, 'from'>,
+  start: number | 'latest',
+  ms: number,
+  watch: () => AbortSignal,
+): Promise<Page> {
+  const until = performance.now() + ms;
+  let page = await lists.page({ ...list, from: start });
+  let ended: AbortSignal | undefined;
+  while (page.contents.length === 0 && page.reset === undefined) {
+    const left = until - performance.now();
+    ended ??= left > 0 ? watch() : undefined;
+    if (!ended || ended.aborted || left <= 0) break;
+    await lists.wait(list, page.next, left, ended);
+    page = await lists.page({ ...list, from: page.next });
+  }
+  if (ended?.reason === 'revoked') throw revoked(config.serviceName);
+  return page;
+}
 
 /** Whoever forgets `whid` asks for own content, finds nothing, and thinks that nothing arrived. */
 async function hintElsewhere(store: Context['store'], userId: number): Promise<string | undefined> {

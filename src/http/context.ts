@@ -1,7 +1,8 @@
 // What every route needs, made once per app: no globals, so that tests and other programs can build their own.
 import type { Config } from '../config.ts';
-import type { Fence } from '../flow/fence.ts';
 import type { Fresh } from '../flow/fresh.ts';
+import type { Lists } from '../flow/lists.ts';
+import type { Tail } from '../flow/tail.ts';
 import type { Writer } from '../flow/writer.ts';
 import type { Content, ContentKey } from '../store/contents.ts';
 import type { Store } from '../store/index.ts';
@@ -20,7 +21,10 @@ export interface Context {
   readonly store: Store;
   readonly config: Config;
   readonly writer: Writer;
-  readonly fence: Fence;
+  /** What the fence can promise on this database, in a word and in a sentence. */
+  readonly promise: { readonly code: string; readonly text: string };
+  readonly tail: Tail;
+  readonly lists: Lists;
   /** One content of a user; those asked for at once share a query. */
   readonly content: (key: ContentKey) => Promise<Content | undefined>;
   readonly sender: Sender;
@@ -31,4 +35,6 @@ export interface Context {
   readonly clockText: (ms: number) => string;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Ends the looks at the database; before the store is closed. */
+  close(): Promise<void>;
 }

@@ -1,8 +1,8 @@
 // Puts the parts of the service together: store, writer, fence and sender become the context of an app.
 import type { Config } from '../config.ts';
-import { createFence } from '../flow/fence.ts';
 import { createFresh } from '../flow/fresh.ts';
 import { createGather } from '../flow/gather.ts';
+import { openReading } from '../flow/reading.ts';
 import { createWriter } from '../flow/writer.ts';
 import { type ContentKey, findContents } from '../store/contents.ts';
 import type { Store } from '../store/index.ts';
@@ -14,18 +14,25 @@ import { createClockText } from './wire.ts';
 // Two queries under way, as with the writer; 64 keys so that all of a busy turn fit.
 const READS = { most: 64, lanes: 2 };
 
-export function createContext(parts: { store: Store; config: Config; log: Log; now?: () => number }): Context {
+export async function createContext(parts: {
+  store: Store;
+  config: Config;
+  log: Log;
+  now?: () => number;
+}): Promise<Context> {
   const { store, config, log, now = Date.now } = parts;
+  const content = createGather((keys: readonly ContentKey[]) => findContents(store, keys, config.maxPageBytes), READS);
+  const reading = await openReading({ store, config, log, content });
   const onError = (error: unknown, rows: number) =>
     log.error({ error, rows }, 'contents were not stored; their senders got a 503');
   return {
+    ...reading,
     store,
     config,
     log,
     now,
-    writer: createWriter(store, { onError }),
-    fence: createFence(store),
-    content: createGather((keys: readonly ContentKey[]) => findContents(store, keys, config.maxPageBytes), READS),
+    writer: createWriter(store, { onError, onCommitted: reading.lists.committed }),
+    content,
     targets: createFresh((keys: readonly string[]) => findTargets(store.db, keys, now())),
     clockText: createClockText(config.dtTimezone),
     sender: createSender(config.trustProxy, (message) => log.warn({}, message)),

@@ -1,6 +1,7 @@
 // Who am I, is it alive, is it ready.
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { unavailable } from '../errors.ts';
-import { Health, Me } from '../schema.ts';
+import { Health, Me, Ready } from '../schema.ts';
 import { route } from './route.ts';
 
 export const me = route({
@@ -29,10 +30,31 @@ export const readyz = route({
   tag: 'Operation',
   kind: 'public',
   summary: 'Can it take requests now?',
-  answers: { 200: { schema: Health, example: { status: 'ready' }, description: 'Ready' } },
-  async handler({ store, writer }) {
+  description:
+    'With `Authorization: Bearer` and the METRICS_TOKEN it says more: what lists promise on this database, and why.',
+  answers: { 200: { schema: Ready, example: { status: 'ready' }, description: 'Ready' } },
+  async handler({ store, writer, tail, promise, config }, { request }) {
     if (writer.full()) throw unavailable('Too much is waiting to be stored.');
     await store.db.ping();
-    return { status: 'ready' };
+    if (tail.age > STALE_MS) throw unavailable('New contents cannot be looked for.');
+    if (!bears(request.headers.authorization, config.metricsToken)) return { status: 'ready' };
+    return {
+      status: 'ready',
+      database: store.db.version,
+      level: store.extended ? 'extended' : 'as-is',
+      promise: promise.code,
+      promise_text: promise.text,
+      readable: tail.readable,
+      held_s: Math.ceil(tail.heldSeconds),
+    };
   },
 });
+
+const STALE_MS = 10_000;
+
+/** True for `Bearer TOKEN`, compared in constant time. */
+function bears(header: string | undefined, token: string | undefined): boolean {
+  if (!token || !header?.startsWith('Bearer ')) return false;
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(header.slice('Bearer '.length)), digest(token));
+}

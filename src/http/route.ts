@@ -11,12 +11,14 @@ export interface Call<Q extends TSchema, P extends TSchema, B extends TSchema> {
   readonly userId: number;
   /** For classic calls: names the query parameters that were ignored. */
   readonly hint: { readonly hint?: string };
+  /** For calls that wait: aborted when the caller is gone, its token revoked, or the service stops (`reason`: see parked.ts). */
+  readonly watch: () => AbortSignal;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
 }
 
 export interface RouteOptions<Q extends TSchema, P extends TSchema, B extends TSchema> {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly url: string;
   readonly tag: string;
   readonly summary: string;

@@ -1,7 +1,8 @@
 // Every statement on tblwh and restante_request: what was received, byte for byte, and how it came.
 import { crc32 } from 'node:zlib';
-import { failed, marks, padded, type Queries } from './db.ts';
+import { failed, marks, padded, type Queries, type Value } from './db.ts';
 import type { Store } from './index.ts';
+import { placeInserted } from './positions.ts';
 
 export interface NewContent {
   readonly user_id: number;
@@ -49,8 +50,15 @@ export function insertContents(store: Store, rows: readonly NewContent[]): Promi
       rows.map((row) => [row.content, shortIp(row.ip), row.api, row.dt, row.user_id, row.wh_id]),
     );
     if (store.extended) await insertRequests(queries, rows, ids);
+    if (store.db.kind === 'sqlite')
+      await placeInserted(
+        store.db,
+        queries,
+        rows.map(({ user_id, wh_id }, i) => ({ id: ids[i] as number, user_id, wh_id })),
+        (rows.at(-1) as NewContent).received_ms,
+      );
     return ids;
-  });
+  }, 'writer');
 }
 
 async function insertRequests(queries: Queries, rows: readonly NewContent[], ids: readonly number[]): Promise<void> {
@@ -155,16 +163,28 @@ export async function listContents(store: Store, userId: number, options: ListOp
   const sql = `${selectFrom(store)} JOIN (SELECT id FROM tblwh WHERE user_id = ? ${one ? 'AND wh_id = ?' : ''}
     AND id BETWEEN ? AND ? ORDER BY id ${order} LIMIT ?) page ON page.id = t.id ORDER BY page.id ${order}`;
   const params = [userId, ...(one ? [options.wh_id as number] : []), options.from, options.to, options.limit];
+  const { contents, cut } = await pageOf(store, sql, params, options.maxBytes);
+  return { contents, cut: cut || contents.length === options.limit };
+}
+
+async function pageOf(store: Store, sql: string, params: readonly Value[], maxBytes: number): Promise<Page> {
   const contents: Content[] = [];
   let bytes = 0;
-  let full = false;
+  let cut = false;
   await store.db.scan<Row>(sql, params, (row) => {
     bytes += row.content.length + (row.head?.length ?? 0);
-    full = contents.length > 0 && bytes > options.maxBytes;
-    if (!full) contents.push(toContent(row));
-    return !full;
+    cut = contents.length > 0 && bytes > maxBytes;
+    if (!cut) contents.push(toContent(row));
+    return !cut;
   });
-  return { contents, cut: full || contents.length === options.limit };
+  return { contents, cut };
+}
+
+/** Contents of a user by their ids, ascending, no more than `maxBytes`, but one at least; `cut` when it was more. */
+export async function listByIds(store: Store, userId: number, ids: readonly number[], maxBytes: number): Promise<Page> {
+  const some = padded(ids);
+  const sql = `${selectFrom(store)} WHERE t.id IN (${marks(some.length)}) AND t.user_id = ? ORDER BY t.id`;
+  return pageOf(store, sql, [...some, userId], maxBytes);
 }
 
 /** The highest id in the table, 0 when it is empty. */

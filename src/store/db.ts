@@ -10,6 +10,10 @@ interface Dialect {
   bytes(column: string): string;
   /** Appended to a SELECT inside a transaction that will write what it read. */
   readonly forUpdate: string;
+  /** Appended to a SELECT that must fail with `again` at once when a row of it is being written by somebody; '' = no need. */
+  readonly shareNowait: string;
+  /** The database's own clock, in ms since 1970: one clock for all processes. */
+  readonly nowMs: string;
 }
 
 export interface Queries {
@@ -36,8 +40,16 @@ export interface Db extends Queries {
   readonly lanes: number;
   /** Hands rows to `each` as they come and stops reading when it returns false. */
   scan<T>(sql: string, params: readonly Value[], each: (row: T) => boolean): Promise<void>;
-  /** One transaction: committed when `work` resolves, rolled back when it throws. `work` may be run again after a deadlock. */
-  transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
+  /**
+   * One transaction at READ COMMITTED: committed when `work` resolves, rolled back when it throws. `work` may be run again
+   * after a deadlock. The writer has connections of its own: nobody else's transactions make a sender wait.
+   */
+  transaction<T>(work: (queries: Queries) => Promise<T>, who?: 'writer' | 'others'): Promise<T>;
+  /**
+   * When the latest COMMIT of ours that wrote something and has returned was sent, in performance.now(). Whatever was read
+   * before that moment is on disk: the log is flushed in order. -Infinity before the first one.
+   */
+  flushedAt(): number;
   /** Rejects when the database does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -1,4 +1,5 @@
 // openStore(url): the database, how far it is migrated, and what is missing. SQLite migrates itself; MySQL never does here.
+import { backfill } from './backfill.ts';
 import type { Db } from './db.ts';
 import { inspect, isExtended, migrate, type SchemaState } from './migrations.ts';
 import { openMysql } from './mysql.ts';
@@ -22,7 +23,10 @@ export async function openDb(url: string): Promise<Db> {
 export async function openStore(url: string): Promise<Store> {
   const db = await openDb(url);
   try {
-    if (db.kind === 'sqlite') await migrate(db, true, () => {});
+    if (db.kind === 'sqlite') {
+      await migrate(db, true, () => {});
+      await backfill(db, () => {});
+    }
     const state = await inspect(db, db.kind);
     if (state.base.length < 3) throw new MissingTables(state.base);
     return { db, extended: isExtended(state), state, close: () => db.close() };

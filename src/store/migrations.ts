@@ -64,9 +64,67 @@ export const STEPS: readonly Sql[] = [
   kind TEXT NOT NULL, reason TEXT NOT NULL, size INTEGER, received_ms INTEGER NOT NULL, ip TEXT NOT NULL, head BLOB NOT NULL);
   CREATE INDEX restante_refusal_user ON restante_refusal (user_id, id); CREATE INDEX restante_refusal_wh ON restante_refusal (wh_id, id)`,
   },
+  {
+    // The order in which contents became visible. \`pos\` is dense and given by one writer at a time (meta 'seq' is the next one);
+    // on SQLite by AUTOINCREMENT, within the transaction that stores the content.
+    mysql: `CREATE TABLE restante_position (pos BIGINT UNSIGNED NOT NULL PRIMARY KEY, id INT UNSIGNED NOT NULL, user_id INT UNSIGNED NOT NULL,
+  wh_id INT UNSIGNED NOT NULL, seen_ms BIGINT UNSIGNED NOT NULL, UNIQUE KEY uq_id (id), KEY ix_user (user_id, pos, wh_id)) ENGINE=InnoDB`,
+    sqlite: `CREATE TABLE restante_position (pos INTEGER PRIMARY KEY AUTOINCREMENT, id INTEGER NOT NULL UNIQUE, user_id INTEGER NOT NULL,
+  wh_id INTEGER NOT NULL, seen_ms INTEGER NOT NULL); CREATE INDEX restante_position_user ON restante_position (user_id, pos, wh_id)`,
+  },
+  {
+    mysql: "INSERT IGNORE INTO restante_meta (k, v) VALUES ('seq', 1)",
+    sqlite: "INSERT OR IGNORE INTO restante_meta (k, v) VALUES ('seq', 1)",
+  },
+  {
+    // A named reading position of a user. `whid` is a JSON list of webhooks, NULL = all. Every change locks this row first
+    // and raises `version`. `next_due_ms`: no lease of it ends earlier; 0 = none is out. `dead`: how many rows restante_dead
+    // has of it. `gap_*`: what retention took before it was read. A deleted one stays an hour with user_id 0, to be noticed.
+    mysql: `CREATE TABLE restante_consumer (id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, user_id INT UNSIGNED NOT NULL,
+  name VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, whid TEXT CHARACTER SET ascii NULL, lease_seconds INT UNSIGNED NOT NULL,
+  max_attempts INT UNSIGNED NOT NULL, ordered TINYINT UNSIGNED NOT NULL, duplicates VARCHAR(8) CHARACTER SET ascii NOT NULL,
+  start_pos BIGINT UNSIGNED NOT NULL, cursor_pos BIGINT UNSIGNED NOT NULL, cursor_id BIGINT UNSIGNED NOT NULL, next_due_ms BIGINT UNSIGNED NOT NULL,
+  dead INT UNSIGNED NOT NULL, gap_from BIGINT UNSIGNED NULL, gap_to BIGINT UNSIGNED NULL, gap_pos BIGINT UNSIGNED NULL, pulled_ms BIGINT UNSIGNED NOT NULL,
+  version BIGINT UNSIGNED NOT NULL, updated_ms BIGINT UNSIGNED NOT NULL, created_ms BIGINT UNSIGNED NOT NULL, UNIQUE KEY uq_name (user_id, name),
+  KEY ix_updated (updated_ms)) ENGINE=InnoDB`,
+    sqlite: `CREATE TABLE restante_consumer (id INTEGER PRIMARY KEY AUTOINCREMENT, user_id INTEGER NOT NULL, name TEXT NOT NULL, whid TEXT,
+  lease_seconds INTEGER NOT NULL, max_attempts INTEGER NOT NULL, ordered INTEGER NOT NULL, duplicates TEXT NOT NULL, start_pos INTEGER NOT NULL,
+  cursor_pos INTEGER NOT NULL, cursor_id INTEGER NOT NULL, next_due_ms INTEGER NOT NULL, dead INTEGER NOT NULL, gap_from INTEGER, gap_to INTEGER,
+  gap_pos INTEGER, pulled_ms INTEGER NOT NULL, version INTEGER NOT NULL, updated_ms INTEGER NOT NULL, created_ms INTEGER NOT NULL,
+  UNIQUE (user_id, name));
+  CREATE INDEX restante_consumer_updated ON restante_consumer (updated_ms)`,
+  },
+  {
+    // Contents that a consumer has in hand (`waiting` 0), or gets again once `due_ms` is past (`waiting` 1: given back or
+    // redelivered). `id` is the content, `reason` what the worker said when it gave it back.
+    mysql: `CREATE TABLE restante_lease (consumer_id INT UNSIGNED NOT NULL, pos BIGINT UNSIGNED NOT NULL, id INT UNSIGNED NOT NULL,
+  token BIGINT UNSIGNED NOT NULL, due_ms BIGINT UNSIGNED NOT NULL, attempt INT UNSIGNED NOT NULL, waiting TINYINT UNSIGNED NOT NULL,
+  reason VARCHAR(255) CHARACTER SET utf8mb4 NULL, PRIMARY KEY (consumer_id, pos)) ENGINE=InnoDB`,
+    sqlite: `CREATE TABLE restante_lease (consumer_id INTEGER NOT NULL, pos INTEGER NOT NULL, id INTEGER NOT NULL, token INTEGER NOT NULL,
+  due_ms INTEGER NOT NULL, attempt INTEGER NOT NULL, waiting INTEGER NOT NULL, reason TEXT, PRIMARY KEY (consumer_id, pos)) WITHOUT ROWID`,
+  },
+  {
+    // Contents that were given up: too many attempts, or nacked as dead.
+    mysql: `CREATE TABLE restante_dead (consumer_id INT UNSIGNED NOT NULL, pos BIGINT UNSIGNED NOT NULL, id INT UNSIGNED NOT NULL,
+  wh_id INT UNSIGNED NOT NULL, attempt INT UNSIGNED NOT NULL, reason VARCHAR(255) CHARACTER SET utf8mb4 NOT NULL,
+  dead_ms BIGINT UNSIGNED NOT NULL, PRIMARY KEY (consumer_id, pos), KEY ix_id (consumer_id, id)) ENGINE=InnoDB`,
+    sqlite: `CREATE TABLE restante_dead (consumer_id INTEGER NOT NULL, pos INTEGER NOT NULL, id INTEGER NOT NULL, wh_id INTEGER NOT NULL,
+  attempt INTEGER NOT NULL, reason TEXT NOT NULL, dead_ms INTEGER NOT NULL, PRIMARY KEY (consumer_id, pos)) WITHOUT ROWID;
+  CREATE INDEX restante_dead_id ON restante_dead (consumer_id, id)`,
+  },
 ];
 
-export const OUR_TABLES = ['restante_refusal', 'restante_key', 'restante_webhook', 'restante_request', 'restante_meta'];
+export const OUR_TABLES = [
+  'restante_dead',
+  'restante_lease',
+  'restante_consumer',
+  'restante_position',
+  'restante_refusal',
+  'restante_key',
+  'restante_webhook',
+  'restante_request',
+  'restante_meta',
+];
 
 const INDEX_NAME = 'restante_user_wh';
 export const INDEX: Sql = {

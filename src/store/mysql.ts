@@ -13,7 +13,9 @@ const AT_ONCE_MS = 1_000;
 const READ_CONNECTIONS = 8;
 // Two transactions in flight: while one waits for its flush the other is being filled. Three or four were slower.
 const LANES = 2;
-const TRIES = 3;
+// The sequencer, and claims of consumers; those of one consumer wait for each other anyway.
+const OTHER_TRANSACTIONS = 8;
+const TRIES = 5;
 // 2 tables x about 70 sizes, and the rest of the program; the server's own limit is 16,382 for all connections.
 const PREPARED_STATEMENTS = 300;
 
@@ -23,7 +25,9 @@ const asText = (value: Value): Value => (typeof value === 'number' ? String(valu
 type Connection = mysql.PoolConnection;
 type Result = mysql.ResultSetHeader | mysql.RowDataPacket[];
 
-function queriesOn(connection: Connection, returning: boolean, increment: () => number, timeout: number): Queries {
+type Transaction = Queries & { wrote(): boolean };
+function queriesOn(connection: Connection, returning: boolean, increment: () => number, timeout: number): Transaction {
+  let wrote = false;
   const execute = (sql: string, values: readonly Value[] = []) =>
     new Promise<Result>((resolve, reject) =>
       connection.execute<Result>({ sql, values: values as Value[], timeout }, (error, result) =>
@@ -36,6 +40,7 @@ function queriesOn(connection: Connection, returning: boolean, increment: () => 
       connection.query(sql, (error) => (error ? reject(toStoreError(error)) : resolve())),
     );
   async function inserted(table: string, columns: readonly string[], rows: Rows, ids?: number[]) {
+    wrote ||= rows.length > 0;
     for (const { size, values } of statementsFor(rows)) {
       const sql = insertSql(table, columns, size, ids && returning ? ' RETURNING id' : '');
       const result = await execute(sql, returning ? values : values.map(asText));
@@ -46,6 +51,7 @@ function queriesOn(connection: Connection, returning: boolean, increment: () => 
     }
   }
   return {
+    wrote: () => wrote,
     all: async <T>(sql: string, params: readonly Value[] = []) => (await execute(sql, params)) as T[],
     run: async (sql, params = []) => ((await execute(sql, params)) as mysql.ResultSetHeader).affectedRows ?? 0,
     ddl,
@@ -83,7 +89,9 @@ export async function openMysql(url: URL): Promise<Db> {
   const isolation = 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED';
   const reads = pool(READ_CONNECTIONS, isolation);
   // autocommit=0 saves a round trip per transaction: the first statement begins it.
-  const writes = pool(LANES + 2, isolation, 'SET autocommit = 0');
+  const writer = pool(LANES, isolation, 'SET autocommit = 0');
+  const others = pool(OTHER_TRANSACTIONS, isolation, 'SET autocommit = 0');
+  let flushed = Number.NEGATIVE_INFINITY;
   let returning = false;
   let increment = 1;
 
@@ -128,11 +136,14 @@ export async function openMysql(url: URL): Promise<Db> {
       }),
     );
 
-  async function once<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
-    const connection = await borrow(writes);
+  async function once<T>(work: (queries: Queries) => Promise<T>, who: 'writer' | 'others'): Promise<T> {
+    const connection = await borrow(who === 'writer' ? writer : others);
     try {
-      const result = await work(on(connection, STATEMENT_TIMEOUT_MS));
+      const queries = on(connection, STATEMENT_TIMEOUT_MS);
+      const result = await work(queries);
+      const sent = performance.now();
       await commit(connection);
+      if (queries.wrote()) flushed = Math.max(flushed, sent);
       connection.release();
       return result;
     } catch (error) {
@@ -149,7 +160,7 @@ export async function openMysql(url: URL): Promise<Db> {
     ),
   ).catch((error: unknown) => {
     reads.end();
-    writes.end();
+    for (const made of [writer, others]) made.end();
     throw error;
   });
   const fact = facts[0] ?? { v: '', inc: 1, packet: 1 << 20 };
@@ -159,7 +170,13 @@ export async function openMysql(url: URL): Promise<Db> {
   return {
     kind: 'mysql',
     version: `${returning ? 'MariaDB' : 'MySQL'} ${/^[\d.]+/.exec(fact.v)?.[0] ?? fact.v}`,
-    dialect: { bytes: (column) => `CAST(${column} AS BINARY)`, forUpdate: ' FOR UPDATE' },
+    dialect: {
+      bytes: (column) => `CAST(${column} AS BINARY)`,
+      forUpdate: ' FOR UPDATE',
+      // MariaDB has no FOR SHARE; MySQL's LOCK IN SHARE MODE takes no NOWAIT.
+      shareNowait: returning ? ' LOCK IN SHARE MODE NOWAIT' : ' FOR SHARE NOWAIT',
+      nowMs: 'CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)',
+    },
     maxValueBytes: fact.packet,
     lanes: LANES,
     all: (sql, params) => reading((queries) => queries.all(sql, params)),
@@ -201,10 +218,11 @@ export async function openMysql(url: URL): Promise<Db> {
             );
           }),
       ),
-    async transaction(work) {
+    flushedAt: () => flushed,
+    async transaction(work, who = 'others') {
       for (let tries = 1; ; tries++) {
         try {
-          return await once(work);
+          return await once(work, who);
         } catch (error) {
           // Nothing was committed: a deadlock, a lock wait, or a connection that the server had closed. Not so `unknown`.
           const again = error instanceof StoreError && (error.failure === 'again' || error.failure === 'away');
@@ -214,7 +232,9 @@ export async function openMysql(url: URL): Promise<Db> {
     },
     ping: async () => void (await reading((queries) => queries.all('SELECT 1'))),
     async close() {
-      await Promise.all([reads, writes].map((made) => new Promise<void>((resolve) => made.end(() => resolve()))));
+      await Promise.all(
+        [reads, writer, others].map((made) => new Promise<void>((resolve) => made.end(() => resolve()))),
+      );
     },
   };
 }

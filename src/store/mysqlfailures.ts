@@ -1,7 +1,7 @@
 // What the error numbers of MySQL and MariaDB mean to us.
 import { type Failure, StoreError } from './db.ts';
 
-const AGAIN = new Set([1020, 1047, 1205, 1213]);
+const AGAIN = new Set([1020, 1047, 1205, 1213, 3572]);
 const MISSING = new Set([1054, 1146]);
 const DENIED = new Set([1044, 1045, 1142, 1143, 1227, 1370, 1698]);
 const DUPLICATE = 1062;

@@ -169,7 +169,14 @@ export async function openSqlite(path: string): Promise<Db & { readonly sharable
         .split('.')
         .map(Number)
         .reduce((n, part) => n * 1000 + part, 0) >= SAFE_FOR_TWO.reduce((n, part) => n * 1000 + part, 0),
-    dialect: { bytes: (column) => `CAST(${column} AS BLOB)`, forUpdate: '' },
+    dialect: {
+      bytes: (column) => `CAST(${column} AS BLOB)`,
+      forUpdate: '',
+      shareNowait: '',
+      nowMs: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+    },
+    // With synchronous=FULL nothing can be read before it is on disk.
+    flushedAt: () => performance.now(),
     maxValueBytes: MAX_VALUE_BYTES,
     lanes: 1,
     all: (sql, params) => read(() => inside.all(sql, params)),

@@ -1,0 +1,120 @@
+// What a consumer gets next: first what is due again, then what is new. Knows no SQL.
+import type { Locked } from '../store/consumers.ts';
+import type { Change, LeaseRow, LeaseRows } from '../store/leases.ts';
+import type { Place } from '../store/places.ts';
+import { NOT_ACKED, posOf, sooner } from './lease.ts';
+
+export interface ClaimOptions {
+  readonly limit: number;
+  readonly leaseMs: number;
+  readonly token: number;
+}
+export interface Handed extends Place {
+  readonly attempt: number;
+}
+export interface Claim {
+  readonly handed: readonly Handed[];
+  readonly due: number;
+  /** Nothing more can be handed out at or below this position; Infinity: whatever comes, not before something changes. */
+  readonly emptyUpTo: number;
+}
+
+/** Hands out what is due, then what is new. */
+export async function claim(rows: LeaseRows, locked: Locked, options: ClaimOptions): Promise<Change<Claim>> {
+  const { consumer, now, head } = locked;
+  const lease = { token: options.token, due: now + options.leaseMs };
+  const out = consumer.next_due_ms > 0 && (consumer.ordered || consumer.next_due_ms <= now);
+  const again = out ? await takeAgain(rows, locked, options.limit, lease) : NOTHING;
+  const handed: Handed[] = [...again.handed];
+  let { cursor_pos, cursor_id } = consumer;
+  let emptyUpTo = again.blockedUntil > 0 ? Number.POSITIVE_INFINITY : -1;
+  const rest = options.limit - handed.length;
+  if (again.blockedUntil === 0 && !again.more && rest > 0) {
+    const { places, upTo } = await rows.fresh(head, rest);
+    const last = places.at(-1);
+    if (last) await rows.handOut(cursor_pos, last.pos, lease);
+    for (const { pos, id } of places) handed.push({ pos, id, attempt: 1 });
+    cursor_pos = Math.max(cursor_pos, upTo);
+    cursor_id = last?.id ?? cursor_id;
+    if (places.length < rest && cursor_pos >= head) emptyUpTo = cursor_pos;
+  }
+  if (consumer.ordered && handed.length > 0) emptyUpTo = Number.POSITIVE_INFINITY;
+  const result = { handed, due: lease.due, emptyUpTo };
+  const next_due_ms = out
+    ? again.blockedUntil || (await rows.nextDue())
+    : sooner(consumer.next_due_ms, handed.length > 0 ? lease.due : 0);
+  const next = { ...consumer, cursor_pos, cursor_id, next_due_ms, dead: consumer.dead + again.buried, pulled_ms: now };
+  if (handed.length > 0 || again.buried > 0 || next_due_ms !== consumer.next_due_ms) return { consumer: next, result };
+  const much = cursor_pos - consumer.cursor_pos > FAR || now - consumer.pulled_ms > USED_MS;
+  return much ? { consumer: next, result, quiet: true } : { consumer, result };
+}
+
+// A consumer that finds nothing stores where it has looked, and that it is in use, only when that is much.
+const FAR = 1_000;
+export const USED_MS = 3_600_000;
+
+interface Again {
+  readonly handed: readonly Handed[];
+  readonly buried: number;
+  /** Until then an ordered consumer hands out nothing beyond what is still in hand, or waits for its time. */
+  readonly blockedUntil: number;
+  readonly more: boolean;
+}
+const NOTHING: Again = { handed: [], buried: 0, blockedUntil: 0, more: false };
+// Each round replaces dead letters by what comes next; a pull that meets thousands of them leaves some to the next one.
+const ROUNDS = 20;
+
+/** Takes what is due; what had all its attempts becomes a dead letter and makes room for the next. */
+async function takeAgain(
+  rows: LeaseRows,
+  { consumer, now }: Locked,
+  limit: number,
+  lease: { token: number; due: number },
+): Promise<Again> {
+  const { ordered, max_attempts } = consumer;
+  const held = ordered ? await rows.heldUntil(now) : 0;
+  if (held > 0) return { ...NOTHING, blockedUntil: held };
+  const handed: Handed[] = [];
+  let buried = 0;
+  let charged = false;
+  let after = 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    const room = limit - handed.length;
+    const found = ordered ? await rows.lowest(after, room) : await rows.due(now, room);
+    const early = found.findIndex(({ due_ms }) => due_ms > now);
+    const due = early < 0 ? found : found.slice(0, early);
+    // In order, a worker failed at the first of its lease and never came to those behind it: they are not charged.
+    const free = new Set<number>();
+    for (const row of due) {
+      if (ordered && charged && !row.waiting) free.add(row.pos);
+      charged ||= !row.waiting;
+    }
+    const attempts = ({ pos, attempt }: LeaseRow) => (free.has(pos) ? attempt - 1 : attempt);
+    const taken = due.filter((row) => attempts(row) < max_attempts);
+    const spent = due.filter((row) => attempts(row) >= max_attempts).map(posOf);
+    await rows.bury(spent, null, NOT_ACKED, now);
+    await rows.handAgain(taken.filter(({ pos }) => !free.has(pos)).map(posOf), lease, true);
+    await rows.handAgain(taken.filter(({ pos }) => free.has(pos)).map(posOf), lease, false);
+    for (const row of taken) handed.push({ pos: row.pos, id: row.id, attempt: attempts(row) + 1 });
+    buried += spent.length;
+    after = due.at(-1)?.pos ?? after;
+    const next = found[early]?.due_ms;
+    if (next) return { handed, buried, blockedUntil: handed.length > 0 ? sooner(next, lease.due) : next, more: false };
+    if (found.length < room || handed.length === limit) return { handed, buried, blockedUntil: 0, more: false };
+  }
+  return { handed, buried, blockedUntil: 0, more: true };
+}
+
+/** What did not fit into an answer waits for the next pull, as if it had not been handed out. */
+export async function giveBack(
+  rows: LeaseRows,
+  { consumer, now }: Locked,
+  token: number,
+  positions: readonly number[],
+): Promise<Change<void>> {
+  const mine = (await rows.at(positions)).filter((row) => row.token === token && !row.waiting).map(posOf);
+  if (mine.length === 0) return { consumer, result: undefined };
+  // Token 0: nobody has got it, so nobody may ack it.
+  await rows.giveBack(mine, { due: now, refund: 1, token: 0 });
+  return { consumer: { ...consumer, next_due_ms: sooner(consumer.next_due_ms, now) }, result: undefined };
+}

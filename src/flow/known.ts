@@ -1,0 +1,74 @@
+// What is known of each webhook's newest contents: learnt by one read, kept up to date by the tail, so that polls at the head ask nothing.
+import { LRUCache } from 'lru-cache';
+import type { Row } from './fence.ts';
+
+/** A webhook of a user, or all of his. */
+export interface Which {
+  readonly userId: number;
+  readonly whid: number | 'all';
+}
+
+/** `ids` are all contents with `from` <= id that may be read, ascending. */
+export interface Known {
+  from: number;
+  ids: readonly number[];
+}
+
+// What is polled: beyond it the ones that were not asked for longest are read anew when they are.
+const MOST_KNOWN = 100_000;
+// Of each the newest ids; older ones are found by a query.
+const MOST_IDS = 100;
+
+export interface KnownContents {
+  /** What is known of it, from now on kept up to date; begins with nothing but what will come after `readable`. */
+  of(which: Which, readable: number): Known;
+  /** A query found that `ids` are all contents from `from` up to where `known` began, which was `began`. */
+  learn(known: Known, began: number, from: number, ids: readonly number[]): void;
+  /** Rows that may be read from now on. */
+  passed(rows: readonly Row[]): void;
+  /** The table was emptied: nothing of it is true any more. */
+  forget(): void;
+}
+
+export function createKnownContents(): KnownContents {
+  const all = new LRUCache<string, Known>({ max: MOST_KNOWN });
+  const add = (known: Known | undefined, id: number): void => {
+    if (!known || id < known.from) return;
+    known.ids = [...known.ids, id];
+    trim(known);
+  };
+  return {
+    of({ userId, whid }, readable) {
+      const key = `${userId} ${whid}`;
+      let known = all.get(key);
+      if (!known) {
+        known = { from: readable + 1, ids: [] };
+        all.set(key, known);
+      }
+      return known;
+    },
+    learn(known, began, from, ids) {
+      // It has grown beyond what it can hold meanwhile: what was found no longer adjoins.
+      if (known.from !== began || from >= began) return;
+      known.ids = [...ids.filter((id) => id < began), ...known.ids];
+      known.from = from;
+      trim(known);
+    },
+    forget: () => all.clear(),
+    passed(rows) {
+      if (all.size === 0) return;
+      for (const { id, user_id, wh_id } of rows) {
+        // `peek`: what comes in does not make it "asked for".
+        add(all.peek(`${user_id} ${wh_id}`), id);
+        add(all.peek(`${user_id} all`), id);
+      }
+    },
+  };
+}
+
+function trim(known: Known): void {
+  const tooMany = known.ids.length - MOST_IDS;
+  if (tooMany <= 0) return;
+  known.from = (known.ids[tooMany - 1] as number) + 1;
+  known.ids = known.ids.slice(tooMany);
+}

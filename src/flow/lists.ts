@@ -1,0 +1,156 @@
+// Pages of contents in the order of ids, and waiting for the next one: what the list and its stream are made of.
+import { LRUCache } from 'lru-cache';
+import { type Content, type ContentKey, highestId, listByIds, listContents } from '../store/contents.ts';
+import type { Store } from '../store/index.ts';
+import type { Row } from './fence.ts';
+import { createKnownContents, type Which } from './known.ts';
+import { createScan } from './scan.ts';
+import type { Tail } from './tail.ts';
+
+export interface Page {
+  readonly contents: readonly Content[];
+  /** Where the next page begins. */
+  readonly next: number;
+  /** The highest id that may be read, when `from` lies beyond everything there is: the database was restored. */
+  readonly reset?: number;
+}
+export interface PageOptions extends Which {
+  /** An id, or `latest`: after the newest. */
+  readonly from: number | 'latest';
+  readonly limit: number;
+}
+
+export interface Lists {
+  /** Contents with id >= from, ascending. Asks the database nothing when there are none and that is known. */
+  page(options: PageOptions): Promise<Page>;
+  /** Contents with id <= from, descending. */
+  newestFirst(options: PageOptions): Promise<Page>;
+  /** Resolves when a content with id >= from may be read, after `ms`, or when `ended` fires. Asks nothing. */
+  wait(which: Which, from: number, ms: number, ended: AbortSignal): Promise<void>;
+  /** Contents that this process has committed: their users read them at once. */
+  committed(rows: readonly { readonly user_id: number }[], ids: readonly number[]): void;
+  /** Rows that may be read from now on; called by the tail before it wakes anybody. */
+  passed(rows: readonly Row[]): void;
+  /** The table was emptied or restored, and the tail begins again. */
+  forget(): void;
+}
+
+// A user finds what was just stored for him by this process: so long the fence is waited for.
+const OWN_WRITES_MS = 300;
+const MOST_WRITERS = 50_000;
+
+export interface ListsParts {
+  readonly store: Store;
+  readonly tail: Tail;
+  readonly maxPageBytes: number;
+  /** One content; those asked for at once share a query. */
+  readonly content: (key: ContentKey) => Promise<Content | undefined>;
+}
+
+export function createLists({ store, tail, maxPageBytes, content }: ListsParts): Lists {
+  const known = createKnownContents();
+  const written = new LRUCache<number, number>({ max: MOST_WRITERS });
+  const scan = createScan(store);
+
+  async function ownWrites(userId: number): Promise<void> {
+    await tail.booted;
+    const id = written.get(userId);
+    if (id === undefined || id <= tail.readable) return;
+    const ended = AbortSignal.timeout(OWN_WRITES_MS);
+    await new Promise<void>((resolve) => {
+      const off = tail.onReadable(userId, (row) => row.id >= id && resolve());
+      ended.addEventListener('abort', () => {
+        off();
+        resolve();
+      });
+    });
+  }
+
+  /** `from` as a number; one beyond everything is told from one that another process is ahead with. */
+  async function start(from: number | 'latest'): Promise<{ from: number; reset: boolean }> {
+    if (from === 'latest') return { from: tail.readable + 1, reset: false };
+    if (from <= tail.readable + 1) return { from, reset: false };
+    const highest = Math.max(await highestId(store), tail.readable);
+    return { from, reset: from > highest + 1 };
+  }
+
+  async function page(options: PageOptions): Promise<Page> {
+    await ownWrites(options.userId);
+    const { from, reset } = await start(options.from);
+    const { readable } = tail;
+    const end = Math.max(from, readable + 1);
+    if (reset) return { contents: [], next: end, reset: readable };
+    const mine = known.of(options, readable);
+    if (from < mine.from) {
+      const began = mine.from;
+      const { contents, upTo } = await scan(options, {
+        from,
+        to: readable,
+        limit: options.limit,
+        maxBytes: maxPageBytes,
+      });
+      if (upTo < readable) return { contents, next: upTo + 1 };
+      known.learn(
+        mine,
+        began,
+        from,
+        contents.map(({ id }) => id),
+      );
+      return { contents, next: end };
+    }
+    const ids = mine.ids.filter((id) => id >= from);
+    if (ids.length === 0) return { contents: [], next: end };
+    const named = ids.slice(0, options.limit);
+    const last = named.at(-1) as number;
+    const next = named.length === options.limit ? last + 1 : Math.max(end, last + 1);
+    if (named.length === 1) {
+      const one = await content({ userId: options.userId, id: last });
+      return { contents: one ? [one] : [], next };
+    }
+    const { contents, cut } = await listByIds(store, options.userId, named, maxPageBytes);
+    if (cut) return { contents, next: (contents.at(-1) as Content).id + 1 };
+    return { contents, next };
+  }
+
+  return {
+    page,
+    async newestFirst({ userId, whid, from, limit }) {
+      await ownWrites(userId);
+      const { readable } = tail;
+      const to = from === 'latest' ? readable : Math.min(from, readable);
+      const options = { wh_id: whid, from: 0, to, order: 'desc', limit, maxBytes: maxPageBytes } as const;
+      const { contents, cut } = await listContents(store, userId, options);
+      const last = contents.at(-1);
+      return { contents, next: cut && last ? Math.max(last.id - 1, 0) : 0 };
+    },
+    async wait(which, from, ms, ended) {
+      const mine = known.of(which, tail.readable);
+      if (ms <= 0 || ended.aborted || mine.ids.some((id) => id >= from) || mine.from > from) return;
+      await new Promise<void>((resolve) => {
+        const done = () => {
+          clearTimeout(timer);
+          off();
+          ended.removeEventListener('abort', done);
+          resolve();
+        };
+        const timer = setTimeout(done, ms);
+        const off = tail.onReadable(which.userId, ({ id, wh_id }) => {
+          if (id >= from && (which.whid === 'all' || which.whid === wh_id)) done();
+        });
+        ended.addEventListener('abort', done);
+      });
+    },
+    committed(rows, ids) {
+      for (let i = 0; i < rows.length; i++) {
+        const { user_id } = rows[i] as { user_id: number };
+        written.set(user_id, Math.max(written.get(user_id) ?? 0, ids[i] as number));
+      }
+      tail.nudge(rows.length);
+    },
+    passed: (rows) => known.passed(rows),
+    forget() {
+      known.forget();
+      written.clear();
+    },
+  };
+}

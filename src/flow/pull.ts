@@ -1,0 +1,220 @@
+// A pull: acks, then hands out what there is, or waits for it without asking the database anything.
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { notFound } from '../errors.ts';
+import type { Consumer, Gap } from '../store/consumers.ts';
+import type { Store } from '../store/index.ts';
+import { changeConsumer } from '../store/leases.ts';
+import { type Backlog, MOST_COUNTED, readBacklog } from '../store/places.ts';
+import { type Item, readBodies } from './bodies.ts';
+import { type Claim, claim, giveBack, type Handed } from './claim.ts';
+import type { Entry, InUse } from './inuse.ts';
+import { ack, type Conflict } from './lease.ts';
+import { encodeLease, type Lease, TOKEN_BYTES } from './leasestring.ts';
+import type { Start } from './starts.ts';
+
+/** How it stands with a consumer. */
+export interface State {
+  /** What waits to be handed out: exact up to 1,000; then 1,000 and `backlog_more`. */
+  readonly backlog: number;
+  readonly backlog_more: boolean;
+  readonly oldest_age_s: number | null;
+  readonly in_flight: number;
+  readonly dead: number;
+}
+
+export interface PullOptions {
+  readonly limit: number;
+  readonly waitMs: number;
+  readonly leaseSeconds?: number | undefined;
+  /** Where the consumer begins, if this pull makes it. */
+  readonly start?: Start | undefined;
+  readonly ack?: { readonly lease: Lease; readonly ids?: readonly number[] | undefined } | undefined;
+}
+
+export interface Pulled {
+  /** Null when there is no item. */
+  readonly lease: string | null;
+  readonly items: readonly Item[];
+  /** When the lease ends, by the database's clock. */
+  readonly due: number;
+  readonly conflicts: readonly Conflict[];
+  readonly gap: Gap | null;
+  readonly state: State;
+  readonly pollAfterMs: number;
+}
+
+export interface PullParts {
+  readonly store: Store;
+  readonly inUse: InUse;
+  readonly maxPageBytes: number;
+  /** Makes a consumer with default settings. */
+  readonly make: (userId: number, name: string, start: Start | undefined) => Promise<unknown>;
+}
+
+// A caller that does not wait is asked to come back after this when there was nothing.
+const COME_BACK_MS = 1_000;
+// A consumer of few among very many looks through them for so long before it answers that it has found nothing yet.
+const SEARCH_MS = 1_000;
+// Something may have come, but cannot be had yet: a lease ends this very moment.
+const AGAIN_MS = 20;
+const MOST_ITEMS = 500;
+
+export function stateOf(backlog: Backlog, { dead }: Consumer, now: number): State {
+  const waiting = backlog.ahead + backlog.back;
+  return {
+    backlog: Math.min(waiting, MOST_COUNTED),
+    backlog_more: backlog.more || waiting > MOST_COUNTED,
+    oldest_age_s: backlog.oldest_ms === null ? null : Math.max(0, Math.floor((now - backlog.oldest_ms) / 1000)),
+    in_flight: backlog.in_flight,
+    dead,
+  };
+}
+
+export const deleted = (name: string) =>
+  notFound(`You have no consumer ${name}. A pull makes it, or PUT /consumers/${name}.`);
+const newToken = (): number => randomBytes(TOKEN_BYTES).readUIntBE(0, TOKEN_BYTES);
+
+type Pull = (userId: number, name: string, options: PullOptions, ended: AbortSignal) => Promise<Pulled>;
+
+/** `ended` is aborted when nobody waits for the answer any more; with the reason `closing`, when waiting is over. */
+export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pull {
+  interface Turn {
+    readonly consumer: Consumer;
+    readonly token: number;
+    readonly claimed: Claim | undefined;
+    readonly conflicts: readonly Conflict[];
+  }
+
+  interface Filled {
+    readonly items: readonly Item[];
+    /** The consumer when something had to be given back. */
+    readonly after: Consumer | undefined;
+  }
+
+  /** One transaction: acks and claims. Undefined when there is no such consumer. */
+  async function take(
+    { userId, name, fits }: Entry,
+    options: PullOptions,
+    acks: PullOptions['ack'],
+    mayClaim: boolean,
+  ): Promise<(Turn & { now: number }) | undefined> {
+    const token = newToken();
+    const limit = Math.min(options.limit, fits);
+    const change = await changeConsumer(store.db, userId, name, async (rows, locked) => {
+      const acked = acks && (await ack(rows, locked, acks.lease, acks.ids));
+      const consumer = acked?.consumer ?? locked.consumer;
+      const conflicts = acked?.result.conflicts ?? [];
+      const leaseMs = (options.leaseSeconds ?? consumer.lease_seconds) * 1000;
+      const next = mayClaim ? await claim(rows, { ...locked, consumer }, { limit, leaseMs, token }) : undefined;
+      const quiet = next?.quiet === true && consumer === locked.consumer;
+      return { consumer: next?.consumer ?? consumer, result: { conflicts, claimed: next?.result }, quiet };
+    });
+    return change && { ...change.result, consumer: change.consumer, token, now: change.now };
+  }
+
+  async function count(entry: Entry, consumer: Consumer): Promise<Backlog> {
+    const backlog = await readBacklog(store.db, consumer);
+    inUse.counted(entry, consumer.version, backlog);
+    return backlog;
+  }
+
+  /** The contents of a claim. What does not fit, or has nobody to go to, is given back at once. */
+  async function fill(entry: Entry, { consumer, token, claimed }: Turn, lost: () => boolean): Promise<Filled> {
+    const handed: readonly Handed[] = claimed?.handed ?? [];
+    const { user_id, ordered, name } = consumer;
+    const bodies = await readBodies(store, user_id, handed, { maxBytes: maxPageBytes, ordered });
+    const items = lost() ? [] : bodies.items;
+    const surplus = lost() ? handed : bodies.surplus;
+    const { gone } = lost() ? { gone: [] } : bodies;
+    if (surplus.length > 0) entry.fits = Math.max(1, Math.ceil(items.length * 1.25));
+    else if (handed.length >= entry.fits) entry.fits = Math.min(MOST_ITEMS, entry.fits * 2);
+    if (surplus.length + gone.length === 0) return { items, after: undefined };
+    const positions = (places: readonly { readonly pos: number }[]) => places.map(({ pos }) => pos);
+    // When this fails their leases end by themselves.
+    const after = await inUse
+      .inTurn(entry, async () => {
+        const change = await changeConsumer(store.db, user_id, name, async (rows, locked) => {
+          const removed = gone.length > 0 ? await rows.remove(token, positions(gone)) : 0;
+          const given = await giveBack(rows, locked, token, positions(surplus));
+          return removed > 0 ? { ...given, consumer: { ...given.consumer } } : given;
+        });
+        if (change) inUse.learn(entry, change.consumer, change.now);
+        return change?.consumer;
+      })
+      .catch(() => undefined);
+    inUse.passOn(entry, false);
+    return { items, after };
+  }
+
+  return async function pull(userId, name, options, ended) {
+    const began = performance.now();
+    const until = began + options.waitMs;
+    const lost = () => ended.aborted && ended.reason !== 'closing';
+    const over = () => ended.aborted || inUse.closed || performance.now() >= until;
+    const entry = inUse.enter(userId, name);
+    let acks = options.ack;
+    let conflicts: readonly Conflict[] = [];
+    let woken = false;
+    let unfinished = false;
+
+    const answer = (items: readonly Item[], consumer: Consumer, backlog: Backlog, turn?: Turn): Pulled => {
+      const lease = turn && { consumerId: consumer.id, token: turn.token, places: items.map(({ place }) => place) };
+      const untilDue = consumer.next_due_ms > 0 ? Math.max(0, consumer.next_due_ms - inUse.now()) : COME_BACK_MS;
+      const atOnce = items.length > 0 || unfinished || (options.waitMs > 0 && !ended.aborted);
+      return {
+        lease: lease ? encodeLease(lease) : null,
+        items,
+        due: turn?.claimed?.due ?? 0,
+        conflicts,
+        gap: consumer.gap,
+        state: stateOf(backlog, consumer, inUse.now()),
+        pollAfterMs: atOnce ? 0 : Math.ceil(Math.min(COME_BACK_MS, untilDue)),
+      };
+    };
+
+    try {
+      for (;;) {
+        if (entry.gone) throw deleted(name);
+        if (!acks && lost()) break;
+        if (!acks && inUse.knownEmpty(entry)) {
+          if (over()) break;
+          woken = await inUse.park(entry, until - performance.now(), ended);
+          continue;
+        }
+        const turn = await inUse.inTurn(entry, async () => {
+          // Whoever had the turn before may have found that there is nothing.
+          if (!acks && (lost() || inUse.knownEmpty(entry))) return 'nothing';
+          const taken = await take(entry, options, acks, !lost());
+          if (taken) inUse.learn(entry, taken.consumer, taken.now, taken.claimed?.emptyUpTo);
+          return taken;
+        });
+        if (turn === 'nothing') continue;
+        if (!turn) {
+          await make(userId, name, options.start);
+          continue;
+        }
+        if (acks) conflicts = turn.conflicts;
+        acks = undefined;
+        inUse.passOn(entry, woken);
+        woken = false;
+        if (turn.claimed && turn.claimed.handed.length > 0) {
+          const [{ items, after }, backlog] = await Promise.all([fill(entry, turn, lost), count(entry, turn.consumer)]);
+          const now = after ?? turn.consumer;
+          if (items.length > 0) return answer(items, now, after ? await count(entry, after) : backlog, turn);
+          continue;
+        }
+        unfinished = turn.claimed?.emptyUpTo === -1;
+        if (unfinished && !lost() && performance.now() < Math.max(until, began + SEARCH_MS)) continue;
+        if (over()) break;
+        if (!inUse.knownEmpty(entry)) await sleep(AGAIN_MS);
+      }
+      const { consumer } = entry;
+      if (!consumer) throw deleted(name);
+      return answer([], consumer, entry.backlog ?? (await count(entry, consumer)));
+    } finally {
+      if (woken) inUse.passOn(entry, true);
+      inUse.leave(entry);
+    }
+  };
+}

@@ -1,0 +1,116 @@
+// Opens all that reads the shared table for others: fence, sequencer, tail and lists, and the slow sweep behind them.
+import type { Config } from '../config.ts';
+import type { Content, ContentKey } from '../store/contents.ts';
+import type { Db } from '../store/db.ts';
+import { bootFence, openFenceSource } from '../store/fence.ts';
+import { promiseOf } from '../store/fencefacts.ts';
+import { openDb, type Store } from '../store/index.ts';
+import { forgetPlaces, placeRows, positionState, positionsBetween, readMark, saveMark } from '../store/positions.ts';
+import { createFence, type Fence, type FenceSource } from './fence.ts';
+import { createLists, type Lists } from './lists.ts';
+import { createSequencer, type Sequencer } from './sequencer.ts';
+import { createSweep } from './sweep.ts';
+import { createTail, type Tail } from './tail.ts';
+
+export interface Reading {
+  readonly promise: { readonly code: string; readonly text: string };
+  readonly tail: Tail;
+  readonly lists: Lists;
+  close(): Promise<void>;
+}
+
+interface Log {
+  info(data: object, message: string): void;
+  warn(data: object, message: string): void;
+  error(data: object, message: string): void;
+}
+
+// How much a restart reads again at most.
+const SAVE_MARK_EVERY_MS = 5_000;
+
+export async function openReading(parts: {
+  readonly store: Store;
+  readonly config: Pick<Config, 'maxPageBytes' | 'fenceNodes' | 'fenceMaxHold'>;
+  readonly log: Log;
+  readonly content: (key: ContentKey) => Promise<Content | undefined>;
+}): Promise<Reading> {
+  const { store, config, log, content } = parts;
+  const { db } = store;
+  const nodes = await Promise.all(config.fenceNodes.map(openDb));
+  const others = await Promise.all(nodes.map((node) => openFenceSource(node)));
+  const { source, facts } = await openFenceSource(db);
+  const promise = promiseOf(facts, nodes.length > 0);
+  if (facts.warning) log.warn({}, facts.warning);
+
+  async function begin(): Promise<{ from: number; fence: Fence; sequencer: Sequencer | undefined }> {
+    const from = (store.extended ? await keptMark(db, source) : undefined) ?? (await bootFence(db, source));
+    const fence = createFence({
+      source,
+      nodes: others.map((node) => node.source),
+      from,
+      maxHoldMs: config.fenceMaxHold === undefined ? undefined : config.fenceMaxHold * 1000,
+      onAlarm(alarm) {
+        log.error(alarm, alarm.text);
+        if (alarm.kind === 'emptied')
+          void beginAgain(alarm.top).catch((error: unknown) => log.error({ error }, 'cannot begin again'));
+      },
+      onForced: (forced) => log.error(forced, 'FENCE_MAX_HOLD: lists go on past a row that may still appear'),
+    });
+    if (!store.extended) return { from, fence, sequencer: undefined };
+    const sequencer = await createSequencer({
+      place: (rows, next) => placeRows(db, rows, next),
+      state: () => positionState(db),
+      between: (low, high) => positionsBetween(db, low, high),
+    });
+    return { from, fence, sequencer };
+  }
+
+  /** The ids begin anew: so do we, or new contents would lie below what was read. */
+  async function beginAgain(top: number): Promise<void> {
+    if (store.extended) await forgetPlaces(db, top);
+    const parts = await begin();
+    lists.forget();
+    tail.restart(parts);
+  }
+
+  const { from, fence, sequencer } = await begin();
+  const sweep = sequencer
+    ? createSweep({ db, from: (await readMark(db, 'backfill')) ?? 0, to: from, readable: () => tail.readable })
+    : undefined;
+  const tail = createTail({
+    fence,
+    sequencer,
+    swept: () => sweep?.take() ?? [],
+    onPassed: (rows) => lists.passed(rows),
+    onError: (error) =>
+      error
+        ? log.warn({ error }, 'cannot look for new contents; trying again')
+        : log.info({}, 'new contents are looked for again'),
+  });
+  const lists = createLists({ store, tail, maxPageBytes: config.maxPageBytes, content });
+  const saving = setInterval(() => {
+    if (sequencer) saveMark(db, 'fence', tail.readable).catch(() => {});
+  }, SAVE_MARK_EVERY_MS);
+  saving.unref();
+  return {
+    promise,
+    tail,
+    lists,
+    async close() {
+      clearInterval(saving);
+      sweep?.close();
+      await tail.close();
+      await Promise.all(nodes.map((node) => node.close()));
+    },
+  };
+}
+
+/** The fence as it stood before a restart; what was read then is not judged again. Undefined when it cannot be relied on. */
+async function keptMark(db: Db, source: FenceSource): Promise<number | undefined> {
+  const mark = await readMark(db, 'fence');
+  if (mark === undefined) return undefined;
+  const top = (await source.top?.(mark)) ?? mark;
+  if (top >= mark) return mark;
+  await forgetPlaces(db, top);
+  return undefined;
+}

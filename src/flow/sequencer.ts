@@ -1,0 +1,88 @@
+// Copies every content that has become visible into the order of visibility, so that a late one gets a late position.
+import type { Placed, Placing } from '../store/positions.ts';
+import type { Row } from './fence.ts';
+
+/** What the sequencer asks of a database; store/positions.ts has the SQL. */
+export interface SequencerSource {
+  /**
+   * In one transaction that holds the lock on the next position: positions for the rows that have none. When `next` still
+   * is the next position the rows are new to everybody, and are not compared.
+   */
+  place(rows: readonly Row[], next?: number): Promise<Placing>;
+  /** The position that will be given next, and the highest id that has one. */
+  state(): Promise<{ readonly next: number; readonly highest: number }>;
+  /** Positions from <= pos < to. */
+  between(from: number, to: number): Promise<readonly Placed[]>;
+}
+
+export interface Sequencer {
+  /** The highest position that this process knows. */
+  readonly head: number;
+  /** Rows that were seen and may have no position yet. */
+  readonly waiting: readonly Row[];
+  /**
+   * Places what is new and resolves with all positions given since the last call, by whichever process, in their order.
+   * Rejects when the database fails; nothing is forgotten, the next call goes on.
+   */
+  run(rows: readonly Row[]): Promise<readonly Placed[]>;
+}
+
+// A transaction holds the lock of all processes: short ones let others in between.
+const MOST_ROWS = 2_000;
+const MOST_READ = 5_000;
+
+/** Starts at the present end: what was placed before is found by those who look for it. */
+export async function createSequencer(source: SequencerSource): Promise<Sequencer> {
+  const start = await source.state();
+  let next = start.next;
+  let waiting: Row[] = [];
+  let news: Placed[] = [];
+  // What other processes placed and this one has not seen by itself yet.
+  const placedByOthers = new Set<number>();
+  // True when the last transaction may have been committed though it failed.
+  let doubtful = false;
+
+  async function readOthers(end: number): Promise<void> {
+    while (next < end) {
+      const to = Math.min(end, next + MOST_READ);
+      const part = await source.between(next, to);
+      for (const { id } of part) placedByOthers.add(id);
+      news = news.concat(part);
+      next = to;
+    }
+  }
+
+  async function place(rows: readonly Row[]): Promise<void> {
+    // `delete` tells whether it was there: a row is seen once.
+    const batch = rows.filter(({ id }) => !placedByOthers.delete(id));
+    if (batch.length === 0) return;
+    const fresh = !doubtful && batch.every(({ id }) => id > start.highest);
+    doubtful = true;
+    const { first, placed } = await source.place(batch, fresh ? next : undefined);
+    await readOthers(first);
+    for (const { id } of batch) placedByOthers.delete(id);
+    news = news.concat(placed);
+    next = first + placed.length;
+    doubtful = false;
+  }
+
+  return {
+    get head() {
+      return next - 1;
+    },
+    get waiting() {
+      return waiting;
+    },
+    async run(rows) {
+      waiting = waiting.concat(rows);
+      if (waiting.length === 0) await readOthers((await source.state()).next);
+      while (waiting.length > 0) {
+        await place(waiting.slice(0, MOST_ROWS));
+        waiting = waiting.slice(MOST_ROWS);
+      }
+      const given = news;
+      news = [];
+      return given;
+    },
+  };
+}

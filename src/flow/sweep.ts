@@ -1,0 +1,80 @@
+// The slow broom behind the sequencer: finds contents that have no position though the fence has passed them, part by part.
+import type { Db } from '../store/db.ts';
+import { saveMark, unplacedRows } from '../store/positions.ts';
+import type { Row } from './fence.ts';
+
+export interface Sweep {
+  /** What was found since the last call. */
+  take(): readonly Row[];
+  close(): void;
+}
+
+const PART_IDS = 20_000;
+const MOST_ROWS = 2_000;
+// Rows below the fence are not expected: they mean that somebody inserted an id of his own, or that a cluster's node was
+// not seen. The newest ones are looked at every minute, all of them once a day.
+const EVERY_MS = 60_000;
+const NEWEST = 200_000;
+const FULL_EVERY = 24 * 60;
+// Between two parts: others want the database too.
+const PAUSE_MS = 20;
+const ENOUGH_WAITING = 10_000;
+
+export interface SweepParts {
+  readonly db: Db;
+  /** It begins with from < id <= to, where contents may have been there before their positions were. */
+  readonly from: number;
+  readonly to: number;
+  /** Up to where every content should have a position. */
+  readonly readable: () => number;
+}
+
+export function createSweep({ db, from, to, readable }: SweepParts): Sweep {
+  let found: Row[] = [];
+  let closed = false;
+  let rounds = 0;
+  let timer: NodeJS.Timeout | undefined;
+
+  async function sweep(low: number, high: number, done: (upTo: number) => Promise<void>): Promise<void> {
+    for (let at = low; at < high && !closed; ) {
+      const end = Math.min(high, at + PART_IDS);
+      const rows = await unplacedRows(db, at, end, MOST_ROWS);
+      found = found.concat(rows);
+      at = rows.length === MOST_ROWS ? (rows.at(-1) as Row).id : end;
+      await done(at);
+      do await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      while (found.length > ENOUGH_WAITING && !closed);
+    }
+  }
+
+  async function again(): Promise<void> {
+    const high = readable();
+    rounds++;
+    await sweep(rounds % FULL_EVERY === 0 ? 0 : Math.max(0, high - NEWEST), high, async () => {}).catch(() => {});
+    if (!closed) timer = setTimeout(again, EVERY_MS).unref();
+  }
+
+  // The mark follows what was handed to the sequencer: at most the last part is compared again after a crash.
+  let before = from;
+  const mark = async (upTo: number) => {
+    await saveMark(db, 'backfill', before);
+    before = upTo;
+  };
+  void sweep(from, to, mark)
+    .catch(() => {})
+    .finally(() => {
+      if (!closed) timer = setTimeout(again, EVERY_MS).unref();
+    });
+
+  return {
+    take() {
+      const rows = found;
+      found = [];
+      return rows;
+    },
+    close() {
+      closed = true;
+      clearTimeout(timer);
+    },
+  };
+}

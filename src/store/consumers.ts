@@ -1,0 +1,178 @@
+// Every statement on restante_consumer: the named reading positions of the users.
+import { type Db, failed, type Queries, type Value } from './db.ts';
+
+export interface Gap {
+  /** Ids of the first and the last content that retention took before it was read. */
+  readonly from: number;
+  readonly to: number;
+  /** Told until something beyond this position is acked. */
+  readonly pos: number;
+}
+
+export interface ConsumerSettings {
+  /** The webhooks it reads, ascending; null = all of the user's, own content included. */
+  readonly whids: readonly number[] | null;
+  readonly lease_seconds: number;
+  readonly max_attempts: number;
+  readonly ordered: boolean;
+  readonly duplicates: 'deliver' | 'skip';
+}
+
+export interface Consumer extends ConsumerSettings {
+  readonly id: number;
+  readonly user_id: number;
+  readonly name: string;
+  /** What lies at or before it was never meant for this consumer. */
+  readonly start_pos: number;
+  /** Every matching content up to here is acked, leased, waiting or dead. */
+  readonly cursor_pos: number;
+  /** The content that was handed out last for the first time. */
+  readonly cursor_id: number;
+  /** Nothing that is out can be handed out earlier; 0 = nothing is out. */
+  readonly next_due_ms: number;
+  /** How many dead letters it has. */
+  readonly dead: number;
+  readonly gap: Gap | null;
+  readonly pulled_ms: number;
+  /** Raised by every change. */
+  readonly version: number;
+  readonly created_ms: number;
+}
+
+const COLUMNS = `c.id, c.user_id, c.name, c.whid, c.lease_seconds, c.max_attempts, c.ordered, c.duplicates, c.start_pos, c.cursor_pos,
+  c.cursor_id, c.next_due_ms, c.dead, c.gap_from, c.gap_to, c.gap_pos, c.pulled_ms, c.version, c.created_ms`;
+
+export type ConsumerRow = Omit<Consumer, 'whids' | 'ordered' | 'gap'> & {
+  whid: string | null;
+  ordered: number;
+  gap_from: number | null;
+  gap_to: number | null;
+  gap_pos: number | null;
+};
+
+function toConsumer({ whid, ordered, gap_from, gap_to, gap_pos, ...same }: ConsumerRow): Consumer {
+  const gap = gap_pos === null ? null : { from: gap_from ?? 0, to: gap_to ?? 0, pos: gap_pos };
+  return { ...same, whids: whid === null ? null : (JSON.parse(whid) as number[]), ordered: ordered !== 0, gap };
+}
+const whidText = (whids: readonly number[] | null): string | null => whids && JSON.stringify(whids);
+
+/** A consumer, locked until the end of the transaction. */
+export interface Locked {
+  readonly consumer: Consumer;
+  /** The database's clock: one for all processes. */
+  readonly now: number;
+  /** The highest position of all; every one up to it can be seen. */
+  readonly head: number;
+}
+
+/** Whoever changes a consumer, or what it has out, begins here: so changes of one take turns and cannot deadlock. */
+export async function lockConsumer(
+  db: Db,
+  queries: Queries,
+  key: number | [number, string],
+): Promise<Locked | undefined> {
+  const which = typeof key === 'number' ? 'c.id = ?' : 'c.user_id = ? AND c.name = ?';
+  const sql = `SELECT ${COLUMNS}, ${db.dialect.nowMs} AS now, (SELECT MAX(pos) FROM restante_position) AS head
+    FROM restante_consumer c WHERE ${which}${db.dialect.forUpdate}`;
+  const [row] = await queries.all<ConsumerRow & { now: number; head: number | null }>(sql, [key].flat());
+  if (!row) return undefined;
+  const { now, head, ...consumer } = row;
+  return { consumer: toConsumer(consumer), now, head: head ?? 0 };
+}
+
+/** Stores the position and the state of a locked consumer as one more version. */
+export async function saveConsumer(db: Db, queries: Queries, consumer: Consumer): Promise<void> {
+  const { start_pos, cursor_pos, cursor_id, next_due_ms, dead, gap, pulled_ms, version, id } = consumer;
+  // The clock anew: the lock may have been waited for, and other processes look for what is younger than a few seconds.
+  const sql = `UPDATE restante_consumer SET start_pos = ?, cursor_pos = ?, cursor_id = ?, next_due_ms = ?, dead = ?, gap_from = ?, gap_to = ?,
+    gap_pos = ?, pulled_ms = ?, version = ?, updated_ms = ${db.dialect.nowMs} WHERE id = ?`;
+  const told = [gap?.from ?? null, gap?.to ?? null, gap?.pos ?? null];
+  await queries.run(sql, [start_pos, cursor_pos, cursor_id, next_due_ms, dead, ...told, pulled_ms, version, id]);
+}
+
+/** Stores what nobody else needs to notice: how far it has looked, and that it is in use. */
+export async function saveLook(queries: Queries, { cursor_pos, pulled_ms, id }: Consumer): Promise<void> {
+  await queries.run('UPDATE restante_consumer SET cursor_pos = ?, pulled_ms = ? WHERE id = ?', [
+    cursor_pos,
+    pulled_ms,
+    id,
+  ]);
+}
+
+export async function findConsumer(db: Db, userId: number, name: string): Promise<Consumer | undefined> {
+  const sql = `SELECT ${COLUMNS} FROM restante_consumer c WHERE c.user_id = ? AND c.name = ?`;
+  const [row] = await db.all<ConsumerRow>(sql, [userId, name]);
+  return row && toConsumer(row);
+}
+
+export async function listConsumers(db: Db, userId: number): Promise<Consumer[]> {
+  const sql = `SELECT ${COLUMNS} FROM restante_consumer c WHERE c.user_id = ? ORDER BY c.name`;
+  return (await db.all<ConsumerRow>(sql, [userId])).map(toConsumer);
+}
+
+/** Consumers of everybody that changed in the last `ms`; deleted ones have user_id 0. */
+export async function changedConsumers(db: Db, ms: number): Promise<Consumer[]> {
+  const sql = `SELECT ${COLUMNS} FROM restante_consumer c WHERE c.updated_ms > ${db.dialect.nowMs} - ?`;
+  return (await db.all<ConsumerRow>(sql, [ms])).map(toConsumer);
+}
+
+export interface NewConsumer extends ConsumerSettings {
+  readonly user_id: number;
+  readonly name: string;
+  readonly start_pos: number;
+  readonly cursor_id: number;
+}
+
+class TooMany extends Error {}
+
+/**
+ * Makes a consumer, unless its user has `most` already: `limit`. `exists`: somebody was quicker.
+ * Its own row is counted under lock, so that two that are made at once do not both pass.
+ */
+export async function createConsumer(db: Db, made: NewConsumer, most: number): Promise<'made' | 'exists' | 'limit'> {
+  const { user_id, name, whids, lease_seconds, max_attempts, ordered, duplicates, start_pos, cursor_id } = made;
+  const now = db.dialect.nowMs;
+  const sql = `INSERT INTO restante_consumer (user_id, name, whid, lease_seconds, max_attempts, ordered, duplicates, start_pos, cursor_pos,
+    cursor_id, next_due_ms, dead, pulled_ms, version, updated_ms, created_ms) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 1, ${now}, ${now}`;
+  const settings: Value[] = [whidText(whids), lease_seconds, max_attempts, ordered ? 1 : 0, duplicates];
+  try {
+    await db.transaction(async (queries) => {
+      await queries.run(sql, [user_id, name, ...settings, start_pos, start_pos, cursor_id]);
+      const all = `SELECT id FROM restante_consumer WHERE user_id = ?${db.dialect.forUpdate}`;
+      if ((await queries.all(all, [user_id])).length > most) throw new TooMany();
+    });
+    return 'made';
+  } catch (error) {
+    if (error instanceof TooMany) return 'limit';
+    if (failed(error, 'duplicate')) return 'exists';
+    throw error;
+  }
+}
+
+/** Changes the settings; position and leases stay. Resolves with false when there is no such consumer. */
+export async function updateConsumer(db: Db, userId: number, name: string, to: ConsumerSettings): Promise<boolean> {
+  // Due now, so that the next pull looks what the new settings mean for what is out.
+  const sql = `UPDATE restante_consumer SET whid = ?, lease_seconds = ?, max_attempts = ?, ordered = ?, duplicates = ?,
+    next_due_ms = CASE WHEN next_due_ms > 0 THEN 1 ELSE 0 END, version = version + 1, updated_ms = ${db.dialect.nowMs} WHERE user_id = ? AND name = ?`;
+  const { whids, lease_seconds, max_attempts, ordered, duplicates } = to;
+  const settings: Value[] = [whidText(whids), lease_seconds, max_attempts, ordered ? 1 : 0, duplicates];
+  return db.transaction(async (queries) => (await queries.run(sql, [...settings, userId, name])) > 0);
+}
+
+const NOTICED_MS = 3_600_000;
+
+/** Ends a consumer with all it has out. Its row stays for an hour without owner and name: other processes notice it. */
+export function deleteConsumer(db: Db, userId: number, name: string): Promise<boolean> {
+  return db.transaction(async (queries) => {
+    const locked = await lockConsumer(db, queries, [userId, name]);
+    if (!locked) return false;
+    const { id } = locked.consumer;
+    for (const table of ['restante_lease', 'restante_dead'])
+      await queries.run(`DELETE FROM ${table} WHERE consumer_id = ?`, [id]);
+    // No name of a user's has a tilde.
+    const sql = `UPDATE restante_consumer SET user_id = 0, name = ?, version = version + 1, updated_ms = ${db.dialect.nowMs} WHERE id = ?`;
+    await queries.run(sql, [`~${id}`, id]);
+    await queries.run('DELETE FROM restante_consumer WHERE user_id = 0 AND updated_ms < ?', [locked.now - NOTICED_MS]);
+    return true;
+  });
+}

@@ -1,0 +1,207 @@
+// What the fence reads from a database: new rows, holes, locks on them, and who is writing. SELECT alone is enough.
+import { type Db, type Queries, StoreError, type Value } from './db.ts';
+import { type FenceFacts, type FencePromise, promiseOf, readFacts } from './fencefacts.ts';
+import { probe } from './fenceprobe.ts';
+import { mariadbWriters, mysqlWriters, type WriterSight } from './fencewriters.ts';
+
+/** Who a content belongs to. */
+export interface Row {
+  readonly id: number;
+  readonly user_id: number;
+  readonly wh_id: number;
+}
+/** Ids from … to, both included. */
+export type Range = readonly [from: number, to: number];
+
+/** What the fence asks of a database. Everything here needs SELECT alone; `writers` sees more with more rights. */
+export interface FenceSource {
+  /** True where ids are committed in their order (SQLite): a gap is dead at once. */
+  readonly ordered: boolean;
+  /** How long a row must have been visible before it is handed out, in ms: 0 where commits are on disk before they can be read. */
+  readonly minAgeMs: number;
+  /** When our latest COMMIT that has returned was sent (performance.now()): what was read before it is on disk. */
+  flushedAt(): number;
+  /** Rows with id > `after`, ascending, at most `limit`, from one snapshot; `late`: rows that have appeared within `holes`. */
+  look(after: number, holes: readonly Range[], limit: number): Promise<Look>;
+  /** A locking read that does not wait: false when a row in `ranges` exists or is being written now. At most 100 ranges. */
+  probe(ranges: readonly Range[]): Promise<boolean>;
+  /** Statements that run now and may hold an id whose row is not there yet; null when this account may not see them. */
+  writers(): Promise<ReadonlySet<string> | null>;
+  /** Connections that may hold the gap, in words for the log. */
+  blockers(): Promise<readonly string[]>;
+  /** The highest id that was ever given. Where the newest row reaches `floor` that row's id will do. */
+  top?(floor: number): Promise<number>;
+  /** Transactions that are open now and have written to tblwh, as far as can be told; null when this account may not see them. */
+  open?(): Promise<ReadonlySet<string> | null>;
+}
+export interface Look {
+  readonly rows: readonly Row[];
+  readonly late: readonly Row[];
+}
+
+export type Prober = Pick<FenceSource, 'probe' | 'writers'>;
+
+export interface OpenedSource {
+  readonly source: FenceSource;
+  /** The same questions to all other nodes of the cluster. */
+  readonly nodes: readonly Prober[];
+  /** As they were read last, less than a minute ago while there are looks. */
+  readonly facts: FenceFacts;
+  /** What can be promised with these facts. */
+  readonly promise: FencePromise;
+}
+
+const FACTS_FOR_MS = 60_000;
+// Few texts for lists of any length: the last range is repeated.
+const LENGTHS = [1, 10, 100, 500];
+
+const ranged = (ranges: readonly Range[]): { where: string; params: number[] } => {
+  const length = LENGTHS.find((size) => size >= ranges.length) ?? ranges.length;
+  const params: number[] = [];
+  for (let i = 0; i < length; i++) params.push(...(ranges[Math.min(i, ranges.length - 1)] as Range));
+  return { where: Array(length).fill('id BETWEEN ? AND ?').join(' OR '), params };
+};
+
+/** Reads what there is to know of the server. `nodes` are all other nodes of a cluster with several writers. */
+export async function openFenceSource(db: Db, nodes: readonly Db[] = []): Promise<OpenedSource> {
+  if (db.kind === 'sqlite') return { source: openOrdered(db), nodes: [], facts: SQLITE, promise: promiseOf(SQLITE) };
+  const { source, facts } = await openShared(db);
+  await source.writers(); // whether they can be seen belongs to the promise
+  const others = nodes.map(proberOf);
+  return {
+    source,
+    nodes: others,
+    get facts() {
+      return facts();
+    },
+    get promise() {
+      return promiseOf(facts(), nodes.length > 0);
+    },
+  };
+}
+
+const SQLITE: FenceFacts = { ordered: true, minAgeMs: 0, warning: '', galera: false, sight: true };
+const ROWS = 'SELECT id, user_id, wh_id FROM tblwh WHERE id > ? ORDER BY id LIMIT ?';
+
+function openOrdered(db: Db): FenceSource {
+  return {
+    ordered: true,
+    minAgeMs: 0,
+    flushedAt: () => db.flushedAt(),
+    look: async (after, _holes, limit) => ({ rows: await db.all<Row>(ROWS, [after, limit]), late: [] }),
+    probe: async () => true,
+    writers: async () => new Set(),
+    blockers: async () => [],
+    async top() {
+      const rows = await db.all<{ top: number }>("SELECT seq AS top FROM sqlite_sequence WHERE name = 'tblwh'");
+      return rows[0]?.top ?? 0;
+    },
+  };
+}
+
+interface ServerRow {
+  readonly server: number;
+  readonly ro: Value;
+  readonly top: number | null;
+}
+
+async function openShared(db: Db): Promise<{ source: FenceSource; facts: () => FenceFacts }> {
+  let facts = await db.transaction(readFacts);
+  let factsAt = performance.now();
+  const sight = sightOf(db);
+
+  /** Refuses an answer of a server whose locks are not those of the writers. */
+  function check(row: ServerRow | undefined, server: number): void {
+    if (Number(row?.ro) === 1 || row?.ro === 'ON')
+      throw new StoreError(
+        'away',
+        'the database is read-only: lists wait until DATABASE_URL leads to the primary again',
+      );
+    if (row?.server !== server)
+      throw new StoreError(
+        'away',
+        'two reads of one transaction were answered by two servers: a proxy sends reads to replicas. DATABASE_URL must lead to the primary alone',
+      );
+  }
+
+  async function look(queries: Queries, after: number, holes: readonly Range[], limit: number): Promise<Look> {
+    const head = 'SELECT @@server_id AS server, @@read_only AS ro, (SELECT MAX(id) FROM tblwh) AS top';
+    const [first] = await queries.all<ServerRow>(head);
+    check(first, first?.server ?? -1);
+    if (performance.now() - factsAt > FACTS_FOR_MS) {
+      facts = await readFacts(queries);
+      factsAt = performance.now();
+    }
+    const rows = (first?.top ?? 0) > after ? await queries.all<Row>(ROWS, [after, String(limit)]) : [];
+    let late: Row[] = [];
+    if (holes.length > 0) {
+      const { where, params } = ranged(holes);
+      late = await queries.all<Row>(
+        `SELECT id, user_id, wh_id FROM tblwh FORCE INDEX (PRIMARY) WHERE ${where} ORDER BY id LIMIT 20000`,
+        params,
+      );
+    }
+    if (rows.length > 0 || late.length > 0) {
+      const [second] = await queries.all<ServerRow>('SELECT @@server_id AS server, @@read_only AS ro');
+      check(second, first?.server ?? -1);
+    }
+    return { rows, late };
+  }
+
+  const source: FenceSource = {
+    ordered: false,
+    get minAgeMs() {
+      return facts.minAgeMs;
+    },
+    flushedAt: () => (facts.minAgeMs > 1000 ? Number.NEGATIVE_INFINITY : db.flushedAt()),
+    look: (after, holes, limit) => db.transaction((queries) => look(queries, after, holes, limit)),
+    probe: (ranges) => probe(db, ranges),
+    writers: sight.writers,
+    blockers: sight.blockers,
+    open: sight.open,
+    top: (floor) => db.transaction((queries) => highestGiven(queries, db, floor)),
+  };
+  return { source, facts: () => ({ ...facts, sight: sight.sees() }) };
+}
+
+const sightOf = (db: Db): WriterSight => (db.version.startsWith('MariaDB') ? mariadbWriters(db) : mysqlWriters(db));
+const proberOf = (db: Db): Prober => ({ probe: (ranges) => probe(db, ranges), writers: sightOf(db).writers });
+
+/** AUTO_INCREMENT - 1, or the newest id where that reaches `floor` already. */
+export async function highestGiven(queries: Queries, db: Db, floor: number): Promise<number> {
+  const newest = (await queries.all<{ top: number | null }>('SELECT MAX(id) AS top FROM tblwh'))[0]?.top ?? 0;
+  if (newest >= floor) return newest;
+  // MySQL keeps these figures for a day unless it is told not to.
+  if (!db.version.startsWith('MariaDB')) await queries.all('SET SESSION information_schema_stats_expiry = 0');
+  const rows = await queries.all<{ next: number | null }>(
+    "SELECT AUTO_INCREMENT AS next FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'tblwh'",
+  );
+  return Math.max(newest, (rows[0]?.next ?? 0) - 1);
+}
+
+// Far more ids than any transaction should be open for; at 1,000 a second they are given in a quarter of an hour.
+export const WINDOW_IDS = 1_000_000;
+const IDS_PER_COUNT = 20_000;
+
+/**
+ * Where the fence begins when nothing was kept: below the oldest id without a row among the last million. Counts in chunks,
+ * so that no ids are transferred.
+ */
+export async function bootFence(db: Db, source: FenceSource): Promise<number> {
+  const top = (await source.top?.(Number.MAX_SAFE_INTEGER)) ?? 0;
+  if (source.ordered) return top;
+  const full = async (from: number, to: number): Promise<boolean> => {
+    const sql = 'SELECT COUNT(*) AS n FROM tblwh FORCE INDEX (PRIMARY) WHERE id BETWEEN ? AND ?';
+    const rows = await db.transaction((queries) => queries.all<{ n: number }>(sql, [from, to]));
+    return rows[0]?.n === to - from + 1;
+  };
+  let from = Math.max(1, top - WINDOW_IDS + 1);
+  let size = IDS_PER_COUNT;
+  while (from <= top) {
+    const to = Math.min(top, from + size - 1);
+    if (await full(from, to)) from = to + 1;
+    else if (size === 1) break;
+    else size = Math.ceil((to - from + 1) / 2);
+  }
+  return from - 1;
+}

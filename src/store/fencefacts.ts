@@ -1,0 +1,72 @@
+// What kind of server this is, as far as the fence's promise depends on it, and that promise in one sentence.
+import type { Queries, Value } from './db.ts';
+
+export interface FenceFacts {
+  /** Ids are committed in their order (SQLite). */
+  readonly ordered: boolean;
+  readonly minAgeMs: number;
+  /** What the operator should change, '' when there is nothing. */
+  readonly warning: string;
+  /** Several nodes may write at once: the locks of the others cannot be seen here. */
+  readonly galera: boolean;
+  /** The running statements of all accounts can be seen. */
+  readonly sight: boolean;
+}
+
+// A commit may be read before its log is flushed: at most that long, by all that was measured, times ten.
+const FLUSHED_WITHIN_MS = 100;
+// With innodb_flush_log_at_trx_commit = 0 or 2 the log is flushed once a second.
+const FLUSHED_LATE_MS = 2_000;
+
+const isOn = (value: Value | undefined): boolean => value === 1 || /^(1|ON|YES)$/i.test(String(value));
+
+export async function readFacts(queries: Queries): Promise<FenceFacts> {
+  const rows = await queries.all<Record<string, Value>>(
+    "SHOW VARIABLES WHERE Variable_name IN ('innodb_flush_log_at_trx_commit', 'log_bin', 'sync_binlog', 'wsrep_on')",
+  );
+  const variables = new Map(
+    rows.map((row): [string, Value] => {
+      const [name, value] = Object.values(row);
+      return [String(name).toLowerCase(), value ?? null];
+    }),
+  );
+  const flush = Number(variables.get('innodb_flush_log_at_trx_commit') ?? 1);
+  const binlog = isOn(variables.get('log_bin')) && Number(variables.get('sync_binlog')) === 1;
+  const minAgeMs = flush !== 1 ? FLUSHED_LATE_MS : binlog ? 0 : FLUSHED_WITHIN_MS;
+  const warning =
+    flush === 1
+      ? ''
+      : `innodb_flush_log_at_trx_commit is ${flush}: a crash of the server can lose contents that were answered with 2xx, and give their ids to others. Set it to 1`;
+  return { ordered: false, minAgeMs, warning, galera: isOn(variables.get('wsrep_on')), sight: false };
+}
+
+export interface FencePromise {
+  readonly code: 'ordered' | 'exact' | 'settle' | 'nodes' | 'hold' | 'unsafe-durability';
+  readonly text: string;
+}
+const TEXTS: Readonly<Record<FencePromise['code'], string>> = {
+  ordered: 'lists never skip a content: ids are committed in their order',
+  exact: 'lists never skip a committed content, however long its transaction was open',
+  settle:
+    'lists never skip a committed content, unless an INSERT stands still for more than a second between taking its id and placing its row: the account may not see running statements',
+  nodes: 'lists never skip a committed content while all nodes of FENCE_NODES answer; while one does not, they wait',
+  hold: 'lists may skip a content that another node of the cluster commits late: name all other nodes in FENCE_NODES',
+  'unsafe-durability':
+    'lists may skip contents after a crash of the database, and contents that were acknowledged may be lost: innodb_flush_log_at_trx_commit is not 1',
+};
+
+/** Which promise holds with these facts; `nodes`: all other nodes are probed too. */
+export function promiseOf(facts: FenceFacts, nodes = false): FencePromise {
+  const code = facts.ordered
+    ? 'ordered'
+    : facts.warning
+      ? 'unsafe-durability'
+      : facts.galera
+        ? nodes
+          ? 'nodes'
+          : 'hold'
+        : facts.sight
+          ? 'exact'
+          : 'settle';
+  return { code, text: TEXTS[code] };
+}

@@ -1,0 +1,150 @@
+// The order of visibility: every statement that gives contents their positions, and the marks that survive a restart.
+import { type Db, marks, padded, type Queries } from './db.ts';
+import type { Row } from './fence.ts';
+
+/** A content with its place in the order of visibility. */
+export interface Placed extends Row {
+  readonly pos: number;
+  /** When we saw it, in ms since 1970 by the database's clock. */
+  readonly seen_ms: number;
+}
+
+export interface Placing {
+  /** The position that the first row got; those below it were given before. */
+  readonly first: number;
+  readonly placed: readonly Placed[];
+}
+
+const COLUMNS = ['pos', 'id', 'user_id', 'wh_id', 'seen_ms'];
+const MOST_NAMED = 500;
+
+/**
+ * Gives rows their positions, in the given order; those that have one keep it. One transaction at a time, of all processes:
+ * the row 'seq' is locked before a position is chosen and released by the commit. `next`: the next position as this process
+ * knows it; when it still is, nobody else gave any and the rows need not be compared.
+ */
+export function placeRows(db: Db, rows: readonly Row[], next?: number): Promise<Placing> {
+  return db.transaction(async (queries) => {
+    const sql = `SELECT v, ${db.dialect.nowMs} AS now FROM restante_meta WHERE k = 'seq'${db.dialect.forUpdate}`;
+    const [seq] = await queries.all<{ v: number; now: number }>(sql);
+    if (!seq) throw new Error("restante_meta has no row 'seq': run restante migrate");
+    const first = db.kind === 'mysql' ? seq.v : (await lastPosition(queries)) + 1;
+    const have = first === next ? new Set<number>() : await withPosition(queries, rows);
+    const missing = have.size === 0 ? rows : rows.filter(({ id }) => !have.has(id));
+    return { first, placed: await give(db, queries, missing, first, seq.now) };
+  });
+}
+
+/** Positions for rows that have none, from `first` on, inside the caller's transaction. */
+async function give(db: Db, queries: Queries, rows: readonly Row[], first: number, now: number): Promise<Placed[]> {
+  if (rows.length === 0) return [];
+  const placed = rows.map(({ id, user_id, wh_id }, i) => ({ pos: first + i, id, user_id, wh_id, seen_ms: now }));
+  const values = placed.map(({ pos, id, user_id, wh_id, seen_ms }) => [pos, id, user_id, wh_id, seen_ms]);
+  await queries.insert('restante_position', COLUMNS, values);
+  if (db.kind === 'mysql') await queries.run("UPDATE restante_meta SET v = ? WHERE k = 'seq'", [first + rows.length]);
+  return placed;
+}
+
+/**
+ * On SQLite, where one writer at a time commits in the order of ids: positions for the rows just inserted, and for what
+ * other programs inserted before them, within the transaction that stores them.
+ */
+export async function placeInserted(db: Db, queries: Queries, rows: readonly Row[], now: number): Promise<Placed[]> {
+  const own = (rows[0] as Row).id;
+  const [last] = await queries.all<{ id: number | null }>('SELECT MAX(id) AS id FROM restante_position');
+  let known = last?.id ?? 0;
+  if (own <= known) {
+    // Another program emptied tblwh and its ids begin again: these positions belonged to other contents.
+    await queries.run('DELETE FROM restante_position WHERE id >= ?', [own]);
+    known = own - 1;
+  }
+  const sql = 'SELECT id, user_id, wh_id FROM tblwh WHERE id > ? AND id < ? ORDER BY id';
+  const others = own > known + 1 ? await queries.all<Row>(sql, [known, own]) : [];
+  return give(db, queries, others.length > 0 ? [...others, ...rows] : rows, (await lastPosition(queries)) + 1, now);
+}
+
+/** AUTOINCREMENT's memory: the highest position ever given, though its content may be gone. */
+async function lastPosition(queries: Queries): Promise<number> {
+  const sql = "SELECT seq FROM sqlite_sequence WHERE name = 'restante_position'";
+  return (await queries.all<{ seq: number }>(sql))[0]?.seq ?? 0;
+}
+
+async function withPosition(queries: Queries, rows: readonly Row[]): Promise<Set<number>> {
+  const ids = rows.map(({ id }) => id);
+  const [low, high] = [Math.min(...ids), Math.max(...ids)];
+  const have = new Set<number>();
+  if (high - low < 4 * ids.length) {
+    const sql = 'SELECT id FROM restante_position WHERE id BETWEEN ? AND ?';
+    for (const { id } of await queries.all<{ id: number }>(sql, [low, high])) have.add(id);
+    return have;
+  }
+  for (let from = 0; from < ids.length; from += MOST_NAMED) {
+    const some = padded(ids.slice(from, from + MOST_NAMED));
+    const sql = `SELECT id FROM restante_position WHERE id IN (${marks(some.length)})`;
+    for (const { id } of await queries.all<{ id: number }>(sql, some)) have.add(id);
+  }
+  return have;
+}
+
+/** The position that will be given next, and the highest id that has one. */
+export async function positionState(db: Db): Promise<{ next: number; highest: number }> {
+  const next =
+    db.kind === 'mysql'
+      ? "SELECT v FROM restante_meta WHERE k = 'seq'"
+      : "SELECT seq + 1 FROM sqlite_sequence WHERE name = 'restante_position'";
+  const sql = `SELECT (${next}) AS next, (SELECT MAX(id) FROM restante_position) AS highest`;
+  const [row] = await db.all<{ next: number | null; highest: number | null }>(sql);
+  return { next: row?.next ?? 1, highest: row?.highest ?? 0 };
+}
+
+/** Positions from <= pos < to, for those who did not give them. */
+export const positionsBetween = (db: Db, from: number, to: number): Promise<Placed[]> =>
+  db.all<Placed>(
+    'SELECT pos, id, user_id, wh_id, seen_ms FROM restante_position WHERE pos >= ? AND pos < ? ORDER BY pos',
+    [from, to],
+  );
+
+/** Contents with from < id <= to that have no position, in the order of ids. */
+export const unplacedRows = (db: Db, from: number, to: number, limit: number): Promise<Row[]> =>
+  db.all<Row>(
+    `SELECT t.id, t.user_id, t.wh_id FROM tblwh t LEFT JOIN restante_position p ON p.id = t.id
+     WHERE t.id > ? AND t.id <= ? AND p.id IS NULL ORDER BY t.id LIMIT ?`,
+    [from, to, limit],
+  );
+
+// So few rows are rather handed out twice than mistaken for those that had their ids before.
+const FEW_ROWS = 10_000;
+const IDS_PER_DELETE = 20_000;
+
+/**
+ * tblwh was emptied or restored, `top` is its highest id now: takes the positions of contents that are gone, whose ids will
+ * be given again, and forgets the marks.
+ */
+export async function forgetPlaces(db: Db, top: number): Promise<void> {
+  const [count] = await db.all<{ n: number }>('SELECT COUNT(*) AS n FROM (SELECT id FROM tblwh LIMIT ?) few', [
+    String(FEW_ROWS + 1),
+  ]);
+  const from = (count?.n ?? 0) > FEW_ROWS ? top : 0;
+  const [last] = await db.all<{ id: number | null }>('SELECT MAX(id) AS id FROM restante_position');
+  for (let at = from; at < (last?.id ?? 0); at += IDS_PER_DELETE)
+    await db.transaction((queries) =>
+      queries.run('DELETE FROM restante_position WHERE id > ? AND id <= ?', [at, at + IDS_PER_DELETE]),
+    );
+  await db.transaction((queries) => queries.run("DELETE FROM restante_meta WHERE k IN ('fence', 'backfill')"));
+}
+
+/** What survives a restart: `fence`, up to which every content is settled and has its position; `backfill`, up to which old ones have. */
+export type Mark = 'fence' | 'backfill';
+
+export async function readMark(db: Pick<Db, 'all'>, mark: Mark): Promise<number | undefined> {
+  return (await db.all<{ v: number }>('SELECT v FROM restante_meta WHERE k = ?', [mark]))[0]?.v;
+}
+
+/** Moves a mark; `fence` of several processes is the highest of theirs. */
+export async function saveMark(db: Db, mark: Mark, value: number): Promise<void> {
+  await db.transaction(async (queries) => {
+    if ((await queries.run('UPDATE restante_meta SET v = ? WHERE k = ? AND v < ?', [value, mark, value])) > 0) return;
+    if ((await readMark(queries, mark)) !== undefined) return;
+    await queries.insert('restante_meta', ['k', 'v'], [[mark, value]]);
+  });
+}

@@ -1,0 +1,135 @@
+// The order of visibility as the database keeps it: the same steps as the SQL in src/store/positions.ts, each at its own moment.
+import type { SequencerSource } from '../../src/flow/sequencer.ts';
+import { StoreError } from '../../src/store/db.ts';
+import type { Row } from '../../src/store/fence.ts';
+import type { Placed } from '../../src/store/positions.ts';
+import type { Process } from './actors.ts';
+import type { Content, Contents } from './contents.ts';
+import type { Database, Table } from './database.ts';
+import type { World } from './world.ts';
+
+export interface Positions {
+  readonly table: Table<Placed>;
+  /** What a sequencer in this process asks. */
+  source(process: Process): SequencerSource;
+  /** Contents with id <= `upTo` that have no position. */
+  unplaced(process: Process, upTo: number): Promise<readonly Row[]>;
+  /** The position of a content that can be seen now. */
+  of(id: number): Placed | undefined;
+  /** Fails when a content that is there has no position. */
+  complete(): void;
+}
+
+const SEQ = 0;
+
+export interface PositionsOptions {
+  /** Places what it was told, though it may have vanished since it was seen. */
+  readonly trusting?: boolean;
+}
+
+export function createPositions(
+  world: World,
+  db: Database,
+  contents: Contents,
+  { trusting = false }: PositionsOptions = {},
+): Positions {
+  const table = db.table<Placed>('restante_position');
+  const byId = db.table<number>('restante_position.uq_id');
+  const meta = db.table<number>('restante_meta');
+  meta.rows.set(SEQ, 1);
+  const vanished = new Set<number>();
+  const onDisk = new Map<number, Placed>();
+  let highest = 0;
+
+  db.onVisible((in_, pos, value) => {
+    if (in_ !== (table as Table<unknown>)) return;
+    const { id } = value as Placed;
+    world.note(() => `position ${pos} is ${id}`);
+    if (pos !== highest + 1) world.violation(`position ${pos} was given after ${highest}`);
+    highest = pos;
+  });
+  db.onDurable((in_, pos, value) => {
+    if (in_ !== (table as Table<unknown>)) return;
+    const placed = value as Placed;
+    const before = onDisk.get(pos);
+    if (before && before.id !== placed.id) world.violation(`position ${pos} was ${before.id} and became ${placed.id}`);
+    onDisk.set(pos, placed);
+    if (vanished.has(placed.user_id)) world.violation(`position ${pos} was given to ${placed.id}, which had vanished`);
+  });
+  db.onVanished((in_, key, value) => {
+    if (in_ === (table as Table<unknown>)) highest = Math.min(highest, key - 1);
+    if (in_ !== (contents.table as Table<unknown>)) return;
+    const { id, user_id } = value as Content;
+    vanished.add(user_id);
+    for (const placed of onDisk.values())
+      if (placed.user_id === user_id) world.violation(`${id} vanished after it had got position ${placed.pos} on disk`);
+  });
+
+  const has = (id: number) => byId.rows.has(id);
+  return {
+    table,
+    of: (id) => table.rows.get(byId.rows.get(id) ?? 0),
+    source: (process) => ({
+      place: (rows, next) =>
+        process.transaction(async (transaction) => {
+          await process.delay();
+          await transaction.lock(meta, SEQ);
+          const { first, now } = await transaction.ask(() => ({
+            first: transaction.read(meta, SEQ) as number,
+            now: world.now(),
+          }));
+          const have =
+            first === next
+              ? new Set<number>()
+              : await transaction.ask(() => new Set(rows.map(({ id }) => id).filter(has)));
+          // What can be read now is before us in the log: it is lost with our position or not at all.
+          const there = trusting
+            ? rows
+            : await transaction.ask(() =>
+                rows.filter(({ id, user_id }) => contents.table.rows.get(id)?.user_id === user_id),
+              );
+          const missing = there.filter(({ id }) => !have.has(id));
+          const placed = missing.map(({ id, user_id, wh_id }, i) => ({
+            pos: first + i,
+            id,
+            user_id,
+            wh_id,
+            seen_ms: now,
+          }));
+          if (placed.length === 0) return { first, placed };
+          await transaction.ask(() => {
+            for (const row of placed) {
+              if (has(row.id)) throw new StoreError('duplicate', new Error(`position of ${row.id}`));
+              transaction.write(table, row.pos, row);
+              transaction.write(byId, row.id, row.pos);
+            }
+          });
+          await transaction.ask(() => transaction.write(meta, SEQ, first + placed.length));
+          return { first, placed };
+        }),
+      state: () =>
+        db.ask(process.delay, () => ({
+          next: meta.rows.get(SEQ) as number,
+          highest: Math.max(0, ...byId.rows.keys()),
+        })),
+      between: (from, to) =>
+        db.ask(process.delay, () => {
+          const rows: Placed[] = [];
+          for (let pos = from; pos < to; pos++) {
+            const placed = table.rows.get(pos);
+            if (placed) rows.push(placed);
+          }
+          return rows;
+        }),
+    }),
+    unplaced: (process, upTo) =>
+      db.ask(process.delay, () => contents.visible(0).filter(({ id }) => id <= upTo && !has(id))),
+    complete() {
+      for (const { id, user_id } of contents.visible(0)) {
+        const placed = table.rows.get(byId.rows.get(id) ?? 0);
+        if (!placed) world.violation(`${id} never got a position`);
+        else if (placed.user_id !== user_id) world.violation(`position ${placed.pos} is that of an earlier ${id}`);
+      }
+    },
+  };
+}

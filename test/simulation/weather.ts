@@ -1,0 +1,134 @@
+// What a seed decides before anybody acts: the server, the rights, who writes how, what breaks; and the world built from it.
+import { createProcess, foreignWriter, ownWriter, type Process } from './actors.ts';
+import { type Contents, createContents } from './contents.ts';
+import { createDatabase, type Database } from './database.ts';
+import { createWatch, type Watch } from './promises.ts';
+import type { World } from './world.ts';
+
+/** What a seed decides before anybody acts. */
+export interface Weather {
+  readonly durability: 'binlog' | 'redo' | 'lazy';
+  readonly flushMs: number;
+  readonly evidence: 'all' | 'late' | 'none';
+  readonly step: number;
+  readonly rows: number;
+  readonly stallMs: number;
+  readonly pauseMs: number;
+  readonly idleMs: number;
+  readonly writers: number;
+  readonly ownWriter: boolean;
+  readonly deletes: boolean;
+  readonly processes: number;
+  readonly slowestMs: number;
+  readonly crashes: number;
+  readonly stops: number;
+  readonly kills: number;
+  readonly lengthMs: number;
+  readonly tickMs: number;
+}
+
+// Where nobody can see the statements that run, a gap is believed dead a second after it was seen; an INSERT that takes
+// longer between its id and its row is what we do not promise for. Where they can be seen it may take as long as it likes.
+const BLIND_STALL_MS = 900;
+// Rows become old enough on servers that show them before they are on disk.
+const MIN_AGE_MS = { binlog: 0, redo: 100, lazy: 2_000 };
+export const minAgeOf = ({ durability }: Weather): number => MIN_AGE_MS[durability];
+
+export function drawWeather(world: World): Weather {
+  const evidence = world.pick(['all', 'all', 'none'] as const);
+  const rows = world.pick([1, 3, 8]);
+  const durability = world.pick(['binlog', 'redo', 'redo', 'lazy'] as const);
+  const crashes = world.pick([0, 0, 1, 2]);
+  return {
+    durability,
+    crashes,
+    flushMs: world.pick([1, 20, 90]),
+    evidence,
+    step: world.pick([1, 1, 3]),
+    rows,
+    stallMs: evidence === 'none' ? BLIND_STALL_MS / (2 * rows) : world.pick([10, 500, 4_000]),
+    pauseMs: world.pick([20, 300, 3_000]),
+    idleMs: world.pick([20, 100, 400]),
+    writers: world.int(1, 4),
+    ownWriter: world.chance(0.5),
+    // A crash can take back a DELETE that was seen: its row comes again, and nobody promises to hand that one out.
+    deletes: world.chance(0.4) && (durability === 'binlog' || crashes === 0),
+    processes: world.int(1, 2),
+    slowestMs: world.pick([5, 60, 500]),
+    stops: world.pick([0, 1, 3]),
+    kills: world.pick([0, 0, 1]),
+    lengthMs: world.pick([600, 1_500, 3_000]),
+    tickMs: world.pick([25, 100, 250]),
+  };
+}
+
+export interface Setting {
+  readonly world: World;
+  readonly weather: Weather;
+  readonly db: Database;
+  readonly contents: Contents;
+  readonly watch: Watch;
+  /** Resolves when the last writer has ended. */
+  readonly quiet: Promise<void>;
+  /** Processes that live now; a killed one is replaced by `start`. */
+  readonly processes: Process[];
+}
+
+/** Builds the world and lets its inhabitants loose; `start` runs what a process of ours does from its first moment. */
+export function settle(world: World, weather: Weather, start: (setting: Setting, process: Process) => void): Setting {
+  const { durability, flushMs, step, evidence, stallMs, lengthMs } = weather;
+  const db = createDatabase(world, { durability, flushMs });
+  const contents = createContents(world, db, { step, evidence, stallMs });
+  const watch = createWatch(world, db, contents);
+  world.note(() => JSON.stringify(weather));
+  let writing = weather.writers + (weather.ownWriter ? 1 : 0);
+  let allQuiet = () => {};
+  const quiet = new Promise<void>((resolve) => {
+    allQuiet = resolve;
+  });
+  const write = (work: () => Promise<void>) =>
+    world.spawn(async () => {
+      await work();
+      if (--writing === 0) allQuiet();
+    });
+  const setting: Setting = { world, weather, db, contents, watch, quiet, processes: [] };
+  const begin = (at: number) => {
+    const process = createProcess(world, db, weather.slowestMs);
+    setting.processes[at] = process;
+    start(setting, process);
+  };
+  for (let i = 0; i < weather.processes; i++) begin(i);
+
+  const { pauseMs, idleMs, rows, deletes } = weather;
+  const options = { until: lengthMs, pauseMs, idleMs, rows, deletes };
+  for (let i = 0; i < weather.writers; i++) write(() => foreignWriter(world, db, contents, options));
+  if (weather.ownWriter)
+    write(async () => {
+      for (let process: Process | undefined; setting.processes[0] !== process && world.now() < lengthMs; ) {
+        [process] = setting.processes;
+        if (process) await ownWriter(world, process, contents, lengthMs, idleMs);
+      }
+    });
+
+  const sometimes = (times: number, act: () => unknown) => {
+    for (let i = 0; i < times; i++)
+      world.spawn(async () => {
+        await world.sleep(world.random() * lengthMs * 1.2);
+        await act();
+      });
+  };
+  sometimes(weather.crashes, () => db.crash(world.pick([5, 100, 700, 3_000])));
+  sometimes(weather.stops, () => world.pick(setting.processes).pause(world.random() ** 2 * 2_500));
+  sometimes(weather.kills, () => {
+    const at = world.int(0, weather.processes - 1);
+    world.note(() => `process ${at} is killed`);
+    setting.processes[at]?.kill();
+    begin(at);
+  });
+  return setting;
+}
+
+export interface RunOptions {
+  readonly trace?: string[];
+  readonly weather?: Partial<Weather>;
+}
