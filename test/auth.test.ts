@@ -277,7 +277,7 @@ describe.each(ENGINES)('%s', (engine) => {
     const queries = await queriesOf(async () => {
       for (let i = 0; i < 1_000; i += 50) await Promise.all(times(50, () => status(user.auth, '10.8.8.8')));
     });
-    // The one read every 4 s of all users in use may fall into it.
-    expect(queries).toBeLessThanOrEqual(2);
+    // The looks for new contents, a few a second, and the one read every 4 s of all users in use fall into it.
+    expect(queries).toBeLessThanOrEqual(30);
   });
 });

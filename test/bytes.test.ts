@@ -374,6 +374,7 @@ test(`sqlite: ${HUNDRED}`, async () => {
   await db.ddl(
     `CREATE VIEW tblwh AS SELECT id, hex(zeroblob(${5 * MiB})) AS content, ip, api, dt, user_id, wh_id FROM many`,
   );
+  await service.settle();
   await walk('sqlite', service, user);
   await service.close();
   await database.drop();

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { createFence, type FenceAlarm, type FenceOptions, type FenceSource, type Row } from '../src/flow/fence.ts';
 import { createGaps } from '../src/flow/gaps.ts';
+import { takesNoIds } from '../src/store/fencewriters.ts';
 
 const row = (id: number): Row => ({ id, user_id: 1, wh_id: 7 });
 
@@ -301,4 +302,17 @@ test('gaps are told exactly, whatever was seen and forgotten', () => {
     [13, 14],
     [16, 16],
   ]);
+});
+
+test.each([
+  ['SELECT * FROM tblwh FOR UPDATE', true],
+  ['/* nightly */ DELETE FROM `tblwh` WHERE id < 5', true],
+  ['update tblwh set api = 1', true],
+  ["UPDATE other SET note = 'tblwh'", false], // may have a trigger that inserts
+  ['SELECT store_one()', false],
+  ['INSERT INTO tblwh SELECT * FROM old', false],
+  ['ALTER TABLE other ADD x INT', true],
+  ['', false],
+])('%s takes no ids: %s', (sql, expected) => {
+  expect(takesNoIds(sql)).toBe(expected);
 });

@@ -114,9 +114,10 @@ for (const engine of SERVERS)
           await foreign.query('SELECT id FROM tblwh WHERE id = 28 FOR UPDATE');
           await writer.query('BEGIN');
           await writer.query(INSERT);
+          await writer.query(INSERT);
           await writer.query('ROLLBACK');
           await writer.query(INSERT);
-          await foreign.query('UPDATE tblwh SET api = 3 WHERE id = 30');
+          await foreign.query('UPDATE tblwh SET api = 3 WHERE id = 31');
           const running = foreign.query(sql);
           await sleep(50);
           let ended = false;
@@ -150,13 +151,13 @@ for (const engine of SERVERS)
         const writer = await world.writer();
         await writer.query(`CREATE TRIGGER slow BEFORE INSERT ON tblwh FOR EACH ROW BEGIN
   IF NEW.wh_id = 8 THEN DO SLEEP(0.6); SET NEW.api = (SELECT COUNT(*) FROM tblwhid); END IF; END`);
-        const other = world.openSource();
-        const inserting = writer.query(`${INTO} VALUES ${Array(3).fill(ROW.replace('7)', '8)')).join(', ')}`);
+        const other = await world.openSource();
+        const inserting = writer.query(`${INTO} VALUES ${Array(5).fill(ROW.replace('7)', '8)')).join(', ')}`);
         await sleep(200);
-        const seen = await (await other).writers();
+        const seen = await other.writers();
         expect(seen?.size).toBeGreaterThan(0);
-        for (const until = Date.now() + 1_000; Date.now() < until; await sleep(100))
-          expect([...((await (await other).writers()) ?? [])].some((key) => seen?.has(key))).toBe(true);
+        for (const until = Date.now() + 1_200; Date.now() < until; await sleep(100))
+          expect([...((await other.writers()) ?? [])].some((key) => seen?.has(key))).toBe(true);
         await inserting;
       }),
     );

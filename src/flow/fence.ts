@@ -154,9 +154,14 @@ export function createFence(options: FenceOptions): Fence {
     if (alarmed || held < ALARM_AFTER_MS) return;
     alarmed = true;
     const blockers = [...(await source.blockers().catch(() => [])), ...(proof.trouble ? [proof.trouble] : [])];
-    const gap = gaps.ranges(fence + 1, gaps.top, 1)[0] ?? ([fence + 1, gaps.top] as const);
+    const gap = gaps.ranges(fence + 1, gaps.top, 1)[0] ?? [0, fence];
+    const ids = gap[0] === gap[1] ? `id ${gap[0]}` : `ids ${gap[0]} to ${gap[1]}`;
+    const what =
+      open.size > 0
+        ? 'transactions that were open at the start'
+        : `${ids}, taken but neither committed nor rolled back`;
     const heldSeconds = Math.round(held / 1000);
-    const text = `lists wait for ${gap[0] === gap[1] ? `id ${gap[0]}` : `ids ${gap[0]} to ${gap[1]}`}, taken but neither committed nor rolled back for ${heldSeconds} s: ${blockers.join('; ') || 'nobody can be seen who holds them'}`;
+    const text = `lists wait for ${what} for ${heldSeconds} s: ${blockers.join('; ') || 'nobody can be seen who holds them'}`;
     onAlarm({ kind: 'held', gap, heldSeconds, blockers, text });
   }
 

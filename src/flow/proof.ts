@@ -4,8 +4,8 @@ import type { Gaps } from './gaps.ts';
 
 // An id is taken an instant before its row can be found by a locking read. Where the running statements can be seen this
 // only bridges what they do not show; where they cannot, it is all there is, and two probes must agree that far apart.
-export const SETTLE_SEEN_MS = 250;
-export const SETTLE_BLIND_MS = 1_000;
+const SETTLE_SEEN_MS = 250;
+const SETTLE_BLIND_MS = 1_000;
 const OBSERVE_SEEN_MS = 25;
 const OBSERVE_BLIND_MS = SETTLE_BLIND_MS / 4;
 const MOST_OBSERVATIONS = 64;

@@ -55,7 +55,6 @@ export function insertContents(store: Store, rows: readonly NewContent[]): Promi
         store.db,
         queries,
         rows.map(({ user_id, wh_id }, i) => ({ id: ids[i] as number, user_id, wh_id })),
-        (rows.at(-1) as NewContent).received_ms,
       );
     return ids;
   }, 'writer');

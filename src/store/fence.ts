@@ -55,7 +55,7 @@ const FACTS_FOR_MS = 60_000;
 // Few texts for lists of any length: the last range is repeated.
 const LENGTHS = [1, 10, 100, 500];
 
-const ranged = (ranges: readonly Range[]): { where: string; params: number[] } => {
+export const ranged = (ranges: readonly Range[]): { where: string; params: number[] } => {
   const length = LENGTHS.find((size) => size >= ranges.length) ?? ranges.length;
   const params: number[] = [];
   for (let i = 0; i < length; i++) params.push(...(ranges[Math.min(i, ranges.length - 1)] as Range));
@@ -80,7 +80,7 @@ export async function openFenceSource(db: Db, nodes: readonly Db[] = []): Promis
   };
 }
 
-const SQLITE: FenceFacts = { ordered: true, minAgeMs: 0, warning: '', galera: false, sight: true };
+const SQLITE: FenceFacts = { ordered: true, minAgeMs: 0, warning: '', cluster: false, sight: true };
 const ROWS = 'SELECT id, user_id, wh_id FROM tblwh WHERE id > ? ORDER BY id LIMIT ?';
 
 function openOrdered(db: Db): FenceSource {
@@ -168,7 +168,7 @@ const sightOf = (db: Db): WriterSight => (db.version.startsWith('MariaDB') ? mar
 const proberOf = (db: Db): Prober => ({ probe: (ranges) => probe(db, ranges), writers: sightOf(db).writers });
 
 /** AUTO_INCREMENT - 1, or the newest id where that reaches `floor` already. */
-export async function highestGiven(queries: Queries, db: Db, floor: number): Promise<number> {
+async function highestGiven(queries: Queries, db: Db, floor: number): Promise<number> {
   const newest = (await queries.all<{ top: number | null }>('SELECT MAX(id) AS top FROM tblwh'))[0]?.top ?? 0;
   if (newest >= floor) return newest;
   // MySQL keeps these figures for a day unless it is told not to.

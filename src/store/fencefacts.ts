@@ -7,8 +7,8 @@ export interface FenceFacts {
   readonly minAgeMs: number;
   /** What the operator should change, '' when there is nothing. */
   readonly warning: string;
-  /** Several nodes may write at once: the locks of the others cannot be seen here. */
-  readonly galera: boolean;
+  /** Several nodes may write at once (Galera, Group Replication with several primaries): the locks of the others cannot be seen here. */
+  readonly cluster: boolean;
   /** The running statements of all accounts can be seen. */
   readonly sight: boolean;
 }
@@ -22,7 +22,7 @@ const isOn = (value: Value | undefined): boolean => value === 1 || /^(1|ON|YES)$
 
 export async function readFacts(queries: Queries): Promise<FenceFacts> {
   const rows = await queries.all<Record<string, Value>>(
-    "SHOW VARIABLES WHERE Variable_name IN ('innodb_flush_log_at_trx_commit', 'log_bin', 'sync_binlog', 'wsrep_on')",
+    "SHOW VARIABLES WHERE Variable_name IN ('innodb_flush_log_at_trx_commit', 'log_bin', 'sync_binlog', 'wsrep_on', 'group_replication_single_primary_mode')",
   );
   const variables = new Map(
     rows.map((row): [string, Value] => {
@@ -37,7 +37,13 @@ export async function readFacts(queries: Queries): Promise<FenceFacts> {
     flush === 1
       ? ''
       : `innodb_flush_log_at_trx_commit is ${flush}: a crash of the server can lose contents that were answered with 2xx, and give their ids to others. Set it to 1`;
-  return { ordered: false, minAgeMs, warning, galera: isOn(variables.get('wsrep_on')), sight: false };
+  return {
+    ordered: false,
+    minAgeMs,
+    warning,
+    cluster: isOn(variables.get('wsrep_on')) || variables.get('group_replication_single_primary_mode') === 'OFF',
+    sight: false,
+  };
 }
 
 export interface FencePromise {
@@ -61,7 +67,7 @@ export function promiseOf(facts: FenceFacts, nodes = false): FencePromise {
     ? 'ordered'
     : facts.warning
       ? 'unsafe-durability'
-      : facts.galera
+      : facts.cluster
         ? nodes
           ? 'nodes'
           : 'hold'

@@ -24,18 +24,19 @@ const plain = (sql: string): string =>
     .replace(/'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"/gs, "''")
     .replace(/\/\*(?!!).*?\*\/|(?:--\s|#)[^\n]*/gs, ' ')
     .trim();
-const READS_OR_CHANGES = /^\(*\s*(SELECT|UPDATE|DELETE)\b/i;
+const READS_OR_CHANGES = /^\(*\s*(SELECT|UPDATE|DELETE|WITH)\b/i;
 // None of them can run within a trigger.
 const NO_ROWS =
-  /^(SHOW|BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|USE|KILL|EXPLAIN|DESC|DESCRIBE|FLUSH|CHECK|ALTER|DROP|OPTIMIZE|ANALYZE|REPAIR)\b/i;
+  /^(SHOW|BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|USE|KILL|EXPLAIN|DESC|DESCRIBE|FLUSH|CHECK|CREATE|ALTER|DROP|OPTIMIZE|ANALYZE|REPAIR)\b/i;
+
+const isOneOf = (kinds: readonly RegExp[], sql: string): boolean => kinds.some((kind) => kind.test(plain(sql)));
 
 /**
  * A SELECT, UPDATE or DELETE that uses tblwh itself takes no id: a function or a trigger may not write to a table which
  * the statement that called it uses already (error 1442). Whatever cannot be told counts as a writer.
  */
 export function takesNoIds(sql: string): boolean {
-  const text = plain(sql);
-  return READS_OR_CHANGES.test(text) ? /\btblwh\b/i.test(text) : NO_ROWS.test(text);
+  return isOneOf([READS_OR_CHANGES], sql) ? /\btblwh\b/i.test(plain(sql)) : isOneOf([NO_ROWS], sql);
 }
 
 /** Asks again only a minute after the account was found to lack the right. */
@@ -133,9 +134,7 @@ export function mariadbWriters(db: Db): WriterSight {
       const others = rows.filter((row) => Number(row.own) !== 1 && row.text !== null);
       // Within a trigger of tblwh the INSERT that called it does not show: then a connection counts until it is idle.
       if (triggers) return new Set(others.map((row) => String(row.k)));
-      const writing = others.filter(
-        ({ text }) => !READS_OR_CHANGES.test(plain(String(text))) && !NO_ROWS.test(plain(String(text))),
-      );
+      const writing = others.filter(({ text }) => !isOneOf([READS_OR_CHANGES, NO_ROWS], String(text)));
       return new Set(writing.map((row) => `${row.k}:${row.q}`));
     },
   );

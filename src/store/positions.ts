@@ -1,6 +1,6 @@
 // The order of visibility: every statement that gives contents their positions, and the marks that survive a restart.
 import { type Db, marks, padded, type Queries } from './db.ts';
-import type { Row } from './fence.ts';
+import { type Range, type Row, ranged } from './fence.ts';
 
 /** A content with its place in the order of visibility. */
 export interface Placed extends Row {
@@ -30,28 +30,63 @@ export function placeRows(db: Db, rows: readonly Row[], next?: number): Promise<
     if (!seq) throw new Error("restante_meta has no row 'seq': run restante migrate");
     const first = db.kind === 'mysql' ? seq.v : (await lastPosition(queries)) + 1;
     const have = first === next ? new Set<number>() : await withPosition(queries, rows);
-    const missing = have.size === 0 ? rows : rows.filter(({ id }) => !have.has(id));
-    return { first, placed: await give(db, queries, missing, first, seq.now) };
+    const missing = rows.filter(({ id }) => !have.has(id)).sort((a, b) => a.id - b.id);
+    const placed =
+      db.kind === 'mysql' ? await copy(queries, missing, first, seq.now) : await give(queries, missing, first, seq.now);
+    return { first, placed };
   });
 }
 
-/** Positions for rows that have none, from `first` on, inside the caller's transaction. */
-async function give(db: Db, queries: Queries, rows: readonly Row[], first: number, now: number): Promise<Placed[]> {
-  if (rows.length === 0) return [];
-  const placed = rows.map(({ id, user_id, wh_id }, i) => ({ pos: first + i, id, user_id, wh_id, seen_ms: now }));
+const numbered = (rows: readonly Row[], first: number, now: number): Placed[] =>
+  rows.map(({ id, user_id, wh_id }, i) => ({ pos: first + i, id, user_id, wh_id, seen_ms: now }));
+
+/** On SQLite: the rows as they were read, for there they cannot vanish. */
+async function give(queries: Queries, rows: readonly Row[], first: number, now: number): Promise<Placed[]> {
+  const placed = numbered(rows, first, now);
   const values = placed.map(({ pos, id, user_id, wh_id, seen_ms }) => [pos, id, user_id, wh_id, seen_ms]);
-  await queries.insert('restante_position', COLUMNS, values);
-  if (db.kind === 'mysql') await queries.run("UPDATE restante_meta SET v = ? WHERE k = 'seq'", [first + rows.length]);
+  if (values.length > 0) await queries.insert('restante_position', COLUMNS, values);
   return placed;
 }
+
+/**
+ * On a server: copied by the server from the rows themselves. One that was seen before a crash may be gone, and its id
+ * another's; what this transaction sees was committed before it in the log, so both survive or none.
+ */
+async function copy(queries: Queries, rows: readonly Row[], first: number, now: number): Promise<readonly Placed[]> {
+  let next = first;
+  for (const ranges of chunksOf(rangesOf(rows), MOST_NAMED)) {
+    const { where, params } = ranged(ranges);
+    const sql = `INSERT INTO restante_position (${COLUMNS.join(', ')})
+      SELECT ? + ROW_NUMBER() OVER (ORDER BY id), id, user_id, wh_id, ? FROM tblwh WHERE ${where}`;
+    next += await queries.run(sql, [next - 1, now, ...params]);
+  }
+  if (next === first) return [];
+  await queries.run("UPDATE restante_meta SET v = ? WHERE k = 'seq'", [next]);
+  if (next - first === rows.length) return numbered(rows, first, now);
+  return queries.all<Placed>(BETWEEN, [first, next]);
+}
+
+/** Ids that follow one another as ranges. `rows` may come in any order; positions are given in the order of ids. */
+function rangesOf(rows: readonly Row[]): Range[] {
+  const ranges: [number, number][] = [];
+  for (const id of rows.map((row) => row.id).sort((a, b) => a - b)) {
+    const last = ranges.at(-1);
+    if (last && last[1] === id - 1) last[1] = id;
+    else ranges.push([id, id]);
+  }
+  return ranges;
+}
+const chunksOf = <T>(list: readonly T[], size: number): (readonly T[])[] =>
+  Array.from({ length: Math.ceil(list.length / size) }, (_, i) => list.slice(i * size, (i + 1) * size));
 
 /**
  * On SQLite, where one writer at a time commits in the order of ids: positions for the rows just inserted, and for what
  * other programs inserted before them, within the transaction that stores them.
  */
-export async function placeInserted(db: Db, queries: Queries, rows: readonly Row[], now: number): Promise<Placed[]> {
+export async function placeInserted(db: Db, queries: Queries, rows: readonly Row[]): Promise<Placed[]> {
   const own = (rows[0] as Row).id;
-  const [last] = await queries.all<{ id: number | null }>('SELECT MAX(id) AS id FROM restante_position');
+  const state = `SELECT MAX(id) AS id, ${db.dialect.nowMs} AS now FROM restante_position`;
+  const [last] = await queries.all<{ id: number | null; now: number }>(state);
   let known = last?.id ?? 0;
   if (own <= known) {
     // Another program emptied tblwh and its ids begin again: these positions belonged to other contents.
@@ -60,7 +95,12 @@ export async function placeInserted(db: Db, queries: Queries, rows: readonly Row
   }
   const sql = 'SELECT id, user_id, wh_id FROM tblwh WHERE id > ? AND id < ? ORDER BY id';
   const others = own > known + 1 ? await queries.all<Row>(sql, [known, own]) : [];
-  return give(db, queries, others.length > 0 ? [...others, ...rows] : rows, (await lastPosition(queries)) + 1, now);
+  return give(
+    queries,
+    others.length > 0 ? [...others, ...rows] : rows,
+    (await lastPosition(queries)) + 1,
+    last?.now ?? 0,
+  );
 }
 
 /** AUTOINCREMENT's memory: the highest position ever given, though its content may be gone. */
@@ -97,12 +137,12 @@ export async function positionState(db: Db): Promise<{ next: number; highest: nu
   return { next: row?.next ?? 1, highest: row?.highest ?? 0 };
 }
 
+const BETWEEN =
+  'SELECT pos, id, user_id, wh_id, seen_ms FROM restante_position WHERE pos >= ? AND pos < ? ORDER BY pos';
+
 /** Positions from <= pos < to, for those who did not give them. */
 export const positionsBetween = (db: Db, from: number, to: number): Promise<Placed[]> =>
-  db.all<Placed>(
-    'SELECT pos, id, user_id, wh_id, seen_ms FROM restante_position WHERE pos >= ? AND pos < ? ORDER BY pos',
-    [from, to],
-  );
+  db.all<Placed>(BETWEEN, [from, to]);
 
 /** Contents with from < id <= to that have no position, in the order of ids. */
 export const unplacedRows = (db: Db, from: number, to: number, limit: number): Promise<Row[]> =>

@@ -101,11 +101,7 @@ export interface Process {
 }
 
 /** Thrown into what a killed process was doing. */
-export class Killed extends StoreError {
-  constructor() {
-    super('away', new Error('this process was killed'));
-  }
-}
+const KILLED = new StoreError('away', new Error('this process was killed'));
 const TRIES = 5;
 
 export function createProcess(world: World, db: Database, slowest: number): Process {
@@ -118,7 +114,7 @@ export function createProcess(world: World, db: Database, slowest: number): Proc
   async function delay(): Promise<void> {
     await network();
     while (alive && world.now() < pausedUntil) await world.sleep(pausedUntil - world.now());
-    if (!alive) throw new Killed();
+    if (!alive) throw KILLED;
   }
   async function once<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     const transaction = db.begin(delay);

@@ -39,6 +39,8 @@ export const FIRST_ID = 27;
 // A statement of MariaDB has its number a moment after it has its id.
 const LATE_MS = 20;
 
+const RESTARTED = new StoreError('away', new Error('the server was restarted since the last look'));
+
 export function createContents(world: World, db: Database, options: ContentsOptions): Contents {
   const table = db.table<Content>('tblwh');
   const running = new Map<object, string>();
@@ -143,7 +145,7 @@ export function createContents(world: World, db: Database, options: ContentsOpti
           db.ask(delay, () => {
             if (options.restartsUnnoticed !== true && life !== db.life) {
               life = db.life;
-              throw new StoreError('away', new Error('the server was restarted since the last look'));
+              throw RESTARTED;
             }
             const rows = visible(after).slice(0, limit);
             const late = within(holes).filter(({ id }) => id <= after);

@@ -34,6 +34,8 @@ interface Write {
 export interface Transaction {
   /** The latest committed value, or what this transaction wrote. */
   read<V>(table: Table<V>, key: number): V | undefined;
+  /** All values with from <= key <= to, by key. */
+  scan<V>(table: Table<V>, from: number, to: number): [key: number, value: V][];
   /** Waits until nobody else holds the row. */
   lock(table: Table<unknown>, key: number): Promise<void>;
   write<V>(table: Table<V>, key: number, value: V | undefined): void;
@@ -77,6 +79,10 @@ interface Commit {
   readonly undo: (() => void)[];
 }
 
+// One for all: a stack for each would cost more than the rest of the run.
+const AWAY = new StoreError('away', new Error('the connection is broken'));
+const UNKNOWN = new StoreError('unknown', new Error('the connection broke while COMMIT was under way'));
+
 export function createDatabase(world: World, { durability, flushMs }: DatabaseOptions): Database {
   const tables = new Map<string, Table<unknown>>();
   /** Visible, not on disk, in the order of the log. */
@@ -92,9 +98,8 @@ export function createDatabase(world: World, { durability, flushMs }: DatabaseOp
   const recoveries: (() => void)[] = [];
   const flushers: (() => () => void)[] = [];
 
-  const gone = (failure: 'away' | 'unknown', why: string) => new StoreError(failure, new Error(why));
   const alive = (born: number) => {
-    if (born !== life || !up) throw gone('away', 'the connection is broken');
+    if (born !== life || !up) throw AWAY;
   };
 
   function apply(writes: readonly Write[]): Commit {
@@ -153,7 +158,7 @@ export function createDatabase(world: World, { durability, flushMs }: DatabaseOp
     }
     function check(): void {
       alive(born);
-      if (!open) throw gone('away', 'the transaction is over');
+      if (!open) throw AWAY;
     }
     function take(table: Table<unknown>, key: number): Lock | undefined {
       const lock = table.locks.get(key);
@@ -171,6 +176,16 @@ export function createDatabase(world: World, { durability, flushMs }: DatabaseOp
       read<V>(table: Table<V>, key: number) {
         const own = writes.findLast((write) => write.key === key && write.table === table);
         return own ? (own.value as V | undefined) : table.rows.get(key);
+      },
+      scan<V>(table: Table<V>, from: number, to: number) {
+        const found = new Map<number, unknown>();
+        for (const [key, value] of table.rows) if (key >= from && key <= to) found.set(key, value);
+        for (const { table: in_, key, value } of writes)
+          if (in_ === table && key >= from && key <= to) {
+            if (value === undefined) found.delete(key);
+            else found.set(key, value);
+          }
+        return [...found].sort((a, b) => a[0] - b[0]) as [number, V][];
       },
       async lock(table, key) {
         check();
@@ -236,11 +251,9 @@ export function createDatabase(world: World, { durability, flushMs }: DatabaseOp
           }
           await delay();
           // The answer may have been on its way already when the database died.
-          if ((born !== life || !up) && world.chance(0.5)) throw gone('unknown', 'no answer to COMMIT');
+          if ((born !== life || !up) && world.chance(0.5)) throw UNKNOWN;
         } catch (error) {
-          throw error instanceof StoreError
-            ? gone('unknown', 'the connection broke while COMMIT was under way')
-            : error;
+          throw error instanceof StoreError ? UNKNOWN : error;
         }
       },
       async ask(work) {
@@ -277,7 +290,7 @@ export function createDatabase(world: World, { durability, flushMs }: DatabaseOp
       alive(born);
       const result = work();
       await delay();
-      if ((born !== life || !up) && world.chance(0.5)) throw gone('away', 'no answer');
+      if ((born !== life || !up) && world.chance(0.5)) throw AWAY;
       return result;
     },
     async crash(downMs) {

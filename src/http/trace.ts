@@ -1,0 +1,81 @@
+// The life of one content: how it came, and where it stands with every consumer that reads its webhook.
+import { notFound } from '../errors.ts';
+import { ContentId } from '../schema.ts';
+import { Trace } from '../schemaconsumers.ts';
+import { type Consumer, listConsumers } from '../store/consumers.ts';
+import { findPlace, type Standing, standings } from '../store/trace.ts';
+import { isoTime } from './consumers.ts';
+import { route } from './route.ts';
+import { contentToWire } from './wire.ts';
+
+type Stage = Trace['consumers'][number];
+
+/** Nothing is kept of what was acked: what is behind the cursor, and neither out nor dead, is done. */
+function stageOf(consumer: Consumer, standing: Standing | undefined, pos: number): Stage {
+  const { name, start_pos, cursor_pos } = consumer;
+  if (standing?.dead_ms != null)
+    return {
+      name,
+      state: 'dead',
+      attempt: standing.dead_attempt ?? 0,
+      dead_at: isoTime(standing.dead_ms),
+      reason: standing.dead_reason ?? '',
+    };
+  if (standing?.due_ms != null) {
+    const { due_ms, waiting, now, said } = standing;
+    const attempt = standing.attempt ?? 0;
+    if (!waiting && due_ms > now) return { name, state: 'leased', attempt, lease_until: isoTime(due_ms) };
+    return { name, state: 'waiting', attempt, due_at: isoTime(due_ms), ...(said ? { reason: said } : {}) };
+  }
+  return { name, state: pos > cursor_pos ? 'waiting' : pos > start_pos ? 'acked' : 'skipped' };
+}
+
+export const traceContent = route({
+  method: 'GET',
+  url: '/whcontent/:id/trace',
+  tag: 'Contents',
+  kind: 'extended',
+  summary: 'Trace one content',
+  params: ContentId,
+  answers: {
+    200: {
+      schema: Trace,
+      example: {
+        id: 27,
+        wh_id: 7,
+        received_at: '2026-11-22T10:00:00.000Z',
+        seen_at: '2026-11-22T10:00:00.004Z',
+        verified: 'signed',
+        event_id: 'evt_1',
+        duplicate_of: null,
+        duplicates: [],
+        consumers: [
+          { name: 'billing', state: 'leased', attempt: 2, lease_until: '2026-11-22T10:00:34.120Z' },
+          { name: 'audit', state: 'acked' },
+        ],
+      },
+      description: 'Its life so far',
+    },
+  },
+  async handler({ store, content, config }, { params, userId }) {
+    const { id } = params;
+    const row = await content({ userId, id });
+    if (!row) throw notFound(`You have no content ${id}.`);
+    const [place, consumers] = await Promise.all([findPlace(store.db, userId, id), listConsumers(store.db, userId)]);
+    const reading = consumers.filter(({ whids }) => !whids || whids.includes(row.wh_id));
+    const rows = place && reading.length > 0 ? await standings(store.db, userId, place.pos) : [];
+    const standingOf = new Map(rows.map((one) => [one.consumer_id, one]));
+    const { request } = contentToWire(row, config);
+    return {
+      id,
+      wh_id: row.wh_id,
+      received_at: row.receipt ? isoTime(row.receipt.received_ms) : null,
+      seen_at: place ? isoTime(place.seen_ms) : null,
+      verified: request?.verified ?? null,
+      event_id: request?.event_id ?? null,
+      duplicate_of: request?.duplicate_of ?? null,
+      duplicates: [],
+      consumers: reading.map((one) => stageOf(one, standingOf.get(one.id), place?.pos ?? Number.POSITIVE_INFINITY)),
+    };
+  },
+});

@@ -1,0 +1,55 @@
+// How the text of a setting becomes its value: each throws a sentence that says what it must be.
+import { isIP } from 'node:net';
+
+export const text = (value: string) => value;
+export function whole(min: number, max: number) {
+  return (value: string): number => {
+    const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
+    if (!(number >= min && number <= max)) throw new Error(`must be a whole number from ${min} to ${max}`);
+    return number;
+  };
+}
+export const oneOf =
+  <T extends string>(...values: readonly T[]) =>
+  (value: string): T => {
+    if (!(values as readonly string[]).includes(value)) throw new Error(`must be one of ${values.join(', ')}`);
+    return value as T;
+  };
+export const list = (value: string): string[] =>
+  value
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+export function databaseUrl(value: string): string {
+  if (/^sqlite:./.test(value)) return value;
+  if (!/^mysql:\/\/[^/]+\/[^/?]+/.test(value) || !URL.canParse(value))
+    throw new Error('must be mysql://user:password@host:3306/database or sqlite:./path/to/file.db');
+  return value;
+}
+export function httpUrl(value: string): string {
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash)
+    throw new Error('must be an http:// or https:// URL without query');
+  return value.replace(/\/+$/, '');
+}
+export function origin(value: string): string {
+  if (httpUrl(value) !== new URL(value).origin)
+    throw new Error('must be origins such as https://hooks.example.org, separated by commas');
+  return value;
+}
+export function network(value: string): string {
+  const [address = '', bits] = value.split('/');
+  const family = isIP(address);
+  const named = ['loopback', 'linklocal', 'uniquelocal'].includes(value);
+  if (!named && (!family || (bits !== undefined && !(/^\d+$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)))))
+    throw new Error('must be addresses, CIDR networks or loopback, linklocal, uniquelocal, separated by commas');
+  return value;
+}
+export function timeZone(value: string): string {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: value });
+    return value;
+  } catch {
+    throw new Error('must be a time zone such as UTC or Europe/Vienna');
+  }
+}

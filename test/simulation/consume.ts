@@ -1,0 +1,251 @@
+// One run of the world in which workers of several consumers pull, ack, fail, oversleep and die.
+import { claim, giveBack } from '../../src/flow/claim.ts';
+import { ack, extend, nack } from '../../src/flow/lease.ts';
+import type { Lease } from '../../src/flow/leasestring.ts';
+import { redeliver, retry, seek } from '../../src/flow/resend.ts';
+import type { Consumer } from '../../src/store/consumers.ts';
+import type { Place } from '../../src/store/places.ts';
+import { type Process, survive } from './actors.ts';
+import { createLeases, type Leases } from './leases.ts';
+import { createPositions, type Positions } from './positions.ts';
+import { drawWeather, type RunOptions, type Setting, settle, type Weather } from './weather.ts';
+import { createWorld, type World } from './world.ts';
+
+const PATIENCE_MS = 30_000;
+
+/** Leases are what this is about: contents come as they come, and have their positions at once. */
+function drawConsumers(world: World): { weather: Weather; consumers: Consumer[] } {
+  const drawn = drawWeather(world);
+  const consumers = Array.from(
+    { length: world.int(1, 2) },
+    (_, i): Consumer => ({
+      id: i + 1,
+      user_id: 1,
+      name: `c${i + 1}`,
+      whids: world.chance(0.6) ? null : [1],
+      lease_seconds: world.pick([0.2, 1, 3]),
+      max_attempts: world.pick([1, 2, 5]),
+      ordered: world.chance(0.4),
+      duplicates: 'deliver',
+      start_pos: 0,
+      cursor_pos: 0,
+      cursor_id: 0,
+      next_due_ms: 0,
+      dead: 0,
+      gap: null,
+      pulled_ms: 0,
+      version: 1,
+      created_ms: 0,
+    }),
+  );
+  const weather: Weather = {
+    ...drawn,
+    writers: 1,
+    stallMs: 5,
+    pauseMs: 50,
+    idleMs: world.pick([20, 60]),
+    slowestMs: Math.min(drawn.slowestMs, 60),
+    ownWriter: false,
+    lengthMs: 1_000,
+  };
+  return { weather, consumers };
+}
+
+interface Handed extends Place {
+  readonly user_id: number;
+}
+
+/** What the workers of one consumer have been told. */
+interface Known {
+  /** Acked for good, by position. */
+  readonly acked: Map<number, number>;
+  /** The latest ordered hand-out of each position that is not known to be over. */
+  readonly handed: Set<number>;
+}
+
+/** Rejects with what was violated. */
+export async function simulateConsumers(seed: number, options: RunOptions = {}): Promise<void> {
+  const world = createWorld(seed, options);
+  const { weather: drawn, consumers } = drawConsumers(world);
+  const weather = { ...drawn, ...options.weather };
+  let positions: Positions | undefined;
+  let leases: Leases | undefined;
+  let calm = false;
+  let tokens = 0;
+  const knowledge = new Map<number, Known>(consumers.map(({ id }) => [id, { acked: new Map(), handed: new Set() }]));
+
+  const setting = settle(world, weather, (setting, process) => {
+    const { db, contents } = setting;
+    if (!positions || !leases) {
+      positions = createPositions(world, db, contents);
+      leases = createLeases(world, db, positions);
+      for (const consumer of consumers) leases.consumers.rows.set(consumer.id, consumer);
+    }
+    const [order, book] = [positions, leases];
+    world.spawn(async () => {
+      while (process.alive) {
+        await world.sleep(world.random() * 60);
+        await survive(
+          order.unplaced(process, Number.POSITIVE_INFINITY).then((rows) => order.source(process).place(rows)),
+        );
+      }
+    });
+    for (const { id } of consumers)
+      for (let i = 0; i < 2; i++) world.spawn(() => work(setting, process, book, order, id));
+    if (world.chance(0.5)) world.spawn(() => meddle(process, book));
+  });
+  const { db, contents, watch, quiet } = setting;
+  const book = leases as unknown as Leases;
+  // With a log that is flushed late, nothing is certain before it is.
+  const certain = weather.durability !== 'lazy';
+
+  async function pull(process: Process, id: number): Promise<{ lease: Lease; handed: Handed[] } | undefined> {
+    const token = ++tokens;
+    const limit = world.pick([1, 3, 10]);
+    const { claimed, consumer } = await book.change(process, id, async (rows, locked) => {
+      const change = await claim(rows, locked, { limit, leaseMs: locked.consumer.lease_seconds * 1_000, token });
+      const { emptyUpTo, handed } = change.result;
+      if (handed.length > limit) world.violation(`consumer ${id} was given ${handed.length} of ${limit}`);
+      if (emptyUpTo >= 0 && Number.isFinite(emptyUpTo)) {
+        const due = await rows.due(locked.now, 1);
+        const more = (await rows.fresh(locked.head, 100)).places.filter(({ pos }) => pos <= emptyUpTo);
+        const left = more.filter(({ pos }) => !handed.some((one) => one.pos === pos));
+        if (due.length + left.length > 0)
+          world.violation(`consumer ${id} was told that nothing is left up to ${emptyUpTo}`);
+      }
+      return { ...change, result: { claimed: change.result, consumer: locked.consumer } };
+    });
+    const places = claimed.handed.map(({ pos, id: content }) => ({ pos, id: content }));
+    if (places.length === 0) return undefined;
+    const known = knowledge.get(id) as Known;
+    const found = await db.ask(process.delay, () =>
+      places.map((place) => ({ ...place, content: contents.table.rows.get(place.id) })),
+    );
+    const handed: Handed[] = [];
+    for (const { pos, id: content, content: row } of found) {
+      if (!row) continue;
+      handed.push({ pos, id: content, user_id: row.user_id });
+      if (!certain) continue;
+      watch.handedOut(`consumer ${id}`, row);
+      if (known.acked.get(pos) === row.user_id) world.violation(`consumer ${id} was given ${pos} again after its ack`);
+    }
+    for (const { pos, attempt } of claimed.handed)
+      if (attempt < 1 || attempt > consumer.max_attempts)
+        world.violation(`${pos} is handed out for the ${attempt}th time`);
+    world.note(() => `consumer ${id} hands out ${places.map(({ pos }) => pos).join(' ')} as ${token}`);
+    // A content that was deleted is closed; what does not fit is given back.
+    const gone = found.filter(({ content }) => !content).map(({ pos }) => pos);
+    const surplus = world.chance(0.1) ? handed.splice(Math.ceil(handed.length / 2)).map(({ pos }) => pos) : [];
+    if (gone.length + surplus.length > 0)
+      await survive(
+        book.change(process, id, async (rows, locked) => {
+          const removed = gone.length > 0 ? await rows.remove(token, gone) : 0;
+          const given = await giveBack(rows, locked, token, surplus);
+          return removed > 0 ? { ...given, consumer: { ...given.consumer } } : given;
+        }),
+      );
+    return {
+      lease: { consumerId: id, token, places: handed.map(({ pos, id: content }) => ({ pos, id: content })) },
+      handed,
+    };
+  }
+
+  async function ackOf(
+    process: Process,
+    id: number,
+    { lease, handed }: { lease: Lease; handed: Handed[] },
+    ids?: number[],
+  ) {
+    const known = knowledge.get(id) as Known;
+    const { done } = await book.change(process, id, async (rows, locked) => {
+      const change = await ack(rows, locked, lease, ids);
+      const left = await rows.at(lease.places.map(({ pos }) => pos));
+      for (const row of left)
+        if (change.result.done.includes(row.id))
+          world.violation(`${row.pos} counts as acked by ${lease.token} and is out`);
+      for (const { token, pos } of left)
+        if (
+          token === lease.token &&
+          (ids ?? [lease.places.find((place) => place.pos === pos)?.id]).includes(
+            lease.places.find((place) => place.pos === pos)?.id as number,
+          )
+        )
+          world.violation(`the ack of ${pos} by its own token ${token} did not count`);
+      return change;
+    });
+    world.note(() => `ack by ${lease.token} of consumer ${id}: ${done.join(' ')}`);
+    for (const { pos, id: content, user_id } of handed) if (done.includes(content)) known.acked.set(pos, user_id);
+  }
+
+  async function work(_: Setting, process: Process, book_: Leases, _order: Positions, id: number): Promise<void> {
+    while (process.alive) {
+      await world.sleep(world.random() * 80);
+      await survive(
+        (async () => {
+          const got = await pull(process, id);
+          if (!got || got.lease.places.length === 0) return;
+          const leaseMs = (consumers.find((one) => one.id === id)?.lease_seconds ?? 1) * 1_000;
+          const mood = calm ? 0 : world.random();
+          await world.sleep(mood > 0.85 ? leaseMs * world.random() * 2 : world.random() * Math.min(30, leaseMs / 4));
+          const some = got.lease.places.filter(() => world.chance(0.5)).map((place) => place.id);
+          if (mood < 0.4 || mood > 0.85) await ackOf(process, id, got);
+          else if (mood < 0.55) await ackOf(process, id, got, some);
+          else if (mood < 0.7)
+            await book_.change(process, id, (rows, locked) =>
+              nack(rows, locked, got.lease, world.chance(0.5) ? some : undefined, {
+                delayMs: world.random() * 200,
+                dead: world.chance(0.2),
+                reason: null,
+              }),
+            );
+          else if (mood < 0.78) {
+            await book_.change(process, id, (rows, locked) => extend(rows, locked, got.lease, undefined, leaseMs));
+            await world.sleep(leaseMs * world.random());
+            await ackOf(process, id, got);
+          }
+          // What is left: the worker died.
+        })(),
+      );
+    }
+  }
+
+  /** Somebody at the consumers' own calls: dead letters again, contents again, another position. */
+  async function meddle(process: Process, book_: Leases): Promise<void> {
+    while (process.alive && !calm) {
+      await world.sleep(world.random() * 800);
+      if (calm) return;
+      const { id } = world.pick(consumers);
+      const known = knowledge.get(id) as Known;
+      await survive(
+        book_.change<unknown>(process, id, async (rows, locked) => {
+          // Whatever comes of it: these may be handed out again.
+          const chosen = contents
+            .visible(0)
+            .filter(() => world.chance(0.1))
+            .map((content) => content.id);
+          const kind = world.random();
+          if (kind < 0.4) return retry(rows, locked, world.chance(0.5) ? undefined : chosen, 5);
+          known.acked.clear();
+          if (kind < 0.8) return redeliver(rows, locked, chosen);
+          const pos = world.int(0, locked.head);
+          return seek(rows, locked, { pos, id: 0 });
+        }),
+      );
+      known.acked.clear();
+    }
+  }
+
+  world.spawn(async () => {
+    await quiet;
+    calm = true;
+    world.note(() => 'all writers have ended, all workers do their best');
+    const since = world.now();
+    const unfinished = () => consumers.flatMap(({ id }) => book.unfinished(book.consumers.rows.get(id) as Consumer));
+    await world.sleep(200);
+    while (unfinished().length > 0 && world.now() - since < PATIENCE_MS) await world.sleep(100);
+    const left = unfinished();
+    if (left.length > 0) world.violation(`${left.join(' ')} never came to an end`);
+    world.finish();
+  });
+  await world.run(120_000);
+}
