@@ -1,12 +1,5 @@
 // Helps the tests of consumers: a service with a user, contents that have their positions, and calls as a worker makes them.
-import { createConsumers } from '../src/flow/consumers.ts';
-import { buildApp, ROUTES } from '../src/http/app.ts';
-import type { Route } from '../src/http/route.ts';
-import type { AddressInfo } from 'node:net';
-import * as actions from '../src/http/consumeractions.ts';
-import * as consumers from '../src/http/consumers.ts';
-import type { Context } from '../src/http/context.ts';
-import { traceContent } from '../src/http/trace.ts';
+
 import { type Service, startService, type TestUser } from './engines.ts';
 
 export interface Answer {
@@ -29,32 +22,12 @@ export interface Desk {
 }
 
 export async function openDesk(databaseUrl: string, env: Record<string, string> = {}): Promise<Desk> {
-  const service = await start(databaseUrl, env);
+  const service = await startService(databaseUrl, env);
   return deskOf(service, await service.user());
 }
 
-// TEMPORARY until context and route table have them
-async function start(databaseUrl: string, env: Record<string, string>): Promise<Service> {
-  if (ROUTES.includes(consumers.putConsumer as never)) return startService(databaseUrl, env);
-  const service = await startService(databaseUrl, env);
-  const { context, store } = service;
-  const made = createConsumers({ store, tail: context.tail, maxPageBytes: context.config.maxPageBytes, log: context.log });
-  const more = [...Object.values(actions), ...Object.values(consumers), traceContent].filter(
-    (one) => typeof one === 'object' && 'handler' in one,
-  ) as unknown as Route[];
-  const app = await buildApp({ ...context, consumers: made } as Context, more);
-  await app.fastify.listen({ host: '127.0.0.1', port: 0 });
-  const { port } = app.server.address() as AddressInfo;
-  const close = async () => {
-    made.close();
-    await app.close();
-    await service.close();
-  };
-  return { ...service, app, port, url: `http://127.0.0.1:${port}`, context: { ...context, consumers: made } as Context, close };
-}
-
 export function deskOf(service: Service, user: TestUser): Desk {
-  const { store, context } = service;
+  const { context } = service;
   const call: Desk['call'] = async (method, path, body, signal) => {
     const answer = await fetch(service.url + path, {
       method,
@@ -98,10 +71,10 @@ export function deskOf(service: Service, user: TestUser): Desk {
   };
 }
 
-/** Resolves when the sequencer has come to this content. */
-export async function placed({ store }: Service, id: number): Promise<void> {
+/** Resolves when the tail has come to this content, and those who wait were told of it. */
+export async function placed({ context }: Service, id: number): Promise<void> {
   for (const until = Date.now() + 10_000; Date.now() < until; ) {
-    if ((await store.db.all('SELECT 1 AS one FROM restante_position WHERE id = ?', [id])).length > 0) return;
+    if (context.tail.readable >= id) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   throw new Error(`content ${id} has no position`);

@@ -89,14 +89,42 @@ test('hands out at once what cannot vanish any more', async () => {
   expect(await passed()).toEqual([]);
 });
 
-test('waits until what was seen is old enough to be on disk, without another look', async () => {
+test('waits until what was seen is old enough to be on disk, and a look has found the server alive', async () => {
   const { table, fence, commit, tick } = imagine({ minAgeMs: 100 });
   commit(1);
   await tick();
   table.clock = 99;
+  await tick();
   expect(fence.readable).toBe(0);
   table.clock = 100;
+  expect(fence.readable).toBe(0);
+  await tick();
   expect(fence.readable).toBe(1);
+});
+
+test('does not let a row ripen that a crash may have taken', async () => {
+  const { table, fence, commit, tick } = imagine({ minAgeMs: 100 });
+  commit(1);
+  await tick();
+  table.clock = 500;
+  table.flushedAt = 499;
+  table.fails = 'look';
+  await expect(tick()).rejects.toThrow('away');
+  expect(fence.readable).toBe(0);
+});
+
+test('goes no further than the newest row, though more ids were given: they may be given again', async () => {
+  const { table, fence, commit, tick } = imagine();
+  commit(1);
+  table.given = 10;
+  await tick();
+  table.clock = 300;
+  await tick();
+  expect([fence.readable, fence.settled, fence.heldSeconds]).toEqual([1, true, 0]);
+  table.given = 11;
+  table.committed.add(11);
+  expect(await tick()).toEqual([11]);
+  expect(fence.readable).toBe(11);
 });
 
 test('or until a commit of our own was sent after it was seen', async () => {
@@ -105,8 +133,10 @@ test('or until a commit of our own was sent after it was seen', async () => {
   commit(1);
   await tick();
   table.flushedAt = 10;
+  await tick();
   expect(fence.readable).toBe(0);
   table.flushedAt = 11;
+  await tick();
   expect(fence.readable).toBe(1);
 });
 

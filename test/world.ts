@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { createConnection } from 'mysql2/promise';
+import { type Connection, createConnection } from 'mysql2/promise';
 import { readConfig } from '../src/config.ts';
 import { makeWebhook } from '../src/http/webhooks.ts';
 import { openDb, openStore } from '../src/store/index.ts';
@@ -16,7 +16,8 @@ import { addUser } from '../src/store/users.ts';
 import { mortal, onExit, scratchFolder } from './fetch-debs.ts';
 import { type DatabaseServer, freePort, startServer } from './servers.ts';
 
-const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+// RESTANTE_TEST_MAIN names another build: one that is broken on purpose shows that a check can fail.
+const MAIN = process.env.RESTANTE_TEST_MAIN ?? fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const START_MS = 20_000;
 
 export interface World {
@@ -25,14 +26,25 @@ export interface World {
   readonly server: DatabaseServer | undefined;
   /** For ledgers and logs; gone after close(). */
   readonly folder: string;
+  readonly userId: number;
   /** The Authorization header of the one user. */
   readonly auth: string;
   /** Makes a webhook; `path` is `/in/{key}`. */
   webhook(name: string): Promise<{ readonly wh_id: number; readonly path: string }>;
-  /** Starts the program on a free port. */
+  /** Starts the program on a free port; `env` may name another DATABASE_URL. */
   serve(env?: Readonly<Record<string, string>>): Promise<Program>;
+  /** A connection of another application, as root; closed with the world. */
+  connect(): Promise<Connection>;
+  /** DATABASE_URL for a new account with these rights. */
+  account(rights: Rights): Promise<string>;
   close(): Promise<void>;
 }
+
+/**
+ * `as-is`: SELECT and INSERT on the three shared tables, so that ours do not exist for it; with `sight` it may also see what
+ * others are running. `all`: everything in this database, but not the rights of root, who may write though it is read-only.
+ */
+export type Rights = 'as-is' | 'as-is with sight' | 'all';
 
 export interface Program {
   readonly url: string;
@@ -52,8 +64,10 @@ export interface Program {
 export async function createWorld(engine: 'sqlite' | 'mariadb' | 'mysql'): Promise<World> {
   const scratch = await scratchFolder(join(tmpdir(), 'restante-world-'));
   const programs: Program[] = [];
+  const connections: Connection[] = [];
   let server: DatabaseServer | undefined;
   const close = async () => {
+    for (const connection of connections) connection.destroy();
     await Promise.all(programs.map((program) => program.kill()));
     await server?.stop();
     await scratch.remove();
@@ -67,10 +81,23 @@ export async function createWorld(engine: 'sqlite' | 'mariadb' | 'mysql'): Promi
     };
     const token = randomBytes(16).toString('hex');
     const userId = await withStore((store) => addUser(store.db, { email: 'ana@example.org', phone: '', token }));
+    const connect = async () => {
+      const connection = await createConnection({ uri: databaseUrl, connectTimeout: 2_000 });
+      // What breaks it is told to whoever runs a statement; nobody else needs to hear of it.
+      connection.on('error', () => {});
+      connections.push(connection);
+      return connection;
+    };
     return {
       databaseUrl,
       server,
       folder: scratch.path,
+      userId,
+      connect,
+      account: async (rights) => {
+        const connection = await connect();
+        return makeAccount(connection, databaseUrl, rights).finally(() => connection.destroy());
+      },
       auth: `Basic ${Buffer.from(`${userId}:${token}`).toString('base64')}`,
       webhook: (wh_name) =>
         withStore(async (store) => {
@@ -80,7 +107,7 @@ export async function createWorld(engine: 'sqlite' | 'mariadb' | 'mysql'): Promi
         }),
       async serve(env = {}) {
         const log = join(scratch.path, `log-${programs.length}`);
-        const program = await startProgram(await freePort(), { ...env, DATABASE_URL: databaseUrl }, log);
+        const program = await startProgram(await freePort(), { DATABASE_URL: databaseUrl, ...env }, log);
         programs.push(program);
         return program;
       },
@@ -99,6 +126,21 @@ async function makeDatabase(serverUrl: string): Promise<string> {
   const db = await openDb(`${serverUrl}restante`);
   await migrate(db, true, () => {}).finally(() => db.close());
   return `${serverUrl}restante`;
+}
+
+async function makeAccount(root: Connection, databaseUrl: string, rights: Rights): Promise<string> {
+  const url = new URL(databaseUrl);
+  url.username = `app${randomBytes(4).toString('hex')}`;
+  url.password = 'secret';
+  const to = `TO '${url.username}'@'%'`;
+  await root.query(`CREATE USER '${url.username}'@'%' IDENTIFIED BY 'secret'`);
+  if (rights === 'all') await root.query(`GRANT ALL ON restante.* ${to}`);
+  else for (const table of ['tbluser', 'tblwhid', 'tblwh']) await root.query(`GRANT SELECT, INSERT ON restante.${table} ${to}`);
+  if (rights !== 'as-is with sight') return url.href;
+  const [rows] = await root.query('SELECT VERSION() AS v');
+  const mariadb = /mariadb/i.test((rows as { v: string }[])[0]?.v ?? '');
+  await root.query(mariadb ? `GRANT PROCESS ON *.* ${to}` : `GRANT SELECT ON performance_schema.* ${to}`);
+  return url.href;
 }
 
 async function startProgram(port: number, env: Readonly<Record<string, string>>, log: string): Promise<Program> {

@@ -2,12 +2,14 @@
 import type { Command } from 'commander';
 import type { Config } from '../config.ts';
 import { addIndex, estimate } from '../store/addindex.ts';
+import { backfill } from '../store/backfill.ts';
 import type { Db } from '../store/db.ts';
 import { grantStatements } from '../store/grants.ts';
 import { MissingTables } from '../store/index.ts';
 import { BASE, dropOurs, INDEX, inspect, isExtended, migrate, pending, type SchemaState } from '../store/migrations.ts';
 import { Complaint, type Io } from './io.ts';
 import { withDb } from './open.ts';
+import { createProgress } from './progress.ts';
 import { configOf, verb } from './verb.ts';
 
 interface Options {
@@ -66,7 +68,21 @@ async function act(io: Io, config: Config, db: Db, options: Options): Promise<vo
   if (state.base.length === 0 && !options.createBase) throw new MissingTables(state.base);
   if (options.index) return index(io, db, state, options.force === true);
   await migrate(db, options.createBase === true, (line) => io.err(`${line}\n`));
-  io.out(`${db.version}: ${steps.length === 0 ? 'nothing to do, all tables are there' : 'done'}\n`);
+  const rows = await positions(io, db);
+  const told = rows > 0 ? `, ${rows} contents got their place in the order of consumers` : '';
+  io.out(
+    `${db.version}: ${steps.length === 0 && rows === 0 ? 'nothing to do, all tables are there' : 'done'}${told}\n`,
+  );
+}
+
+/** Contents that were there before our tables: other applications go on writing, and a serving process may run. */
+async function positions(io: Io, db: Db): Promise<number> {
+  const progress = createProgress(io, 'positions');
+  try {
+    return await backfill(db, ({ rows, share }) => progress.at(share, `${rows} contents`));
+  } finally {
+    progress.end();
+  }
 }
 
 function check(io: Io, db: Db, state: SchemaState): void {

@@ -58,9 +58,9 @@ async function serve(io: Io, given: Config): Promise<void> {
       database: masked(config.databaseUrl),
       version: store.db.version,
       level: levelOf(store),
-      promise: context.promise.code,
+      promise: context.promise().code,
     },
-    `listening; ${context.promise.text}`,
+    `listening; ${context.promise().text}`,
   );
   const prune = setInterval(() => {
     if (store.extended)

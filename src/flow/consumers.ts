@@ -15,12 +15,14 @@ import { type Change, changeConsumer, type LeaseRows } from '../store/leases.ts'
 import { countStock, readBacklog } from '../store/places.ts';
 import { type DeadLetter, listDead } from '../store/trace.ts';
 import { listWebhooks } from '../store/webhooks.ts';
-import { createInUse, type InUseParts } from './inuse.ts';
+import { createInUse } from './inuse.ts';
 import { ack, type Done, extend, type Nack, nack } from './lease.ts';
 import { decodeLease, type Lease } from './leasestring.ts';
+import { createOwnWrites, type OwnWrites } from './ownwrites.ts';
 import { createPull, deleted, type Pulled, type PullOptions, type State, stateOf } from './pull.ts';
 import { redeliver, retry, seek } from './resend.ts';
 import { findTarget, type Start } from './starts.ts';
+import type { Tail } from './tail.ts';
 
 /** A lease as a call names it, and which of its contents are meant; undefined = all. */
 export interface LeaseCall {
@@ -59,12 +61,14 @@ export interface Consumers {
   /** `more`: there are dead letters left. */
   retry(userId: number, name: string, ids?: readonly number[]): Promise<Done & { readonly more: boolean }>;
   redeliver(userId: number, name: string, ids: readonly number[]): Promise<Done>;
+  /** Contents that this process has committed: consumers of their users find them at once. */
+  readonly committed: OwnWrites['committed'];
   close(): void;
 }
 
 export interface ConsumersParts {
   readonly store: Store;
-  readonly tail: InUseParts['tail'];
+  readonly tail: Pick<Tail, 'onPlaced' | 'readable' | 'age'>;
   readonly maxPageBytes: number;
   readonly log?: { warn(data: object, message: string): void };
 }
@@ -87,6 +91,7 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
   const { db } = store;
   const onError = (error: unknown) => log?.warn({ error }, 'changes of consumers cannot be looked for');
   const inUse = createInUse({ db, tail, onError });
+  const own = createOwnWrites(tail);
   const making = new Map<number, Promise<unknown>>();
 
   async function make(
@@ -95,6 +100,7 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
     settings: ConsumerSettings,
     start: Start | undefined,
   ): Promise<boolean> {
+    await own.settled(userId);
     let from = start;
     if (from === undefined) {
       const { count, oldest_ms, now } = await countStock(db, { user_id: userId, whids: settings.whids }, MOST_STOCK);
@@ -199,6 +205,7 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
     pull: async (userId, name, call, ended) => {
       const { ack: acks, ...options } = call;
       const asked = acks && { lease: readLease(acks, 'body.ack'), ids: acks.ids };
+      if (call.waitMs === 0) await own.settled(userId);
       return pull(userId, name, { ...options, ack: asked }, ended);
     },
     ack: (userId, name, call) =>
@@ -210,7 +217,7 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
         extend(rows, locked, lease, call.ids, (seconds ?? locked.consumer.lease_seconds) * 1000),
       ),
     async seek(userId, name, to) {
-      await find(userId, name);
+      await Promise.all([find(userId, name), own.settled(userId)]);
       const target = await findTarget(db, userId, to);
       return seen((await change(userId, name, (rows, locked) => seek(rows, locked, target), true)).consumer);
     },
@@ -219,8 +226,11 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
       const { consumer, result } = await change(userId, name, (rows, locked) => retry(rows, locked, ids, MOST_RETRIED));
       return { ...whole(result), more: ids === undefined && consumer.dead > 0 };
     },
-    redeliver: async (userId, name, ids) =>
-      whole((await change(userId, name, (rows, locked) => redeliver(rows, locked, ids))).result),
+    async redeliver(userId, name, ids) {
+      await own.settled(userId);
+      return whole((await change(userId, name, (rows, locked) => redeliver(rows, locked, ids))).result);
+    },
+    committed: own.committed,
     close: () => inUse.close(),
   };
 }

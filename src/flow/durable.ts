@@ -8,12 +8,17 @@ const ROWS_PER_LOOK = 5_000;
 const ROWS_PER_CALL = 20_000;
 
 export interface Durable {
-  /** The highest id whose row, and all below, cannot vanish any more. */
+  /** The highest id whose row, and all below, cannot vanish any more. Moved by ripen() alone. */
   readonly id: number;
   /** passed() has given every row up to here. */
   readonly handed: number;
   /** The fence stood at `fence` when an answer of `at` was read. */
   reach(fence: number, at: number): void;
+  /**
+   * A look that was sent at `asked` succeeded: the server has not lost anything since the one before. `flushed`: when our
+   * latest COMMIT was sent that had returned by then.
+   */
+  ripen(asked: number, flushed: number): void;
   /** Rows that were seen, for passed(). */
   keep(rows: readonly Row[]): void;
   passed(): Promise<readonly Row[]>;
@@ -21,23 +26,12 @@ export interface Durable {
   retreat(): number;
 }
 
-export function createDurable(source: FenceSource, from: number, now: () => number): Durable {
+export function createDurable(source: FenceSource, from: number): Durable {
   let candidates: { fence: number; at: number }[] = [];
   let safe = from;
   let rows: Row[] = [];
   let handed = from; // passed() has given everything up to here
   let lost = 0; // rows up to here were not all kept
-
-  function id(): number {
-    let ripe = 0;
-    for (const { fence, at } of candidates) {
-      if (source.minAgeMs > 0 && now() - at < source.minAgeMs && source.flushedAt() <= at) break;
-      safe = fence;
-      ripe++;
-    }
-    if (ripe > 0) candidates = candidates.slice(ripe);
-    return safe;
-  }
 
   /** Rows that were not kept, read again in chunks. */
   async function reread(upTo: number): Promise<Row[]> {
@@ -54,7 +48,7 @@ export function createDurable(source: FenceSource, from: number, now: () => numb
 
   return {
     get id() {
-      return id();
+      return safe;
     },
     get handed() {
       return handed;
@@ -64,6 +58,15 @@ export function createDurable(source: FenceSource, from: number, now: () => numb
       if (fence <= (last?.fence ?? safe)) return;
       if (last && candidates.length >= MOST_CANDIDATES) Object.assign(last, { fence, at });
       else candidates.push({ fence, at });
+    },
+    ripen(asked, flushed) {
+      let ripe = 0;
+      for (const { fence, at } of candidates) {
+        if (source.minAgeMs > 0 && asked - at < source.minAgeMs && flushed <= at) break;
+        safe = fence;
+        ripe++;
+      }
+      if (ripe > 0) candidates = candidates.slice(ripe);
     },
     keep(seen) {
       const newest = rows.at(-1)?.id ?? 0;
@@ -79,7 +82,7 @@ export function createDurable(source: FenceSource, from: number, now: () => numb
       rows = [];
     },
     async passed() {
-      const upTo = id();
+      const upTo = safe;
       const found = handed < lost ? await reread(Math.min(lost, upTo)) : [];
       if (found.length > 0 || handed < Math.min(lost, upTo) || handed >= upTo) return found;
       const end = rows.findIndex((row) => row.id > upTo);
@@ -87,10 +90,9 @@ export function createDurable(source: FenceSource, from: number, now: () => numb
       return rows.splice(0, end === -1 ? rows.length : end);
     },
     retreat() {
-      const kept = id();
       candidates = [];
-      rows = rows.filter((row) => row.id <= kept);
-      return kept;
+      rows = rows.filter((row) => row.id <= safe);
+      return safe;
     },
   };
 }

@@ -4,7 +4,7 @@ import { createDurable } from './durable.ts';
 import { createGaps } from './gaps.ts';
 import { createProof } from './proof.ts';
 
-export type { FenceSource, Look, Prober, Range, Row } from '../store/fence.ts';
+export type { FenceSource, Look, Range, Row } from '../store/fence.ts';
 
 const ROWS_PER_LOOK = 10_000;
 const RANGES_PER_LOOK = 500;
@@ -42,7 +42,7 @@ export type FenceAlarm = { readonly text: string } & (
   | { readonly kind: 'below'; readonly ids: readonly number[] }
   | { readonly kind: 'emptied'; readonly top: number }
 );
-export interface Forced {
+interface Forced {
   readonly from: number;
   readonly to: number;
   readonly heldMs: number;
@@ -71,10 +71,10 @@ export function createFence(options: FenceOptions): Fence {
   const now = options.now ?? (() => performance.now());
   const gaps = createGaps(from);
   const proof = createProof(gaps, [source, ...nodes], now);
-  const durable = createDurable(source, from, now);
+  const durable = createDurable(source, from);
   let fence = from;
   let begun = false;
-  let given = 0; // ids up to here had been given when it began, though there may be no rows
+  let newest = from; // the highest id of a row that was seen
   let open: ReadonlySet<string> = new Set();
   let heldSince = now();
   let alarmed = false;
@@ -83,6 +83,10 @@ export function createFence(options: FenceOptions): Fence {
   let checkedAt = Number.NEGATIVE_INFINITY;
   let remindedAt = Number.NEGATIVE_INFINITY;
   let tops: { at: number; top: number }[] = []; // since when an id is known, for maxHoldMs alone
+
+  // Ids up to here had been given when it began, though there may be no rows: judged before the next row comes. A server
+  // that starts anew may give them again, so `readable` does not go there.
+  let given = 0;
 
   const waiting = (): boolean => open.size > 0 || fence < gaps.top;
 
@@ -111,6 +115,7 @@ export function createFence(options: FenceOptions): Fence {
     const check = now() - checkedAt >= CHECK_EVERY_MS;
     const { rows, late } = await source.look(gaps.top, holes(check), ROWS_PER_LOOK);
     const fresh = [...late, ...rows].filter((row) => gaps.add(row.id));
+    newest = Math.max(newest, fresh.at(-1)?.id ?? 0);
     if (rows.length < ROWS_PER_LOOK) gaps.reach(given);
     if (!check) return fresh;
     checkedAt = now();
@@ -130,7 +135,7 @@ export function createFence(options: FenceOptions): Fence {
     if (top >= fence) return false;
     if (now() - remindedAt < REMIND_EVERY_MS) return true;
     remindedAt = now();
-    const text = `the newest id is ${top} where it was ${fence} before: tblwh was emptied or restored. New contents get ids that lists have passed already; readers must begin again, and Restante be restarted`;
+    const text = `the newest id is ${top} where it was ${fence} before: tblwh was emptied or restored. New contents get ids that were given before; readers who are ahead are told to begin again`;
     onAlarm({ kind: 'emptied', top, text });
     return true;
   }
@@ -178,9 +183,11 @@ export function createFence(options: FenceOptions): Fence {
     begun = true;
   }
 
+  /** After a look that failed the server may be another one, and what was not on disk is nothing. */
   function startOver(): void {
-    if (source.minAgeMs === 0) return;
     fence = durable.retreat();
+    newest = fence;
+    given = 0;
     gaps.cut(fence);
     proof.forget();
   }
@@ -188,6 +195,7 @@ export function createFence(options: FenceOptions): Fence {
   async function once(): Promise<readonly Row[]> {
     if (!begun) await begin();
     const idle = !waiting();
+    const [asked, flushed] = [now(), source.flushedAt()];
     const fresh = await look().catch((error: unknown) => {
       startOver();
       throw error;
@@ -199,7 +207,8 @@ export function createFence(options: FenceOptions): Fence {
     moveTo(source.ordered ? gaps.top : fence);
     if (fence < gaps.top) moveTo(await proof.prove(fence));
     if (fence < gaps.top) force();
-    durable.reach(fence, at);
+    durable.reach(Math.min(fence, newest), at);
+    durable.ripen(asked, flushed);
     if (waiting()) await alarm();
     return fresh;
   }
@@ -216,7 +225,7 @@ export function createFence(options: FenceOptions): Fence {
       return open.size > 0 ? 0 : durable.handed;
     },
     get settled() {
-      return !waiting() && durable.id === fence;
+      return !waiting() && durable.id === Math.min(fence, newest);
     },
     tick() {
       const ticked = last.then(once);

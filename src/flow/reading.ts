@@ -3,7 +3,7 @@ import type { Config } from '../config.ts';
 import type { Content, ContentKey } from '../store/contents.ts';
 import type { Db } from '../store/db.ts';
 import { bootFence, openFenceSource } from '../store/fence.ts';
-import { promiseOf } from '../store/fencefacts.ts';
+import type { FencePromise } from '../store/fencefacts.ts';
 import { openDb, type Store } from '../store/index.ts';
 import { forgetPlaces, placeRows, positionState, positionsBetween, readMark, saveMark } from '../store/positions.ts';
 import { createFence, type Fence, type FenceSource } from './fence.ts';
@@ -13,7 +13,8 @@ import { createSweep } from './sweep.ts';
 import { createTail, type Tail } from './tail.ts';
 
 export interface Reading {
-  readonly promise: { readonly code: string; readonly text: string };
+  /** What lists promise on this database, as its rights and settings are now. */
+  readonly promise: () => FencePromise;
   readonly tail: Tail;
   readonly lists: Lists;
   close(): Promise<void>;
@@ -37,17 +38,18 @@ export async function openReading(parts: {
   const { store, config, log, content } = parts;
   const { db } = store;
   const nodes = await Promise.all(config.fenceNodes.map(openDb));
-  const others = await Promise.all(nodes.map((node) => openFenceSource(node)));
-  const { source, facts } = await openFenceSource(db);
-  const promise = promiseOf(facts, nodes.length > 0);
-  if (facts.warning) log.warn({}, facts.warning);
+  const opened = await openFenceSource(db, nodes);
+  const { source } = opened;
+  if (opened.facts.warning) log.warn({}, opened.facts.warning);
 
   async function begin(): Promise<{ from: number; fence: Fence; sequencer: Sequencer | undefined }> {
-    const from = (store.extended ? await keptMark(db, source) : undefined) ?? (await bootFence(db, source));
+    const mark = store.extended ? await keptMark(db, source) : undefined;
+    const from = mark ?? (await bootFence(db, source));
     const fence = createFence({
       source,
-      nodes: others.map((node) => node.source),
+      nodes: opened.nodes,
       from,
+      awaitOpen: mark === undefined,
       maxHoldMs: config.fenceMaxHold === undefined ? undefined : config.fenceMaxHold * 1000,
       onAlarm(alarm) {
         log.error(alarm, alarm.text);
@@ -89,11 +91,11 @@ export async function openReading(parts: {
   });
   const lists = createLists({ store, tail, maxPageBytes: config.maxPageBytes, content });
   const saving = setInterval(() => {
-    if (sequencer) saveMark(db, 'fence', tail.readable).catch(() => {});
+    if (sequencer && tail.readable > 0) saveMark(db, 'fence', tail.readable).catch(() => {});
   }, SAVE_MARK_EVERY_MS);
   saving.unref();
   return {
-    promise,
+    promise: () => opened.promise,
     tail,
     lists,
     async close() {

@@ -1,4 +1,5 @@
 // Copies every content that has become visible into the order of visibility, so that a late one gets a late position.
+import { failed } from '../store/db.ts';
 import type { Placed, Placing } from '../store/positions.ts';
 import type { Row } from './fence.ts';
 
@@ -58,7 +59,11 @@ export async function createSequencer(source: SequencerSource): Promise<Sequence
     if (batch.length === 0) return;
     const fresh = !doubtful && batch.every(({ id }) => id > start.highest);
     doubtful = true;
-    const { first, placed } = await source.place(batch, fresh ? next : undefined);
+    // After a crash of the database rows come that were placed before: then each is compared.
+    const { first, placed } = await source.place(batch, fresh ? next : undefined).catch((error: unknown) => {
+      if (!fresh || !failed(error, 'duplicate')) throw error;
+      return source.place(batch);
+    });
     await readOthers(first);
     for (const { id } of batch) placedByOthers.delete(id);
     news = news.concat(placed);

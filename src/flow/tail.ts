@@ -88,7 +88,12 @@ export function createTail(parts: TailParts): Tail {
     const those = fence;
     try {
       const fresh = await fence.tick();
-      if (sequencer) dispatch(placedListeners, await sequencer.run([...swept(), ...fresh]));
+      if (sequencer) {
+        const placed = await sequencer.run([...swept(), ...fresh]);
+        dispatch(placedListeners, placed);
+        // Its commit has put on disk what was seen before: the next look may hand that out.
+        if (placed.length > 0 && !fence.settled) nudged = true;
+      }
       const passed = await fence.passed();
       if (those !== fence) return;
       if (passed.length > 0) onPassed(passed);

@@ -5,6 +5,8 @@ import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { forbidden, invalid, needsMigrate, Problem } from '../errors.ts';
 import { type Auth, createAuth } from './auth.ts';
+import * as actions from './consumeractions.ts';
+import * as consumers from './consumers.ts';
 import * as contents from './contents.ts';
 import type { Context } from './context.ts';
 import { basePath, serveDocs } from './docs.ts';
@@ -17,6 +19,7 @@ import * as refusals from './refusals.ts';
 import { createRequestId } from './requestid.ts';
 import type { Route } from './route.ts';
 import { createServerWith, MAX_HEADER_BYTES } from './server.ts';
+import * as trace from './trace.ts';
 import * as webhooks from './webhooks.ts';
 
 export const ROUTES: readonly Route[] = [
@@ -31,6 +34,19 @@ export const ROUTES: readonly Route[] = [
   contents.postContent, //        POST   /whcontent
   contents.getContent, //         GET    /whcontent/:id
   contents.getRaw, //             GET    /whcontent/:id/raw
+  trace.traceContent, //          GET    /whcontent/:id/trace
+  consumers.listConsumersRoute, //GET    /consumers
+  consumers.putConsumer, //       PUT    /consumers/:name
+  consumers.getConsumer, //       GET    /consumers/:name
+  consumers.deleteConsumerRoute, //DELETE /consumers/:name
+  actions.pullConsumer, //        POST   /consumers/:name/pull
+  actions.ackConsumer, //         POST   /consumers/:name/ack
+  actions.nackConsumer, //        POST   /consumers/:name/nack
+  actions.extendConsumer, //      POST   /consumers/:name/extend
+  actions.seekConsumer, //        POST   /consumers/:name/seek
+  actions.listDeadRoute, //       GET    /consumers/:name/dead
+  actions.retryDead, //           POST   /consumers/:name/dead/retry
+  actions.redeliverConsumer, //   POST   /consumers/:name/redeliver
   refusals.listRefusalsRoute, //  GET    /refusals
   refusals.getRefusal, //         GET    /refusals/:id
   meta.healthz, //                GET    /healthz

@@ -1,5 +1,6 @@
 // What every route needs, made once per app: no globals, so that tests and other programs can build their own.
 import type { Config } from '../config.ts';
+import type { Consumers } from '../flow/consumers.ts';
 import type { Fresh } from '../flow/fresh.ts';
 import type { Lists } from '../flow/lists.ts';
 import type { Tail } from '../flow/tail.ts';
@@ -21,10 +22,12 @@ export interface Context {
   readonly store: Store;
   readonly config: Config;
   readonly writer: Writer;
-  /** What the fence can promise on this database, in a word and in a sentence. */
-  readonly promise: { readonly code: string; readonly text: string };
+  /** What lists promise on this database, in a word and in a sentence. */
+  readonly promise: () => { readonly code: string; readonly text: string };
   readonly tail: Tail;
   readonly lists: Lists;
+  /** The named reading positions of the users. */
+  readonly consumers: Consumers;
   /** One content of a user; those asked for at once share a query. */
   readonly content: (key: ContentKey) => Promise<Content | undefined>;
   readonly sender: Sender;

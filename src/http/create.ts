@@ -1,5 +1,6 @@
 // Puts the parts of the service together: store, writer, fence and sender become the context of an app.
 import type { Config } from '../config.ts';
+import { createConsumers } from '../flow/consumers.ts';
 import { createFresh } from '../flow/fresh.ts';
 import { createGather } from '../flow/gather.ts';
 import { openReading } from '../flow/reading.ts';
@@ -23,10 +24,16 @@ export async function createContext(parts: {
   const { store, config, log, now = Date.now } = parts;
   const content = createGather((keys: readonly ContentKey[]) => findContents(store, keys, config.maxPageBytes), READS);
   const reading = await openReading({ store, config, log, content });
+  const consumers = createConsumers({ store, tail: reading.tail, maxPageBytes: config.maxPageBytes, log });
   const onError = (error: unknown, rows: number) =>
     log.error({ error, rows }, 'contents were not stored; their senders got a 503');
   return {
     ...reading,
+    consumers,
+    async close() {
+      consumers.close();
+      await reading.close();
+    },
     store,
     config,
     log,

@@ -42,8 +42,8 @@ export const readyz = route({
       status: 'ready',
       database: store.db.version,
       level: store.extended ? 'extended' : 'as-is',
-      promise: promise.code,
-      promise_text: promise.text,
+      promise: promise().code,
+      promise_text: promise().text,
       readable: tail.readable,
       held_s: Math.ceil(tail.heldSeconds),
     };

@@ -125,7 +125,9 @@ export const openApi = (config: Config): FastifyDynamicSwaggerOptions => ({
         'Receives webhooks on public URLs, keeps them, and hands them out to whoever polls with the right credentials.',
     },
     servers: [{ url: config.publicUrl }],
-    tags: ['Account', 'Webhooks', 'Contents', 'Refusals', 'Receiver', 'Operation'].map((name) => ({ name })),
+    tags: ['Account', 'Webhooks', 'Contents', 'Consumers', 'Refusals', 'Receiver', 'Operation'].map((name) => ({
+      name,
+    })),
     components: {
       schemas: { Problem: ProblemBody as never },
       securitySchemes: { basic: { type: 'http', scheme: 'basic', description: 'Your user id and your token.' } },

@@ -17,6 +17,8 @@ interface Dialect {
 }
 
 export interface Queries {
+  /** When the connection was opened, in performance.now(): all it has answered was said by one life of the server. */
+  readonly since: number;
   /** All rows, as objects by column name. Binary columns are Buffers, 64-bit integers are numbers. */
   all<T>(sql: string, params?: readonly Value[]): Promise<T[]>;
   /** Runs a statement; resolves with the number of affected rows. */

@@ -51,6 +51,8 @@ export interface OpenedSource {
   readonly promise: FencePromise;
 }
 
+// Told in whole seconds.
+const UPTIME_PRECISION_MS = 2_500;
 const FACTS_FOR_MS = 60_000;
 // Few texts for lists of any length: the last range is repeated.
 const LENGTHS = [1, 10, 100, 500];
@@ -109,6 +111,21 @@ async function openShared(db: Db): Promise<{ source: FenceSource; facts: () => F
   let facts = await db.transaction(readFacts);
   let factsAt = performance.now();
   const sight = sightOf(db);
+  let lookedAt = Number.POSITIVE_INFINITY;
+  let startedAt: number | undefined;
+
+  /**
+   * Rejects once after the server was started anew: rows that were seen before, and not on disk, may be gone and their ids
+   * be given to others. A connection that was open at the last look proves that it was not.
+   */
+  async function sameLife(queries: Queries): Promise<void> {
+    const rows = await queries.all<Record<string, Value>>("SHOW GLOBAL STATUS LIKE 'Uptime'");
+    const started = performance.now() - Number(Object.values(rows[0] ?? {})[1]) * 1000;
+    const before = startedAt;
+    startedAt = started;
+    if (before !== undefined && Math.abs(started - before) > UPTIME_PRECISION_MS)
+      throw new StoreError('other', 'the database was started anew: what was seen and not on disk yet is read again');
+  }
 
   /** Refuses an answer of a server whose locks are not those of the writers. */
   function check(row: ServerRow | undefined, server: number): void {
@@ -128,6 +145,8 @@ async function openShared(db: Db): Promise<{ source: FenceSource; facts: () => F
     const head = 'SELECT @@server_id AS server, @@read_only AS ro, (SELECT MAX(id) FROM tblwh) AS top';
     const [first] = await queries.all<ServerRow>(head);
     check(first, first?.server ?? -1);
+    if (startedAt === undefined || queries.since > lookedAt) await sameLife(queries);
+    lookedAt = performance.now();
     if (performance.now() - factsAt > FACTS_FOR_MS) {
       facts = await readFacts(queries);
       factsAt = performance.now();

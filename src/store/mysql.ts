@@ -25,6 +25,7 @@ const asText = (value: Value): Value => (typeof value === 'number' ? String(valu
 type Connection = mysql.PoolConnection;
 type Result = mysql.ResultSetHeader | mysql.RowDataPacket[];
 
+const opened = new WeakMap<object, number>();
 type Transaction = Queries & { wrote(): boolean };
 function queriesOn(connection: Connection, returning: boolean, increment: () => number, timeout: number): Transaction {
   let wrote = false;
@@ -51,6 +52,7 @@ function queriesOn(connection: Connection, returning: boolean, increment: () => 
     }
   }
   return {
+    since: opened.get(connection) ?? Number.POSITIVE_INFINITY,
     wrote: () => wrote,
     all: async <T>(sql: string, params: readonly Value[] = []) => (await execute(sql, params)) as T[],
     run: async (sql, params = []) => ((await execute(sql, params)) as mysql.ResultSetHeader).affectedRows ?? 0,
@@ -82,6 +84,7 @@ export async function openMysql(url: URL): Promise<Db> {
     });
     // Queued on the fresh connection before anything of ours; one that could not be set up must not be used.
     made.on('connection', (connection) => {
+      opened.set(connection, performance.now());
       for (const sql of init) connection.query(sql, (error) => error && connection.destroy());
     });
     return made;
@@ -218,6 +221,7 @@ export async function openMysql(url: URL): Promise<Db> {
             );
           }),
       ),
+    since: Number.NEGATIVE_INFINITY,
     flushedAt: () => flushed,
     async transaction(work, who = 'others') {
       for (let tries = 1; ; tries++) {

@@ -105,6 +105,7 @@ export async function openSqlite(path: string): Promise<Db & { readonly sharable
   }
 
   const inside: Queries = {
+    since: Number.NEGATIVE_INFINITY,
     all: async <T>(sql: string, params: readonly Value[] = []) =>
       attempt(() => (statement(sql).all(...params) as T[]).map(asBuffers)),
     run: async (sql, params = []) => attempt(() => Number(statement(sql).run(...params).changes)),
@@ -175,6 +176,7 @@ export async function openSqlite(path: string): Promise<Db & { readonly sharable
       shareNowait: '',
       nowMs: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
     },
+    since: inside.since,
     // With synchronous=FULL nothing can be read before it is on disk.
     flushedAt: () => performance.now(),
     maxValueBytes: MAX_VALUE_BYTES,

@@ -23,7 +23,7 @@ function drawConsumers(world: World): { weather: Weather; consumers: Consumer[] 
       user_id: 1,
       name: `c${i + 1}`,
       whids: world.chance(0.6) ? null : [1],
-      lease_seconds: world.pick([0.2, 1, 3]),
+      lease_seconds: world.pick([0.1, 0.4, 1]),
       max_attempts: world.pick([1, 2, 5]),
       ordered: world.chance(0.4),
       duplicates: 'deliver',
@@ -57,10 +57,10 @@ interface Handed extends Place {
 
 /** What the workers of one consumer have been told. */
 interface Known {
-  /** Acked for good, by position. */
-  readonly acked: Map<number, number>;
-  /** The latest ordered hand-out of each position that is not known to be over. */
-  readonly handed: Set<number>;
+  /** Acked for good: the content, and in which turn of the consumer. */
+  readonly acked: Map<number, { readonly user_id: number; readonly turn: number }>;
+  /** The turn in which contents were last called for again. */
+  recalled: number;
 }
 
 /** Rejects with what was violated. */
@@ -72,13 +72,14 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
   let leases: Leases | undefined;
   let calm = false;
   let tokens = 0;
-  const knowledge = new Map<number, Known>(consumers.map(({ id }) => [id, { acked: new Map(), handed: new Set() }]));
+  let turns = 0;
+  const knowledge = new Map<number, Known>(consumers.map(({ id }) => [id, { acked: new Map(), recalled: 0 }]));
 
-  const setting = settle(world, weather, (setting, process) => {
+  const setting = settle(world, { weather, flaws: options.flaws }, (setting, process) => {
     const { db, contents } = setting;
     if (!positions || !leases) {
       positions = createPositions(world, db, contents);
-      leases = createLeases(world, db, positions);
+      leases = createLeases(world, db, positions, options.flaws);
       for (const consumer of consumers) leases.consumers.rows.set(consumer.id, consumer);
     }
     const [order, book] = [positions, leases];
@@ -91,7 +92,7 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
       }
     });
     for (const { id } of consumers)
-      for (let i = 0; i < 2; i++) world.spawn(() => work(setting, process, book, order, id));
+      for (let i = weather.processes; i < 3; i++) world.spawn(() => work(setting, process, book, order, id));
     if (world.chance(0.5)) world.spawn(() => meddle(process, book));
   });
   const { db, contents, watch, quiet } = setting;
@@ -102,9 +103,16 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
   async function pull(process: Process, id: number): Promise<{ lease: Lease; handed: Handed[] } | undefined> {
     const token = ++tokens;
     const limit = world.pick([1, 3, 10]);
+    let turn = 0;
     const { claimed, consumer } = await book.change(process, id, async (rows, locked) => {
+      turn = ++turns;
       const change = await claim(rows, locked, { limit, leaseMs: locked.consumer.lease_seconds * 1_000, token });
       const { emptyUpTo, handed } = change.result;
+      if (options.flaws?.handedOutEarly)
+        for (const place of handed) {
+          const row = contents.table.rows.get(place.id);
+          if (row) watch.handedOut(`consumer ${id}`, row);
+        }
       if (handed.length > limit) world.violation(`consumer ${id} was given ${handed.length} of ${limit}`);
       if (emptyUpTo >= 0 && Number.isFinite(emptyUpTo)) {
         const due = await rows.due(locked.now, 1);
@@ -112,6 +120,15 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
         const left = more.filter(({ pos }) => !handed.some((one) => one.pos === pos));
         if (due.length + left.length > 0)
           world.violation(`consumer ${id} was told that nothing is left up to ${emptyUpTo}`);
+      }
+      if (locked.consumer.ordered) {
+        const last = handed.at(-1)?.pos ?? 0;
+        const skipped = (await rows.lowest(0, 1_000)).find(
+          ({ pos }) => pos < last && !handed.some((one) => one.pos === pos),
+        );
+        if (skipped) world.violation(`consumer ${id} was given ${last} before ${skipped.pos} was done`);
+        if (handed.some(({ pos }, i) => pos <= (handed[i - 1]?.pos ?? 0)))
+          world.violation(`consumer ${id}: out of order`);
       }
       return { ...change, result: { claimed: change.result, consumer: locked.consumer } };
     });
@@ -127,7 +144,9 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
       handed.push({ pos, id: content, user_id: row.user_id });
       if (!certain) continue;
       watch.handedOut(`consumer ${id}`, row);
-      if (known.acked.get(pos) === row.user_id) world.violation(`consumer ${id} was given ${pos} again after its ack`);
+      const before = known.acked.get(pos);
+      if (before?.user_id === row.user_id && before.turn > known.recalled && before.turn < turn)
+        world.violation(`consumer ${id} was given ${pos} again after its ack`);
     }
     for (const { pos, attempt } of claimed.handed)
       if (attempt < 1 || attempt > consumer.max_attempts)
@@ -157,33 +176,38 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
     ids?: number[],
   ) {
     const known = knowledge.get(id) as Known;
+    let turn = 0;
     const { done } = await book.change(process, id, async (rows, locked) => {
+      turn = ++turns;
+      const named = lease.places.filter((place) => !ids || ids.includes(place.id));
+      const before = await rows.at(named.map(({ pos }) => pos));
       const change = await ack(rows, locked, lease, ids);
-      const left = await rows.at(lease.places.map(({ pos }) => pos));
-      for (const row of left)
-        if (change.result.done.includes(row.id))
-          world.violation(`${row.pos} counts as acked by ${lease.token} and is out`);
-      for (const { token, pos } of left)
-        if (
-          token === lease.token &&
-          (ids ?? [lease.places.find((place) => place.pos === pos)?.id]).includes(
-            lease.places.find((place) => place.pos === pos)?.id as number,
-          )
-        )
-          world.violation(`the ack of ${pos} by its own token ${token} did not count`);
+      const after = await rows.at(named.map(({ pos }) => pos));
+      for (const { pos, id: content, token } of before) {
+        const counted = change.result.done.includes(content);
+        if (counted !== (token === lease.token))
+          world.violation(
+            `the ack of ${pos} by ${lease.token}, which ${token} has, ${counted ? 'counted' : 'did not count'}`,
+          );
+        if (counted === after.some((row) => row.pos === pos)) world.violation(`the ack of ${pos} had no effect`);
+      }
       return change;
     });
     world.note(() => `ack by ${lease.token} of consumer ${id}: ${done.join(' ')}`);
-    for (const { pos, id: content, user_id } of handed) if (done.includes(content)) known.acked.set(pos, user_id);
+    for (const { pos, id: content, user_id } of handed)
+      if (done.includes(content)) known.acked.set(pos, { user_id, turn });
   }
 
   async function work(_: Setting, process: Process, book_: Leases, _order: Positions, id: number): Promise<void> {
+    let idleMs = 20;
     while (process.alive) {
-      await world.sleep(world.random() * 80);
+      await world.sleep(world.random() * idleMs);
+      idleMs = 200;
       await survive(
         (async () => {
           const got = await pull(process, id);
           if (!got || got.lease.places.length === 0) return;
+          idleMs = 20;
           const leaseMs = (consumers.find((one) => one.id === id)?.lease_seconds ?? 1) * 1_000;
           const mood = calm ? 0 : world.random();
           await world.sleep(mood > 0.85 ? leaseMs * world.random() * 2 : world.random() * Math.min(30, leaseMs / 4));
@@ -225,13 +249,12 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
             .map((content) => content.id);
           const kind = world.random();
           if (kind < 0.4) return retry(rows, locked, world.chance(0.5) ? undefined : chosen, 5);
-          known.acked.clear();
+          known.recalled = ++turns;
           if (kind < 0.8) return redeliver(rows, locked, chosen);
           const pos = world.int(0, locked.head);
           return seek(rows, locked, { pos, id: 0 });
         }),
       );
-      known.acked.clear();
     }
   }
 

@@ -22,7 +22,7 @@ export interface ContentsOptions {
   /** The longest time between the taking of an id and the placing of its row, in ms. */
   readonly stallMs: number;
   /** A look does not tell that the server was started anew since the last one. */
-  readonly restartsUnnoticed?: boolean;
+  readonly restartsUnnoticed: boolean;
 }
 
 export interface Contents {
@@ -143,7 +143,7 @@ export function createContents(world: World, db: Database, options: ContentsOpti
         flushedAt,
         look: (after, holes, limit) =>
           db.ask(delay, () => {
-            if (options.restartsUnnoticed !== true && life !== db.life) {
+            if (!options.restartsUnnoticed && life !== db.life) {
               life = db.life;
               throw RESTARTED;
             }

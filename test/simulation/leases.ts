@@ -6,6 +6,7 @@ import type { Change, LeaseRow, LeaseRows } from '../../src/store/leases.ts';
 import type { Process } from './actors.ts';
 import type { Database, Table, Transaction } from './database.ts';
 import type { Positions } from './positions.ts';
+import type { Flaws } from './weather.ts';
 import type { World } from './world.ts';
 
 /** Leases of one consumer lie side by side. */
@@ -25,7 +26,12 @@ export interface Leases {
   unfinished(consumer: Consumer): number[];
 }
 
-export function createLeases(world: World, db: Database, positions: Positions): Leases {
+export function createLeases(
+  world: World,
+  db: Database,
+  positions: Positions,
+  { anyToken = false }: Flaws = {},
+): Leases {
   const consumers = db.table<Consumer>('restante_consumer');
   const leases = db.table<LeaseRow>('restante_lease');
   const dead = db.table<Dead>('restante_dead');
@@ -144,7 +150,7 @@ export function createLeases(world: World, db: Database, positions: Positions): 
           return { token, due_ms: due, waiting: false, attempt: row.attempt + (counts ? 1 : 0) };
         }),
       removeRange: (token, from, to) =>
-        ask(() => remove(all().filter((row) => row.token === token && row.pos >= from && row.pos <= to))),
+        ask(() => remove(all().filter((row) => (anyToken || row.token === token) && row.pos >= from && row.pos <= to))),
       remove: (token, list) =>
         ask(() => remove(list.flatMap((pos) => at(pos) ?? []).filter((row) => row.token === token))),
       giveBack: (list, { due, refund, token }) =>

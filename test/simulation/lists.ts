@@ -15,7 +15,7 @@ export async function simulateLists(seed: number, make: MakeUpper, options: RunO
   const all = new Map<Process, Tellings>();
   const uppers = new Map<Process, Awaited<ReturnType<MakeUpper>>>();
 
-  const setting = settle(world, weather, ({ contents, watch }, process) => {
+  const setting = settle(world, { weather, flaws: options.flaws }, ({ contents, watch }, process) => {
     const source = contents.source(process.delay, minAgeOf(weather), process.flushedAt);
     world.spawn(async () => {
       const upper = await make(source, world.now);

@@ -6,6 +6,7 @@ import type { Placed } from '../../src/store/positions.ts';
 import type { Process } from './actors.ts';
 import type { Content, Contents } from './contents.ts';
 import type { Database, Table } from './database.ts';
+import type { Flaws } from './weather.ts';
 import type { World } from './world.ts';
 
 export interface Positions {
@@ -16,22 +17,15 @@ export interface Positions {
   unplaced(process: Process, upTo: number): Promise<readonly Row[]>;
   /** The position of a content that can be seen now. */
   of(id: number): Placed | undefined;
-  /** Fails when a content that is there has no position. */
-  complete(): void;
 }
 
 const SEQ = 0;
-
-export interface PositionsOptions {
-  /** Places what it was told, though it may have vanished since it was seen. */
-  readonly trusting?: boolean;
-}
 
 export function createPositions(
   world: World,
   db: Database,
   contents: Contents,
-  { trusting = false }: PositionsOptions = {},
+  { positionsFromMemory = false }: Flaws = {},
 ): Positions {
   const table = db.table<Placed>('restante_position');
   const byId = db.table<number>('restante_position.uq_id');
@@ -83,7 +77,7 @@ export function createPositions(
               ? new Set<number>()
               : await transaction.ask(() => new Set(rows.map(({ id }) => id).filter(has)));
           // What can be read now is before us in the log: it is lost with our position or not at all.
-          const there = trusting
+          const there = positionsFromMemory
             ? rows
             : await transaction.ask(() =>
                 rows.filter(({ id, user_id }) => contents.table.rows.get(id)?.user_id === user_id),
@@ -124,12 +118,5 @@ export function createPositions(
     }),
     unplaced: (process, upTo) =>
       db.ask(process.delay, () => contents.visible(0).filter(({ id }) => id <= upTo && !has(id))),
-    complete() {
-      for (const { id, user_id } of contents.visible(0)) {
-        const placed = table.rows.get(byId.rows.get(id) ?? 0);
-        if (!placed) world.violation(`${id} never got a position`);
-        else if (placed.user_id !== user_id) world.violation(`position ${placed.pos} is that of an earlier ${id}`);
-      }
-    },
   };
 }

@@ -1,58 +1,21 @@
 // One run of the world in which processes give contents their positions, each what its own fence sees.
 import { createFence } from '../../src/flow/fence.ts';
 import { createSequencer, type Sequencer } from '../../src/flow/sequencer.ts';
-import { StoreError } from '../../src/store/db.ts';
 import type { Row } from '../../src/store/fence.ts';
-import type { Placed } from '../../src/store/positions.ts';
 import { type Process, survive } from './actors.ts';
 import { FIRST_ID } from './contents.ts';
 import { createPositions, type Positions } from './positions.ts';
-import { drawWeather, minAgeOf, type RunOptions, type Setting, settle } from './weather.ts';
+import { drawWeather, minAgeOf, type RunOptions, settle } from './weather.ts';
 import { createWorld } from './world.ts';
 
 // The slow broom behind the fence, which in truth comes every minute.
 const SWEEP_EVERY_MS = 3_000;
 const PATIENCE_MS = 15_000;
 
-/** Positions that were told in a process, from the first it could be told of. */
+/** What a process has told those who wait: the contents, from a position on. */
 interface Told {
-  readonly from: number;
+  readonly after: number;
   readonly users: Set<number>;
-}
-
-/** Lets a process look and place for ever, as the tail does; `tell` gets what it would wake people with. */
-export function sequence(
-  setting: Setting,
-  positions: Positions,
-  process: Process,
-  tell: (placed: readonly Placed[]) => void,
-): void {
-  const { world, contents, weather } = setting;
-  let swept: readonly Row[] = [];
-  world.spawn(async () => {
-    const source = contents.source(process.delay, minAgeOf(weather), process.flushedAt);
-    const fence = createFence({ source, from: FIRST_ID - 1, now: world.now });
-    let sequencer: Sequencer | undefined;
-    world.spawn(async () => {
-      while (process.alive) {
-        const found = await positions.unplaced(process, fence.readable).catch(() => []);
-        swept = [...swept, ...found];
-        await world.sleep(SWEEP_EVERY_MS);
-      }
-    });
-    while (process.alive) {
-      const ok = await survive(
-        (async () => {
-          sequencer ??= await createSequencer(positions.source(process));
-          const fresh = await fence.tick();
-          const rows = [...swept, ...fresh];
-          swept = [];
-          tell(await sequencer.run(rows));
-        })(),
-      );
-      await world.sleep(ok ? weather.tickMs * world.random() : 250);
-    }
-  });
 }
 
 /** Rejects with what was violated. */
@@ -60,32 +23,71 @@ export async function simulateSequence(seed: number, options: RunOptions = {}): 
   const world = createWorld(seed, options);
   const weather = { ...drawWeather(world), ...options.weather };
   const told = new Map<Process, Told>();
-  let positions: Positions | undefined;
-  const setting = settle(world, weather, (setting, process) => {
-    positions ??= createPositions(world, setting.db, setting.contents);
-    const mine: Told = { from: Math.max(0, ...positions.table.rows.keys()), users: new Set() };
-    told.set(process, mine);
-    sequence(setting, positions, process, (placed) => {
-      for (const { user_id } of placed) mine.users.add(user_id);
-    });
-  });
-  const { contents, processes } = setting;
-  const all = positions as unknown as Positions;
+  let shared: Positions | undefined;
 
-  const settled = () =>
-    contents.visible(0).every(({ id, user_id }) => {
-      const placed = all.of(id);
-      return placed?.user_id === user_id;
-    });
+  const { contents, quiet, processes } = settle(
+    world,
+    { weather, flaws: options.flaws },
+    ({ db, contents }, process) => {
+      shared ??= createPositions(world, db, contents, options.flaws);
+      const positions = shared;
+      const source = contents.source(process.delay, minAgeOf(weather), process.flushedAt);
+      const fence = createFence({ source, from: FIRST_ID - 1, now: world.now });
+      let sequencer: Sequencer | undefined;
+      let swept: readonly Row[] = [];
+
+      /** As the tail does. */
+      async function look(): Promise<void> {
+        if (!sequencer) {
+          sequencer = await createSequencer(positions.source(process));
+          told.set(process, { after: sequencer.head, users: new Set() });
+        }
+        const fresh = await fence.tick();
+        const rows = [...swept, ...fresh];
+        swept = [];
+        for (const { user_id } of await sequencer.run(rows)) told.get(process)?.users.add(user_id);
+      }
+      world.spawn(async () => {
+        while (process.alive) {
+          const ok = await survive(look());
+          await world.sleep(ok ? weather.tickMs * world.random() : 250);
+        }
+      });
+      world.spawn(async () => {
+        while (process.alive) {
+          const found = await positions.unplaced(process, fence.readable).catch(() => []);
+          swept = [...swept, ...found];
+          await world.sleep(SWEEP_EVERY_MS);
+        }
+      });
+    },
+  );
+  const positions = shared as unknown as Positions;
+
+  /** What keeps the run from ending well; '' when everything has come to pass. */
+  function missing(): string {
+    for (const { id, user_id } of contents.visible(0)) {
+      const placed = positions.of(id);
+      if (!placed) return `${id} never got a position`;
+      if (placed.user_id !== user_id) return `position ${placed.pos} is that of an earlier ${id}`;
+      for (const process of processes) {
+        const mine = told.get(process);
+        // Where COMMIT does not wait for the disk, positions may be given twice; nobody promises to tell both times.
+        if (mine && weather.durability === 'lazy') continue;
+        if (!mine || (placed.pos > mine.after && !mine.users.has(user_id)))
+          return `process ${processes.indexOf(process)} was never told of position ${placed.pos}`;
+      }
+    }
+    return '';
+  }
   world.spawn(async () => {
-    await setting.quiet;
+    await quiet;
     const since = world.now();
     world.note(() => 'all writers have ended');
-    while (!settled() && world.now() - since < PATIENCE_MS) await world.sleep(50);
-    all.complete();
+    while (missing() !== '' && world.now() - since < PATIENCE_MS) await world.sleep(50);
+    const left = missing();
+    if (left !== '') world.violation(left);
     world.finish();
   });
   await world.run(120_000);
-  void processes;
-  void StoreError;
 }

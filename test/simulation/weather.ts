@@ -75,10 +75,19 @@ export interface Setting {
 }
 
 /** Builds the world and lets its inhabitants loose; `start` runs what a process of ours does from its first moment. */
-export function settle(world: World, weather: Weather, start: (setting: Setting, process: Process) => void): Setting {
+export function settle(
+  world: World,
+  { weather, flaws = {} }: { readonly weather: Weather; readonly flaws?: Flaws | undefined },
+  start: (setting: Setting, process: Process) => void,
+): Setting {
   const { durability, flushMs, step, evidence, stallMs, lengthMs } = weather;
   const db = createDatabase(world, { durability, flushMs });
-  const contents = createContents(world, db, { step, evidence, stallMs });
+  const contents = createContents(world, db, {
+    step,
+    evidence,
+    stallMs,
+    restartsUnnoticed: flaws.restartsUnnoticed === true,
+  });
   const watch = createWatch(world, db, contents);
   world.note(() => JSON.stringify(weather));
   let writing = weather.writers + (weather.ownWriter ? 1 : 0);
@@ -129,6 +138,19 @@ export function settle(world: World, weather: Weather, start: (setting: Setting,
 }
 
 export interface RunOptions {
-  readonly trace?: string[];
+  readonly trace?: string[] | undefined;
   readonly weather?: Partial<Weather>;
+  readonly flaws?: Flaws;
+}
+
+/** What is done wrong on purpose, to see that it is caught. */
+export interface Flaws {
+  /** A look does not tell that the server was started anew since the last one. */
+  readonly restartsUnnoticed?: boolean;
+  /** Positions are given to what was seen, though it may have vanished since. */
+  readonly positionsFromMemory?: boolean;
+  /** Contents are handed out before the claim is committed. */
+  readonly handedOutEarly?: boolean;
+  /** An ack counts whoever has the content now. */
+  readonly anyToken?: boolean;
 }

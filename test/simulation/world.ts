@@ -37,11 +37,11 @@ interface Due {
   wake(): void;
 }
 
-const TRACE_LINES = Number(process.env.TRACE ?? 60);
+const TRACE_LINES = Number(process.env.SIMULATION_TRACE ?? 60);
 
 export interface WorldOptions {
   /** Keeps the last lines of the trace here. */
-  readonly trace?: string[];
+  readonly trace?: string[] | undefined;
 }
 
 /** mulberry32: 32 bits of state are plenty for a run of some thousand draws, and nothing is faster. */
