@@ -51,10 +51,14 @@ export async function empty(server: string, { rounds, seconds }: Pick<Plan, 'rou
     const p99ms = median(runs.ours.map((one) => one.p99ms));
     const other = median(runs.bare.map(({ perSecond }) => perSecond));
     row({ what: `${what} : bare`, ours: mine, against: other, p50ms, p99ms });
-    told.push(() => figure({ what: `${what}: of a bare server's`, value: mine / other, unit: '', digits: 2, atLeast: RATIO }));
+    told.push(() =>
+      figure({ what: `${what}: of a bare server's`, value: mine / other, unit: '', digits: 2, atLeast: RATIO }),
+    );
     const more = median(runs.queries) - median(runs.quiet);
     if (server.startsWith('mysql:'))
-      told.push(() => figure({ what: `${what}: queries beyond those of rest`, value: more, unit: '/s', atMost: NOISE }));
+      told.push(() =>
+        figure({ what: `${what}: queries beyond those of rest`, value: more, unit: '/s', atMost: NOISE }),
+      );
   }
   console.log();
   figures();

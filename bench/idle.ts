@@ -38,7 +38,11 @@ const listPoll: Poll = ({ auth }, answer) => {
 };
 const pull: Poll = ({ auth }, answer) => {
   const lease = answer && /"lease":"([^"]+)"/.exec(answer)?.[1];
-  return post('/consumers/c/pull', auth, JSON.stringify({ wait: WAIT_S, start: 'latest', ...(lease ? { ack: lease } : {}) }));
+  return post(
+    '/consumers/c/pull',
+    auth,
+    JSON.stringify({ wait: WAIT_S, start: 'latest', ...(lease ? { ack: lease } : {}) }),
+  );
 };
 
 async function park(ours: Contender, users: readonly BenchUser[], poll: Poll): Promise<Crowd> {
@@ -99,9 +103,7 @@ async function wake(ours: Contender, crowd: Crowd, users: readonly BenchUser[]):
 async function wakeByOthers(url: string, crowd: Crowd, users: readonly BenchUser[]): Promise<number[]> {
   const db = await openDb(url);
   const rows = users.map(({ id }) => [Buffer.from('{"hello":"world"}'), '127.0.0.1', 0, '2026-11-22 10:00:00', id, 0]);
-  await db.transaction((queries) =>
-    queries.insert('tblwh', ['content', 'ip', 'api', 'dt', 'user_id', 'wh_id'], rows),
-  );
+  await db.transaction((queries) => queries.insert('tblwh', ['content', 'ip', 'api', 'dt', 'user_id', 'wh_id'], rows));
   const at = performance.now();
   await db.close();
   return delays(crowd, new Map(users.map(({ id }) => [id, at])));

@@ -105,7 +105,9 @@ const others =
       insert = (seq) => db.run(INSERT, rowOf(seq, userId));
       close = () => db.close();
     } else {
-      const all = await Promise.all(Array.from({ length: 4 }, () => createConnection({ uri: url, charset: 'utf8mb4' })));
+      const all = await Promise.all(
+        Array.from({ length: 4 }, () => createConnection({ uri: url, charset: 'utf8mb4' })),
+      );
       insert = (seq) => (all[seq % all.length] as (typeof all)[0]).execute(INSERT, [...rowOf(seq, userId)]);
       close = () => Promise.all(all.map((one) => one.end()));
     }
@@ -114,10 +116,11 @@ const others =
       stored(seq, performance.now());
     };
     if (!everyMs) await paced(OTHERS_PER_SECOND, until, one);
-    else for (let seq = 0; performance.now() < until; seq++) {
-      await one(seq);
-      await sleep(everyMs * (0.5 + Math.random()));
-    }
+    else
+      for (let seq = 0; performance.now() < until; seq++) {
+        await one(seq);
+        await sleep(everyMs * (0.5 + Math.random()));
+      }
     await close();
   };
 

@@ -1,37 +1,83 @@
-// npm run bench: every figure a ratio, measured in turns in the same run on the same machine. `-- --quick` for commits.
+// npm run bench: figures as ratios, measured in turns in the same run on the same machine, or against a target. `-- --help`
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startServer } from '../test/servers.ts';
+import { asis } from './asis.ts';
+import { drain } from './drain.ts';
+import { empty } from './empty.ts';
+import { idle } from './idle.ts';
 import { ingest } from './ingest.ts';
+import { latency } from './latency.ts';
 import { hasWrk } from './load.ts';
+import { migrate } from './migrate.ts';
 import { hasFastApi } from './processes.ts';
 import { reads } from './reads.ts';
 import { startAndRest } from './rest.ts';
 
+const HELP = `npm run bench [-- --quick] [-- --only PART] [-- --engine sqlite|mariadb|mysql]
+
+  ingest    durable webhooks per second, in turns with other servers
+  reads     one content, a page
+  rest      start, memory at rest
+  empty     polls and pulls that find nothing
+  latency   from the sender's 2xx to whoever waits
+  drain     a long backlog by one consumer
+  migrate   positions for contents that are there already
+  idle      ten thousand long polls
+  asis      the three shared tables without an index; not on SQLite
+
+--quick: small tables, short rounds; idle and asis only when they are named
+`;
+
 const { values } = parseArgs({
   options: {
-    quick: { type: 'boolean' },
+    quick: { type: 'boolean', default: false },
     only: { type: 'string' },
     engine: { type: 'string', multiple: true },
     help: { type: 'boolean' },
   },
 });
-if (values.help) {
-  console.log('npm run bench [-- --quick] [-- --only ingest|reads|rest] [-- --engine sqlite|mariadb|mysql]');
-} else {
-  const plan = values.quick
-    ? { rounds: 3, seconds: 1, rows: 10_000, python: false }
-    : { rounds: 5, seconds: 2, rows: 300_000, python: hasFastApi };
-  const engines = values.engine ?? ['sqlite', 'mariadb', 'mysql'];
-  const wants = (part: string) => values.only === undefined || values.only === part;
+const { quick } = values;
+const plan = quick
+  ? { rounds: 3, seconds: 1, rows: 10_000, python: false }
+  : { rounds: 5, seconds: 2, rows: 300_000, python: hasFastApi };
+const PARTS: Readonly<Record<string, (url: string) => Promise<void>>> = {
+  ingest: (url) => ingest(url, plan),
+  reads: (url) => reads(url, plan),
+  empty: (url) => empty(url, plan),
+  latency: (url) => latency(url, { seconds: quick ? 5 : 20 }),
+  drain: (url) => drain(url, { rows: quick ? 50_000 : 1_000_000 }),
+  migrate: (url) => migrate(url, { rows: quick ? 50_000 : 1_000_000 }),
+  idle: (url) =>
+    idle(
+      url,
+      quick
+        ? { pollers: 1_000, pulls: 300, seconds: 10, woken: 200 }
+        : { pollers: 10_000, pulls: 2_000, seconds: 60, woken: 1_000 },
+    ),
+  asis: (url) =>
+    asis(
+      url,
+      quick
+        ? { rows: 200_000, webhooks: 200, seconds: 20, patience: 60 }
+        : { rows: 5_000_000, webhooks: 1_000, seconds: 60, patience: 300 },
+    ),
+};
+const LONG = ['idle', 'asis'];
+const engines = values.engine ?? ['sqlite', 'mariadb', 'mysql'];
+const wanted = [...Object.keys(PARTS), 'rest'].filter((part) =>
+  values.only === undefined ? !quick || !LONG.includes(part) : part === values.only,
+);
+
+async function run(): Promise<void> {
   console.log(
     `node ${process.version}, load by ${hasWrk ? 'wrk' : 'autocannon'}, medians of ${plan.rounds} rounds of ${plan.seconds} s, taken in turns`,
   );
   if (!plan.python)
     console.log(
-      values.quick
+      quick
         ? 'quick: 10,000 rows, no page from id 0, no FastAPI rows'
         : 'python3-fastapi, python3-aiomysql, uvicorn are not installed: no FastAPI rows',
     );
@@ -45,11 +91,17 @@ if (values.help) {
   );
   const urlOf = (engine: string) => servers.get(engine as 'mysql')?.url ?? `sqlite:${folder}/`;
   for (const engine of engines) {
-    console.log(`\n## ${servers.get(engine as 'mysql')?.version ?? 'SQLite, WAL, synchronous=FULL'}\n`);
-    if (wants('ingest')) await ingest(urlOf(engine), plan);
-    if (wants('reads')) await reads(urlOf(engine), plan);
+    console.log(`\n## ${servers.get(engine as 'mysql')?.version ?? 'SQLite, WAL, synchronous=FULL'}`);
+    for (const part of wanted) {
+      if (part === 'rest' || (part === 'asis' && engine === 'sqlite')) continue;
+      console.log();
+      await PARTS[part]?.(urlOf(engine));
+    }
   }
-  if (wants('rest')) await startAndRest(`sqlite:${folder}/rest.db`, plan.rounds);
+  if (wanted.includes('rest')) await startAndRest(`sqlite:${folder}/rest.db`, plan.rounds);
   for (const server of servers.values()) await server.stop();
   rmSync(folder, { recursive: true, force: true });
 }
+
+if (values.help || wanted.length === 0) console.log(HELP);
+else await run();

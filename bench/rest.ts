@@ -1,8 +1,8 @@
 // From start to the first answer, and the memory of a process that nobody talks to.
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { median } from './load.ts';
 import { startOurs } from './processes.ts';
+import { rssMb } from './watch.ts';
 
 export async function startAndRest(url: string, rounds: number): Promise<void> {
   const ready: number[] = [];
@@ -11,8 +11,7 @@ export async function startAndRest(url: string, rounds: number): Promise<void> {
     const ours = await startOurs(url);
     ready.push(ours.readyMs);
     await sleep(2_000);
-    const [, kb = '0'] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${ours.pid}/status`, 'utf8')) ?? [];
-    resident.push(Number(kb) / 1024);
+    resident.push(rssMb(ours.pid));
     await ours.stop();
   }
   console.log(`\nstart to ready ${median(ready).toFixed(0)} ms, idle RSS ${median(resident).toFixed(0)} MB (SQLite)`);

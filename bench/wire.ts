@@ -1,7 +1,7 @@
 // A client on a bare socket, one request at a time: ten thousand that wait cost next to nothing, so the service is what is measured.
 import { createConnection } from 'node:net';
 
-export interface Answer {
+interface Answer {
   readonly status: number;
   readonly body: Buffer;
   /** When its last byte had come, in performance.now(). */
@@ -41,7 +41,10 @@ export function connect(url: string): Promise<Wire> {
       if (end < 0) return;
       const head = start.toString('latin1', 0, end);
       const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
-      if (length === undefined) return broken(new Error(`an answer without Content-Length: ${head}`));
+      if (length === undefined) {
+        broken(new Error(`an answer without Content-Length: ${head}`));
+        return;
+      }
       status = Number(head.slice(9, 12));
       bodyFrom = end + END.length;
       whole = bodyFrom + Number(length);

@@ -64,6 +64,9 @@ async function live(world: World, seed: number): Promise<number> {
   const { ordered, max_attempts, whids } = consumer;
   const placed: FakePosition[] = [];
   const fates = new Map<number, Fate>();
+  /** Hand-outs that a worker failed at, since it was handed out afresh. */
+  const failures = new Map<number, number>();
+  const failed = (pos: number) => failures.set(pos, (failures.get(pos) ?? 0) + 1);
   const leases: Lease[] = [];
   let now = 1_000_000;
   let tokens = 100;
@@ -108,10 +111,17 @@ async function live(world: World, seed: number): Promise<number> {
   async function take(limit: number, leaseMs: number): Promise<void> {
     const token = ++tokens;
     const before = new Map(fates);
+    const held = (fate: Fate | undefined, one = token) => fate?.kind === 'out' && fate.due > now && fate.token !== one;
     const { handed, due, emptyUpTo } = await run((rows, one) => claim(rows, one, { limit, leaseMs, token }));
     rule(handed.length <= limit, 'more than asked for');
     // What was due with all its attempts behind it is a dead letter now.
-    for (const pos of await world.dead()) fates.set(pos, { kind: 'dead' });
+    const buried = (await world.dead()).filter((pos) => fates.get(pos)?.kind !== 'dead');
+    for (const pos of buried) fates.set(pos, { kind: 'dead' });
+    // In order, only the first of a lease that has ended has failed.
+    const ended = [...buried, ...handed.map(({ pos }) => pos)].filter((pos) => before.get(pos)?.kind === 'out');
+    for (const pos of ended.sort((a, b) => a - b).slice(0, ordered ? 1 : undefined)) failed(pos);
+    for (const pos of buried) rule((failures.get(pos) ?? 0) >= max_attempts, `${pos} is buried too early`);
+    if (ordered && handed.length > 0) rule(![...before.values()].some((fate) => held(fate)), 'two leases at once');
     let last = 0;
     for (const { pos, attempt } of handed) {
       const fate = before.get(pos);
@@ -119,7 +129,11 @@ async function live(world: World, seed: number): Promise<number> {
         fate?.kind === 'ahead' || fate?.kind === 'back' || (fate?.kind === 'out' && fate.due <= now),
         `${pos} was ${fate?.kind}`,
       );
-      rule(attempt >= 1 && attempt <= max_attempts, `attempt ${attempt} of ${max_attempts}`);
+      rule(
+        attempt === (failures.get(pos) ?? 0) + 1,
+        `attempt ${attempt} of ${pos} after ${failures.get(pos)} failures`,
+      );
+      rule(attempt <= max_attempts, `attempt ${attempt} of ${max_attempts}`);
       rule(!ordered || pos > last, 'out of order');
       last = pos;
       fates.set(pos, { kind: 'out', token, due });
@@ -132,8 +146,12 @@ async function live(world: World, seed: number): Promise<number> {
           `${pos} is ${fate.kind}, but ${last} was handed out`,
         );
     if (emptyUpTo >= 0) {
+      // And will be, until something is due.
+      const later = now;
+      now += random(consumer.next_due_ms === 0 ? 5_000 : Math.max(1, consumer.next_due_ms - now));
       const again = await run((rows, one) => claim(rows, one, { limit: 50, leaseMs, token: ++tokens }));
       rule(again.handed.length === 0, `said to be empty up to ${emptyUpTo}, but has ${again.handed.length}`);
+      now = later;
     } else rule(handed.length === limit, 'stopped for no reason');
     if (handed.length === 0) return;
     // Some answers are too small for all: the rest is given back, as if it had not been handed out.
@@ -194,7 +212,11 @@ async function live(world: World, seed: number): Promise<number> {
       if (verb === 'ack') fates.set(pos, { kind: 'acked' });
       if (verb === 'extend') fates.set(pos, { kind: 'out', token: lease.token, due: now + 2_000 });
       if (verb === 'dead') fates.set(pos, { kind: 'dead' });
-      if (verb === 'nack') fates.set(pos, { kind: tokens.has(pos) ? 'back' : 'dead' });
+      if (verb !== 'nack' || !held.includes(pos)) continue;
+      if (!ordered || pos === Math.min(...held)) failed(pos);
+      const buried = !tokens.has(pos);
+      rule(buried === (failures.get(pos) ?? 0) >= max_attempts, `${pos} is ${buried ? '' : 'not '}buried`);
+      fates.set(pos, { kind: buried ? 'dead' : 'back' });
     }
     for (const { id } of conflicts) {
       const fate = fates.get(posOf(id));
@@ -212,17 +234,24 @@ async function live(world: World, seed: number): Promise<number> {
     if (random(2) === 0 && placed.length > 0) {
       const ids = [1, 2, 3].map(() => (placed[random(placed.length)] as FakePosition).id);
       const { done } = await run((rows, one) => redeliver(rows, one, ids));
-      for (const pos of done.map(posOf)) if (pos <= consumer.cursor_pos) fates.set(pos, { kind: 'back' });
+      for (const pos of done.map(posOf).filter((one) => one <= consumer.cursor_pos)) {
+        fates.set(pos, { kind: 'back' });
+        failures.delete(pos);
+      }
       return;
     }
     if (random(3) > 0) {
       const { done } = await run((rows, one) => retry(rows, one, undefined, 2));
-      for (const id of done) fates.set(posOf(id), { kind: 'back' });
+      for (const pos of done.map(posOf)) {
+        fates.set(pos, { kind: 'back' });
+        failures.delete(pos);
+      }
       return;
     }
     const pos = base + random(placed.length + 1);
     await run((rows, one) => seek(rows, one, { pos, id: 0 }));
     const dead = new Set(await world.dead());
+    failures.clear();
     for (const one of fates.keys()) fates.set(one, { kind: dead.has(one) ? 'dead' : one > pos ? 'ahead' : 'acked' });
   }
 
@@ -347,8 +376,8 @@ describe('lease strings', () => {
     })
     .map((lease) => ({ ...lease, places: lease.places.sort((a, b) => a.pos - b.pos) }));
 
-  test('come back as they went, and no other text is the same lease', () => {
-    fc.assert(
+  test('come back as they went, and no other text is the same lease', async () => {
+    await fc.assert(
       fc.property(leases, fc.nat(), fc.nat(255), (lease, at, byte) => {
         const text = encodeLease(lease);
         expect(decodeLease(text)).toEqual(lease);
@@ -368,7 +397,7 @@ describe('lease strings', () => {
     expect(encodeLease({ consumerId: 7, token: 2 ** 48 - 1, places }).length).toBeLessThan(1_400);
   });
 
-  test('that are hostile are no lease, and nothing worse', () => {
+  test('that are hostile are no lease, and nothing worse', async () => {
     const text = fc.oneof(
       fc.string({ maxLength: 60 }),
       fc.string({ unit: 'binary', maxLength: 60 }),
@@ -383,7 +412,7 @@ describe('lease strings', () => {
         'AQGc2uXVuvQqAgE2AQI=',
       ),
     );
-    fc.assert(
+    await fc.assert(
       fc.property(text, (hostile) => {
         const lease = decodeLease(hostile);
         if (!lease) return;

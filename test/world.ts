@@ -135,7 +135,9 @@ async function makeAccount(root: Connection, databaseUrl: string, rights: Rights
   const to = `TO '${url.username}'@'%'`;
   await root.query(`CREATE USER '${url.username}'@'%' IDENTIFIED BY 'secret'`);
   if (rights === 'all') await root.query(`GRANT ALL ON restante.* ${to}`);
-  else for (const table of ['tbluser', 'tblwhid', 'tblwh']) await root.query(`GRANT SELECT, INSERT ON restante.${table} ${to}`);
+  else
+    for (const table of ['tbluser', 'tblwhid', 'tblwh'])
+      await root.query(`GRANT SELECT, INSERT ON restante.${table} ${to}`);
   if (rights !== 'as-is with sight') return url.href;
   const [rows] = await root.query('SELECT VERSION() AS v');
   const mariadb = /mariadb/i.test((rows as { v: string }[])[0]?.v ?? '');

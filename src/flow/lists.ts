@@ -50,7 +50,7 @@ export interface ListsParts {
 export function createLists({ store, tail, maxPageBytes, content }: ListsParts): Lists {
   const known = createKnownContents();
   const written = new LRUCache<number, number>({ max: MOST_WRITERS });
-  const scan = createScan(store);
+  let scan = createScan(store);
 
   async function ownWrites(userId: number): Promise<void> {
     await tail.booted;
@@ -150,6 +150,7 @@ export function createLists({ store, tail, maxPageBytes, content }: ListsParts):
     passed: (rows) => known.passed(rows),
     forget() {
       known.forget();
+      scan = createScan(store);
       written.clear();
     },
   };

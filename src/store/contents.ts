@@ -1,6 +1,7 @@
 // Every statement on tblwh and restante_request: what was received, byte for byte, and how it came.
 import { crc32 } from 'node:zlib';
 import { failed, marks, padded, type Queries, type Value } from './db.ts';
+import type { Row as Owner } from './fence.ts';
 import type { Store } from './index.ts';
 import { placeInserted } from './positions.ts';
 
@@ -184,6 +185,13 @@ export async function listByIds(store: Store, userId: number, ids: readonly numb
   const some = padded(ids);
   const sql = `${selectFrom(store)} WHERE t.id IN (${marks(some.length)}) AND t.user_id = ? ORDER BY t.id`;
   return pageOf(store, sql, [...some, userId], maxBytes);
+}
+
+/** Who owns which contents with from <= id <= to, of these users, in the order of ids. Reads that part of the table. */
+export function ownersBetween(store: Store, from: number, to: number, users: readonly number[]): Promise<Owner[]> {
+  const some = padded(users);
+  const sql = `SELECT id, user_id, wh_id FROM tblwh WHERE id BETWEEN ? AND ? AND user_id IN (${marks(some.length)}) ORDER BY id`;
+  return store.db.all<Owner>(sql, [from, to, ...some]);
 }
 
 /** The highest id in the table, 0 when it is empty. */

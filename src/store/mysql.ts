@@ -55,7 +55,12 @@ function queriesOn(connection: Connection, returning: boolean, increment: () => 
     since: opened.get(connection) ?? Number.POSITIVE_INFINITY,
     wrote: () => wrote,
     all: async <T>(sql: string, params: readonly Value[] = []) => (await execute(sql, params)) as T[],
-    run: async (sql, params = []) => ((await execute(sql, params)) as mysql.ResultSetHeader).affectedRows ?? 0,
+    async run(sql, params = []) {
+      const affected = ((await execute(sql, params)) as mysql.ResultSetHeader).affectedRows ?? 0;
+      // An UPDATE tells how many rows it met, changed or not: it may have left nothing in the log.
+      wrote ||= affected > 0 && !/^\s*UPDATE/i.test(sql);
+      return affected;
+    },
     ddl,
     insert: (table, columns, rows) => inserted(table, columns, rows),
     async insertIds(table, columns, rows) {

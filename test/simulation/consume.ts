@@ -41,6 +41,7 @@ function drawConsumers(world: World): { weather: Weather; consumers: Consumer[] 
   const weather: Weather = {
     ...drawn,
     writers: 1,
+    rows: world.pick([1, 3]),
     stallMs: 5,
     pauseMs: 50,
     idleMs: world.pick([20, 60]),
@@ -85,10 +86,9 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
     const [order, book] = [positions, leases];
     world.spawn(async () => {
       while (process.alive) {
-        await world.sleep(world.random() * 60);
-        await survive(
-          order.unplaced(process, Number.POSITIVE_INFINITY).then((rows) => order.source(process).place(rows)),
-        );
+        await world.sleep(20 + world.random() * 100);
+        const rows = await order.unplaced(process, Number.POSITIVE_INFINITY).catch(() => []);
+        if (rows.length > 0) await survive(order.source(process).place(rows));
       }
     });
     for (const { id } of consumers)

@@ -9,7 +9,7 @@ export interface DatabaseOptions {
    * lazy: it is on disk about a second after COMMIT returned.
    */
   readonly durability: 'binlog' | 'redo' | 'lazy';
-  /** The longest a flush takes, in ms. */
+  /** The longest a flush takes, in ms. A commit may wait for two. */
   readonly flushMs: number;
 }
 
@@ -87,6 +87,7 @@ export function createDatabase(world: World, { durability, flushMs }: DatabaseOp
   const tables = new Map<string, Table<unknown>>();
   /** Visible, not on disk, in the order of the log. */
   let unflushed: Commit[] = [];
+  let flushing: Promise<void> | undefined;
   /** On disk, not visible: recovery brings them back. */
   const prepared = new Set<readonly Write[]>();
   let life = 1;
@@ -124,16 +125,30 @@ export function createDatabase(world: World, { durability, flushMs }: DatabaseOp
       if (value !== undefined) for (const see of durables) see(table, key, value);
   }
 
-  /** Everything that is in the log now is on disk when this returns, unless the database dies before. */
-  async function flush(born: number): Promise<void> {
-    const last = unflushed.at(-1);
-    const flushed = flushers.map((begin) => begin());
-    await world.sleep(world.chance(0.8) ? world.random() : world.random() * flushMs);
+  /** One flush at a time, for everything that is in the log when it begins; who comes later waits for the next one. */
+  async function flush(born: number, commit: Commit | undefined): Promise<void> {
+    while (commit && unflushed.includes(commit)) {
+      if (flushing) await flushing;
+      else await flushOnce(born);
+    }
     alive(born);
-    for (const done of flushed) done();
-    const upTo = last ? unflushed.indexOf(last) : -1;
-    const done = unflushed.splice(0, upTo + 1);
-    for (const { writes } of done) settled(writes);
+  }
+  async function flushOnce(born: number): Promise<void> {
+    const count = unflushed.length;
+    const logged = flushers.map((begin) => begin());
+    let over = () => {};
+    flushing = new Promise((resolve) => {
+      over = resolve;
+    });
+    try {
+      await world.sleep(world.chance(0.7) ? world.random() : world.random() * flushMs);
+      alive(born);
+      for (const done of logged) done();
+      for (const { writes } of unflushed.splice(0, count)) settled(writes);
+    } finally {
+      flushing = undefined;
+      over();
+    }
   }
 
   function release(table: Table<unknown>, key: number): void {
@@ -245,9 +260,10 @@ export function createDatabase(world: World, { durability, flushMs }: DatabaseOp
             apply(mine);
             end();
           } else {
-            unflushed.push(apply(mine));
+            const commit = apply(mine);
+            unflushed.push(commit);
             end();
-            if (durability === 'redo') await flush(born);
+            if (durability === 'redo') await flush(born, commit);
           }
           await delay();
           // The answer may have been on its way already when the database died.
@@ -273,7 +289,7 @@ export function createDatabase(world: World, { durability, flushMs }: DatabaseOp
     world.spawn(async () => {
       for (;;) {
         await world.sleep(200 + world.random() * 900);
-        if (up) await flush(life).catch(() => {});
+        if (up && !flushing) await flushOnce(life).catch(() => {});
       }
     });
 

@@ -60,14 +60,16 @@ export function createLeases(
   /** Whatever a consumer has passed is acked, out or dead, and only one of them. */
   function check(consumer: Consumer): void {
     const { id, cursor_pos, ordered } = consumer;
-    const key = (pos: number) => id * SPAN + pos;
     for (const pos of matchingUpTo(consumer, cursor_pos)) {
-      const states = [acked, leases, dead].filter((table) => table.rows.has(key(pos))).map(({ name }) => name);
-      if (states.length !== 1)
-        world.violation(`consumer ${id} stands at ${cursor_pos} and ${pos} is ${states.join(' and ') || 'forgotten'}`);
+      const key = id * SPAN + pos;
+      const states = Number(acked.rows.has(key)) + Number(leases.rows.has(key)) + Number(dead.rows.has(key));
+      if (states !== 1) world.violation(`consumer ${id} stands at ${cursor_pos}, and ${pos} is in ${states} states`);
     }
-    const own = <V>(table: Table<V>) =>
-      [...table.rows].filter(([at]) => Math.floor(at / SPAN) === id).map(([, row]) => row);
+    const own = <V>(table: Table<V>) => {
+      const found: V[] = [];
+      for (const [key, row] of table.rows) if (Math.floor(key / SPAN) === id) found.push(row);
+      return found;
+    };
     const out = own(leases);
     const earliest = Math.min(...out.map(({ due_ms }) => due_ms));
     if (out.length > 0 && (consumer.next_due_ms === 0 || (!ordered && consumer.next_due_ms > earliest)))
@@ -132,7 +134,7 @@ export function createLeases(
         ask(() => Math.min(...all().map(({ due_ms }) => due_ms))).then((due) => (due < Infinity ? due : 0)),
       fresh: (head, limit) =>
         ask(() => {
-          const upTo = consumer.whids ? head : Math.max(0, ...positions.table.rows.keys());
+          const upTo = consumer.whids ? head : positions.head;
           const places = fresh(consumer.cursor_pos, upTo).slice(0, limit);
           const last = places.at(-1)?.pos ?? consumer.cursor_pos;
           return { places, upTo: places.length === limit ? last : Math.max(last, head) };
@@ -219,7 +221,7 @@ export function createLeases(
         await process.delay();
         // One statement: its clock and its snapshot are those of its beginning, before it waits for the lock.
         const now = clock();
-        const head = Math.max(0, ...positions.table.rows.keys());
+        const head = positions.head;
         await transaction.lock(consumers, id);
         const consumer = transaction.read(consumers, id) as Consumer;
         await process.delay();
@@ -236,7 +238,7 @@ export function createLeases(
         return result;
       }),
     unfinished: (consumer) =>
-      matchingUpTo(consumer, Math.max(0, ...positions.table.rows.keys())).filter(
+      matchingUpTo(consumer, positions.head).filter(
         (pos) => !acked.rows.has(consumer.id * SPAN + pos) && !dead.rows.has(consumer.id * SPAN + pos),
       ),
   };

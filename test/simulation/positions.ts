@@ -11,6 +11,8 @@ import type { World } from './world.ts';
 
 export interface Positions {
   readonly table: Table<Placed>;
+  /** The highest position that can be seen. */
+  readonly head: number;
   /** What a sequencer in this process asks. */
   source(process: Process): SequencerSource;
   /** Contents with id <= `upTo` that have no position. */
@@ -62,6 +64,9 @@ export function createPositions(
   const has = (id: number) => byId.rows.has(id);
   return {
     table,
+    get head() {
+      return highest;
+    },
     of: (id) => table.rows.get(byId.rows.get(id) ?? 0),
     source: (process) => ({
       place: (rows, next) =>
@@ -76,28 +81,23 @@ export function createPositions(
             first === next
               ? new Set<number>()
               : await transaction.ask(() => new Set(rows.map(({ id }) => id).filter(has)));
-          // What can be read now is before us in the log: it is lost with our position or not at all.
-          const there = positionsFromMemory
-            ? rows
-            : await transaction.ask(() =>
-                rows.filter(({ id, user_id }) => contents.table.rows.get(id)?.user_id === user_id),
-              );
-          const missing = there.filter(({ id }) => !have.has(id));
-          const placed = missing.map(({ id, user_id, wh_id }, i) => ({
-            pos: first + i,
-            id,
-            user_id,
-            wh_id,
-            seen_ms: now,
-          }));
-          if (placed.length === 0) return { first, placed };
-          await transaction.ask(() => {
-            for (const row of placed) {
+          const missing = rows.filter(({ id }) => !have.has(id)).sort((a, b) => a.id - b.id);
+          const numbered = (list: readonly Row[]) =>
+            list.map(({ id, user_id, wh_id }, i): Placed => ({ pos: first + i, id, user_id, wh_id, seen_ms: now }));
+          const copied = await transaction.ask(() => {
+            // What can be read now is before us in the log: it is lost with our position or not at all.
+            const there = missing.flatMap((row) =>
+              positionsFromMemory ? row : (contents.table.rows.get(row.id) ?? []),
+            );
+            for (const row of numbered(there)) {
               if (has(row.id)) throw new StoreError('duplicate', new Error(`position of ${row.id}`));
               transaction.write(table, row.pos, row);
               transaction.write(byId, row.id, row.pos);
             }
+            return there;
           });
+          const placed = numbered(copied.length === missing.length ? missing : copied);
+          if (placed.length === 0) return { first, placed };
           await transaction.ask(() => transaction.write(meta, SEQ, first + placed.length));
           return { first, placed };
         }),

@@ -42,7 +42,7 @@ export function drawWeather(world: World): Weather {
   return {
     durability,
     crashes,
-    flushMs: world.pick([1, 20, 90]),
+    flushMs: world.pick([1, 20, 45]),
     evidence,
     step: world.pick([1, 1, 3]),
     rows,

@@ -1,0 +1,113 @@
+// Foreign writers of every kind beside our own receiver, and readers of every kind at the same time: who skips, who loses?
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { audit } from './audit.ts';
+import { startForeign, startTicker } from './foreign.ts';
+import { openLedger, startLoad } from './load.ts';
+import { lagOf, together, type Verdict } from './verdict.ts';
+import { startWatch } from './watch.ts';
+import { BAD } from './workers.ts';
+import { createWorld, type Program, type World } from './world.ts';
+
+export interface MixedOptions {
+  readonly seconds: number;
+  /** Rows of the others, and webhooks of ours. */
+  readonly perSecond: number;
+  readonly ownPerSecond: number;
+  readonly longestMs: number;
+  /**
+   * Whether the account of the as-is service may see the statements of others. Without that right an INSERT that stalls for
+   * more than a second may be skipped: then nobody holds gap locks here, so that none does.
+   */
+  readonly sight: boolean;
+}
+
+/** A world of its own on this server: an as-is service and an extended one on the same table, lists, a stream, consumers. */
+export async function runMixed(engine: 'mariadb' | 'mysql', options: MixedOptions): Promise<Verdict> {
+  const world = await createWorld(engine);
+  try {
+    return await mix(world, options);
+  } finally {
+    await world.close();
+  }
+}
+
+async function mix(
+  world: World,
+  { seconds, perSecond, ownPerSecond, longestMs, sight }: MixedOptions,
+): Promise<Verdict> {
+  const { userId, auth } = world;
+  const asIsUrl = await world.account(sight ? 'as-is with sight' : 'as-is');
+  const [extended, asIs] = await Promise.all([
+    world.serve({ LOG_LEVEL: 'warn' }),
+    world.serve({ LOG_LEVEL: 'info', DATABASE_URL: asIsUrl }),
+  ]);
+  const failures = promised(asIs, sight);
+  const [own, shared] = await Promise.all([world.webhook('Own'), world.webhook('Shared')]);
+  const watch = await startWatch(world, {
+    lists: { 'as-is list': asIs, 'extended list': extended },
+    streams: { stream: extended },
+    consumers: [
+      { name: 'all', lease_seconds: 2, max_attempts: 50 },
+      { name: 'four-tries', lease_seconds: 1, max_attempts: 4 },
+      { name: 'one-webhook', lease_seconds: 2, max_attempts: 50, whid: [own.wh_id, shared.wh_id] },
+    ],
+    programs: [extended],
+    workersEach: 4,
+    behaviour: BAD,
+  });
+  const ledger = openLedger(join(world.folder, 'ledger-mixed'));
+  const load = startLoad({ url: extended.url, paths: [own.path], connections: 8, ledger, rate: () => ownPerSecond });
+  const foreign = startForeign({
+    connect: world.connect,
+    userId,
+    whids: [0, shared.wh_id, 7],
+    perSecond,
+    longestMs,
+    singles: 4,
+    batches: 3,
+    transactions: 8,
+    chasers: sight ? 2 : 0,
+  });
+  const ticker = startTicker(world.connect, userId, shared.wh_id, 50);
+  await sleep(seconds * 1_000);
+  await Promise.all([foreign.stop(), load.stop(), ticker.stop()]);
+  const verdict = await watch.finish({ foreign });
+  ledger.close();
+  const { sent, missing, duplicates, corrupted } = await audit(ledger.path, {
+    url: extended.url,
+    auth,
+    whids: [own.wh_id],
+  });
+  const [first] = watch.workers;
+  const { rows, transactions, rolledBack, savepoints, deadlocks, chases } = foreign.counts;
+  const lag = lagOf(first?.ticks ?? [], ticker.committed);
+  return together(
+    {
+      figures: { 'foreign rows': rows, transactions, 'rolled back': rolledBack, savepoints, deadlocks, chases },
+      failures,
+    },
+    {
+      figures: { 'longest ms': Math.round(foreign.counts.longestMs), webhooks: sent, 'consumer p50 ms': lag.p50 },
+      failures: [],
+    },
+    verdict,
+    ...Object.entries({ missing, duplicates, corrupted }).map(([kind, list]) => ({
+      figures: { [`webhooks ${kind}`]: list.length },
+      failures: list.length > 0 ? [`webhooks ${kind}: ${list.slice(0, 5).join('; ')}`] : [],
+    })),
+  );
+}
+
+/** The run means something only at the level and with the promise that it is made for. */
+function promised(asIs: Program, sight: boolean): string[] {
+  const listening =
+    asIs
+      .log()
+      .split('\n')
+      .find((line) => line.includes('"listening')) ?? '';
+  const wanted = [`"level":"as-is"`, `"promise":"${sight ? 'exact' : 'settle'}"`];
+  return wanted
+    .filter((words) => !listening.includes(words))
+    .map((words) => `the as-is service does not say ${words}: ${listening}`);
+}

@@ -1,0 +1,114 @@
+// Sets readers and workers on running programs, and judges them when everything has come to rest.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openDb } from '../src/store/index.ts';
+import type { Foreign } from './foreign.ts';
+import { latest, type Reader, startList, startStream } from './readers.ts';
+import { judgeReader, judgeTables, judgeWorkers, type Outage, readTruth, together, type Verdict } from './verdict.ts';
+import { type Behaviour, type ConsumerSettings, startWorkers, type Workers } from './workers.ts';
+import type { Program, World } from './world.ts';
+
+export interface Watch {
+  /** Everything from this id on is looked at. */
+  readonly from: number;
+  readonly readers: readonly Reader[];
+  readonly workers: readonly Workers[];
+  /** Waits until everything that stands in the table has come to everybody, then judges. Nobody may write any more. */
+  finish(options?: FinishOptions): Promise<Verdict>;
+}
+
+export interface FinishOptions {
+  readonly outages?: readonly Outage[];
+  readonly foreign?: Foreign | undefined;
+}
+
+export interface WatchOptions {
+  /** Lists and streams, by name, and the program they read from. */
+  readonly lists: Readonly<Record<string, Program>>;
+  readonly streams?: Readonly<Record<string, Program>>;
+  readonly consumers: readonly ({ readonly name: string } & ConsumerSettings)[];
+  /** Their workers call these in turn. */
+  readonly programs: readonly Program[];
+  readonly workersEach: number;
+  readonly behaviour: Behaviour;
+  readonly limit?: number;
+}
+
+// Leases must end and be acked, and a list may be far behind after a long hold.
+const PATIENCE_MS = 30_000;
+
+export async function startWatch(world: World, options: WatchOptions): Promise<Watch> {
+  const { auth } = world;
+  const { lists, streams = {}, consumers, programs, workersEach, behaviour, limit } = options;
+  const all = [...Object.values(lists), ...Object.values(streams)];
+  // The lowest: one that is a moment behind would have to be told that the others begin later.
+  const from = Math.min(
+    ...(await Promise.all((all.length > 0 ? all : programs).map(({ url }) => latest({ url, auth })))),
+  );
+  const workers = await Promise.all(
+    consumers.map(({ name, ...settings }) =>
+      startWorkers({
+        urls: programs.map(({ url }) => url),
+        auth,
+        name,
+        settings,
+        count: workersEach,
+        behaviour,
+        ...(limit ? { limit } : {}),
+      }),
+    ),
+  );
+  const readers = [
+    ...Object.entries(lists).map(([name, { url }]) => startList({ name, url, auth, from })),
+    ...Object.entries(streams).map(([name, { url }]) => startStream({ name, url, auth, from })),
+  ];
+
+  return {
+    from,
+    readers,
+    workers,
+    async finish({ outages = [], foreign } = {}) {
+      const failures: string[] = [];
+      const last = await allPlaced(world, from);
+      if (last === undefined)
+        failures.push(`not every content has a position ${PATIENCE_MS / 1000} s after the last one`);
+      const until = Date.now() + PATIENCE_MS;
+      await Promise.all([
+        ...readers.map(async (reader) => {
+          if (last !== undefined && !(await reader.reaches(last, until - Date.now())))
+            failures.push(
+              `${reader.name} stands at ${reader.next}, before ${last}, ${PATIENCE_MS / 1000} s after the last commit`,
+            );
+        }),
+        ...workers.map(async (one) => {
+          if (!(await one.finish(until - Date.now()))) failures.push(`${one.name} has not acked everything`);
+        }),
+      ]);
+      await Promise.all([...readers, ...workers].map((one) => one.stop()));
+      const truth = await readTruth(world, from);
+      return together(
+        { figures: {}, failures },
+        judgeTables(truth, from, foreign),
+        ...readers.map((reader) => judgeReader(reader, truth)),
+        ...workers.map((one) => judgeWorkers(one, truth, outages)),
+      );
+    },
+  };
+}
+
+/** Waits until every content of the user has a position; resolves to the last id, undefined when it takes too long. */
+async function allPlaced(world: World, from: number): Promise<number | undefined> {
+  const db = await openDb(world.databaseUrl);
+  try {
+    for (const until = Date.now() + PATIENCE_MS; Date.now() < until; await sleep(100)) {
+      const [row] = await db.all<{ last: number | null; bare: number }>(
+        `SELECT MAX(t.id) AS last, COUNT(CASE WHEN p.id IS NULL THEN 1 END) AS bare FROM tblwh t
+         LEFT JOIN restante_position p ON p.id = t.id WHERE t.user_id = ? AND t.id >= ?`,
+        [world.userId, from],
+      );
+      if (row?.bare === 0) return row.last ?? from - 1;
+    }
+    return undefined;
+  } finally {
+    await db.close();
+  }
+}
