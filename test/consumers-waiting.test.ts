@@ -190,14 +190,17 @@ describe.each(ENGINES)('%s', (engine) => {
       expect((await parked).items).toEqual([]);
       await tail.send(506, 1, ['a']);
       expect((await consumers.pull(506, 'w', call(), gone.signal)).items).toEqual([]);
+      consumers.close();
       // One that loses its caller between the claim and the answer gives everything back.
       const losing = new AbortController();
-      const lost = consumers.pull(506, 'w', call(), losing.signal);
-      setImmediate(() => losing.abort('closed'));
-      await lost;
-      const found = await consumers.pull(506, 'w', call(), never);
+      const { db } = store;
+      const transaction: Db['transaction'] = (work) => db.transaction(work).finally(() => losing.abort('closed'));
+      const unlucky = createConsumers({ store: { ...store, db: { ...db, transaction } }, tail, maxPageBytes: 1e6 });
+      expect((await unlucky.pull(506, 'w', call(), losing.signal)).items).toEqual([]);
+      expect((await unlucky.get(506, 'w')).state).toMatchObject({ backlog: 1, in_flight: 0 });
+      const found = await unlucky.pull(506, 'w', call(), never);
       expect(found.items.map(({ attempt }) => attempt)).toEqual([1]);
-      consumers.close();
+      unlucky.close();
     });
   });
 

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { figures } from './audit.ts';
 import { ENGINES } from './engines.ts';
-import { firstAck, killDatabase, killProgram, type Report, underLoad } from './faults.ts';
+import { firstAck, killDatabase, killProgram, type Report, type UnderLoad, underLoad } from './faults.ts';
 import { connectWire, type Event } from './load.ts';
 import type { DatabaseServer } from './servers.ts';
 import { createWorld, type Program, type World } from './world.ts';
@@ -32,13 +32,14 @@ describe.each(ENGINES)('%s', (engine) => {
       duplicates: [],
     });
     expect(report.acked).toBeGreaterThan(0);
+    if (Object.keys(report.reading.figures).length > 0) told(`reading: ${JSON.stringify(report.reading.figures)}`);
+    expect(report.reading.failures).toEqual([]);
   };
   const list = () => call(program, world, '/whcontent?whid=all');
 
-  test('loses nothing that was acked when the program is killed five times under load', async () => {
-    const report = await underLoad(world, program, async () => {
-      await killProgram(program, 5, told);
-    });
+  test('loses nothing that was acked when the program is killed five times under load, and readers skip nothing', async () => {
+    const kill = async (running: UnderLoad) => void (await killProgram(program, running, 5, told));
+    const report = await underLoad(world, program, kill, { watched: true });
     expectNothingLost(report);
   });
 
@@ -83,9 +84,10 @@ describe.each(ENGINES)('%s', (engine) => {
         await sleep(200);
         calls.push(await list());
       };
-      const report = await underLoad(world, program, async (running) => {
+      const kill = async (running: UnderLoad) => {
         outages = await killDatabase(server(), running, 3, { awayMs: 700, meanwhile, told });
-      });
+      };
+      const report = await underLoad(world, program, kill, { watched: true });
       expectNothingLost(report);
       for (const { from, to, recoveredMs } of outages) {
         const meant = ended(report.events).filter(({ began, at }) => began > from && at < to);

@@ -2,59 +2,112 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Audit, audit } from './audit.ts';
+import { startForeign } from './foreign.ts';
 import { type Event, type Load, type LoadOptions, openLedger, readLedger, startLoad } from './load.ts';
 import type { DatabaseServer } from './servers.ts';
+import type { Outage, Verdict } from './verdict.ts';
+import { startWatch } from './watch.ts';
+import { BUSY } from './workers.ts';
 import type { Program, World } from './world.ts';
 
 const CONNECTIONS = 16;
 // A third to a half of what two busy cores can do: the point is what is in flight, not how much.
 const PER_SECOND = 1_000;
+// Each webhook is then read five times.
+const WATCHED_PER_SECOND = 400;
 const random = (from: number, to: number) => from + Math.random() * (to - from);
 
 export interface UnderLoad {
   readonly load: Load;
   /** What the ledger holds so far. */
   events(): Event[];
+  /** The faults note when somebody was away. */
+  readonly outages: Outage[];
 }
 
-export type Report = Audit & { readonly events: readonly Event[] };
+export interface LoadedOptions extends Partial<LoadOptions> {
+  /** Lists, a stream and two consumers read all the time, and another application writes: `reading` tells how that went. */
+  readonly watched?: boolean;
+}
+
+export type Report = Audit & { readonly events: readonly Event[]; readonly reading: Verdict };
 
 /** Runs `work` while a new webhook gets load, then audits it. */
 export async function underLoad(
   world: World,
   program: Program,
   work: (running: UnderLoad) => Promise<void>,
-  options: Partial<LoadOptions> = {},
+  { watched = false, ...options }: LoadedOptions = {},
 ): Promise<Report> {
   const { wh_id, path } = await world.webhook('Under load');
+  const watch = watched ? await watchAll(world, program, wh_id) : undefined;
   const ledger = openLedger(join(world.folder, `ledger-${wh_id}`));
-  const rate = () => PER_SECOND;
+  const rate = () => (watched ? WATCHED_PER_SECOND : PER_SECOND);
   const load = startLoad({ url: program.url, paths: [path], connections: CONNECTIONS, ledger, rate, ...options });
+  const foreign = watched && world.server ? startFew(world) : undefined;
+  const outages: Outage[] = [];
   try {
-    await work({ load, events: () => readLedger(ledger.path) });
+    await work({ load, events: () => readLedger(ledger.path), outages });
   } finally {
-    await load.stop();
+    await Promise.all([load.stop(), foreign?.stop()]);
     ledger.close();
   }
+  const reading = (await watch?.finish({ outages, foreign })) ?? { figures: {}, failures: [] };
   const found = await audit(ledger.path, { url: program.url, auth: world.auth, whids: [wh_id] });
-  return { ...found, events: readLedger(ledger.path) };
+  return { ...found, events: readLedger(ledger.path), reading };
 }
 
+const watchAll = (world: World, program: Program, round: number) =>
+  startWatch(world, {
+    lists: { list: program },
+    streams: { stream: program },
+    consumers: [
+      { name: `first-${round}`, lease_seconds: 3 },
+      { name: `second-${round}`, lease_seconds: 3 },
+    ],
+    programs: [program],
+    workersEach: 3,
+    behaviour: BUSY,
+  });
+
+/** Some rows of another application, whose commits can be read before they are on disk. */
+const startFew = ({ connect, userId }: World) =>
+  startForeign({
+    connect,
+    userId,
+    whids: [0],
+    perSecond: 200,
+    longestMs: 500,
+    singles: 3,
+    batches: 1,
+    transactions: 2,
+    chasers: 0,
+  });
+
 /** kill -9 at a random instant, restarted at once on the same port; answers how long it was away each time, in ms. */
-export async function killProgram(program: Program, kills: number, told: (line: string) => void): Promise<number[]> {
+export async function killProgram(
+  program: Program,
+  { outages }: UnderLoad,
+  kills: number,
+  told: (line: string) => void,
+): Promise<number[]> {
   const away: number[] = [];
   for (let kill = 1; kill <= kills; kill++) {
     await sleep(random(200, 700));
-    const began = performance.now();
+    const from = Date.now();
+    await program.kill();
+    const dead = Date.now();
     await program.restart();
-    away.push(Math.round(performance.now() - began));
+    outages.push({ from, dead, to: Date.now() });
+    away.push(Date.now() - from);
     told(`program killed ${kill} of ${kills}, away for ${away.at(-1)} ms`);
   }
   await sleep(300);
   return away;
 }
 
-export interface Outage {
+/** How long the database was away. */
+export interface Absence {
   /** Everybody knew that the database was gone … */
   readonly from: number;
   /** … until it was told to start again. */
@@ -66,13 +119,14 @@ export interface Outage {
 /** kill -9 of the database at a random instant, gone for `awayMs`; `meanwhile` runs while it is away. */
 export async function killDatabase(
   server: DatabaseServer,
-  { events }: UnderLoad,
+  { events, outages }: UnderLoad,
   kills: number,
   options: { readonly awayMs: number; meanwhile?(): Promise<void>; told(line: string): void },
-): Promise<Outage[]> {
-  const outages: Outage[] = [];
+): Promise<Absence[]> {
+  const absences: Absence[] = [];
   for (let kill = 1; kill <= kills; kill++) {
     await sleep(random(200, 700));
+    const killed = Date.now();
     await server.kill();
     const from = Date.now();
     await options.meanwhile?.();
@@ -81,11 +135,12 @@ export async function killDatabase(
     await server.start();
     const back = Date.now();
     const recoveredMs = await firstAck(events, to, 10_000).then((at) => Math.max(0, at - back));
-    outages.push({ from, to, recoveredMs });
+    absences.push({ from, to, recoveredMs });
+    outages.push({ from: killed, dead: from, to: back + recoveredMs });
     options.told(`database killed ${kill} of ${kills}, serving ${recoveredMs} ms after it was back`);
   }
   await sleep(300);
-  return outages;
+  return absences;
 }
 
 /** When the first webhook was acked after `since`; throws when there is none within `patienceMs`. */

@@ -18,7 +18,11 @@ export const together = (...verdicts: readonly Verdict[]): Verdict => ({
 
 /** The service or its database was away; by Date.now(). */
 export interface Outage {
+  /** Before it was killed … */
   readonly from: number;
+  /** … when it was dead … */
+  readonly dead: number;
+  /** … and when it served again. */
   readonly to: number;
 }
 
@@ -190,7 +194,7 @@ export function judgeWorkers(workers: Workers, truth: Truth, outages: readonly O
   if (settings.ordered) judgeOrder(expected, contents, wrong.add);
   for (const fault of workers.faults) wrong.add('faults', fault);
   const flying = outages.map(
-    ({ from }) => handouts.filter((one) => one.got <= from && (one.askedAt === 0 || one.doneAt > from)).length,
+    ({ from, dead }) => handouts.filter((one) => one.got <= dead && (one.askedAt === 0 || one.doneAt > from)).length,
   );
   const inFlight = flying.reduce((sum, count) => sum + count, 0);
   if (outages.length > 0 && twice - late > inFlight)

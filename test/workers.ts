@@ -38,9 +38,13 @@ export interface Behaviour {
   readonly extend: number;
   /** Closes the connection while it waits for an answer. */
   readonly hangUp: number;
+  /** How long it works on what it got, at most. */
+  readonly thinkMs: number;
 }
-export const GOOD: Behaviour = { crash: 0, slow: 0, partial: 0, nack: 0, dead: 0, extend: 0, hangUp: 0 };
-export const BAD: Behaviour = { crash: 8, slow: 6, partial: 12, nack: 8, dead: 1, extend: 6, hangUp: 5 };
+export const GOOD: Behaviour = { crash: 0, slow: 0, partial: 0, nack: 0, dead: 0, extend: 0, hangUp: 0, thinkMs: 0 };
+/** Does nothing wrong, but has something in hand most of the time. */
+export const BUSY: Behaviour = { ...GOOD, thinkMs: 100 };
+export const BAD: Behaviour = { crash: 8, slow: 6, partial: 12, nack: 8, dead: 1, extend: 6, hangUp: 5, thinkMs: 20 };
 
 export interface ConsumerSettings {
   readonly whid?: readonly number[] | null;
@@ -242,7 +246,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
         );
       return { lease, handouts: half, part: true };
     }
-    if (behaviour !== GOOD) await sleep(Math.random() * 20);
+    await sleep(Math.random() * behaviour.thinkMs);
     return whole;
   }
 

@@ -46,9 +46,9 @@ export function drawWeather(world: World): Weather {
     evidence,
     step: world.pick([1, 1, 3]),
     rows,
-    stallMs: evidence === 'none' ? BLIND_STALL_MS / (2 * rows) : world.pick([10, 500, 4_000]),
-    pauseMs: world.pick([20, 300, 3_000]),
-    idleMs: world.pick([20, 100, 400]),
+    stallMs: evidence === 'none' ? BLIND_STALL_MS / (2 * rows) : world.pick([10, 300, 1_500]),
+    pauseMs: world.pick([20, 300, 1_500]),
+    idleMs: world.pick([20, 80, 250]),
     writers: world.int(1, 4),
     ownWriter: world.chance(0.5),
     // A crash can take back a DELETE that was seen: its row comes again, and nobody promises to hand that one out.
@@ -57,7 +57,7 @@ export function drawWeather(world: World): Weather {
     slowestMs: world.pick([5, 60, 500]),
     stops: world.pick([0, 1, 3]),
     kills: world.pick([0, 0, 1]),
-    lengthMs: world.pick([600, 1_500, 3_000]),
+    lengthMs: world.pick([300, 800, 2_000]),
     tickMs: world.pick([25, 100, 250]),
   };
 }
@@ -127,7 +127,7 @@ export function settle(
       });
   };
   sometimes(weather.crashes, () => db.crash(world.pick([5, 100, 700, 3_000])));
-  sometimes(weather.stops, () => world.pick(setting.processes).pause(world.random() ** 2 * 2_500));
+  sometimes(weather.stops, () => world.pick(setting.processes).pause(world.random() ** 2 * 2_000));
   sometimes(weather.kills, () => {
     const at = world.int(0, weather.processes - 1);
     world.note(() => `process ${at} is killed`);
