@@ -9,6 +9,7 @@ import { type Prepared, prepare } from './database.ts';
 import { usage } from './load.ts';
 import { startOurs } from './processes.ts';
 import { figure, figures } from './table.ts';
+import { atRest } from './watch.ts';
 import { connect, post, type Wire } from './wire.ts';
 
 const LIMIT = 500;
@@ -124,6 +125,8 @@ export async function drain(server: string, { rows }: { readonly rows: number })
   const first = await fillReceived(database, rows);
   await restante(database.url, 'migrate');
   const ours = await startOurs(database.url);
+  // A first start reads all ids once.
+  await atRest(ours.pid, 0.2);
   const alone = await driverAlone(database.url);
   const wire = await connect(ours.url);
   const ack = {};

@@ -26,6 +26,11 @@ export interface Sequencer {
    * Rejects when the database fails; nothing is forgotten, the next call goes on.
    */
   run(rows: readonly Row[]): Promise<readonly Placed[]>;
+  /**
+   * After a look that failed: a server that started anew may have taken back positions that were read before they were on
+   * disk. The newest are told again.
+   */
+  startOver(): void;
 }
 
 // A transaction holds the lock of all processes: short ones let others in between.
@@ -77,6 +82,11 @@ export async function createSequencer(source: SequencerSource): Promise<Sequence
     },
     get waiting() {
       return waiting;
+    },
+    startOver() {
+      next = Math.max(start.next, next - MOST_READ);
+      placedByOthers.clear();
+      doubtful = true;
     },
     async run(rows) {
       waiting = waiting.concat(rows);

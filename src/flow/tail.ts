@@ -106,6 +106,7 @@ export function createTail(parts: TailParts): Tail {
       if (failing) onError(undefined);
       failing = false;
     } catch (error) {
+      sequencer?.startOver();
       quietMs = SELDOM_MS;
       if (!failing && !closed) onError(error);
       failing = true;

@@ -123,7 +123,7 @@ export async function findContents<K extends ContentKey>(
     const rows = new Map<number, { userId: number; content: Content }>();
     let bytes = 0;
     let highest = Number.POSITIVE_INFINITY;
-    const sql = `${selectFrom(store, 't.user_id, ')} WHERE t.id IN (${marks(ids.length)}) AND t.user_id IN (${marks(owners.length)}) ORDER BY t.id`;
+    const sql = `${selectFrom(store, 't.user_id, ')} WHERE t.id IN (${marks(ids.length)}) AND +t.user_id IN (${marks(owners.length)}) ORDER BY t.id`;
     await store.db.scan<Row & { user_id: number }>(sql, [...ids, ...owners], (row) => {
       rows.set(row.id, { userId: row.user_id, content: toContent(row) });
       bytes += row.content.length;
@@ -167,11 +167,18 @@ export async function listContents(store: Store, userId: number, options: ListOp
   return { contents, cut: cut || contents.length === options.limit };
 }
 
-async function pageOf(store: Store, sql: string, params: readonly Value[], maxBytes: number): Promise<Page> {
+async function pageOf(
+  store: Store,
+  sql: string,
+  params: readonly Value[],
+  maxBytes: number,
+  wanted = (_row: Row): boolean => true,
+): Promise<Page> {
   const contents: Content[] = [];
   let bytes = 0;
   let cut = false;
   await store.db.scan<Row>(sql, params, (row) => {
+    if (!wanted(row)) return true;
     bytes += row.content.length + (row.head?.length ?? 0);
     cut = contents.length > 0 && bytes > maxBytes;
     if (!cut) contents.push(toContent(row));
@@ -182,8 +189,15 @@ async function pageOf(store: Store, sql: string, params: readonly Value[], maxBy
 
 /** Contents of a user by their ids, ascending, no more than `maxBytes`, but one at least; `cut` when it was more. */
 export async function listByIds(store: Store, userId: number, ids: readonly number[], maxBytes: number): Promise<Page> {
+  const [low, high] = [Math.min(...ids), Math.max(...ids)];
+  // `+`: SQLite would rather walk all contents of the user by their index. A range is read twice as fast as single ids.
+  if (high - low < 2 * ids.length) {
+    const wanted = new Set(ids);
+    const sql = `${selectFrom(store)} WHERE t.id BETWEEN ? AND ? AND +t.user_id = ? ORDER BY t.id`;
+    return pageOf(store, sql, [low, high, userId], maxBytes, (row) => wanted.has(row.id));
+  }
   const some = padded(ids);
-  const sql = `${selectFrom(store)} WHERE t.id IN (${marks(some.length)}) AND t.user_id = ? ORDER BY t.id`;
+  const sql = `${selectFrom(store)} WHERE t.id IN (${marks(some.length)}) AND +t.user_id = ? ORDER BY t.id`;
   return pageOf(store, sql, [...some, userId], maxBytes);
 }
 

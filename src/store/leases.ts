@@ -1,7 +1,7 @@
 // Every statement on restante_lease and restante_dead: what a consumer has in hand, gets again, and gave up.
 import { type Consumer, type Locked, lockConsumer, saveConsumer, saveLook } from './consumers.ts';
 import { type Db, marks, padded, type Queries, type Value } from './db.ts';
-import { type Fresh, freshPlaces, matching, type Place } from './places.ts';
+import { BY_USER, type Fresh, freshPlaces, matching, type Place } from './places.ts';
 
 export interface LeaseRow extends Place {
   readonly token: number;
@@ -99,7 +99,7 @@ export function leaseRows(queries: Queries, consumer: Consumer): LeaseRows {
       const { text, params } = matching(consumer);
       await queries.run(
         `INSERT INTO restante_lease (consumer_id, pos, id, token, due_ms, attempt, waiting)
-         SELECT ?, pos, id, ?, ?, 1, 0 FROM restante_position WHERE ${text} AND pos > ? AND pos <= ?`,
+         SELECT ?, pos, id, ?, ?, 1, 0 FROM ${BY_USER} WHERE ${text} AND pos > ? AND pos <= ?`,
         [id, token, due, ...params, after, upTo],
       );
     },

@@ -1,7 +1,7 @@
 // Removes old contents for good, with everything that points at them, and tells the consumers that had not read them.
 import { lockConsumer, saveConsumer } from './consumers.ts';
 import { type Db, marks, padded, type Queries } from './db.ts';
-import { matching, type Place } from './places.ts';
+import { BY_USER, matching, type Place } from './places.ts';
 
 export interface Purged {
   /** Rows of tblwh. */
@@ -33,8 +33,9 @@ export async function purgeUpTo(db: Db, queries: Queries, pos: number): Promise<
 
 /** Consumers with something of theirs at or below `pos`, in the order in which they are locked. */
 async function concerned(queries: Queries, pos: number): Promise<number[]> {
-  const behind = `SELECT c.id FROM restante_consumer c WHERE c.cursor_pos < ? AND c.user_id <> 0 AND EXISTS
-    (SELECT 1 FROM restante_position p WHERE p.user_id = c.user_id AND p.pos > c.cursor_pos AND p.pos <= ?)`;
+  // The first content beyond its cursor, whatever webhook it is of; tell() looks closer.
+  const behind = `SELECT c.id FROM restante_consumer c WHERE c.cursor_pos < ? AND c.user_id <> 0 AND
+    (SELECT p.pos FROM restante_position p WHERE p.user_id = c.user_id AND p.pos > c.cursor_pos ORDER BY p.pos LIMIT 1) <= ?`;
   const sql = `${behind} UNION SELECT consumer_id AS id FROM restante_lease WHERE pos <= ?
     UNION SELECT consumer_id AS id FROM restante_dead WHERE pos <= ? ORDER BY id`;
   return (await queries.all<{ id: number }>(sql, [pos, pos, pos, pos])).map(({ id }) => id);
@@ -47,7 +48,7 @@ async function tell(db: Db, queries: Queries, id: number, pos: number): Promise<
   const { consumer } = locked;
   const { text, params } = matching(consumer);
   const [lost] = await queries.all<{ low: number | null; high: number | null }>(
-    `SELECT MIN(id) AS low, MAX(id) AS high FROM restante_position WHERE ${text} AND pos > ? AND pos <= ?`,
+    `SELECT MIN(id) AS low, MAX(id) AS high FROM ${BY_USER} WHERE ${text} AND pos > ? AND pos <= ?`,
     [...params, consumer.cursor_pos, pos],
   );
   await queries.run('DELETE FROM restante_lease WHERE consumer_id = ? AND pos <= ?', [id, pos]);

@@ -31,6 +31,8 @@ export interface Contents {
   insert(transaction: Transaction, count: number, bulk: boolean): Promise<readonly Content[]>;
   /** Committed rows with id > after, ascending; the one snapshot of everybody's. */
   visible(after: number): readonly Content[];
+  /** The id up to which all have a row that can be seen. */
+  full(): number;
   /** What the fence sees of it through a process with this connection. */
   source(delay: Delay, minAgeMs: number, flushedAt: () => number): FenceSource;
 }
@@ -117,6 +119,11 @@ export function createContents(world: World, db: Database, options: ContentsOpti
   return {
     table,
     visible,
+    full() {
+      let id = FIRST_ID - 1;
+      while (table.rows.has(id + 1)) id++;
+      return id;
+    },
     async insert(transaction, count, bulk) {
       const key = `s${++statements}`;
       const me = {};

@@ -8,7 +8,7 @@ export interface Upper {
   /** Only the real one tells what it has passed. */
   passed?(): Promise<readonly Row[]>;
 }
-export type MakeUpper = (source: FenceSource, now: () => number) => Promise<Upper> | Upper;
+export type MakeUpper = (source: FenceSource, now: () => number, from: number) => Upper;
 
 /** `id > last`: passes whatever is committed later. */
 export const naiveCursor: MakeUpper = () => ({ readable: Number.POSITIVE_INFINITY, tick: async () => undefined });

@@ -19,6 +19,8 @@ export interface Weather {
   readonly ownWriter: boolean;
   readonly deletes: boolean;
   readonly processes: number;
+  /** A process that starts goes on where the last one stood; else it begins below the oldest gap. */
+  readonly keepsMark: boolean;
   readonly slowestMs: number;
   readonly crashes: number;
   readonly stops: number;
@@ -54,9 +56,10 @@ export function drawWeather(world: World): Weather {
     // A crash can take back a DELETE that was seen: its row comes again, and nobody promises to hand that one out.
     deletes: world.chance(0.4) && (durability === 'binlog' || crashes === 0),
     processes: world.int(1, 2),
+    keepsMark: world.chance(0.5),
     slowestMs: world.pick([5, 60, 500]),
     stops: world.pick([0, 1, 3]),
-    kills: world.pick([0, 0, 1]),
+    kills: world.pick([0, 1, 2]),
     lengthMs: world.pick([300, 800, 2_000]),
     tickMs: world.pick([25, 100, 250]),
   };
@@ -147,6 +150,8 @@ export interface RunOptions {
 export interface Flaws {
   /** A look does not tell that the server was started anew since the last one. */
   readonly restartsUnnoticed?: boolean;
+  /** A fence begins at what it finds, though that may not be on disk. */
+  readonly begunOnSight?: boolean;
   /** Positions are given to what was seen, though it may have vanished since. */
   readonly positionsFromMemory?: boolean;
   /** Contents are handed out before the claim is committed. */

@@ -1,0 +1,35 @@
+// Temporary: which part of the backlog statement costs what.
+import { createConnection } from 'mysql2/promise';
+import { openDb } from '../src/store/index.ts';
+import { migrate } from '../src/store/migrations.ts';
+import { startServer } from '../test/servers.ts';
+const server = await startServer((process.argv[2] ?? 'mariadb') as 'mysql');
+const c = await createConnection(server.url);
+await c.query('CREATE DATABASE d');
+const db = await openDb(`${server.url}d`);
+await migrate(db, true, () => {});
+for (let at = 0; at < 60000; at += 500) await db.insert('restante_position', ['pos', 'id', 'user_id', 'wh_id', 'seen_ms'], Array.from({ length: 500 }, (_, i) => [at + i + 1, at + i + 30, (at + i) % 7 === 0 ? 2 : 1, i % 5, 1]));
+await db.insert('restante_lease', ['consumer_id', 'pos', 'id', 'token', 'due_ms', 'attempt', 'waiting'], Array.from({ length: 500 }, (_, i) => [1, i + 1, i + 30, 1, 9e12, 1, 0]));
+const bench = async (name: string, sql: string, params: any[]) => {
+  await db.all(sql, params);
+  const at = performance.now();
+  for (let i = 0; i < 200; i++) await db.all(sql, params);
+  console.log(name.padEnd(40), ((performance.now() - at) / 200).toFixed(2), 'ms');
+};
+const M = Number.MAX_SAFE_INTEGER;
+await bench('select 1', 'SELECT 1', []);
+await bench('max', 'SELECT MAX(pos) AS head FROM restante_position', []);
+const cond = 'FROM restante_position WHERE user_id = ? AND pos > ? AND pos <= ?';
+await bench('count 1001', `SELECT COUNT(*) AS n FROM (SELECT 1 AS one ${cond} LIMIT ?) a`, [1, 500, M, 1001]);
+await bench('count 1001 no upper', `SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM restante_position WHERE user_id = ? AND pos > ? LIMIT ?) a`, [1, 500, 1001]);
+await bench('count 1001 near the end', `SELECT COUNT(*) AS n FROM (SELECT 1 AS one ${cond} LIMIT ?) a`, [1, 59900, M, 1001]);
+await bench('offset 1000', `SELECT pos ${cond} ORDER BY pos LIMIT 1 OFFSET 1000`, [1, 500, M]);
+await bench('first seen', `SELECT seen_ms ${cond} ORDER BY pos LIMIT 1`, [1, 500, M]);
+await bench('first seen no upper', `SELECT seen_ms FROM restante_position WHERE user_id = ? AND pos > ? ORDER BY pos LIMIT 1`, [1, 500]);
+await bench('leases', `SELECT COUNT(CASE WHEN waiting = 1 OR due_ms <= ${db.dialect.nowMs} THEN 1 END) AS back, COUNT(*) AS n FROM restante_lease WHERE consumer_id = ?`, [1]);
+await bench('count in filtered', `SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM restante_position WHERE user_id = ? AND wh_id IN (?, ?, ?, ?, ?, ?, ?, ?) AND pos > ? AND pos <= ? LIMIT ?) a`, [1, 3, 3, 3, 3, 3, 3, 3, 3, 500, M, 1001]);
+await bench('fresh 500', 'SELECT pos, id FROM restante_position WHERE user_id = ? AND pos > ? ORDER BY pos LIMIT ?', [1, 500, 500]);
+await bench('fresh 20', 'SELECT pos, id FROM restante_position WHERE user_id = ? AND pos > ? ORDER BY pos LIMIT ?', [1, 500, 20]);
+await bench('fresh 20 of the rarer user', 'SELECT pos, id FROM restante_position WHERE user_id = ? AND pos > ? ORDER BY pos LIMIT ?', [2, 500, 20]);
+for (const [sql, params] of [[`SELECT COUNT(*) AS n FROM (SELECT 1 AS one ${cond} LIMIT ?) a`, [1, 500, M, 1001]], ['SELECT pos, id FROM restante_position WHERE user_id = ? AND pos > ? ORDER BY pos LIMIT ?', [1, 500, 20]], [`SELECT seen_ms ${cond} ORDER BY pos LIMIT 1`, [1, 500, M]], ['SELECT pos, id FROM restante_position WHERE user_id = ? AND wh_id IN (?, ?) AND pos > ? AND pos <= ? ORDER BY pos LIMIT ?', [1, 2, 3, 500, 60000, 20]],[`SELECT id FROM restante_consumer c WHERE c.updated_ms > ${db.dialect.nowMs} - ?`, [15000]]] as const) console.log(sql.slice(0, 60), JSON.stringify(await db.all(`EXPLAIN ${sql}`, params as any)));
+await db.close(); await server.stop(); process.exit(0);
