@@ -4,7 +4,7 @@ import type { Config } from '../config.ts';
 import { addIndex, estimate } from '../store/addindex.ts';
 import { backfill } from '../store/backfill.ts';
 import type { Db } from '../store/db.ts';
-import { grantStatements } from '../store/grants.ts';
+import { grantStatements, sightStatements } from '../store/grants.ts';
 import { MissingTables } from '../store/index.ts';
 import { BASE, dropOurs, INDEX, inspect, isExtended, migrate, pending, type SchemaState } from '../store/migrations.ts';
 import { Complaint, type Io } from './io.ts';
@@ -57,7 +57,7 @@ export const migrateCommand = (io: Io): Command =>
 async function act(io: Io, config: Config, db: Db, options: Options): Promise<void> {
   const state = await inspect(db, db.kind);
   if (options.grants)
-    return grants(io, config, options.grants === true ? "'restante'@'localhost'" : String(options.grants));
+    return grants(io, config, db, options.grants === true ? "'restante'@'localhost'" : String(options.grants));
   if (options.remove) return remove(io, db, options.yes === true);
   if (state.base.length > 0 && state.base.length < Object.keys(BASE).length) throw new MissingTables(state.base);
   const steps = pending(state, db.kind, options.createBase === true);
@@ -129,10 +129,12 @@ async function remove(io: Io, db: Db, yes: boolean): Promise<void> {
   io.out('removed; the database is at the as-is level again\n');
 }
 
-function grants(io: Io, config: Config, account: string): void {
+function grants(io: Io, config: Config, db: Db, account: string): void {
   if (!config.databaseUrl.startsWith('mysql:')) throw new Complaint('SQLite has no accounts: --grants is for MySQL');
   if (!/^('[\w.-]+'|[\w.-]+)(@('[\w.%:-]+'|[\w.%:-]+))?$/.test(account))
     throw new Complaint("the account must look like 'restante'@'10.0.0.%'", 2);
   const name = decodeURIComponent(new URL(config.databaseUrl).pathname.slice(1));
   for (const sql of grantStatements(name, account)) io.out(`${sql};\n`);
+  io.err('\nAdvised, on the whole server: it then sees who is writing, and lists never skip (docs/promises.md):\n');
+  for (const sql of sightStatements(db.version, account)) io.err(`${sql};\n`);
 }
