@@ -1,6 +1,7 @@
 // Compares a ledger of webhooks with all that can be fetched: what was acked must be there, once, byte for byte.
 import { createHash } from 'node:crypto';
 import { type Event, readLedger } from './load.ts';
+import { latest } from './readers.ts';
 
 export interface Audit {
   readonly sent: number;
@@ -29,7 +30,12 @@ export interface AuditOptions {
   /** The Authorization header. */
   readonly auth: string;
   readonly whids: readonly (number | 'all')[];
+  /** No content of the ledger has a lower id. */
+  readonly from?: number;
 }
+
+// An empty page is not the end: a search without an index may take longer than one call.
+const PATIENCE_MS = 30_000;
 
 /** Reads every page by next_id and judges each webhook of the ledger. */
 export async function audit(path: string, options: AuditOptions): Promise<Audit> {
@@ -84,8 +90,10 @@ interface Page {
   readonly next_id: number;
 }
 
-async function* contents({ url, auth }: AuditOptions, whid: number | 'all') {
-  for (let next = 0; ; ) {
+async function* contents({ url, auth, from = 0 }: AuditOptions, whid: number | 'all') {
+  const end = await latest({ url, auth });
+  const until = Date.now() + PATIENCE_MS;
+  for (let next = from; next < end; ) {
     const answer = await fetch(`${url}/whcontent?whid=${whid}&id=${next}&limit=100`, {
       headers: { authorization: auth },
     });
@@ -93,7 +101,7 @@ async function* contents({ url, auth }: AuditOptions, whid: number | 'all') {
     const page = (await answer.json()) as Page;
     for (const { id, content, encoding, request } of page.whcontent)
       yield { id, bytes: Buffer.from(content, encoding === 'base64' ? 'base64' : 'utf8'), whole: request !== null };
-    if (page.whcontent.length === 0) return;
+    if (page.next_id === next && Date.now() > until) throw new Error(`the list stands at ${next}, before ${end}`);
     next = page.next_id;
   }
 }

@@ -189,6 +189,33 @@ describe.each(ENGINES)('%s', (engine) => {
     for (const name of ['latest', 'beyond', 'future']) expect(idsOf(await desk.pull(name))).toEqual(more);
   });
 
+  one('tell numbers that are carried on from call to call, and are what a count finds', async (desk) => {
+    await desk.call('PUT', '/consumers/w', { max_attempts: 2 });
+    const held: { lease: string; ids: number[] }[] = [];
+    for (let step = 0; step < 60; step++) {
+      const dice = (step * 7) % 20;
+      if (dice < 6) await desk.send(letters(1 + (step % 9)));
+      const last = held[held.length - 1 - (step % 2)];
+      if (dice === 7 && last) await desk.act('w', 'ack', { lease: last.lease, ids: last.ids.slice(0, 2) });
+      if (dice === 8 && last) await desk.act('w', 'nack', { lease: last.lease, ids: last.ids.slice(2, 3) });
+      if (dice === 9 && last) await desk.act('w', 'extend', { lease: last.lease });
+      const ack = dice > 12 && held.length > 0 ? held.shift()?.lease : undefined;
+      const { lease, items, backlog, backlog_more, oldest_age_s, in_flight, dead } = await desk.pull('w', {
+        limit: 1 + (step % 4),
+        ...(ack ? { ack } : {}),
+      });
+      if (lease) held.push({ lease, ids: items.map(({ id }: { id: number }) => id) });
+      const { body } = await desk.call('GET', '/consumers/w');
+      const told = { backlog, backlog_more, in_flight, dead };
+      expect([step, told]).toEqual([
+        step,
+        { backlog: body.backlog, backlog_more: body.backlog_more, in_flight: body.in_flight, dead: body.dead },
+      ]);
+      expect(oldest_age_s === null).toBe(backlog === 0);
+    }
+    expect(held.length).toBeGreaterThan(3);
+  });
+
   one('read only their webhooks, also a rare one among many', async (desk) => {
     const busy = await desk.service.webhook(desk.user);
     const rare = await desk.service.webhook(desk.user);

@@ -2,11 +2,11 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Audit, audit } from './audit.ts';
-import { startForeign } from './foreign.ts';
+import { startForeign, startTicker, type Ticker } from './foreign.ts';
 import { type Event, type Load, type LoadOptions, openLedger, readLedger, startLoad } from './load.ts';
 import type { DatabaseServer } from './servers.ts';
-import type { Outage, Verdict } from './verdict.ts';
-import { startWatch } from './watch.ts';
+import { type Outage, together, type Verdict } from './verdict.ts';
+import { startWatch, type Watch } from './watch.ts';
 import { BUSY } from './workers.ts';
 import type { Program, World } from './world.ts';
 
@@ -23,11 +23,17 @@ export interface UnderLoad {
   events(): Event[];
   /** The faults note when somebody was away. */
   readonly outages: Outage[];
+  /** Those who read, where anybody does. */
+  readonly watch: Watch | undefined;
+  /** Rows of another application that tell when they were committed; it is not affected when the service is. */
+  readonly ticker: Ticker | undefined;
 }
 
 export interface LoadedOptions extends Partial<LoadOptions> {
   /** Lists, a stream and two consumers read all the time, and another application writes: `reading` tells how that went. */
   readonly watched?: boolean;
+  /** Without the other application. */
+  readonly alone?: boolean;
 }
 
 export type Report = Audit & { readonly events: readonly Event[]; readonly reading: Verdict };
@@ -37,24 +43,43 @@ export async function underLoad(
   world: World,
   program: Program,
   work: (running: UnderLoad) => Promise<void>,
-  { watched = false, ...options }: LoadedOptions = {},
+  { watched = false, alone = false, ...options }: LoadedOptions = {},
 ): Promise<Report> {
   const { wh_id, path } = await world.webhook('Under load');
   const watch = watched ? await watchAll(world, program, wh_id) : undefined;
   const ledger = openLedger(join(world.folder, `ledger-${wh_id}`));
   const rate = () => (watched ? WATCHED_PER_SECOND : PER_SECOND);
   const load = startLoad({ url: program.url, paths: [path], connections: CONNECTIONS, ledger, rate, ...options });
-  const foreign = watched && world.server ? startFew(world) : undefined;
+  const foreign = watched && !alone && world.server ? startFew(world) : undefined;
+  const ticker = foreign ? startTicker(world.connect, world.userId, 0, 50) : undefined;
   const outages: Outage[] = [];
   try {
-    await work({ load, events: () => readLedger(ledger.path), outages });
+    await work({ load, events: () => readLedger(ledger.path), outages, watch, ticker });
   } finally {
-    await Promise.all([load.stop(), foreign?.stop()]);
+    await Promise.all([load.stop(), foreign?.stop(), ticker?.stop()]);
     ledger.close();
   }
   const reading = (await watch?.finish({ outages, foreign })) ?? { figures: {}, failures: [] };
-  const found = await audit(ledger.path, { url: program.url, auth: world.auth, whids: [wh_id] });
+  const found = await audit(ledger.path, {
+    url: program.url,
+    auth: world.auth,
+    whids: [wh_id],
+    from: watch?.from ?? 0,
+  });
   return { ...found, events: readLedger(ledger.path), reading };
+}
+
+/** What the ledger and the readers say, as figures and failures. */
+export function verdictOf(report: Report): Verdict {
+  const { sent, acked, refused, unknown, slowestMs } = report;
+  const wrong = { missing: report.missing, duplicates: report.duplicates, corrupted: report.corrupted };
+  const figures: Record<string, number> = { sent, acked, refused, unknown, 'slowest ms': slowestMs };
+  const failures = acked === 0 ? ['no webhook was acked'] : [];
+  for (const [kind, list] of Object.entries(wrong)) {
+    figures[`webhooks ${kind}`] = list.length;
+    if (list.length > 0) failures.push(`webhooks ${kind}: ${list.length}: ${list.slice(0, 5).join('; ')}`);
+  }
+  return together({ figures, failures }, report.reading);
 }
 
 const watchAll = (world: World, program: Program, round: number) =>

@@ -1,5 +1,7 @@
 // Waiting reads: the long poll and the stream wake at once, ask the database nothing while they wait, and end when they must.
+import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Db } from '../src/store/db.ts';
@@ -266,6 +268,17 @@ describe.each(ENGINES)('%s', (engine) => {
       event: 'end',
       data: { next_id: (await list('id=latest')).next_id },
     });
+    expect(performance.now() - began).toBeLessThan(5_000);
+  });
+
+  test('does not wait, when it stops, for a connection that never sent a request', async () => {
+    const second = await startService(database.url);
+    const socket = connect(second.port, '127.0.0.1');
+    await once(socket, 'connect');
+    const ended = once(socket, 'close');
+    const began = performance.now();
+    await second.close();
+    await ended;
     expect(performance.now() - began).toBeLessThan(5_000);
   });
 

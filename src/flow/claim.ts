@@ -17,6 +17,8 @@ export interface Claim {
   readonly due: number;
   /** Nothing more can be handed out at or below this position; Infinity: whatever comes, not before something changes. */
   readonly emptyUpTo: number;
+  /** When the next one was seen; null: there is none. Undefined: not known. */
+  readonly next_ms: number | null | undefined;
 }
 
 /** Hands out what is due, then what is new. */
@@ -27,19 +29,21 @@ export async function claim(rows: LeaseRows, locked: Locked, options: ClaimOptio
   const again = out ? await takeAgain(rows, locked, options.limit, lease) : NOTHING;
   const handed: Handed[] = [...again.handed];
   let { cursor_pos, cursor_id } = consumer;
+  let next_ms: number | null | undefined;
   let emptyUpTo = again.blockedUntil > 0 ? Number.POSITIVE_INFINITY : -1;
   const rest = options.limit - handed.length;
   if (again.blockedUntil === 0 && !again.more && rest > 0) {
-    const { places, upTo } = await rows.fresh(head, rest);
+    const { places, upTo, ...next } = await rows.fresh(head, rest);
+    next_ms = next.next_ms;
     const last = places.at(-1);
     if (last) await rows.handOut(cursor_pos, last.pos, lease);
     for (const { pos, id } of places) handed.push({ pos, id, attempt: 1 });
     cursor_pos = Math.max(cursor_pos, upTo);
     cursor_id = last?.id ?? cursor_id;
-    if (places.length < rest && cursor_pos >= head) emptyUpTo = cursor_pos;
+    if ((places.length < rest && cursor_pos >= head) || next_ms === null) emptyUpTo = cursor_pos;
   }
   if (consumer.ordered && handed.length > 0) emptyUpTo = Number.POSITIVE_INFINITY;
-  const result = { handed, due: lease.due, emptyUpTo };
+  const result = { handed, due: lease.due, emptyUpTo, next_ms };
   const next_due_ms = out
     ? again.blockedUntil || (await rows.nextDue())
     : sooner(consumer.next_due_ms, handed.length > 0 ? lease.due : 0);

@@ -1,9 +1,8 @@
 // The consumers of the users: make, change and end them, pull and ack, move them, and their dead letters.
-import { conflict, type FieldError, invalid, startNeeded, tooManyConsumers } from '../errors.ts';
+import { conflict, invalid } from '../errors.ts';
 import {
   type Consumer,
   type ConsumerSettings,
-  createConsumer,
   deleteConsumer,
   findConsumer,
   type Locked,
@@ -12,17 +11,18 @@ import {
 } from '../store/consumers.ts';
 import type { Store } from '../store/index.ts';
 import { type Change, changeConsumer, type LeaseRows } from '../store/leases.ts';
-import { countStock, readBacklog } from '../store/places.ts';
+import { readBacklog } from '../store/places.ts';
 import { type DeadLetter, listDead } from '../store/trace.ts';
-import { listWebhooks } from '../store/webhooks.ts';
 import { createInUse } from './inuse.ts';
 import { ack, type Done, extend, type Nack, nack } from './lease.ts';
 import { decodeLease, type Lease } from './leasestring.ts';
+import { createMaker } from './maker.ts';
 import { createOwnWrites, type OwnWrites } from './ownwrites.ts';
 import { createPull, deleted, type Pulled, type PullOptions, type State, stateOf } from './pull.ts';
 import { redeliver, retry, seek } from './resend.ts';
 import { findTarget, type Start } from './starts.ts';
 import type { Tail } from './tail.ts';
+import { carriedOf } from './tally.ts';
 
 /** A lease as a call names it, and which of its contents are meant; undefined = all. */
 export interface LeaseCall {
@@ -73,6 +73,14 @@ export interface ConsumersParts {
   readonly log?: { warn(data: object, message: string): void };
 }
 
+/** What a change means for what is known of a consumer in use. */
+interface Effect<T> {
+  /** What was known to be empty may not be any more. */
+  readonly afresh?: boolean;
+  /** How many were acked, for a change that does nothing else to what is out. */
+  readonly removed?: (result: T) => number;
+}
+
 const DEFAULTS: ConsumerSettings = {
   whids: null,
   lease_seconds: 30,
@@ -80,10 +88,6 @@ const DEFAULTS: ConsumerSettings = {
   ordered: false,
   duplicates: 'deliver',
 };
-const MOST_CONSUMERS = 100;
-// So many may wait for a new consumer that does not say where it begins; above it nobody knows what its owner wants.
-const MOST_UNASKED = 1_000;
-const MOST_STOCK = 100_000;
 // Dead letters that one call revives.
 const MOST_RETRIED = 5_000;
 
@@ -92,42 +96,7 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
   const onError = (error: unknown) => log?.warn({ error }, 'changes of consumers cannot be looked for');
   const inUse = createInUse({ db, tail, onError });
   const own = createOwnWrites(tail);
-  const making = new Map<number, Promise<unknown>>();
-
-  async function make(
-    userId: number,
-    name: string,
-    settings: ConsumerSettings,
-    start: Start | undefined,
-  ): Promise<boolean> {
-    await own.settled(userId);
-    let from = start;
-    if (from === undefined) {
-      const { count, oldest_ms, now } = await countStock(db, { user_id: userId, whids: settings.whids }, MOST_STOCK);
-      const oldest_age_s = oldest_ms === null ? null : Math.max(0, Math.floor((now - oldest_ms) / 1000));
-      if (count > MOST_UNASKED) throw startNeeded({ count, count_more: count === MOST_STOCK, oldest_age_s });
-      from = 'earliest';
-    }
-    const { pos, id } = await findTarget(db, userId, from);
-    const row = { ...settings, user_id: userId, name, start_pos: pos, cursor_id: id };
-    // Of one user one at a time: they would only meet in the database, where each counts the others.
-    const before = making.get(userId) ?? Promise.resolve();
-    const made = before.then(() => createConsumer(db, row, MOST_CONSUMERS));
-    const settled = made.catch(() => {}).then(() => void (making.get(userId) === settled && making.delete(userId)));
-    making.set(userId, settled);
-    if ((await made) === 'limit') throw tooManyConsumers(MOST_CONSUMERS);
-    return (await made) === 'made';
-  }
-
-  async function checkWhids(userId: number, whids: readonly number[] | null, known: readonly number[]): Promise<void> {
-    const asked = whids?.filter((whId) => whId !== 0 && !known.includes(whId)) ?? [];
-    if (asked.length === 0) return;
-    const own = new Set((await listWebhooks(store, userId)).map(({ wh_id }) => wh_id));
-    const errors: FieldError[] = asked
-      .filter((whId) => !own.has(whId))
-      .map((whId) => ({ path: 'body.whid', message: `has ${whId}, which is not a webhook of yours` }));
-    if (errors.length > 0) throw invalid(errors);
-  }
+  const { make, checkWhids } = createMaker(store, own);
 
   const seen = async (consumer: Consumer): Promise<Seen> => {
     const backlog = await readBacklog(db, consumer);
@@ -139,20 +108,22 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
     return consumer;
   }
 
-  /** Changes a consumer in its turn, and wakes whoever waits for what that brings. `afresh`: what was known to be empty may not be. */
+  /** Changes a consumer in its turn, and wakes whoever waits for what that brings. */
   async function change<T>(
     userId: number,
     name: string,
     work: (rows: LeaseRows, locked: Locked) => Promise<Change<T>>,
-    afresh = false,
+    { afresh = false, removed }: Effect<T> = {},
   ): Promise<Change<T>> {
     const entry = inUse.peek(userId, name);
     const run = async () => {
       const made = await changeConsumer(db, userId, name, work);
       if (!made) throw deleted(name);
-      const unknown = afresh || made.consumer.ordered ? -1 : undefined;
-      if (entry && made.consumer.version !== entry.consumer?.version)
-        inUse.learn(entry, made.consumer, made.now, unknown);
+      const { consumer, before, now, result } = made;
+      if (!entry || consumer.version === entry.consumer?.version) return made;
+      const step = removed && { before, after: consumer, removed: removed(result), claimed: undefined, now };
+      const backlog = step && carriedOf(entry, step);
+      inUse.learn(entry, consumer, now, { emptyUpTo: afresh || consumer.ordered ? -1 : undefined, backlog });
       return made;
     };
     const made = await (entry ? inUse.inTurn(entry, run) : run());
@@ -170,9 +141,10 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
     name: string,
     call: LeaseCall,
     work: (rows: LeaseRows, locked: Locked, lease: Lease) => Promise<Change<T>>,
+    effect?: Effect<T>,
   ): Promise<T> => {
     const lease = readLease(call, 'body.lease');
-    return whole((await change(userId, name, (rows, locked) => work(rows, locked, lease))).result);
+    return whole((await change(userId, name, (rows, locked) => work(rows, locked, lease), effect)).result);
   };
 
   const pull = createPull({
@@ -192,7 +164,7 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
       const consumer = await find(userId, name);
       // Whoever waits looks again, as somebody who reads other webhooks now.
       if (!made && inUse.peek(userId, name))
-        await change(userId, name, async (_, { consumer }) => ({ consumer, result: undefined }), true);
+        await change(userId, name, async (_, { consumer }) => ({ consumer, result: undefined }), { afresh: true });
       return { ...(await seen(consumer)), made };
     },
     get: async (userId, name) => seen(await find(userId, name)),
@@ -208,8 +180,11 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
       if (call.waitMs === 0) await own.settled(userId);
       return pull(userId, name, { ...options, ack: asked }, ended);
     },
-    ack: (userId, name, call) =>
-      leased(userId, name, call, (rows, locked, lease) => ack(rows, locked, lease, call.ids)),
+    async ack(userId, name, call) {
+      const work = (rows: LeaseRows, locked: Locked, lease: Lease) => ack(rows, locked, lease, call.ids);
+      const { done, conflicts } = await leased(userId, name, call, work, { removed: (result) => result.removed });
+      return { done, conflicts };
+    },
     nack: (userId, name, call, how) =>
       leased(userId, name, call, (rows, locked, lease) => nack(rows, locked, lease, call.ids, how)),
     extend: (userId, name, call, seconds) =>
@@ -219,7 +194,9 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
     async seek(userId, name, to) {
       await Promise.all([find(userId, name), own.settled(userId)]);
       const target = await findTarget(db, userId, to);
-      return seen((await change(userId, name, (rows, locked) => seek(rows, locked, target), true)).consumer);
+      return seen(
+        (await change(userId, name, (rows, locked) => seek(rows, locked, target), { afresh: true })).consumer,
+      );
     },
     dead: async (userId, name, from, limit) => listDead(db, (await find(userId, name)).id, from, limit),
     async retry(userId, name, ids) {

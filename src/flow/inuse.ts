@@ -1,9 +1,11 @@
 // The consumers that are in use in this process: what is known of them without asking, and who waits for what comes next.
 import { type Consumer, changedConsumers } from '../store/consumers.ts';
 import type { Db } from '../store/db.ts';
-import { type Backlog, MOST_COUNTED } from '../store/places.ts';
+import type { Backlog } from '../store/places.ts';
 import { USED_MS } from './claim.ts';
+import { createDbClock } from './dbclock.ts';
 import type { Tail } from './tail.ts';
+import { withPlaced } from './tally.ts';
 
 export interface Entry {
   readonly userId: number;
@@ -12,6 +14,7 @@ export interface Entry {
   consumer: Consumer | undefined;
   /** Undefined when something has changed since it was counted. */
   backlog: Backlog | undefined;
+  countedAt: number;
   /** Nothing can be handed out that lies at or below it; -1 = not known, Infinity = nothing at all before a change. */
   emptyUpTo: number;
   /** The highest position of a content for it that we were told of. */
@@ -36,7 +39,12 @@ const OVERLAP_MS = 15_000;
 const IDLE_MS = 10 * 60_000;
 // When the tail has failed for so long, "nothing new" would be a guess: the database is asked.
 const STALE_MS = 5_000;
-const CLOCK_MS = 60_000;
+
+export interface Learned {
+  readonly emptyUpTo?: number | undefined;
+  /** The backlog after it, if it could be carried on. */
+  readonly backlog?: Backlog | undefined;
+}
 
 export interface InUse {
   /** For the length of a call: leave() ends it. */
@@ -48,7 +56,7 @@ export interface InUse {
   /** One transaction of a consumer at a time: more would only wait for its lock, on connections that others need. */
   inTurn<T>(entry: Entry, work: () => Promise<T>): Promise<T>;
   /** What a transaction of ours left behind; `emptyUpTo` when it looked for more, else what was known stays. */
-  learn(entry: Entry, consumer: Consumer, now: number, emptyUpTo?: number): void;
+  learn(entry: Entry, consumer: Consumer, now: number, more?: Learned): void;
   counted(entry: Entry, version: number, backlog: Backlog): void;
   /** True when it is known that nothing can be handed out now. */
   knownEmpty(entry: Entry): boolean;
@@ -72,23 +80,13 @@ export interface InUseParts {
 export function createInUse({ db, tail, onError }: InUseParts): InUse {
   const entries = new Map<string, Entry>();
   const byId = new Map<number, Entry>();
-  let offset = Number.NEGATIVE_INFINITY;
-  let offsetAt = Number.NEGATIVE_INFINITY;
+  const clock = createDbClock();
   let looking: NodeJS.Timeout | undefined;
   let lookedAt = 0;
   let failing = false;
   let closed = false;
   const keyOf = (userId: number, name: string) => `${userId} ${name}`;
-  const now = () => performance.now() + offset;
-
-  /** A statement's clock is read before its answer comes: the highest difference is the truest. */
-  function setClock(dbNow: number): void {
-    const at = performance.now();
-    if (dbNow - at < offset && at - offsetAt < CLOCK_MS) return;
-    offset = dbNow - at;
-    offsetAt = at;
-  }
-
+  const { now } = clock;
   const isDue = ({ consumer }: Entry) => !!consumer && consumer.next_due_ms > 0 && consumer.next_due_ms <= now();
   const mayHave = (entry: Entry) => !entry.consumer || entry.newest > entry.emptyUpTo || isDue(entry);
 
@@ -113,11 +111,7 @@ export function createInUse({ db, tail, onError }: InUseParts): InUse {
     const { consumer, backlog } = entry;
     if (consumer?.whids && !consumer.whids.includes(whId)) return;
     entry.newest = Math.max(entry.newest, pos);
-    if (backlog && entry.emptyUpTo === Number.POSITIVE_INFINITY && pos > backlog.head) {
-      const ahead = Math.min(backlog.ahead + 1, MOST_COUNTED);
-      const more = backlog.more || backlog.ahead === MOST_COUNTED;
-      entry.backlog = { ...backlog, head: pos, ahead, more, oldest_ms: backlog.oldest_ms ?? seen };
-    }
+    if (backlog) entry.backlog = withPlaced(backlog, pos, seen);
     wake(entry);
   }
 
@@ -132,7 +126,7 @@ export function createInUse({ db, tail, onError }: InUseParts): InUse {
 
   async function look(): Promise<void> {
     const began = performance.now();
-    for (const entry of entries.values()) if (entry.waiters.size === 0 && entry.usedAt < began - IDLE_MS) drop(entry);
+    for (const entry of entries.values()) if (entry.users === 0 && entry.usedAt < began - IDLE_MS) drop(entry);
     if (entries.size === 0) {
       stop();
       return;
@@ -167,6 +161,7 @@ export function createInUse({ db, tail, onError }: InUseParts): InUse {
       name,
       consumer: undefined,
       backlog: undefined,
+      countedAt: 0,
       emptyUpTo: -1,
       newest: 0,
       fits: Number.POSITIVE_INFINITY,
@@ -206,18 +201,20 @@ export function createInUse({ db, tail, onError }: InUseParts): InUse {
       entry.last = running.catch(() => {});
       return running;
     },
-    learn(entry, consumer, dbNow, emptyUpTo = entry.emptyUpTo) {
-      setClock(dbNow);
+    learn(entry, consumer, dbNow, { emptyUpTo = entry.emptyUpTo, backlog } = {}) {
+      clock.set(dbNow);
       const known = entry.consumer?.version ?? 0;
       if (known > consumer.version || entry.gone) return;
-      if (known !== consumer.version) entry.backlog = undefined;
+      if (backlog || known !== consumer.version) entry.backlog = backlog;
       entry.consumer = consumer;
       entry.emptyUpTo = emptyUpTo;
       byId.set(consumer.id, entry);
     },
     counted(entry, version, backlog) {
-      setClock(backlog.now);
-      if (entry.consumer?.version === version) entry.backlog = backlog;
+      clock.set(backlog.now);
+      if (entry.consumer?.version !== version) return;
+      entry.backlog = backlog;
+      entry.countedAt = performance.now();
     },
     knownEmpty: (entry) => !mayHave(entry) && now() - (entry.consumer?.pulled_ms ?? 0) < USED_MS && tail.age < STALE_MS,
     park: (entry, ms, ended) =>

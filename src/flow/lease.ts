@@ -77,14 +77,19 @@ const ofAnother = (lease: Lease, ids: readonly number[] | undefined): Done => ({
   conflicts: (ids ?? lease.places.map(({ id }) => id)).map((id) => ({ id, reason: 'other-consumer' })),
 });
 
+/** `removed`: how many of them were out. */
+export interface Acked extends Done {
+  readonly removed: number;
+}
+
 /** Takes contents off the list for good. */
 export async function ack(
   rows: LeaseRows,
   { consumer }: Locked,
   lease: Lease,
   ids?: readonly number[],
-): Promise<Change<Done>> {
-  if (lease.consumerId !== consumer.id) return { consumer, result: ofAnother(lease, ids) };
+): Promise<Change<Acked>> {
+  if (lease.consumerId !== consumer.id) return { consumer, result: { ...ofAnother(lease, ids), removed: 0 } };
   const { places, strangers } = named(lease, ids);
   const [first, last] = [places[0], places.at(-1)];
   const removed =
@@ -97,7 +102,7 @@ export async function ack(
     removed === places.length
       ? { done: places.map(({ id }) => id), conflicts: [] }
       : await judge(rows, consumer, places);
-  const result = both(mine, await judgeStrangers(rows, consumer, strangers));
+  const result = { ...both(mine, await judgeStrangers(rows, consumer, strangers)), removed };
   const passed = consumer.gap && new Set(mine.done);
   const read = passed && places.some(({ pos, id }) => pos > (consumer.gap?.pos ?? 0) && passed.has(id));
   if (removed === 0 && !read) return { consumer, result };

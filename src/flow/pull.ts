@@ -12,6 +12,7 @@ import type { Entry, InUse } from './inuse.ts';
 import { ack, type Conflict } from './lease.ts';
 import { encodeLease, type Lease, TOKEN_BYTES } from './leasestring.ts';
 import type { Start } from './starts.ts';
+import { carriedOf } from './tally.ts';
 
 /** How it stands with a consumer. */
 export interface State {
@@ -56,8 +57,9 @@ export interface PullParts {
 const COME_BACK_MS = 1_000;
 // A consumer of few among very many looks through them for so long before it answers that it has found nothing yet.
 const SEARCH_MS = 1_000;
-// Something may have come, but cannot be had yet: a lease ends this very moment.
+// Something may have come, but cannot be had yet: a lease ends this very moment, or the looks for new contents fail.
 const AGAIN_MS = 20;
+const MOST_AGAIN_MS = 500;
 const MOST_ITEMS = 500;
 
 export function stateOf(backlog: Backlog, { dead }: Consumer, now: number): State {
@@ -84,6 +86,8 @@ export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pul
     readonly token: number;
     readonly claimed: Claim | undefined;
     readonly conflicts: readonly Conflict[];
+    /** What waits now, where it need not be counted. */
+    readonly backlog: Backlog | undefined;
   }
 
   interface Filled {
@@ -94,23 +98,28 @@ export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pul
 
   /** One transaction: acks and claims. Undefined when there is no such consumer. */
   async function take(
-    { userId, name, fits }: Entry,
+    entry: Entry,
     options: PullOptions,
     acks: PullOptions['ack'],
     mayClaim: boolean,
-  ): Promise<(Turn & { now: number }) | undefined> {
+  ): Promise<Turn | undefined> {
     const token = newToken();
-    const limit = Math.min(options.limit, fits);
-    const change = await changeConsumer(store.db, userId, name, async (rows, locked) => {
+    const limit = Math.min(options.limit, entry.fits);
+    const change = await changeConsumer(store.db, entry.userId, entry.name, async (rows, locked) => {
       const acked = acks && (await ack(rows, locked, acks.lease, acks.ids));
       const consumer = acked?.consumer ?? locked.consumer;
-      const conflicts = acked?.result.conflicts ?? [];
+      const { conflicts = [], removed = 0 } = acked?.result ?? {};
       const leaseMs = (options.leaseSeconds ?? consumer.lease_seconds) * 1000;
       const next = mayClaim ? await claim(rows, { ...locked, consumer }, { limit, leaseMs, token }) : undefined;
       const quiet = next?.quiet === true && consumer === locked.consumer;
-      return { consumer: next?.consumer ?? consumer, result: { conflicts, claimed: next?.result }, quiet };
+      return { consumer: next?.consumer ?? consumer, result: { conflicts, removed, claimed: next?.result }, quiet };
     });
-    return change && { ...change.result, consumer: change.consumer, token, now: change.now };
+    if (!change) return undefined;
+    const { consumer, before, now, result } = change;
+    const { conflicts, claimed, removed } = result;
+    const backlog = carriedOf(entry, { before, after: consumer, removed, claimed, now });
+    inUse.learn(entry, consumer, now, { emptyUpTo: claimed?.emptyUpTo, backlog });
+    return { consumer, token, claimed, conflicts, backlog };
   }
 
   async function count(entry: Entry, consumer: Consumer): Promise<Backlog> {
@@ -157,6 +166,7 @@ export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pul
     let conflicts: readonly Conflict[] = [];
     let woken = false;
     let unfinished = false;
+    let again = AGAIN_MS;
 
     const answer = (items: readonly Item[], consumer: Consumer, backlog: Backlog, turn?: Turn): Pulled => {
       const lease = turn && { consumerId: consumer.id, token: turn.token, places: items.map(({ place }) => place) };
@@ -185,9 +195,7 @@ export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pul
         const turn = await inUse.inTurn(entry, async () => {
           // Whoever had the turn before may have found that there is nothing.
           if (!acks && (lost() || inUse.knownEmpty(entry))) return 'nothing';
-          const taken = await take(entry, options, acks, !lost());
-          if (taken) inUse.learn(entry, taken.consumer, taken.now, taken.claimed?.emptyUpTo);
-          return taken;
+          return take(entry, options, acks, !lost());
         });
         if (turn === 'nothing') continue;
         if (!turn) {
@@ -199,7 +207,8 @@ export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pul
         inUse.passOn(entry, woken);
         woken = false;
         if (turn.claimed && turn.claimed.handed.length > 0) {
-          const [{ items, after }, backlog] = await Promise.all([fill(entry, turn, lost), count(entry, turn.consumer)]);
+          const counted = turn.backlog ?? count(entry, turn.consumer);
+          const [{ items, after }, backlog] = await Promise.all([fill(entry, turn, lost), counted]);
           const now = after ?? turn.consumer;
           if (items.length > 0) return answer(items, now, after ? await count(entry, after) : backlog, turn);
           continue;
@@ -207,7 +216,8 @@ export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pul
         unfinished = turn.claimed?.emptyUpTo === -1;
         if (unfinished && !lost() && performance.now() < Math.max(until, began + SEARCH_MS)) continue;
         if (over()) break;
-        if (!inUse.knownEmpty(entry)) await sleep(AGAIN_MS);
+        if (!inUse.knownEmpty(entry)) await sleep(again);
+        again = Math.min(2 * again, MOST_AGAIN_MS);
       }
       const { consumer } = entry;
       if (!consumer) throw deleted(name);

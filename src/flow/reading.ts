@@ -1,7 +1,7 @@
 // Opens all that reads the shared table for others: fence, sequencer, tail and lists, and the slow sweep behind them.
 import type { Config } from '../config.ts';
 import type { Content, ContentKey } from '../store/contents.ts';
-import type { Db } from '../store/db.ts';
+import { type Db, failed } from '../store/db.ts';
 import { bootFence, openFenceSource } from '../store/fence.ts';
 import type { FencePromise } from '../store/fencefacts.ts';
 import { openDb, type Store } from '../store/index.ts';
@@ -44,7 +44,7 @@ export async function openReading(parts: {
 
   async function begin(): Promise<{ from: number; fence: Fence; sequencer: Sequencer | undefined }> {
     const mark = store.extended ? await keptMark(db, source) : undefined;
-    const from = mark ?? (await bootFence(db, source));
+    const from = mark ?? (await steadyBoot(db, source));
     const fence = createFence({
       source,
       nodes: opened.nodes,
@@ -115,4 +115,20 @@ async function keptMark(db: Db, source: FenceSource): Promise<number | undefined
   if (top >= mark) return mark;
   await forgetPlaces(db, top);
   return undefined;
+}
+
+/** Where the fence begins when nothing was kept. What is visible there must be on disk: no restart may come in between. */
+async function steadyBoot(db: Db, source: FenceSource): Promise<number> {
+  for (;;) {
+    try {
+      await source.look(Number.MAX_SAFE_INTEGER, [], 1);
+      const from = await bootFence(db, source);
+      if (from === 0 || source.minAgeMs === 0) return from;
+      await new Promise((resolve) => setTimeout(resolve, source.minAgeMs));
+      await source.look(Number.MAX_SAFE_INTEGER, [], 1);
+      return from;
+    } catch (error) {
+      if (!failed(error, 'other')) throw error;
+    }
+  }
 }

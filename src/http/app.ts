@@ -1,6 +1,6 @@
 // The route table, on one screen, and the few rules that hold for every route. Builds an app, never listens.
 import type { Server } from 'node:http';
-import { Server as NetServer } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { forbidden, invalid, needsMigrate, Problem } from '../errors.ts';
@@ -88,9 +88,14 @@ export async function buildApp(context: Context, more: readonly Route[] = []): P
   for (const route of [...ROUTES, ...more]) register(fastify, context, auth, parked, route);
   await serveDocs(fastify, context);
   const server = fastify.server as Server;
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   const end = async () => {
     parked.close();
-    await close(fastify, server, receiver, auth);
+    await close(fastify, server, sockets, receiver, auth);
     await context.close();
   };
   return { fastify, server, close: end };
@@ -193,7 +198,13 @@ function hintOf(request: FastifyRequest, known: ReadonlySet<string>): { hint?: s
 /** A kept-alive connection may have a request on its way that we cannot see yet: each gets one more answer, which closes it. */
 const LAST_ANSWERS_MS = 2_000;
 
-async function close(fastify: FastifyInstance, server: Server, receiver: Receiver, auth: Auth): Promise<void> {
+async function close(
+  fastify: FastifyInstance,
+  server: Server,
+  sockets: ReadonlySet<Socket>,
+  receiver: Receiver,
+  auth: Auth,
+): Promise<void> {
   receiver.closing();
   server.prependListener('request', (_request, response) => {
     response.shouldKeepAlive = false;
@@ -201,7 +212,11 @@ async function close(fastify: FastifyInstance, server: Server, receiver: Receive
   // Only stops listening: http's own close() would cut connections at once that look idle.
   const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
   await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, LAST_ANSWERS_MS))]);
-  const idle = setInterval(() => server.closeIdleConnections(), 50);
+  const idle = setInterval(() => {
+    server.closeIdleConnections();
+    // Opened in advance, by a browser or a balancer: http waits for a request on them.
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+  }, 50);
   await fastify.close();
   clearInterval(idle);
   await receiver.drain();

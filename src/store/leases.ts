@@ -186,20 +186,26 @@ export interface Change<T> {
   readonly quiet?: boolean;
 }
 
+export interface Changed<T> extends Change<T> {
+  readonly before: Consumer;
+  readonly now: number;
+}
+
 /** Changes a consumer and its rows in one transaction; undefined when there is no such consumer. `work` may be run again. */
 export function changeConsumer<T>(
   db: Db,
   userId: number,
   name: string,
   work: (rows: LeaseRows, locked: Locked) => Promise<Change<T>>,
-): Promise<(Change<T> & { readonly now: number }) | undefined> {
+): Promise<Changed<T> | undefined> {
   return db.transaction(async (queries) => {
     const locked = await lockConsumer(db, queries, [userId, name]);
     if (!locked) return undefined;
-    const { consumer, result, quiet } = await work(leaseRows(queries, locked.consumer), locked);
-    if (consumer === locked.consumer) return { consumer, result, now: locked.now };
-    const next = quiet ? consumer : { ...consumer, version: locked.consumer.version + 1 };
+    const { consumer: before, now } = locked;
+    const { consumer, result, quiet } = await work(leaseRows(queries, before), locked);
+    if (consumer === before) return { consumer, result, before, now };
+    const next = quiet ? consumer : { ...consumer, version: before.version + 1 };
     await (quiet ? saveLook(queries, next) : saveConsumer(db, queries, next));
-    return { consumer: next, result, now: locked.now };
+    return { consumer: next, result, before, now };
   });
 }

@@ -139,9 +139,9 @@ const CATALOG = {
   },
   // Any index that begins with these three columns serves, whoever made it.
   index: {
-    mysql: `SELECT COUNT(*) AS n FROM (SELECT index_name FROM information_schema.statistics WHERE table_schema = DATABASE()
-  AND table_name = 'tblwh' GROUP BY index_name HAVING GROUP_CONCAT(column_name ORDER BY seq_in_index) LIKE 'user_id,wh_id,id%') i`,
-    sqlite: `SELECT COUNT(*) AS n FROM sqlite_master WHERE type = 'index' AND name = '${INDEX_NAME}'`,
+    mysql: `SELECT index_name AS name FROM information_schema.statistics WHERE table_schema = DATABASE()
+  AND table_name = 'tblwh' GROUP BY index_name HAVING GROUP_CONCAT(column_name ORDER BY seq_in_index) LIKE 'user_id,wh_id,id%'`,
+    sqlite: `SELECT name FROM sqlite_master WHERE type = 'index' AND name = '${INDEX_NAME}'`,
   },
 } as const;
 
@@ -151,16 +151,20 @@ export interface SchemaState {
   /** Steps of ours that are done. */
   readonly done: number;
   readonly indexed: boolean;
+  /** The name of the index on tblwh(user_id, wh_id, id), whoever made it. */
+  readonly index: string | undefined;
 }
 
 /** What stands in the database now. Reads the catalogue and restante_meta, changes nothing. */
 export async function inspect(queries: Pick<Queries, 'all'>, kind: Db['kind']): Promise<SchemaState> {
   const names = (await queries.all<{ name: string }>(CATALOG.tables[kind])).map((row) => row.name);
   const base = Object.keys(BASE).filter((name) => names.includes(name));
-  const indexed = base.includes('tblwh') && ((await queries.all<{ n: number }>(CATALOG.index[kind]))[0]?.n ?? 0) > 0;
-  if (!names.includes('restante_meta')) return { base, done: 0, indexed };
+  const [found] = base.includes('tblwh') ? await queries.all<{ name: string }>(CATALOG.index[kind]) : [];
+  const { name: index } = found ?? { name: undefined };
+  const indexed = index !== undefined;
+  if (!names.includes('restante_meta')) return { base, done: 0, indexed, index };
   const meta = await queries.all<{ v: number }>("SELECT v FROM restante_meta WHERE k = 'schema'");
-  return { base, done: meta[0]?.v ?? 1, indexed };
+  return { base, done: meta[0]?.v ?? 1, indexed, index };
 }
 
 export const isExtended = (state: SchemaState): boolean => state.done >= STEPS.length;

@@ -112,6 +112,7 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
         for (const place of handed) {
           const row = contents.table.rows.get(place.id);
           if (row) watch.handedOut(`consumer ${id}`, row);
+          if (row) contents.show([row]);
         }
       if (handed.length > limit) world.violation(`consumer ${id} was given ${handed.length} of ${limit}`);
       if (emptyUpTo >= 0 && Number.isFinite(emptyUpTo)) {

@@ -26,6 +26,10 @@ export interface ContentsOptions {
 }
 
 export interface Contents {
+  /** Resolves when somebody is shown a row that is not on disk. */
+  exposed(): Promise<void>;
+  /** Somebody is shown these. */
+  show(rows: readonly Content[]): readonly Content[];
   readonly table: Table<Content>;
   /** One INSERT of `count` rows inside a transaction. `bulk`: INSERT … SELECT, which takes ids as it goes, some too many. */
   insert(transaction: Transaction, count: number, bulk: boolean): Promise<readonly Content[]>;
@@ -51,6 +55,17 @@ export function createContents(world: World, db: Database, options: ContentsOpti
   let highestPlaced = counter;
   let serial = 0;
   let statements = 0;
+
+  const onDisk = new Set<number>();
+  const watchers: (() => void)[] = [];
+  db.onDurable((in_, _, value) => {
+    if (in_ === (table as Table<unknown>)) onDisk.add((value as Content).user_id);
+  });
+  function show(rows: readonly Content[]): readonly Content[] {
+    if (watchers.length > 0 && rows.some(({ user_id }) => !onDisk.has(user_id)))
+      for (const tell of watchers.splice(0)) tell();
+    return rows;
+  }
 
   // A number is in the log once a row was placed with it, whether or not that was committed.
   db.onFlush(() => {
@@ -117,11 +132,14 @@ export function createContents(world: World, db: Database, options: ContentsOpti
   }
 
   return {
+    exposed: () => new Promise((resolve) => watchers.push(resolve)),
+    show,
     table,
     visible,
     full() {
       let id = FIRST_ID - 1;
       while (table.rows.has(id + 1)) id++;
+      show(visible(0).filter((row) => row.id <= id));
       return id;
     },
     async insert(transaction, count, bulk) {
@@ -154,7 +172,7 @@ export function createContents(world: World, db: Database, options: ContentsOpti
               life = db.life;
               throw RESTARTED;
             }
-            const rows = visible(after).slice(0, limit);
+            const rows = show(visible(after).slice(0, limit));
             const late = within(holes).filter(({ id }) => id <= after);
             world.note(
               () =>

@@ -16,6 +16,7 @@ export async function simulateLists(seed: number, make: MakeUpper, options: RunO
   const all = new Map<Process, Tellings>();
   const uppers = new Map<Process, Awaited<ReturnType<MakeUpper>>>();
 
+  const waiting: (() => void)[] = [];
   /** Where a fence begins: as it was kept, or below the oldest gap. Undefined: the process was killed meanwhile. */
   async function begin({ db, contents }: Setting, process: Process, source: FenceSource): Promise<number | undefined> {
     const kept = db.table<number>('restante_meta');
@@ -91,7 +92,8 @@ export async function simulateLists(seed: number, make: MakeUpper, options: RunO
     clients.push(client);
     world.spawn(async () => {
       for (;;) {
-        await world.sleep(world.random() * 200);
+        if (ended || world.chance(0.4)) await world.sleep(world.random() * 200);
+        else await new Promise<void>((resolve) => waiting.push(resolve));
         const process = world.pick(processes);
         const upper = uppers.get(process);
         if (upper) await survive(client.page(process, () => upper.readable, world.chance(0.3) && !ended ? 2 : 100));
@@ -102,6 +104,7 @@ export async function simulateLists(seed: number, make: MakeUpper, options: RunO
     await quiet;
     const since = world.now();
     ended = true;
+    for (const wake of waiting.splice(0)) wake();
     world.note(() => 'all writers have ended');
     while (clients.some((client) => client.missing() > 0) && world.now() - since < PATIENCE_MS) await world.sleep(50);
     for (const client of clients) client.complete();

@@ -5,7 +5,7 @@ import type { Database, Table } from './database.ts';
 import type { World } from './world.ts';
 
 export interface Watch {
-  /** From now on no content may appear at or below what this returns. */
+  /** From now on no content may appear, or vanish, at or below what this returns. */
   guard(name: string, passed: () => number): () => void;
   /** A reader was given this content: it may not vanish any more. */
   handedOut(name: string, content: Content): void;
@@ -29,6 +29,9 @@ export function createWatch(world: World, db: Database, contents: Contents): Wat
     if (!ours(table)) return;
     world.note(() => `${id} vanishes`);
     vanished.add((value as Content).user_id);
+    // Its id will be given again, below what was passed.
+    for (const [name, passed] of guards.values())
+      if (id <= passed()) world.violation(`${id} vanished after ${name} had passed ${passed()}`);
     const to = handed.get((value as Content).user_id);
     if (to) world.violation(`${id} vanished after ${to} had been given it`);
   });

@@ -129,7 +129,12 @@ export function settle(
         await act();
       });
   };
-  sometimes(weather.crashes, () => db.crash(world.pick([5, 100, 700, 3_000])));
+  sometimes(weather.crashes, async () => {
+    // Crashes like to come when they do most harm: when somebody has seen what is not on disk.
+    if (world.chance(0.7)) await contents.exposed();
+    await world.sleep(world.random() * flushMs);
+    await db.crash(world.pick([5, 100, 700, 3_000]));
+  });
   sometimes(weather.stops, () => world.pick(setting.processes).pause(world.random() ** 2 * 2_000));
   sometimes(weather.kills, () => {
     const at = world.int(0, weather.processes - 1);

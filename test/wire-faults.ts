@@ -1,0 +1,97 @@
+// Faults on the wire between the service and its database: what nobody knows is never told as done, and all recovers.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { firstAck, type UnderLoad, underLoad, verdictOf } from './faults.ts';
+import { startProxy } from './proxy.ts';
+import type { Tick } from './readers.ts';
+import { together, type Verdict } from './verdict.ts';
+import type { World } from './world.ts';
+
+export interface WireOptions {
+  /** How many COMMITs are cut, of each of four kinds. */
+  readonly cuts: number;
+  readonly resets: number;
+  readonly silenceMs: number;
+}
+
+// Senders, lists and consumers are served again within this time.
+const RECOVERED_MS = 10_000;
+const KINDS = [
+  ['writer', 'after'],
+  ['writer', 'before'],
+  ['others', 'after'],
+  ['others', 'before'],
+] as const;
+
+export async function runWireFaults(world: World, { cuts, resets, silenceMs }: WireOptions): Promise<Verdict> {
+  const { server } = world;
+  if (!server) throw new Error('there is no wire to a database file');
+  const proxy = await startProxy(server.port);
+  const url = new URL(world.databaseUrl);
+  url.port = String(proxy.port);
+  const failures: string[] = [];
+  const figures: Record<string, number> = { cuts: 0, resets, 'recovered ms': 0 };
+  const recovered = async (running: UnderLoad, what: string, from: number, since: number) => {
+    const ms = await recovery(running, since);
+    figures['recovered ms'] = Math.max(figures['recovered ms'] ?? 0, ms);
+    if (ms > RECOVERED_MS) failures.push(`${what}: not everybody was served again after ${RECOVERED_MS} ms`);
+    running.outages.push({ from, dead: since, to: since + Math.min(ms, RECOVERED_MS) });
+  };
+  try {
+    const program = await world.serve({ LOG_LEVEL: 'error', DATABASE_URL: url.href });
+    const report = await underLoad(
+      world,
+      program,
+      async (running) => {
+        await sleep(500);
+        for (let i = 0; i < cuts; i++) {
+          for (const [whose, cut] of KINDS) {
+            const from = Date.now();
+            const done = proxy.cut(whose, cut).then(() => true);
+            if (!(await Promise.race([done, sleep(5_000, false)]))) {
+              failures.push(`no COMMIT of ${whose} to be cut`);
+              continue;
+            }
+            figures.cuts = (figures.cuts ?? 0) + 1;
+            running.outages.push({ from, dead: Date.now(), to: Date.now() + 200 });
+            await sleep(Math.random() * 200);
+          }
+        }
+        for (let i = 0; i < resets; i++) {
+          const from = Date.now();
+          proxy.reset();
+          await recovered(running, 'connections were reset', from, Date.now());
+        }
+        const from = Date.now();
+        proxy.silence(true);
+        await sleep(silenceMs);
+        proxy.silence(false);
+        await recovered(running, `silence for ${silenceMs} ms`, from, Date.now());
+      },
+      { watched: true, rate: () => 150 },
+    );
+    // The COMMITs that were cut after they had reached the server: their senders came to know nothing, and were told so.
+    figures['stored of refused'] = report.refusedStored;
+    if (report.refusedStored === 0)
+      failures.push('no webhook was stored whose sender got a 503: nothing was cut after its COMMIT');
+    if (report.unknown > 0) failures.push(`${report.unknown} senders got no answer at all`);
+    const others = report.events.filter(({ kind, what }) => kind === 'refused' && what !== '503');
+    if (others.length > 0) failures.push(`senders were told ${others[0]?.what}`);
+    return together({ figures, failures }, verdictOf(report));
+  } finally {
+    await proxy.close();
+  }
+}
+
+/** From `since` until a sender, each reader and each consumer got something that came after it; Infinity when they do not. */
+async function recovery({ events, watch, ticker }: UnderLoad, since: number): Promise<number> {
+  const all = [...(watch?.readers ?? []), ...(watch?.workers ?? [])];
+  const first = (ticks: readonly Tick[]) => ticks.find(({ n }) => (ticker?.committed.get(n) ?? 0) >= since)?.at;
+  for (; Date.now() < since + RECOVERED_MS + 1_000; await sleep(20)) {
+    const came = all.map(({ ticks }) => first(ticks));
+    if (came.every((at) => at !== undefined)) {
+      const acked = await firstAck(events, since, RECOVERED_MS).catch(() => Number.POSITIVE_INFINITY);
+      return Math.max(acked, ...came) - since;
+    }
+  }
+  return Number.POSITIVE_INFINITY;
+}
