@@ -20,7 +20,8 @@ export async function runLastIds(world: World): Promise<Verdict> {
     rate: () => 150,
     count: 300,
   });
-  const truth = await readTruth(world, 0);
+  await program.kill();
+  const truth = await readTruth(world, FIRST_ID);
   const ids = [...truth.hashes.keys()];
   const last = Math.max(...ids);
   if (last !== LAST_ID) failures.push(`the last id was ${last}, not ${LAST_ID}`);
@@ -56,6 +57,7 @@ export async function runReadOnly(world: World, ms: number): Promise<Verdict> {
     },
     { watched: true, alone: true },
   );
+  await program.kill();
   const sent = new Map(report.events.filter(({ kind }) => kind === 'sent').map(({ id, at }) => [id, at]));
   const within = report.events.filter(({ kind, id, at }) => kind !== 'sent' && (sent.get(id) ?? 0) > from && at < to);
   const acked = within.filter(({ kind }) => kind === 'acked').length;

@@ -98,7 +98,9 @@ export async function runLong(world: World, { openMs, deleteMs }: LongOptions): 
   if (early.length > 0) failures.push(`the list passed ${insertId}, which was not committed: ${early.length} contents`);
 
   await Promise.all([foreign.stop(), ticker.stop()]);
-  return together({ figures, failures }, await watch.finish({ foreign }));
+  const verdict = await watch.finish({ foreign });
+  await program.kill();
+  return together({ figures, failures }, verdict);
 }
 
 async function topId(connection: Awaited<ReturnType<World['connect']>>): Promise<number> {

@@ -7,7 +7,7 @@ import { openLedger, startLoad } from './load.ts';
 import { lagOf, together, type Verdict } from './verdict.ts';
 import { startWatch } from './watch.ts';
 import { BAD } from './workers.ts';
-import { createWorld, type Program, type World } from './world.ts';
+import type { Program, World } from './world.ts';
 
 export interface MixedOptions {
   readonly seconds: number;
@@ -22,20 +22,9 @@ export interface MixedOptions {
   readonly sight: boolean;
 }
 
-/** A world of its own on this server: an as-is service and an extended one on the same table, lists, a stream, consumers. */
-export async function runMixed(engine: 'mariadb' | 'mysql', options: MixedOptions): Promise<Verdict> {
-  const world = await createWorld(engine);
-  try {
-    return await mix(world, options);
-  } finally {
-    await world.close();
-  }
-}
-
-async function mix(
-  world: World,
-  { seconds, perSecond, ownPerSecond, longestMs, sight }: MixedOptions,
-): Promise<Verdict> {
+/** An as-is service and an extended one on the same table; lists, a stream and consumers. */
+export async function runMixed(world: World, options: MixedOptions): Promise<Verdict> {
+  const { seconds, perSecond, ownPerSecond, longestMs, sight } = options;
   const { userId, auth } = world;
   const asIsUrl = await world.account(sight ? 'as-is with sight' : 'as-is');
   const [extended, asIs] = await Promise.all([
@@ -48,15 +37,15 @@ async function mix(
     lists: { 'as-is list': asIs, 'extended list': extended },
     streams: { stream: extended },
     consumers: [
-      { name: 'all', lease_seconds: 2, max_attempts: 50 },
-      { name: 'four-tries', lease_seconds: 1, max_attempts: 4 },
-      { name: 'one-webhook', lease_seconds: 2, max_attempts: 50, whid: [own.wh_id, shared.wh_id] },
+      { name: `all-${own.wh_id}`, lease_seconds: 2, max_attempts: 50 },
+      { name: `four-tries-${own.wh_id}`, lease_seconds: 1, max_attempts: 4 },
+      { name: `two-webhooks-${own.wh_id}`, lease_seconds: 2, max_attempts: 50, whid: [own.wh_id, shared.wh_id] },
     ],
     programs: [extended],
     workersEach: 4,
     behaviour: BAD,
   });
-  const ledger = openLedger(join(world.folder, 'ledger-mixed'));
+  const ledger = openLedger(join(world.folder, `ledger-${own.wh_id}`));
   const load = startLoad({ url: extended.url, paths: [own.path], connections: 8, ledger, rate: () => ownPerSecond });
   const foreign = startForeign({
     connect: world.connect,
@@ -78,7 +67,9 @@ async function mix(
     url: extended.url,
     auth,
     whids: [own.wh_id],
+    from: watch.from,
   });
+  await Promise.all([extended.kill(), asIs.kill()]);
   const [first] = watch.workers;
   const { rows, transactions, rolledBack, savepoints, deadlocks, chases } = foreign.counts;
   const lag = lagOf(first?.ticks ?? [], ticker.committed);

@@ -60,7 +60,13 @@ export async function runProcesses(
   await Promise.all([...loads.map((load) => load.stop()), foreign?.stop()]);
   ledger.close();
   const verdict = await watch.finish({ foreign });
-  const { missing, duplicates, corrupted } = await audit(ledger.path, { url: first.url, auth, whids: [wh_id] });
+  const { missing, duplicates, corrupted } = await audit(ledger.path, {
+    url: first.url,
+    auth,
+    whids: [wh_id],
+    from: watch.from,
+  });
+  await Promise.all(programs.map((program) => program.kill()));
   const wrong = [...missing, ...duplicates, ...corrupted];
   const failures = wrong.length > 0 ? [`webhooks missing, double or changed: ${wrong.slice(0, 5).join('; ')}`] : [];
   return together({ figures: { 'webhooks wrong': wrong.length }, failures }, verdict);
@@ -123,6 +129,7 @@ export async function runStopped(world: World): Promise<Verdict> {
   check('an old ack of what is acked is no conflict', [...new Set(after.map(({ status }) => status))], [200]);
   const state = (await call(other.url, auth, 'GET', path)).body;
   check('left', [state.backlog, state.in_flight, state.dead], [0, 0, 0]);
+  await Promise.all([stopped.kill(), other.kill()]);
   return {
     figures: {
       contents: ids.length,

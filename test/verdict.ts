@@ -158,6 +158,7 @@ function judgePair(first: Handout, next: Handout): [kind: string, what: string] 
 export function judgeWorkers(workers: Workers, truth: Truth, outages: readonly Outage[] = []): Verdict {
   const { name, settings, handouts } = workers;
   const wrong = collect();
+  const label = name.replace(/-\d+$/, '');
   const state = truth.consumers.get(name);
   if (!state) return { figures: {}, failures: [`${name}: there is no such consumer`] };
   const expected = truth.positions.filter(
@@ -201,16 +202,16 @@ export function judgeWorkers(workers: Workers, truth: Truth, outages: readonly O
     wrong.add('duplicates too many', `${twice - late} where ${inFlight} were in flight`);
   return {
     figures: {
-      [`${name}: positions`]: expected.length,
-      [`${name}: handed`]: handouts.length,
-      [`${name}: acked`]: acked,
-      [`${name}: dead`]: state.dead.size,
-      [`${name}: leased`]: state.open.size,
-      [`${name}: again`]: twice,
-      [`${name}: conflicts`]: handouts.filter(({ fate }) => fate === 'conflict').length,
-      [`${name}: overlaps`]: wrong.count('overlapping leases'),
-      [`${name}: lost`]: wrong.count('lost') + wrong.count('lost, though an ack was a conflict'),
-      ...(outages.length > 0 ? { [`${name}: in flight at kills`]: inFlight } : {}),
+      [`${label}: positions`]: expected.length,
+      [`${label}: hand-outs`]: handouts.length,
+      [`${label}: acked`]: acked,
+      [`${label}: dead`]: state.dead.size,
+      [`${label}: leased`]: state.open.size,
+      [`${label}: again`]: twice,
+      [`${label}: conflicts`]: handouts.filter(({ fate }) => fate === 'conflict').length,
+      [`${label}: overlaps`]: wrong.count('overlapping leases'),
+      [`${label}: lost`]: wrong.count('lost') + wrong.count('lost, though an ack was a conflict'),
+      ...(outages.length > 0 ? { [`${label}: in flight at kills`]: inFlight } : {}),
     },
     failures: wrong.words(name),
   };
@@ -265,4 +266,15 @@ export function lagOf(
   const share = (part: number) =>
     lags[Math.min(lags.length - 1, Math.floor(lags.length * part))] ?? Number.POSITIVE_INFINITY;
   return { count: lags.length, p50: share(0.5), p99: share(0.99), most: share(1) };
+}
+
+/** The figures of all readers and of all consumers added up: one line of a table. */
+export function summed(figures: Verdict['figures']): Record<string, number | string> {
+  const sums: Record<string, number | string> = {};
+  for (const [name, value] of Object.entries(figures)) {
+    const short = name.slice(name.indexOf(': ') + 1).trim();
+    const before = sums[short];
+    sums[short] = typeof before === 'number' && typeof value === 'number' && short !== name ? before + value : value;
+  }
+  return sums;
 }

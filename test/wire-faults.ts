@@ -69,6 +69,7 @@ export async function runWireFaults(world: World, { cuts, resets, silenceMs }: W
       },
       { watched: true, rate: () => 150 },
     );
+    await program.kill();
     // The COMMITs that were cut after they had reached the server: their senders came to know nothing, and were told so.
     figures['stored of refused'] = report.refusedStored;
     if (report.refusedStored === 0)

@@ -145,11 +145,13 @@ function register(fastify: FastifyInstance, context: Context, auth: Auth, parked
   });
 }
 
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+
 /** No body means no member: every member of ours is optional or named as missing. */
 function readJson(body: Buffer | undefined): unknown {
   if (!body?.length) return {};
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+    return JSON.parse(UTF8.decode(body));
   } catch (error) {
     const detail = `The body is not JSON in UTF-8: ${(error as Error).message}. Correct it and send again.`;
     throw new Problem(400, 'bad-request', 'Bad Request', detail);

@@ -14,15 +14,14 @@ export interface Content {
 export interface ContentsOptions {
   /** auto_increment_increment. */
   readonly step: number;
-  /**
-   * Which running statements an account may see. `all`: each from before it takes an id.
-   * `late`: from shortly after. `none`: the account may not.
-   */
-  readonly evidence: 'all' | 'late' | 'none';
+  /** Whether an account may see the statements that run, each from before it takes an id: never, always, now and then. */
+  readonly evidence: 'none' | 'all' | 'patchy';
   /** The longest time between the taking of an id and the placing of its row, in ms. */
   readonly stallMs: number;
   /** A look does not tell that the server was started anew since the last one. */
   readonly restartsUnnoticed: boolean;
+  /** A running statement is shown only some time after it has taken its id. */
+  readonly lateEvidence: boolean;
 }
 
 export interface Contents {
@@ -42,7 +41,7 @@ export interface Contents {
 }
 
 export const FIRST_ID = 27;
-// A statement of MariaDB has its number a moment after it has its id.
+// As in a list of transactions, where a statement has its number a moment after it has its id.
 const LATE_MS = 20;
 
 const RESTARTED = new StoreError('away', new Error('the server was restarted since the last look'));
@@ -145,14 +144,14 @@ export function createContents(world: World, db: Database, options: ContentsOpti
     async insert(transaction, count, bulk) {
       const key = `s${++statements}`;
       const me = {};
-      await world.sleep(world.random());
-      if (options.evidence === 'all') running.set(me, key);
       let ended = false;
-      if (options.evidence === 'late')
+      await world.sleep(world.random());
+      if (options.lateEvidence)
         world.spawn(async () => {
           await world.sleep(world.random() * LATE_MS);
           if (!ended) running.set(me, key);
         });
+      else running.set(me, key);
       try {
         return await run(transaction, count, bulk);
       } finally {
@@ -200,7 +199,8 @@ export function createContents(world: World, db: Database, options: ContentsOpti
         writers: () =>
           db.ask(delay, () => {
             world.note(() => `writers: ${[...running.values()].join(' ')}`);
-            return options.evidence === 'none' ? null : new Set(running.values());
+            const seen = options.evidence === 'all' || (options.evidence === 'patchy' && world.chance(0.6));
+            return seen ? new Set(running.values()) : null;
           }),
         top: () => db.ask(delay, () => counter),
         blockers: () => db.ask(delay, () => [...running.values()]),

@@ -1,6 +1,6 @@
 // What a seed decides before anybody acts: the server, the rights, who writes how, what breaks; and the world built from it.
 import { createProcess, foreignWriter, ownWriter, type Process } from './actors.ts';
-import { type Contents, createContents } from './contents.ts';
+import { type Contents, type ContentsOptions, createContents } from './contents.ts';
 import { createDatabase, type Database } from './database.ts';
 import { createWatch, type Watch } from './promises.ts';
 import type { World } from './world.ts';
@@ -9,7 +9,7 @@ import type { World } from './world.ts';
 export interface Weather {
   readonly durability: 'binlog' | 'redo' | 'lazy';
   readonly flushMs: number;
-  readonly evidence: 'all' | 'late' | 'none';
+  readonly evidence: ContentsOptions['evidence'];
   readonly step: number;
   readonly rows: number;
   readonly stallMs: number;
@@ -37,7 +37,7 @@ const MIN_AGE_MS = { binlog: 0, redo: 100, lazy: 2_000 };
 export const minAgeOf = ({ durability }: Weather): number => MIN_AGE_MS[durability];
 
 export function drawWeather(world: World): Weather {
-  const evidence = world.pick(['all', 'all', 'none'] as const);
+  const evidence = world.pick(['all', 'all', 'none', 'patchy'] as const);
   const rows = world.pick([1, 3, 8]);
   const durability = world.pick(['binlog', 'redo', 'redo', 'lazy'] as const);
   const crashes = world.pick([0, 0, 1, 2]);
@@ -48,7 +48,7 @@ export function drawWeather(world: World): Weather {
     evidence,
     step: world.pick([1, 1, 3]),
     rows,
-    stallMs: evidence === 'none' ? BLIND_STALL_MS / (2 * rows) : world.pick([10, 300, 1_500]),
+    stallMs: evidence !== 'all' ? BLIND_STALL_MS / (2 * rows) : world.pick([10, 300, 1_500]),
     pauseMs: world.pick([20, 300, 1_500]),
     idleMs: world.pick([20, 80, 250]),
     writers: world.int(1, 4),
@@ -90,6 +90,7 @@ export function settle(
     evidence,
     stallMs,
     restartsUnnoticed: flaws.restartsUnnoticed === true,
+    lateEvidence: flaws.lateEvidence === true,
   });
   const watch = createWatch(world, db, contents);
   world.note(() => JSON.stringify(weather));
@@ -155,6 +156,8 @@ export interface RunOptions {
 export interface Flaws {
   /** A look does not tell that the server was started anew since the last one. */
   readonly restartsUnnoticed?: boolean;
+  /** A running statement is shown only some time after it has taken its id. */
+  readonly lateEvidence?: boolean;
   /** A fence begins at what it finds, though that may not be on disk. */
   readonly begunOnSight?: boolean;
   /** Positions are given to what was seen, though it may have vanished since. */
