@@ -1,10 +1,8 @@
 // The wire of consumers: their settings, pulls, leases and dead letters, and the life of one content.
-import { type Static, type TSchema, Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { Content } from './schema.ts';
+import { nullable, strict } from './schematypes.ts';
 
-const strict = { additionalProperties: false } as const;
-const orNull = <T extends TSchema>(schema: T) =>
-  Type.Unsafe<Static<T> | null>({ ...schema, type: [(schema as { type?: string }).type, 'null'] });
 const Moment = Type.String({ format: 'date-time' });
 const Id = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
@@ -35,7 +33,7 @@ const LeaseSeconds = Type.Integer({
   description: 'How long a worker has, before its contents are handed out again. Default 30.',
 });
 const settings = {
-  whid: orNull(
+  whid: nullable(
     Type.Array(Type.Integer({ minimum: 0, maximum: 4_294_967_295 }), {
       minItems: 1,
       maxItems: 100,
@@ -67,7 +65,7 @@ export const ConsumerInput = Type.Object(
 const state = {
   backlog: Type.Integer({ description: 'Contents that wait to be handed out: exact up to 1000.' }),
   backlog_more: Type.Boolean({ description: 'There are more than `backlog` says.' }),
-  oldest_age_s: orNull(
+  oldest_age_s: nullable(
     Type.Integer({ description: 'For how long the oldest of them has been here; null when none waits.' }),
   ),
   in_flight: Type.Integer({ description: 'Contents that workers have in hand now.' }),
@@ -86,7 +84,7 @@ export const Consumer = Type.Object({
   name: Type.String({ examples: ['billing'] }),
   ...settings,
   created_at: Moment,
-  pulled_at: orNull(
+  pulled_at: nullable(
     Type.String({ format: 'date-time', description: 'Of the last pull, to the hour; null before the first.' }),
   ),
   last_id: Type.Integer({ description: 'The content that was handed out last for the first time; 0 = none.' }),
@@ -163,7 +161,7 @@ export const Retried = Type.Object({
   more: Type.Boolean({ description: 'Dead letters are left: call again.' }),
 });
 export const Pulled = Type.Object({
-  lease: orNull(Type.String({ description: 'Ack with it. Null when there is no item.' })),
+  lease: nullable(Type.String({ description: 'Ack with it. Null when there is no item.' })),
   items: Type.Array(
     Type.Object({
       ...Content.properties,
@@ -220,15 +218,15 @@ export const DeadPage = Type.Object({
 export const Trace = Type.Object({
   id: Type.Integer(),
   wh_id: Type.Integer(),
-  received_at: orNull(Type.String({ format: 'date-time', description: 'Null when another application stored it.' })),
-  seen_at: orNull(
+  received_at: nullable(Type.String({ format: 'date-time', description: 'Null when another application stored it.' })),
+  seen_at: nullable(
     Type.String({ format: 'date-time', description: 'When it became visible to consumers; null: not yet.' }),
   ),
-  verified: orNull(
+  verified: nullable(
     Type.String({ description: 'What the signature check said; null when another application stored it.' }),
   ),
-  event_id: orNull(Type.String()),
-  duplicate_of: orNull(Type.Integer()),
+  event_id: nullable(Type.String()),
+  duplicate_of: nullable(Type.Integer()),
   duplicates: Type.Array(Type.Integer(), { description: 'Later contents that are the same event.' }),
   consumers: Type.Array(
     Type.Object({

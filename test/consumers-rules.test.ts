@@ -301,7 +301,7 @@ const shapeOf = (seed: number, id: number, base: number) =>
 
 test('thousands of histories break no rule', async () => {
   let handedOut = 0;
-  for (let seed = 1; seed <= 3_000; seed++) {
+  for (let seed = 1; seed <= 2_000; seed++) {
     const tables = fakeTables();
     handedOut += await live(
       {
@@ -315,7 +315,7 @@ test('thousands of histories break no rule', async () => {
       seed,
     );
   }
-  expect(handedOut).toBeGreaterThan(30_000);
+  expect(handedOut).toBeGreaterThan(20_000);
 });
 
 describe.each(ENGINES)('%s', (engine) => {
@@ -331,7 +331,7 @@ describe.each(ENGINES)('%s', (engine) => {
   });
 
   test('the real statements behave as the rows in memory', async () => {
-    for (let seed = 1; seed <= 16; seed++) {
+    for (let seed = 1; seed <= 10; seed++) {
       const base = seed * 100_000;
       const consumer = shapeOf(seed, seed, base);
       await live(
@@ -420,7 +420,7 @@ describe('lease strings', () => {
         for (const { pos, id } of lease.places)
           expect(Number.isSafeInteger(pos) && Number.isSafeInteger(id)).toBe(true);
       }),
-      { numRuns: 3_000 },
+      { numRuns: 1_000 },
     );
   });
 });

@@ -41,6 +41,12 @@ function handTail(store: Store) {
       listeners.set(userId, mine.add(wake));
       return () => void mine.delete(wake);
     },
+    async place(rows: readonly { id: number; user_id: number; wh_id: number }[]): Promise<void> {
+      await placeRows(store.db, rows);
+      const sql = 'SELECT pos, id, user_id, wh_id, seen_ms FROM restante_position WHERE id >= ? ORDER BY pos';
+      for (const one of await store.db.all<Placed>(sql, [rows[0]?.id as number]))
+        for (const wake of [...(listeners.get(one.user_id) ?? [])]) wake(one);
+    },
     async send(userId: number, whId: number, texts: readonly string[]): Promise<number[]> {
       const row = {
         user_id: userId,
@@ -55,15 +61,7 @@ function handTail(store: Store) {
         store,
         texts.map((text) => ({ ...row, content: Buffer.from(text) })),
       );
-      await placeRows(
-        store.db,
-        ids.map((id) => ({ id, user_id: userId, wh_id: whId })),
-      );
-      const placed = await store.db.all<Placed>(
-        'SELECT pos, id, user_id, wh_id, seen_ms FROM restante_position WHERE id >= ? ORDER BY pos',
-        [ids[0] as number],
-      );
-      for (const one of placed) for (const wake of [...(listeners.get(one.user_id) ?? [])]) wake(one);
+      await this.place(ids.map((id) => ({ id, user_id: userId, wh_id: whId })));
       return ids;
     },
   };
@@ -147,6 +145,36 @@ describe.each(ENGINES)('%s', (engine) => {
       consumers.close();
     });
 
+    test('a wake-up that somebody else has used is not lost on those who wait', async () => {
+      const { tail, consumers } = begin();
+      await consumers.pull(508, 'w', call(), never);
+      const ended = new AbortController();
+      const got: number[] = [];
+      const waiting = [1, 2].map(() =>
+        consumers.pull(508, 'w', call(30_000), ended.signal).then(({ items }) => got.push(items.length)),
+      );
+      await sleep(30);
+      for (let round = 0; round < 3; round++) {
+        // It asks in the very moment in which one of the two is woken, and comes first.
+        const quick = { taken: 0 };
+        const off = tail.onPlaced(508, () => {
+          off();
+          void consumers.pull(508, 'w', call(1), never).then(({ items }) => {
+            quick.taken = items.length;
+          });
+        });
+        await tail.send(508, 1, ['quick']);
+        await sleep(50);
+        expect([quick.taken, got]).toEqual([1, []]);
+      }
+      await tail.send(508, 1, ['for those who wait']);
+      for (let i = 0; i < 100 && got.length === 0; i++) await sleep(10);
+      expect(got).toEqual([1]);
+      ended.abort('closing');
+      await Promise.all(waiting);
+      consumers.close();
+    });
+
     test('a lease that ends wakes one who waits, and so does a nack that is due', async () => {
       const { tail, consumers } = begin();
       await tail.send(504, 1, ['a']);
@@ -177,6 +205,38 @@ describe.each(ENGINES)('%s', (engine) => {
       await sleep(20);
       await consumers.ack(505, 'w', { lease: lease as string });
       expect((await parked).items.map(({ content }) => content.id)).toEqual(ids);
+      consumers.close();
+    });
+
+    test('a pull waits a moment for what its user has just stored, and no longer', async () => {
+      const { tail, consumers } = begin();
+      await consumers.pull(507, 'w', call(), never);
+      const stored = [{ user_id: 507 }];
+      // The tail tells what was placed only after the commit was answered.
+      const [id] = await insertContents(store, [
+        {
+          user_id: 507,
+          wh_id: 0,
+          api: 0,
+          content: Buffer.from('x'),
+          dt: '',
+          received_ms: Date.now(),
+          ip: '',
+          head: null,
+        },
+      ]);
+      consumers.committed(stored, [id as number]);
+      const pulled = consumers.pull(507, 'w', call(), never);
+      await sleep(50);
+      await tail.place([{ id: id as number, user_id: 507, wh_id: 0 }]);
+      expect((await pulled).items.map(({ content }) => content.id)).toEqual([id]);
+      const began = performance.now();
+      consumers.committed(stored, [4e9]);
+      expect((await consumers.pull(507, 'w', call(), never)).items).toEqual([]);
+      const waited = performance.now() - began;
+      expect(waited > 250 && waited < 2_000).toBe(true);
+      await consumers.pull(507, 'w', call(), never);
+      expect(performance.now() - began - waited).toBeLessThan(200);
       consumers.close();
     });
 

@@ -73,7 +73,13 @@ export async function underLoad(
 export function verdictOf(report: Report): Verdict {
   const { sent, acked, refused, unknown, slowestMs } = report;
   const wrong = { missing: report.missing, duplicates: report.duplicates, corrupted: report.corrupted };
-  const figures: Record<string, number> = { sent, acked, refused, unknown, 'slowest ms': slowestMs };
+  const figures: Record<string, number> = {
+    'webhooks sent': sent,
+    'webhooks acked': acked,
+    'webhooks refused': refused,
+    'webhooks unknown': unknown,
+    'slowest ms': slowestMs,
+  };
   const failures = acked === 0 ? ['no webhook was acked'] : [];
   for (const [kind, list] of Object.entries(wrong)) {
     figures[`webhooks ${kind}`] = list.length;

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 
 /** `unknown`: the connection broke while it was being committed. */
-export type Fate = 'committed' | 'rolled back' | 'unknown';
+type Fate = 'committed' | 'rolled back' | 'unknown';
 
 export interface ForeignOptions {
   connect(): Promise<Connection>;

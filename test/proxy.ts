@@ -2,9 +2,9 @@
 import { createConnection, createServer, type Socket } from 'node:net';
 
 /** Which transactions: those of the writer, who inserts webhooks, or all others that write. */
-export type Whose = 'writer' | 'others';
+type Whose = 'writer' | 'others';
 /** `after`: the server gets the COMMIT, its answer gets lost. `before`: it never gets it, and rolls back. */
-export type Cut = 'before' | 'after';
+type Cut = 'before' | 'after';
 
 export interface Proxy {
   readonly port: number;

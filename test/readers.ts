@@ -4,7 +4,7 @@ import { get, type IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** One content as it was handed out. */
-export interface Item {
+interface Item {
   readonly id: number;
   readonly hash: string;
   /** When it came, by Date.now(). */

@@ -8,7 +8,7 @@ import { simulateConsumers } from './simulation/consume.ts';
 import { simulateLists } from './simulation/lists.ts';
 import { type MakeUpper, naiveCursor, probeOnly, settleOnly } from './simulation/naive.ts';
 import { simulateSequence } from './simulation/sequence.ts';
-import type { Flaws, RunOptions, Weather } from './simulation/weather.ts';
+import { CRASHING, type Flaws, type RunOptions, type Weather } from './simulation/weather.ts';
 import { Violation } from './simulation/world.ts';
 
 // 10,000 take half a minute; SIMULATION_SEEDS=1000000 is for a night.
@@ -79,21 +79,7 @@ describe('in every world', () => {
 describe('the worlds are hard enough to catch', () => {
   const calm: Partial<Weather> = { durability: 'binlog', crashes: 0 };
   const stalling: Partial<Weather> = { ...calm, evidence: 'all', stallMs: 4_000, writers: 4, tickMs: 25 };
-  const crashing: Partial<Weather> = {
-    durability: 'redo',
-    flushMs: 45,
-    crashes: 8,
-    lengthMs: 2_000,
-    evidence: 'all',
-    stallMs: 10,
-    tickMs: 25,
-    ownWriter: false,
-    rows: 1,
-    slowestMs: 5,
-    stops: 0,
-    step: 1,
-    deletes: false,
-  };
+  const crashing: Partial<Weather> = { ...CRASHING, stallMs: 10, stops: 0 };
   const starting: Partial<Weather> = { ...crashing, durability: 'lazy', kills: 5, keepsMark: false };
   type World = (seed: number, options: RunOptions) => Promise<void>;
   const lists =

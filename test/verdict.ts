@@ -146,9 +146,11 @@ function judgePair(first: Handout, next: Handout): [kind: string, what: string] 
     return ['handed out after their ack', `${id} ${next.start - first.doneAt} ms after`];
   if (first.fate === 'given up' && next.start > first.doneAt) return ['handed out though dead', `${id}`];
   const back = gaveBack(first) && next.got >= first.askedAt;
-  if (next.start < first.until && !back) return ['overlapping leases', `${id} ${first.until - next.start} ms too soon`];
+  const { extended } = first;
+  const until = extended && next.start >= extended.from ? extended.until : first.until;
+  if (next.start < until && !back) return ['overlapping leases', `${id} ${until - next.start} ms too soon`];
   // Of two leases only the later one counts while its worker has it.
-  const stale = first.fate === 'acked' && first.until < first.askedAt && next.got < first.askedAt;
+  const stale = first.fate === 'acked' && (extended?.until ?? first.until) < first.askedAt && next.got < first.askedAt;
   const held = next.askedAt === 0 || next.askedAt > first.doneAt;
   if (stale && held && next.until > first.doneAt) return ['acks of an old lease that counted', `${id}`];
   return undefined;

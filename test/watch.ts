@@ -16,7 +16,7 @@ export interface Watch {
   finish(options?: FinishOptions): Promise<Verdict>;
 }
 
-export interface FinishOptions {
+interface FinishOptions {
   readonly outages?: readonly Outage[];
   readonly foreign?: Foreign | undefined;
 }

@@ -31,9 +31,11 @@ export async function runWireFaults(world: World, { cuts, resets, silenceMs }: W
   const failures: string[] = [];
   const figures: Record<string, number> = { cuts: 0, resets, 'recovered ms': 0 };
   const recovered = async (running: UnderLoad, what: string, from: number, since: number) => {
-    const ms = await recovery(running, since);
+    const times = await recovery(running, since);
+    const ms = Math.max(...times.map(([, took]) => took));
     figures['recovered ms'] = Math.max(figures['recovered ms'] ?? 0, ms);
-    if (ms > RECOVERED_MS) failures.push(`${what}: not everybody was served again after ${RECOVERED_MS} ms`);
+    const late = times.filter(([, took]) => took > RECOVERED_MS).map(([who]) => who);
+    if (late.length > 0) failures.push(`${what}: not served again after ${RECOVERED_MS} ms: ${late.join(', ')}`);
     running.outages.push({ from, dead: since, to: since + Math.min(ms, RECOVERED_MS) });
   };
   try {
@@ -83,16 +85,16 @@ export async function runWireFaults(world: World, { cuts, resets, silenceMs }: W
   }
 }
 
-/** From `since` until a sender, each reader and each consumer got something that came after it; Infinity when they do not. */
-async function recovery({ events, watch, ticker }: UnderLoad, since: number): Promise<number> {
+type Took = readonly [who: string, ms: number];
+
+/** From `since` until senders, each reader and each consumer got something that came after it; Infinity when they do not. */
+async function recovery({ events, watch, ticker }: UnderLoad, since: number): Promise<readonly Took[]> {
   const all = [...(watch?.readers ?? []), ...(watch?.workers ?? [])];
   const first = (ticks: readonly Tick[]) => ticks.find(({ n }) => (ticker?.committed.get(n) ?? 0) >= since)?.at;
-  for (; Date.now() < since + RECOVERED_MS + 1_000; await sleep(20)) {
-    const came = all.map(({ ticks }) => first(ticks));
-    if (came.every((at) => at !== undefined)) {
-      const acked = await firstAck(events, since, RECOVERED_MS).catch(() => Number.POSITIVE_INFINITY);
-      return Math.max(acked, ...came) - since;
-    }
-  }
-  return Number.POSITIVE_INFINITY;
+  const took = (at: number | undefined) => (at ?? Number.POSITIVE_INFINITY) - since;
+  const read = () => all.map(({ name, ticks }): Took => [name, took(first(ticks))]);
+  while (read().some(([, ms]) => ms === Number.POSITIVE_INFINITY) && Date.now() < since + RECOVERED_MS + 1_000)
+    await sleep(20);
+  const acked = await firstAck(events, since, RECOVERED_MS).catch(() => undefined);
+  return [...read(), ['senders', took(acked)]];
 }

@@ -10,7 +10,9 @@ export interface Handout {
   readonly attempt: number;
   /** The lease as the answer told it, by the database's clock: start = until - lease_seconds. */
   readonly start: number;
-  until: number;
+  readonly until: number;
+  /** A longer lease, and since when. */
+  extended?: { readonly from: number; readonly until: number };
   /** When the answer came, by Date.now(). */
   readonly got: number;
   /** What its worker did with it last. `unknown`: the answer to that did not come. */
@@ -228,10 +230,11 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
       await sleep(leaseMs / 2, undefined, { signal: ended.signal }).catch(() => {});
       const answer = await act(url, 'extend', mine, { lease, lease_seconds: settings.lease_seconds * 2 }, 'kept');
       if (!answer) return whole;
-      const longer = new Set<number>(answer.body.done);
-      // 409 does not say until when: what was extended is then ours for longer than we claim.
-      const until = answer.status === 200 ? Date.parse(answer.body.lease_until) : 0;
-      for (const one of mine) if (longer.has(one.id)) one.until = Math.max(one.until, until);
+      if (answer.status === 200) {
+        // What was acked meanwhile by somebody else is done too, though nobody has it any more.
+        const until = Date.parse(answer.body.lease_until);
+        for (const one of mine) one.extended = { from: until - leaseMs * 2, until };
+      }
       return whole;
     }
     if (chance(behaviour.partial) && mine.length > 1) {

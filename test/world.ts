@@ -44,7 +44,7 @@ export interface World {
  * `as-is`: SELECT and INSERT on the three shared tables, so that ours do not exist for it; with `sight` it may also see what
  * others are running. `all`: everything in this database, but not the rights of root, who may write though it is read-only.
  */
-export type Rights = 'as-is' | 'as-is with sight' | 'all';
+type Rights = 'as-is' | 'as-is with sight' | 'all';
 
 export interface Program {
   readonly url: string;
@@ -61,7 +61,10 @@ export interface Program {
   restart(): Promise<void>;
 }
 
-export async function createWorld(engine: 'sqlite' | 'mariadb' | 'mysql'): Promise<World> {
+export async function createWorld(
+  engine: 'sqlite' | 'mariadb' | 'mysql',
+  options: { readonly serverArgs?: readonly string[] } = {},
+): Promise<World> {
   const scratch = await scratchFolder(join(tmpdir(), 'restante-world-'));
   const programs: Program[] = [];
   const connections: Connection[] = [];
@@ -73,7 +76,7 @@ export async function createWorld(engine: 'sqlite' | 'mariadb' | 'mysql'): Promi
     await scratch.remove();
   };
   try {
-    if (engine !== 'sqlite') server = await startServer(engine);
+    if (engine !== 'sqlite') server = await startServer(engine, { args: options.serverArgs ?? [] });
     const databaseUrl = server ? await makeDatabase(server.url) : `sqlite:${scratch.path}/data/restante.db`;
     const withStore = async <T>(work: (store: Awaited<ReturnType<typeof openStore>>) => Promise<T>): Promise<T> => {
       const store = await openStore(databaseUrl);

@@ -136,5 +136,5 @@ function grants(io: Io, config: Config, db: Db, account: string): void {
   const name = decodeURIComponent(new URL(config.databaseUrl).pathname.slice(1));
   for (const sql of grantStatements(name, account)) io.out(`${sql};\n`);
   io.err('\nAdvised, on the whole server: it then sees who is writing, and lists never skip (docs/promises.md):\n');
-  for (const sql of sightStatements(db.version, account)) io.err(`${sql};\n`);
+  for (const sql of sightStatements(db.version, name, account)) io.err(`${sql};\n`);
 }

@@ -21,8 +21,9 @@ import { createOwnWrites, type OwnWrites } from './ownwrites.ts';
 import { createPull, deleted, type Pulled, type PullOptions, type State, stateOf } from './pull.ts';
 import { redeliver, retry, seek } from './resend.ts';
 import { findTarget, type Start } from './starts.ts';
-import type { Tail } from './tail.ts';
+import type { Ending, Tail } from './tail.ts';
 import { carriedOf } from './tally.ts';
+import { inTurn } from './turn.ts';
 
 /** A lease as a call names it, and which of its contents are meant; undefined = all. */
 export interface LeaseCall {
@@ -46,7 +47,7 @@ export interface Consumers {
   get(userId: number, name: string): Promise<Seen>;
   list(userId: number): Promise<Seen[]>;
   remove(userId: number, name: string): Promise<void>;
-  pull(userId: number, name: string, call: PullCall, ended: AbortSignal): Promise<Pulled>;
+  pull(userId: number, name: string, call: PullCall, ended: Ending): Promise<Pulled>;
   ack(userId: number, name: string, call: LeaseCall): Promise<Done>;
   nack(userId: number, name: string, call: LeaseCall, how: Nack): Promise<Done>;
   /** `due` is when the lease ends now. */
@@ -126,7 +127,7 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
       inUse.learn(entry, consumer, now, { emptyUpTo: afresh || consumer.ordered ? -1 : undefined, backlog });
       return made;
     };
-    const made = await (entry ? inUse.inTurn(entry, run) : run());
+    const made = await (entry ? inTurn(entry, run) : run());
     if (entry) inUse.passOn(entry, false);
     return made;
   }

@@ -4,10 +4,12 @@ import type { Db } from '../store/db.ts';
 import type { Backlog } from '../store/places.ts';
 import { USED_MS } from './claim.ts';
 import { createDbClock } from './dbclock.ts';
-import type { Tail } from './tail.ts';
+import type { Ending, Tail } from './tail.ts';
 import { withPlaced } from './tally.ts';
+import type { Line } from './turn.ts';
 
-export interface Entry {
+/** Its transactions stand in one line: more at once would only wait for its lock, on connections that others need. */
+export interface Entry extends Line {
   readonly userId: number;
   readonly name: string;
   /** As the latest transaction or look found it. */
@@ -28,7 +30,6 @@ export interface Entry {
   readonly waiters: Set<() => void>;
   /** One who waited was woken and has not come to an end yet: the next one is woken then. */
   waking: boolean;
-  last: Promise<unknown>;
   timer: NodeJS.Timeout | undefined;
   readonly off: () => void;
 }
@@ -53,15 +54,13 @@ export interface InUse {
   peek(userId: number, name: string): Entry | undefined;
   /** Forgets an entry; whoever waits for it is woken. `gone`: the consumer was deleted. */
   drop(entry: Entry, gone?: boolean): void;
-  /** One transaction of a consumer at a time: more would only wait for its lock, on connections that others need. */
-  inTurn<T>(entry: Entry, work: () => Promise<T>): Promise<T>;
   /** What a transaction of ours left behind; `emptyUpTo` when it looked for more, else what was known stays. */
   learn(entry: Entry, consumer: Consumer, now: number, more?: Learned): void;
   counted(entry: Entry, version: number, backlog: Backlog): void;
   /** True when it is known that nothing can be handed out now. */
   knownEmpty(entry: Entry): boolean;
   /** Resolves when something may have come, after `ms`, or when `ended` fires; true when it was woken. */
-  park(entry: Entry, ms: number, ended: AbortSignal): Promise<boolean>;
+  park(entry: Entry, ms: number, ended: Ending): Promise<boolean>;
   /** Wakes the next one who waits, if there may be something for him. `woken`: the caller had been woken himself. */
   passOn(entry: Entry, woken: boolean): void;
   /** The database's clock, never ahead of it. */
@@ -132,7 +131,9 @@ export function createInUse({ db, tail, onError }: InUseParts): InUse {
       return;
     }
     try {
-      for (const consumer of await changedConsumers(db, began - lookedAt + OVERLAP_MS)) {
+      const news = (id: number, version: number) =>
+        version > (byId.get(id)?.consumer?.version ?? Number.POSITIVE_INFINITY);
+      for (const consumer of await changedConsumers(db, began - lookedAt + OVERLAP_MS, news)) {
         const entry = byId.get(consumer.id);
         if (!entry || consumer.version <= (entry.consumer?.version ?? 0)) continue;
         if (consumer.user_id === 0) drop(entry, true);
@@ -196,11 +197,6 @@ export function createInUse({ db, tail, onError }: InUseParts): InUse {
     },
     peek: (userId, name) => entries.get(keyOf(userId, name)),
     drop,
-    inTurn(entry, work) {
-      const running = entry.last.then(work);
-      entry.last = running.catch(() => {});
-      return running;
-    },
     learn(entry, consumer, dbNow, { emptyUpTo = entry.emptyUpTo, backlog } = {}) {
       clock.set(dbNow);
       const known = entry.consumer?.version ?? 0;

@@ -5,7 +5,7 @@ import type { Store } from '../store/index.ts';
 import type { Row } from './fence.ts';
 import { createKnownContents, type Which } from './known.ts';
 import { createScan } from './scan.ts';
-import type { Tail } from './tail.ts';
+import type { Ending, Tail } from './tail.ts';
 
 export interface Page {
   readonly contents: readonly Content[];
@@ -26,7 +26,7 @@ export interface Lists {
   /** Contents with id <= from, descending. */
   newestFirst(options: PageOptions): Promise<Page>;
   /** Resolves when a content with id >= from may be read, after `ms`, or when `ended` fires. Asks nothing. */
-  wait(which: Which, from: number, ms: number, ended: AbortSignal): Promise<void>;
+  wait(which: Which, from: number, ms: number, ended: Ending): Promise<void>;
   /** Contents that this process has committed: their users read them at once. */
   committed(rows: readonly { readonly user_id: number }[], ids: readonly number[]): void;
   /** Rows that may be read from now on; called by the tail before it wakes anybody. */

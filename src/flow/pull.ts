@@ -5,14 +5,16 @@ import { notFound } from '../errors.ts';
 import type { Consumer, Gap } from '../store/consumers.ts';
 import type { Store } from '../store/index.ts';
 import { changeConsumer } from '../store/leases.ts';
-import { type Backlog, MOST_COUNTED, readBacklog } from '../store/places.ts';
+import { type Backlog, MOST_COUNTED, type Place, readBacklog } from '../store/places.ts';
 import { type Item, readBodies } from './bodies.ts';
 import { type Claim, claim, giveBack, type Handed } from './claim.ts';
 import type { Entry, InUse } from './inuse.ts';
-import { ack, type Conflict } from './lease.ts';
+import { ack, type Conflict, posOf } from './lease.ts';
 import { encodeLease, type Lease, TOKEN_BYTES } from './leasestring.ts';
 import type { Start } from './starts.ts';
+import type { Ending } from './tail.ts';
 import { carriedOf } from './tally.ts';
+import { inTurn } from './turn.ts';
 
 /** How it stands with a consumer. */
 export interface State {
@@ -77,7 +79,7 @@ export const deleted = (name: string) =>
   notFound(`You have no consumer ${name}. A pull makes it, or PUT /consumers/${name}.`);
 const newToken = (): number => randomBytes(TOKEN_BYTES).readUIntBE(0, TOKEN_BYTES);
 
-type Pull = (userId: number, name: string, options: PullOptions, ended: AbortSignal) => Promise<Pulled>;
+type Pull = (userId: number, name: string, options: PullOptions, ended: Ending) => Promise<Pulled>;
 
 /** `ended` is aborted when nobody waits for the answer any more; with the reason `closing`, when waiting is over. */
 export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pull {
@@ -128,32 +130,39 @@ export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pul
     return backlog;
   }
 
-  /** The contents of a claim. What does not fit, or has nobody to go to, is given back at once. */
+  /** Gives back what nobody got, and closes what is gone. When this fails the leases end by themselves. */
+  const tidy = (
+    entry: Entry,
+    token: number,
+    { surplus, gone }: { readonly surplus: readonly Place[]; readonly gone: readonly Place[] },
+  ): Promise<Consumer | undefined> =>
+    inTurn(entry, async () => {
+      const change = await changeConsumer(store.db, entry.userId, entry.name, async (rows, locked) => {
+        const removed = gone.length > 0 ? await rows.remove(token, gone.map(posOf)) : 0;
+        const given = await giveBack(rows, locked, token, surplus.map(posOf));
+        return removed > 0 ? { ...given, consumer: { ...given.consumer } } : given;
+      });
+      if (change) inUse.learn(entry, change.consumer, change.now);
+      return change?.consumer;
+    })
+      .catch(() => undefined)
+      .finally(() => inUse.passOn(entry, false));
+
+  /** The contents of a claim: as many as fit, if there still is somebody to get them. */
   async function fill(entry: Entry, { consumer, token, claimed }: Turn, lost: () => boolean): Promise<Filled> {
     const handed: readonly Handed[] = claimed?.handed ?? [];
-    const { user_id, ordered, name } = consumer;
-    const bodies = await readBodies(store, user_id, handed, { maxBytes: maxPageBytes, ordered });
-    const items = lost() ? [] : bodies.items;
-    const surplus = lost() ? handed : bodies.surplus;
-    const { gone } = lost() ? { gone: [] } : bodies;
-    if (surplus.length > 0) entry.fits = Math.max(1, Math.ceil(items.length * 1.25));
+    const { user_id, ordered } = consumer;
+    const bodies = await readBodies(store, user_id, handed, { maxBytes: maxPageBytes, ordered }).catch(
+      async (error: unknown) => {
+        await tidy(entry, token, { surplus: handed, gone: [] });
+        throw error;
+      },
+    );
+    const { items, surplus, gone } = bodies;
+    if (surplus.length > 0) entry.fits = Math.ceil(items.length * 1.25) || 1;
     else if (handed.length >= entry.fits) entry.fits = Math.min(MOST_ITEMS, entry.fits * 2);
-    if (surplus.length + gone.length === 0) return { items, after: undefined };
-    const positions = (places: readonly { readonly pos: number }[]) => places.map(({ pos }) => pos);
-    // When this fails their leases end by themselves.
-    const after = await inUse
-      .inTurn(entry, async () => {
-        const change = await changeConsumer(store.db, user_id, name, async (rows, locked) => {
-          const removed = gone.length > 0 ? await rows.remove(token, positions(gone)) : 0;
-          const given = await giveBack(rows, locked, token, positions(surplus));
-          return removed > 0 ? { ...given, consumer: { ...given.consumer } } : given;
-        });
-        if (change) inUse.learn(entry, change.consumer, change.now);
-        return change?.consumer;
-      })
-      .catch(() => undefined);
-    inUse.passOn(entry, false);
-    return { items, after };
+    if (lost()) return { items: [], after: await tidy(entry, token, { surplus: handed, gone: [] }) };
+    return { items, after: surplus.length + gone.length > 0 ? await tidy(entry, token, bodies) : undefined };
   }
 
   return async function pull(userId, name, options, ended) {
@@ -183,16 +192,23 @@ export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pul
       };
     };
 
+    /** Whoever was woken lets the next one be woken, whether there was something for him or not. */
+    const passOn = () => {
+      inUse.passOn(entry, woken);
+      woken = false;
+    };
+
     try {
       for (;;) {
         if (entry.gone) throw deleted(name);
         if (!acks && lost()) break;
         if (!acks && inUse.knownEmpty(entry)) {
           if (over()) break;
+          passOn();
           woken = await inUse.park(entry, until - performance.now(), ended);
           continue;
         }
-        const turn = await inUse.inTurn(entry, async () => {
+        const turn = await inTurn(entry, async () => {
           // Whoever had the turn before may have found that there is nothing.
           if (!acks && (lost() || inUse.knownEmpty(entry))) return 'nothing';
           return take(entry, options, acks, !lost());
@@ -204,8 +220,7 @@ export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pul
         }
         if (acks) conflicts = turn.conflicts;
         acks = undefined;
-        inUse.passOn(entry, woken);
-        woken = false;
+        passOn();
         if (turn.claimed && turn.claimed.handed.length > 0) {
           const counted = turn.backlog ?? count(entry, turn.consumer);
           const [{ items, after }, backlog] = await Promise.all([fill(entry, turn, lost), counted]);
@@ -223,7 +238,7 @@ export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pul
       if (!consumer) throw deleted(name);
       return answer([], consumer, entry.backlog ?? (await count(entry, consumer)));
     } finally {
-      if (woken) inUse.passOn(entry, true);
+      passOn();
       inUse.leave(entry);
     }
   };

@@ -3,6 +3,9 @@ import type { Placed } from '../store/positions.ts';
 import type { Fence, Row } from './fence.ts';
 import type { Sequencer } from './sequencer.ts';
 
+/** The part of an AbortSignal that a call needs which waits: it ends when nobody waits for the answer any more. */
+export type Ending = Pick<AbortSignal, 'aborted' | 'reason' | 'addEventListener' | 'removeEventListener'>;
+
 export interface Tail {
   /** The highest position that this process knows; what a claim finds above it is right too. */
   readonly head: number;

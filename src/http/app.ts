@@ -12,7 +12,7 @@ import type { Context } from './context.ts';
 import { basePath, serveDocs } from './docs.ts';
 import * as meta from './meta.ts';
 import { openApi, routeSchema } from './openapi.ts';
-import { createParked, type Parked } from './parked.ts';
+import { createParked, type Parked, whileOpen } from './parked.ts';
 import { answerProblem, noSuchRoute, toProblem } from './problems.ts';
 import { createReceiver, type Receiver } from './receive.ts';
 import * as refusals from './refusals.ts';
@@ -73,7 +73,15 @@ export async function buildApp(context: Context, more: readonly Route[] = []): P
     bodyLimit: context.config.maxBodyBytes,
     // No 414: an id that is too long is told by its schema.
     routerOptions: { maxParamLength: MAX_HEADER_BYTES, ignoreTrailingSlash: true },
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: 'array', allErrors: true, useDefaults: false } },
+    ajv: {
+      customOptions: {
+        removeAdditional: false,
+        coerceTypes: 'array',
+        allErrors: true,
+        useDefaults: false,
+        allowUnionTypes: true,
+      },
+    },
     frameworkErrors: onError,
   });
   await fastify.register(swagger, openApi(context.config));
@@ -138,6 +146,7 @@ function register(fastify: FastifyInstance, context: Context, auth: Auth, parked
         body: request.body,
         userId: request.userId,
         watch: () => parked.watch(request, reply),
+        whileOpen: () => whileOpen(request.raw.socket),
         hint: route.kind === 'classic' ? hintOf(request, known) : {},
         request,
         reply,

@@ -62,9 +62,9 @@ export const pullConsumer = route({
       description: 'What there is; `items` is empty when there is nothing',
     },
   },
-  async handler({ consumers, config }, { params, body, userId, watch, request }) {
+  async handler({ consumers, config }, { params, body, userId, watch, whileOpen }) {
     const { limit = 20, wait = 0, lease_seconds, start, ack } = body;
-    const ended = request.raw.socket.destroyed ? AbortSignal.abort('closed') : watch();
+    const ended = wait > 0 ? watch() : whileOpen();
     const call = {
       limit: Math.min(limit, MOST_ITEMS),
       waitMs: Math.min(wait, MOST_WAIT_S) * 1000,
@@ -73,9 +73,9 @@ export const pullConsumer = route({
       ack: typeof ack === 'string' ? { lease: ack } : ack,
     };
     const pulled = await consumers.pull(userId, params.name, call, ended);
-    if (ended.reason === 'revoked') throw revoked(config.serviceName);
+    if (ended.aborted && ended.reason === 'revoked') throw revoked(config.serviceName);
     const { items, due, conflicts, gap, pollAfterMs } = pulled;
-    const until = isoTime(due);
+    const until = items.length > 0 ? isoTime(due) : '';
     return {
       lease: pulled.lease,
       items: items.map((one) => itemToWire(one, until, config)),

@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
 import { invalid, notFound, revoked, tooLarge, unavailable } from '../errors.ts';
 import type { Page, PageOptions } from '../flow/lists.ts';
+import type { Ending } from '../flow/tail.ts';
 import { ContentId, ContentOne, ContentPage, ListQuery, Posted, PostQuery } from '../schema.ts';
 import { listWebhooks } from '../store/webhooks.ts';
 import type { Context } from './context.ts';
@@ -84,11 +85,11 @@ async function waitingPage(
   list: Omit<PageOptions, 'from'>,
   start: number | 'latest',
   ms: number,
-  watch: () => AbortSignal,
+  watch: () => Ending,
 ): Promise<Page> {
   const until = performance.now() + ms;
   let page = await lists.page({ ...list, from: start });
-  let ended: AbortSignal | undefined;
+  let ended: Ending | undefined;
   while (page.contents.length === 0 && page.reset === undefined) {
     const left = until - performance.now();
     ended ??= left > 0 ? watch() : undefined;

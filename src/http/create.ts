@@ -38,7 +38,13 @@ export async function createContext(parts: {
     config,
     log,
     now,
-    writer: createWriter(store, { onError, onCommitted: reading.lists.committed }),
+    writer: createWriter(store, {
+      onError,
+      onCommitted(rows, ids) {
+        consumers.committed(rows, ids);
+        reading.lists.committed(rows, ids);
+      },
+    }),
     content,
     targets: createFresh((keys: readonly string[]) => findTargets(store.db, keys, now())),
     clockText: createClockText(config.dtTimezone),

@@ -1,8 +1,8 @@
 // The list as a live stream of server-sent events: what is there, then what comes, until one side ends it.
-import { once } from 'node:events';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { revoked } from '../errors.ts';
 import type { PageOptions } from '../flow/lists.ts';
+import type { Ending } from '../flow/tail.ts';
 import type { Context } from './context.ts';
 import { contentToWire } from './wire.ts';
 
@@ -21,7 +21,7 @@ export async function streamContents(
   { lists, config }: Context,
   list: Omit<PageOptions, 'from'>,
   start: number | 'latest',
-  ended: AbortSignal,
+  ended: Ending,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   // The first page tells whether the database answers: what fails before the stream begins is a problem, not a stream.
@@ -36,9 +36,17 @@ export async function streamContents(
   });
   const write = async (text: string): Promise<void> => {
     if (ended.aborted || raw.destroyed || raw.write(text)) return;
-    const stuck = setTimeout(() => raw.destroy(), STUCK_MS);
-    await once(raw, 'drain', { signal: ended }).catch(() => {});
-    clearTimeout(stuck);
+    await new Promise<void>((resolve) => {
+      const stuck = setTimeout(() => raw.destroy(), STUCK_MS);
+      const done = () => {
+        clearTimeout(stuck);
+        raw.off('drain', done);
+        ended.removeEventListener('abort', done);
+        resolve();
+      };
+      raw.on('drain', done);
+      ended.addEventListener('abort', done);
+    });
   };
   let next = page.next;
   try {
@@ -69,7 +77,7 @@ export async function streamContents(
   return reply;
 }
 
-function endOf(ended: AbortSignal, next: number, { serviceName }: Context['config']): object {
+function endOf(ended: Ending, next: number, { serviceName }: Context['config']): object {
   if (ended.reason !== 'revoked') return { next_id: next };
   const { status, title, message } = revoked(serviceName);
   return { next_id: next, status, title, detail: message };

@@ -32,11 +32,17 @@ export async function readFacts(queries: Queries): Promise<FenceFacts> {
   );
   const flush = Number(variables.get('innodb_flush_log_at_trx_commit') ?? 1);
   const binlog = isOn(variables.get('log_bin')) && Number(variables.get('sync_binlog')) === 1;
-  const minAgeMs = flush !== 1 ? FLUSHED_LATE_MS : binlog ? 0 : FLUSHED_WITHIN_MS;
+  const late = isOn(variables.get('log_bin')) && !binlog;
+  const minAgeMs = flush !== 1 || late ? FLUSHED_LATE_MS : binlog ? 0 : FLUSHED_WITHIN_MS;
+  const setting =
+    flush !== 1
+      ? `innodb_flush_log_at_trx_commit is ${flush}`
+      : late
+        ? `sync_binlog is ${variables.get('sync_binlog')} while log_bin is on`
+        : '';
   const warning =
-    flush === 1
-      ? ''
-      : `innodb_flush_log_at_trx_commit is ${flush}: a crash of the server can lose contents that were answered with 2xx, and give their ids to others. Set it to 1`;
+    setting &&
+    `${setting}: a crash can lose contents that were answered with 2xx, and give their ids to others. Set it to 1`;
   return {
     ordered: false,
     minAgeMs,
@@ -58,7 +64,7 @@ const TEXTS: Readonly<Record<FencePromise['code'], string>> = {
   nodes: 'lists never skip a committed content while all nodes of FENCE_NODES answer; while one does not, they wait',
   hold: 'lists may skip a content that another node of the cluster commits late: name all other nodes in FENCE_NODES',
   'unsafe-durability':
-    'lists may skip contents after a crash of the database, and contents that were acknowledged may be lost: innodb_flush_log_at_trx_commit is not 1',
+    'lists may skip contents after a crash of the database, and contents that were acknowledged may be lost: a flush setting of the database is not 1, the log says which',
 };
 
 /** Which promise holds with these facts; `nodes`: all other nodes are probed too. */

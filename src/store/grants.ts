@@ -5,9 +5,13 @@ import { OUR_TABLES } from './migrations.ts';
  * With these too the fence sees who is writing, and lists never skip, whatever an INSERT of another application waits for.
  * They are rights on the whole server: that is why they are asked for apart.
  */
-export const sightStatements = (version: string, account: string): string[] =>
+export const sightStatements = (version: string, database: string, account: string): string[] =>
   version.startsWith('MariaDB')
-    ? [`GRANT PROCESS ON *.* TO ${account}`]
+    ? [
+        `GRANT PROCESS ON *.* TO ${account}`,
+        // A trigger on tblwh may take long between the id and the row: it must be known that there is one.
+        `GRANT TRIGGER ON \`${database.replaceAll('`', '``')}\`.tblwh TO ${account}`,
+      ]
     : ['metadata_locks', 'threads', 'events_statements_current'].map(
         (table) => `GRANT SELECT ON performance_schema.${table} TO ${account}`,
       );

@@ -14,6 +14,8 @@ export interface WriterOptions {
   /** The most rows of one statement. */
   readonly rows: number;
   readonly deletes: boolean;
+  /** From when to when nobody begins anything. */
+  readonly lull: readonly [number, number];
 }
 
 /** Errors of the database end what an actor was doing, not the actor. */
@@ -81,6 +83,8 @@ export async function foreignWriter(
 
   for (let i = 0; i < MOST_TRANSACTIONS && world.now() < options.until; i++) {
     await world.sleep(world.random() ** 2 * options.idleMs);
+    const [from, to] = options.lull;
+    if (world.now() > from && world.now() < to) await world.sleep(to - world.now());
     if (!db.up) continue;
     if (options.deletes && world.chance(0.1)) await survive(removal());
     else await survive(transactionOf(world.chance(0.7) ? 1 : world.int(2, 4)));
@@ -104,8 +108,19 @@ export interface Process {
 const KILLED = new StoreError('away', new Error('this process was killed'));
 const TRIES = 5;
 
-export function createProcess(world: World, db: Database, slowest: number): Process {
-  const network = delayOf(world, slowest);
+const AGAIN = new StoreError('again', new Error('a deadlock'));
+const CUT = new StoreError('away', new Error('the connection was cut'));
+const CUT_AT_COMMIT = new StoreError('unknown', new Error('the connection was cut while COMMIT was under way'));
+
+export interface ProcessOptions {
+  /** The longest a message takes, in ms. */
+  readonly slowestMs: number;
+  /** How many of its transactions fail by themselves. */
+  readonly faults: number;
+}
+
+export function createProcess(world: World, db: Database, { slowestMs, faults }: ProcessOptions): Process {
+  const network = delayOf(world, slowestMs);
   let flushed = Number.NEGATIVE_INFINITY;
   let pausedUntil = 0;
   let alive = true;
@@ -123,7 +138,10 @@ export function createProcess(world: World, db: Database, slowest: number): Proc
       const result = await work(transaction);
       const sent = world.now();
       const { wrote } = transaction;
+      if (world.chance(faults)) throw world.pick([AGAIN, CUT]);
       await transaction.commit();
+      // It is done, and nobody will tell.
+      if (world.chance(faults)) throw CUT_AT_COMMIT;
       // Where COMMIT does not wait for the disk, ours proves nothing.
       if (wrote && db.durability !== 'lazy') flushed = Math.max(flushed, sent);
       return result;
@@ -166,11 +184,11 @@ export async function ownWriter(
   world: World,
   process: Process,
   contents: Contents,
-  until: number,
-  idleMs: number,
+  { until, idleMs, lull: [from, to] }: Pick<WriterOptions, 'until' | 'idleMs' | 'lull'>,
 ): Promise<void> {
   for (let i = 0; i < MOST_TRANSACTIONS && process.alive && world.now() < until; i++) {
     await world.sleep(world.random() * idleMs);
+    if (world.now() > from && world.now() < to) await world.sleep(to - world.now());
     await survive(
       process.transaction(
         (transaction): Promise<readonly Content[]> => contents.insert(transaction, world.int(1, 3), false),

@@ -1,9 +1,10 @@
 // One run of the world in which workers of several consumers pull, ack, fail, oversleep and die.
 import { claim, giveBack } from '../../src/flow/claim.ts';
-import { ack, extend, nack } from '../../src/flow/lease.ts';
+import { ack, type Done, extend, nack } from '../../src/flow/lease.ts';
 import type { Lease } from '../../src/flow/leasestring.ts';
 import { redeliver, retry, seek } from '../../src/flow/resend.ts';
 import type { Consumer } from '../../src/store/consumers.ts';
+import type { Change, LeaseRows } from '../../src/store/leases.ts';
 import type { Place } from '../../src/store/places.ts';
 import { type Process, survive } from './actors.ts';
 import { createLeases, type Leases } from './leases.ts';
@@ -42,12 +43,14 @@ function drawConsumers(world: World): { weather: Weather; consumers: Consumer[] 
     ...drawn,
     writers: 1,
     rows: world.pick([1, 3]),
+    crashes: Math.min(drawn.crashes, 3),
     stallMs: 5,
     pauseMs: 50,
     idleMs: world.pick([20, 60]),
     slowestMs: Math.min(drawn.slowestMs, 60),
     ownWriter: false,
     lengthMs: 1_000,
+    lullMs: 0,
   };
   return { weather, consumers };
 }
@@ -153,9 +156,10 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
       if (attempt < 1 || attempt > consumer.max_attempts)
         world.violation(`${pos} is handed out for the ${attempt}th time`);
     world.note(() => `consumer ${id} hands out ${places.map(({ pos }) => pos).join(' ')} as ${token}`);
-    // A content that was deleted is closed; what does not fit is given back.
+    // A content that was deleted is closed; what does not fit, the last ones, is given back.
     const gone = found.filter(({ content }) => !content).map(({ pos }) => pos);
-    const surplus = world.chance(0.1) ? handed.splice(Math.ceil(handed.length / 2)).map(({ pos }) => pos) : [];
+    const kept = world.chance(0.8) ? handed : handed.slice(0, Math.ceil(handed.length / 2));
+    const surplus = handed.filter((one) => !kept.includes(one)).map(({ pos }) => pos);
     if (gone.length + surplus.length > 0)
       await survive(
         book.change(process, id, async (rows, locked) => {
@@ -165,9 +169,33 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
         }),
       );
     return {
-      lease: { consumerId: id, token, places: handed.map(({ pos, id: content }) => ({ pos, id: content })) },
-      handed,
+      lease: { consumerId: id, token, places: kept.map(({ pos, id: content }) => ({ pos, id: content })) },
+      handed: kept,
     };
+  }
+
+  /** Runs a change that names contents of a lease: it counts for those that the lease has, and touches no others. */
+  async function judged<T extends Done>(
+    rows: LeaseRows,
+    lease: Lease,
+    ids: readonly number[] | undefined,
+    ends: boolean,
+    work: () => Promise<Change<T>>,
+  ): Promise<Change<T>> {
+    const before = await rows.lowest(0, 1_000);
+    const change = await work();
+    const after = new Map((await rows.lowest(0, 1_000)).map((row) => [row.pos, row]));
+    for (const row of before) {
+      const named = lease.places.some(({ pos, id }) => pos === row.pos && (!ids || ids.includes(id)));
+      const done = change.result.done.includes(row.id);
+      const now = after.get(row.pos);
+      if (!named && ends && !now) world.violation(`${lease.token} does not name ${row.pos}, and it is acked`);
+      if (!named) continue;
+      if (row.token !== lease.token && (done || now?.due_ms !== row.due_ms || now.token !== row.token))
+        world.violation(`${row.token} has ${row.pos}, and what ${lease.token} said counted`);
+      if (row.token === lease.token && ends && (!done || now)) world.violation(`the ack of ${row.pos} did not count`);
+    }
+    return change;
   }
 
   async function ackOf(
@@ -180,19 +208,7 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
     let turn = 0;
     const { done } = await book.change(process, id, async (rows, locked) => {
       turn = ++turns;
-      const named = lease.places.filter((place) => !ids || ids.includes(place.id));
-      const before = await rows.at(named.map(({ pos }) => pos));
-      const change = await ack(rows, locked, lease, ids);
-      const after = await rows.at(named.map(({ pos }) => pos));
-      for (const { pos, id: content, token } of before) {
-        const counted = change.result.done.includes(content);
-        if (counted !== (token === lease.token))
-          world.violation(
-            `the ack of ${pos} by ${lease.token}, which ${token} has, ${counted ? 'counted' : 'did not count'}`,
-          );
-        if (counted === after.some((row) => row.pos === pos)) world.violation(`the ack of ${pos} had no effect`);
-      }
-      return change;
+      return judged(rows, lease, ids, true, () => ack(rows, locked, lease, ids));
     });
     world.note(() => `ack by ${lease.token} of consumer ${id}: ${done.join(' ')}`);
     for (const { pos, id: content, user_id } of handed)
@@ -216,15 +232,15 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
           if (mood < 0.4 || mood > 0.85) await ackOf(process, id, got);
           else if (mood < 0.55) await ackOf(process, id, got, some);
           else if (mood < 0.7)
-            await book_.change(process, id, (rows, locked) =>
-              nack(rows, locked, got.lease, world.chance(0.5) ? some : undefined, {
-                delayMs: world.random() * 200,
-                dead: world.chance(0.2),
-                reason: null,
-              }),
-            );
+            await book_.change(process, id, (rows, locked) => {
+              const ids = world.chance(0.5) ? some : undefined;
+              const how = { delayMs: world.int(0, 200), dead: world.chance(0.2), reason: null };
+              return judged(rows, got.lease, ids, false, () => nack(rows, locked, got.lease, ids, how));
+            });
           else if (mood < 0.78) {
-            await book_.change(process, id, (rows, locked) => extend(rows, locked, got.lease, undefined, leaseMs));
+            await book_.change(process, id, (rows, locked) =>
+              judged(rows, got.lease, undefined, false, () => extend(rows, locked, got.lease, undefined, leaseMs)),
+            );
             await world.sleep(leaseMs * world.random());
             await ackOf(process, id, got);
           }

@@ -22,10 +22,14 @@ export interface Weather {
   /** A process that starts goes on where the last one stood; else it begins below the oldest gap. */
   readonly keepsMark: boolean;
   readonly slowestMs: number;
+  /** How many of our transactions fail by themselves: deadlocks, cut connections. */
+  readonly faults: number;
   readonly crashes: number;
   readonly stops: number;
   readonly kills: number;
   readonly lengthMs: number;
+  /** In the midst of it nobody writes for so long. */
+  readonly lullMs: number;
   readonly tickMs: number;
 }
 
@@ -36,11 +40,31 @@ const BLIND_STALL_MS = 900;
 const MIN_AGE_MS = { binlog: 0, redo: 100, lazy: 2_000 };
 export const minAgeOf = ({ durability }: Weather): number => MIN_AGE_MS[durability];
 
+/** A server that crashes again and again while its disk is slow and everybody looks at once: what is not on disk is seen, and lost. */
+export const CRASHING: Partial<Weather> = {
+  durability: 'redo',
+  flushMs: 45,
+  crashes: 8,
+  lengthMs: 2_000,
+  evidence: 'all',
+  tickMs: 25,
+  ownWriter: false,
+  rows: 1,
+  slowestMs: 5,
+  step: 1,
+  deletes: false,
+};
+
 export function drawWeather(world: World): Weather {
+  const weather = drawMild(world);
+  return world.chance(0.25) ? { ...weather, ...CRASHING } : weather;
+}
+
+function drawMild(world: World): Weather {
   const evidence = world.pick(['all', 'all', 'none', 'patchy'] as const);
   const rows = world.pick([1, 3, 8]);
   const durability = world.pick(['binlog', 'redo', 'redo', 'lazy'] as const);
-  const crashes = world.pick([0, 0, 1, 2]);
+  const crashes = world.pick([0, 1, 3]);
   return {
     durability,
     crashes,
@@ -58,9 +82,11 @@ export function drawWeather(world: World): Weather {
     processes: world.int(1, 2),
     keepsMark: world.chance(0.5),
     slowestMs: world.pick([5, 60, 500]),
+    faults: world.pick([0, 0.05]),
     stops: world.pick([0, 1, 3]),
     kills: world.pick([0, 1, 2]),
     lengthMs: world.pick([300, 800, 2_000]),
+    lullMs: world.pick([0, 0, 700]),
     tickMs: world.pick([25, 100, 250]),
   };
 }
@@ -106,27 +132,28 @@ export function settle(
     });
   const setting: Setting = { world, weather, db, contents, watch, quiet, processes: [] };
   const begin = (at: number) => {
-    const process = createProcess(world, db, weather.slowestMs);
+    const process = createProcess(world, db, weather);
     setting.processes[at] = process;
     start(setting, process);
   };
   for (let i = 0; i < weather.processes; i++) begin(i);
 
   const { pauseMs, idleMs, rows, deletes } = weather;
-  const options = { until: lengthMs, pauseMs, idleMs, rows, deletes };
+  const lull: [number, number] = [lengthMs * 0.4, lengthMs * 0.4 + weather.lullMs];
+  const options = { until: lengthMs + weather.lullMs, pauseMs, idleMs, rows, deletes, lull };
   for (let i = 0; i < weather.writers; i++) write(() => foreignWriter(world, db, contents, options));
   if (weather.ownWriter)
     write(async () => {
-      for (let process: Process | undefined; setting.processes[0] !== process && world.now() < lengthMs; ) {
+      for (let process: Process | undefined; setting.processes[0] !== process && world.now() < options.until; ) {
         [process] = setting.processes;
-        if (process) await ownWriter(world, process, contents, lengthMs, idleMs);
+        if (process) await ownWriter(world, process, contents, options);
       }
     });
 
   const sometimes = (times: number, act: () => unknown) => {
     for (let i = 0; i < times; i++)
       world.spawn(async () => {
-        await world.sleep(world.random() * lengthMs * 1.2);
+        await world.sleep(world.random() * (options.until + lengthMs * 0.2));
         await act();
       });
   };

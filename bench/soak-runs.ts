@@ -1,0 +1,154 @@
+// The runs of `npm run soak`: each makes worlds of its own and tells its figures and what went wrong.
+import { killDatabase, killProgram, type Report, underLoad, verdictOf } from '../test/faults.ts';
+import { runLastIds, runReadOnly } from '../test/limits.ts';
+import { runLong } from '../test/longtransaction.ts';
+import { runMixed } from '../test/mixed.ts';
+import { runProcesses, runStopped } from '../test/processes.ts';
+import { summed, type Verdict } from '../test/verdict.ts';
+import { runWireFaults } from '../test/wire-faults.ts';
+import type { World } from '../test/world.ts';
+
+export const ENGINES = ['sqlite', 'mariadb', 'mysql'] as const;
+export type Engine = (typeof ENGINES)[number];
+const SERVERS = ['mariadb', 'mysql'] as const;
+
+export interface Size {
+  readonly kills: number;
+  readonly databaseKills: number;
+  readonly mixedSeconds: number;
+  readonly longestMs: number;
+  readonly openMs: number;
+  readonly deleteMs: number;
+  readonly processes: number;
+  readonly processSeconds: number;
+  readonly cuts: number;
+}
+export const FULL: Size = {
+  kills: 200,
+  databaseKills: 100,
+  mixedSeconds: 60,
+  longestMs: 30_000,
+  openMs: 600_000,
+  deleteMs: 60_000,
+  processes: 4,
+  processSeconds: 60,
+  cuts: 25,
+};
+export const LITE: Size = {
+  ...FULL,
+  kills: 20,
+  databaseKills: 10,
+  mixedSeconds: 20,
+  longestMs: 5_000,
+  openMs: 60_000,
+  deleteMs: 10_000,
+  processSeconds: 15,
+  cuts: 5,
+};
+
+export interface Run {
+  readonly name: string;
+  readonly engines: readonly Engine[];
+  /** For its own server. */
+  readonly serverArgs?: readonly string[];
+  /** A run that must fail, in such words: or else what it looks for is never found. */
+  readonly mustFail?: RegExp;
+  run(world: World, size: Size, told: (line: string) => void): Promise<Verdict>;
+}
+
+const mix = { perSecond: 1_500, ownPerSecond: 150 };
+
+export const RUNS: readonly Run[] = [
+  {
+    name: 'mixed',
+    engines: SERVERS,
+    run: (world, { mixedSeconds, longestMs }) =>
+      runMixed(world, { ...mix, seconds: mixedSeconds, longestMs, sight: true }),
+  },
+  {
+    name: 'mixed, SELECT and INSERT alone',
+    engines: SERVERS,
+    run: (world, { mixedSeconds, longestMs }) =>
+      runMixed(world, { ...mix, seconds: mixedSeconds / 2, longestMs, sight: false }),
+  },
+  {
+    name: 'long transaction',
+    engines: SERVERS,
+    run: (world, { openMs, deleteMs }) => runLong(world, { openMs, deleteMs }),
+  },
+  {
+    name: 'processes',
+    engines: ENGINES,
+    run: (world, { processes, processSeconds }) =>
+      runProcesses(world, { seconds: processSeconds, processes, workers: 8, perSecond: 600 }),
+  },
+  { name: 'stopped process', engines: ENGINES, run: (world) => runStopped(world) },
+  {
+    name: 'wire',
+    engines: SERVERS,
+    run: (world, { cuts }) => runWireFaults(world, { cuts, resets: cuts, silenceMs: 5_000 }),
+  },
+  { name: 'read-only', engines: SERVERS, run: (world) => runReadOnly(world, 5_000) },
+  { name: 'last ids', engines: SERVERS, run: (world) => runLastIds(world) },
+  { name: 'kill -9 of the program', engines: ENGINES, run: killPrograms },
+  { name: 'kill -9 of the database', engines: SERVERS, run: killDatabases },
+  {
+    name: 'control: commits not on disk',
+    engines: SERVERS,
+    serverArgs: ['--innodb-flush-log-at-trx-commit=0', '--sync-binlog=0'],
+    mustFail: /webhooks missing/,
+    run: (world, size, told) => killDatabases(world, { ...size, databaseKills: 5 }, told),
+  },
+];
+
+// A round is short, so that a loss is found soon and its ledger stays small.
+const KILLS_PER_ROUND = 10;
+
+async function inRounds(
+  kills: number,
+  told: (line: string) => void,
+  round: (kills: number) => Promise<{ readonly report: Report; readonly slowest: number }>,
+): Promise<Verdict> {
+  const figures: Record<string, number> = { kills: 0, 'longest recovery ms': 0 };
+  const failures: string[] = [];
+  for (let left = kills; left > 0; left -= KILLS_PER_ROUND) {
+    const some = Math.min(left, KILLS_PER_ROUND);
+    const { report, slowest } = await round(some);
+    const verdict = verdictOf(report);
+    failures.push(...verdict.failures);
+    figures.kills = (figures.kills ?? 0) + some;
+    figures['longest recovery ms'] = Math.max(figures['longest recovery ms'] ?? 0, slowest);
+    for (const [name, value] of Object.entries(summed(verdict.figures)))
+      if (typeof value === 'number')
+        figures[name] = name.endsWith(' ms') ? Math.max(figures[name] ?? 0, value) : (figures[name] ?? 0) + value;
+    told(`${figures.kills} of ${kills} kills, ${failures.length} failures`);
+  }
+  return { figures, failures };
+}
+
+async function killPrograms(world: World, { kills }: Size, told: (line: string) => void): Promise<Verdict> {
+  const program = await world.serve({ LOG_LEVEL: 'error' });
+  return inRounds(kills, told, async (some) => {
+    let away: number[] = [];
+    const kill = async (running: Parameters<typeof killProgram>[1]) => {
+      away = await killProgram(program, running, some, () => {});
+    };
+    const report = await underLoad(world, program, kill, { watched: true });
+    return { report, slowest: Math.max(...away) };
+  });
+}
+
+async function killDatabases(world: World, { databaseKills }: Size, told: (line: string) => void): Promise<Verdict> {
+  const { server } = world;
+  if (!server) throw new Error('there is no server to be killed');
+  const program = await world.serve({ LOG_LEVEL: 'silent' });
+  return inRounds(databaseKills, told, async (some) => {
+    let recoveries: number[] = [];
+    const kill = async (running: Parameters<typeof killDatabase>[1]) => {
+      const absences = await killDatabase(server, running, some, { awayMs: 300, told: () => {} });
+      recoveries = absences.map(({ recoveredMs }) => recoveredMs);
+    };
+    const report = await underLoad(world, program, kill, { watched: true });
+    return { report, slowest: Math.max(...recoveries) };
+  });
+}
