@@ -16,6 +16,7 @@ export interface Size {
   readonly kills: number;
   readonly databaseKills: number;
   readonly mixedSeconds: number;
+  readonly mixedRows: number;
   readonly longestMs: number;
   readonly openMs: number;
   readonly deleteMs: number;
@@ -27,6 +28,7 @@ export const FULL: Size = {
   kills: 200,
   databaseKills: 100,
   mixedSeconds: 60,
+  mixedRows: 50_000,
   longestMs: 30_000,
   openMs: 600_000,
   deleteMs: 60_000,
@@ -39,6 +41,7 @@ export const LITE: Size = {
   kills: 20,
   databaseKills: 10,
   mixedSeconds: 20,
+  mixedRows: 0,
   longestMs: 5_000,
   openMs: 60_000,
   deleteMs: 10_000,
@@ -62,8 +65,8 @@ export const RUNS: readonly Run[] = [
   {
     name: 'mixed',
     engines: SERVERS,
-    run: (world, { mixedSeconds, longestMs }) =>
-      runMixed(world, { ...mix, seconds: mixedSeconds, longestMs, sight: true }),
+    run: (world, { mixedSeconds, mixedRows, longestMs }) =>
+      runMixed(world, { ...mix, seconds: mixedSeconds, rows: mixedRows, longestMs, sight: true }),
   },
   {
     name: 'mixed, SELECT and INSERT alone',

@@ -171,6 +171,8 @@ export function startForeign(options: ForeignOptions): Foreign {
   async function chase(connection: Connection): Promise<void> {
     await pause(200 + below(800));
     await connection.query('SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ');
+    // It gives up soon before somebody's long transaction, and comes again.
+    await connection.query('SET SESSION innodb_lock_wait_timeout = 2');
     await connection.query('BEGIN');
     try {
       const [rows] = await connection.query('SELECT MAX(id) AS top FROM tblwh');

@@ -11,6 +11,8 @@ import type { Program, World } from './world.ts';
 
 export interface MixedOptions {
   readonly seconds: number;
+  /** It goes on until the others have committed so many, for three times as long at most. */
+  readonly rows?: number;
   /** Rows of the others, and webhooks of ours. */
   readonly perSecond: number;
   readonly ownPerSecond: number;
@@ -24,7 +26,7 @@ export interface MixedOptions {
 
 /** An as-is service and an extended one on the same table; lists, a stream and consumers. */
 export async function runMixed(world: World, options: MixedOptions): Promise<Verdict> {
-  const { seconds, perSecond, ownPerSecond, longestMs, sight } = options;
+  const { seconds, rows: least = 0, perSecond, ownPerSecond, longestMs, sight } = options;
   const { userId, auth } = world;
   const asIsUrl = await world.account(sight ? 'as-is with sight' : 'as-is');
   const [extended, asIs] = await Promise.all([
@@ -60,6 +62,9 @@ export async function runMixed(world: World, options: MixedOptions): Promise<Ver
   });
   const ticker = startTicker(world.connect, userId, shared.wh_id, 50);
   await sleep(seconds * 1_000);
+  for (const until = Date.now() + seconds * 2_000; foreign.counts.rows < least && Date.now() < until; )
+    await sleep(100);
+  if (foreign.counts.rows < least) failures.push(`the others committed ${foreign.counts.rows} rows, not ${least}`);
   await Promise.all([foreign.stop(), load.stop(), ticker.stop()]);
   const verdict = await watch.finish({ foreign });
   ledger.close();

@@ -26,11 +26,11 @@ import { carriedOf } from './tally.ts';
 import { inTurn } from './turn.ts';
 
 /** A lease as a call names it, and which of its contents are meant; undefined = all. */
-export interface LeaseCall {
+interface LeaseCall {
   readonly lease: string;
   readonly ids?: readonly number[] | undefined;
 }
-export type PullCall = Omit<PullOptions, 'ack'> & { readonly ack?: LeaseCall | undefined };
+type PullCall = Omit<PullOptions, 'ack'> & { readonly ack?: LeaseCall | undefined };
 export interface Seen {
   readonly consumer: Consumer;
   readonly state: State;

@@ -41,7 +41,7 @@ const IDLE_MS = 10 * 60_000;
 // When the tail has failed for so long, "nothing new" would be a guess: the database is asked.
 const STALE_MS = 5_000;
 
-export interface Learned {
+interface Learned {
   readonly emptyUpTo?: number | undefined;
   /** The backlog after it, if it could be carried on. */
   readonly backlog?: Backlog | undefined;

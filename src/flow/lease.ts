@@ -5,7 +5,7 @@ import type { Place } from '../store/places.ts';
 import type { Lease } from './leasestring.ts';
 
 /** Why an id could not be acked, given back or extended. */
-export type Reason =
+type Reason =
   | 'leased-anew'
   | 'waiting'
   | 'dead'

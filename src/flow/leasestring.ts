@@ -11,7 +11,7 @@ export interface Lease {
 
 const VERSION = 1;
 const MOST_PLACES = 500;
-export const MOST_LEASE_CHARACTERS = 16_384;
+const MOST_LEASE_CHARACTERS = 16_384;
 /** Numbers of 48 bits: exact in JavaScript and in every database. */
 export const TOKEN_BYTES = 6;
 // Seven bits a byte: 2^53 needs eight of them.

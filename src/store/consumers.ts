@@ -42,7 +42,7 @@ export interface Consumer extends ConsumerSettings {
 const COLUMNS = `c.id, c.user_id, c.name, c.whid, c.lease_seconds, c.max_attempts, c.ordered, c.duplicates, c.start_pos, c.cursor_pos,
   c.cursor_id, c.next_due_ms, c.dead, c.gap_from, c.gap_to, c.gap_pos, c.pulled_ms, c.version, c.created_ms`;
 
-export type ConsumerRow = Omit<Consumer, 'whids' | 'ordered' | 'gap'> & {
+type ConsumerRow = Omit<Consumer, 'whids' | 'ordered' | 'gap'> & {
   whid: string | null;
   ordered: number;
   gap_from: number | null;
@@ -119,8 +119,9 @@ export async function changedConsumers(
   const sql = `SELECT c.id, c.version FROM restante_consumer c WHERE c.updated_ms > ${db.dialect.nowMs} - ?`;
   const changed = await db.all<{ id: number; version: number }>(sql, [ms]);
   // Our own changes are known: usually nothing is left.
-  const ids = padded(changed.filter(({ id, version }) => news(id, version)).map(({ id }) => id));
-  if (ids.length === 0) return [];
+  const unknown = changed.filter(({ id, version }) => news(id, version)).map(({ id }) => id);
+  if (unknown.length === 0) return [];
+  const ids = padded(unknown);
   const rows = `SELECT ${COLUMNS} FROM restante_consumer c WHERE c.id IN (${marks(ids.length)})`;
   return (await db.all<ConsumerRow>(rows, ids)).map(toConsumer);
 }

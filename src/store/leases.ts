@@ -12,7 +12,7 @@ export interface LeaseRow extends Place {
   readonly waiting: boolean;
 }
 
-export interface Returned {
+interface Returned {
   readonly due: number;
   /** Hand-outs that do not count. */
   readonly refund: 0 | 1;
