@@ -349,6 +349,10 @@ describe.each(ENGINES)('%s', (engine) => {
       expect((await there.call('DELETE', '/consumers/w')).status).toBe(204);
       expect((await parked).status).toBe(404);
       expect((await mine.call('GET', '/consumers')).body.consumers).toEqual([]);
+      // Looking for what the others have changed works also when nothing has.
+      await sleep(1_100);
+      for (const { log } of [desk.service, second])
+        expect(log.lines.filter(({ message }) => message.includes('changes of consumers'))).toEqual([]);
     } finally {
       await second.close();
     }

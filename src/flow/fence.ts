@@ -4,7 +4,7 @@ import { createDurable } from './durable.ts';
 import { createGaps } from './gaps.ts';
 import { createProof } from './proof.ts';
 
-export type { FenceSource, Look, Range, Row } from '../store/fence.ts';
+export type { FenceSource, Row } from '../store/fence.ts';
 
 const ROWS_PER_LOOK = 10_000;
 const RANGES_PER_LOOK = 500;

@@ -9,7 +9,7 @@ export interface Which {
 }
 
 /** `ids` are all contents with `from` <= id that may be read, ascending. */
-export interface Known {
+interface Known {
   from: number;
   ids: readonly number[];
 }

@@ -34,7 +34,7 @@ export interface FenceSource {
   /** Transactions that are open now and have written to tblwh, as far as can be told; null when this account may not see them. */
   open?(): Promise<ReadonlySet<string> | null>;
 }
-export interface Look {
+interface Look {
   readonly rows: readonly Row[];
   readonly late: readonly Row[];
 }

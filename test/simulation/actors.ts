@@ -29,7 +29,7 @@ export const survive = async (work: Promise<unknown>): Promise<boolean> => {
   }
 };
 
-export const delayOf =
+const delayOf =
   (world: World, slowest: number): Delay =>
   () =>
     world.sleep(world.chance(0.95) ? 0.05 + world.random() : world.random() * slowest);

@@ -12,7 +12,7 @@ import type { World } from './world.ts';
 /** Leases of one consumer lie side by side. */
 const SPAN = 1_000_000;
 
-export interface Dead {
+interface Dead {
   readonly pos: number;
   readonly id: number;
   readonly attempt: number;
