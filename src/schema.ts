@@ -11,6 +11,7 @@ export const PATTERN_WORDS: Readonly<Record<string, string>> = {
   [WHID]: 'must be the number of a webhook, 0, or all',
   [METHOD]: 'must be a method such as POST',
   '^[A-Za-z0-9._-]{1,64}$': 'must be 1 to 64 letters, digits, dots, dashes or underscores',
+  '^(earliest|latest)$': 'must be earliest, latest, {"id": …} or {"time": …}',
 };
 
 // Settings of a webhook ---------------------------------------------------------------------------------------------

@@ -310,11 +310,11 @@ describe.each(ENGINES)('%s', (engine) => {
     expect((await desk.act('w', 'nack', { lease: a.lease, ids: [ids[1]], reason: 'busy' })).status).toBe(200);
     const b = await desk.pull('w');
     expect([idsOf(b), attemptsOf(b)]).toEqual([[ids[1]], [2]]);
-    expect((await desk.act('w', 'nack', { lease: b.lease, delay_seconds: 1 })).status).toBe(200);
+    expect((await desk.act('w', 'nack', { lease: b.lease, delay_seconds: 3 })).status).toBe(200);
     expect((await desk.act('w', 'nack', { lease: b.lease })).status).toBe(200);
     expect(reasons(await desk.act('w', 'extend', { lease: b.lease }))).toEqual(['waiting']);
     expect(await desk.pull('w')).toMatchObject({ items: [], backlog: 1, in_flight: 2 });
-    const c = await desk.pull('w', { wait: 5 });
+    const c = await desk.pull('w', { wait: 20 });
     expect([idsOf(c), attemptsOf(c)]).toEqual([[ids[1]], [3]]);
     // Given back and not handed out yet: whoever had it may still ack it.
     await desk.act('w', 'nack', { lease: c.lease });
@@ -385,9 +385,9 @@ describe.each(ENGINES)('%s', (engine) => {
     expect(await desk.pull('w')).toMatchObject({ items: [], backlog: 2, in_flight: 4 });
     // It failed at the second: the third and fourth come back too, and that is no attempt of theirs.
     await desk.act('w', 'ack', { lease: a.lease, ids: [ids[0]] });
-    await desk.act('w', 'nack', { lease: a.lease, ids: [ids[1]], delay_seconds: 1 });
+    await desk.act('w', 'nack', { lease: a.lease, ids: [ids[1]], delay_seconds: 3 });
     expect((await desk.pull('w')).items).toEqual([]);
-    const b = await desk.pull('w', { wait: 5, lease_seconds: 1 });
+    const b = await desk.pull('w', { wait: 20, lease_seconds: 1 });
     expect([idsOf(b), attemptsOf(b)]).toEqual([ids.slice(1), [2, 1, 1, 1, 1]]);
     await expiry();
     // The second had its two attempts. Those behind it were not charged for it.

@@ -30,7 +30,7 @@ export interface Reader {
   readonly heldSeconds: number;
   /** Answers that did not come, 503 among them. */
   readonly failures: number;
-  /** Resolves to whether it came to `id` in time. */
+  /** Resolves to whether it came to `id`; given up when it does not move for so long. */
   reaches(id: number, patienceMs: number): Promise<boolean>;
   stop(): Promise<void>;
 }
@@ -73,6 +73,23 @@ export async function latest({ url, auth }: Pick<ReaderOptions, 'url' | 'auth'>)
   return page.next_id;
 }
 
+/** Waits for `done` for as long as `progress` changes; false when it has not for so long. */
+export async function whileMoving(
+  done: () => Promise<boolean>,
+  progress: () => number,
+  patienceMs: number,
+): Promise<boolean> {
+  let last = progress();
+  for (let since = Date.now(); ; await sleep(50)) {
+    if (await done()) return true;
+    if (progress() !== last) {
+      last = progress();
+      since = Date.now();
+    }
+    if (Date.now() - since > patienceMs) return false;
+  }
+}
+
 interface State {
   items: Item[];
   ticks: Tick[];
@@ -105,10 +122,12 @@ function readerOf(options: ReaderOptions, state: State, running: Promise<void>, 
     get failures() {
       return state.failures;
     },
-    async reaches(id, patienceMs) {
-      for (const until = Date.now() + patienceMs; Date.now() < until; await sleep(10)) if (state.next > id) return true;
-      return state.next > id;
-    },
+    reaches: (id, patienceMs) =>
+      whileMoving(
+        async () => state.next > id,
+        () => state.next,
+        patienceMs,
+      ),
     async stop() {
       state.stopped = true;
       wake();

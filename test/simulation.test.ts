@@ -32,10 +32,19 @@ const RUNS = {
 } satisfies Record<string, Run>;
 
 /** What of all seeds each takes: where one is cheap or has found more, it gets more. */
-const SHARES = { lists: 0.5, sequencer: 0.37, leases: 0.13 };
+const SHARES = { lists: 0.52, sequencer: 0.39, leases: 0.09 };
 
-/** Seeds that found something once, run always. What they found is told where it was put right. */
-const KEPT: readonly (readonly [keyof typeof RUNS, number])[] = [];
+/** Worlds in which an earlier form failed, or one that was broken on purpose: they run always, however few the others are. */
+const KEPT: readonly (readonly [keyof typeof RUNS, number])[] = [
+  ['lists', 1], // what was seen before a restart of the server counted after it
+  ['lists', 43], // a failed look was no reason to begin anew
+  ['lists', 1568], // rows were handed out too young
+  ['lists', 1927], // the fence stood above the newest row
+  ['lists', 2896], // a gap was judged by what was observed before a restart
+  ['sequencer', 53], // positions that a restart took back were believed to be known
+  ['sequencer', 3131], // rows were forgotten when their transaction failed
+  ['leases', 191], // an extension counted for contents that somebody else had by then
+];
 
 /** Runs one world; a failure is run again for its last steps. */
 async function hold(run: Run, seed: number): Promise<void> {
@@ -73,7 +82,7 @@ describe('in every world', () => {
     for (const name of names) expect(await told(name)).toEqual(await told(name));
   });
 
-  if (KEPT.length > 0) test.each(KEPT)('%s keep seed %i', async (name, seed) => hold(RUNS[name], seed));
+  test.each(KEPT)('%s keep seed %i', (name, seed) => hold(RUNS[name], seed));
 });
 
 describe('the worlds are hard enough to catch', () => {

@@ -1,8 +1,7 @@
 // Sets readers and workers on running programs, and judges them when everything has come to rest.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { openDb } from '../src/store/index.ts';
 import type { Foreign } from './foreign.ts';
-import { latest, type Reader, startList, startStream } from './readers.ts';
+import { latest, type Reader, startList, startStream, whileMoving } from './readers.ts';
 import { judgeReader, judgeTables, judgeWorkers, type Outage, readTruth, together, type Verdict } from './verdict.ts';
 import { type Behaviour, type ConsumerSettings, startWorkers, type Workers } from './workers.ts';
 import type { Program, World } from './world.ts';
@@ -33,7 +32,7 @@ export interface WatchOptions {
   readonly limit?: number;
 }
 
-// Leases must end and be acked, and a list may be far behind after a long hold.
+// So long nothing may move: leases must end first, and lists wait for what was cut off.
 const PATIENCE_MS = 30_000;
 
 export async function startWatch(world: World, options: WatchOptions): Promise<Watch> {
@@ -69,18 +68,14 @@ export async function startWatch(world: World, options: WatchOptions): Promise<W
     async finish({ outages = [], foreign } = {}) {
       const failures: string[] = [];
       const last = await allPlaced(world, from);
-      if (last === undefined)
-        failures.push(`not every content has a position ${PATIENCE_MS / 1000} s after the last one`);
-      const until = Date.now() + PATIENCE_MS;
+      if (last === undefined) failures.push('not every content has a position');
       await Promise.all([
         ...readers.map(async (reader) => {
-          if (last !== undefined && !(await reader.reaches(last, until - Date.now())))
-            failures.push(
-              `${reader.name} stands at ${reader.next}, before ${last}, ${PATIENCE_MS / 1000} s after the last commit`,
-            );
+          if (last !== undefined && !(await reader.reaches(last, PATIENCE_MS)))
+            failures.push(`${reader.name} stands at ${reader.next}, before ${last}`);
         }),
         ...workers.map(async (one) => {
-          if (!(await one.finish(until - Date.now()))) failures.push(`${one.name} has not acked everything`);
+          if (!(await one.finish(PATIENCE_MS))) failures.push(`${one.name} has not acked everything`);
         }),
       ]);
       await Promise.all([...readers, ...workers].map((one) => one.stop()));
@@ -95,20 +90,18 @@ export async function startWatch(world: World, options: WatchOptions): Promise<W
   };
 }
 
-/** Waits until every content of the user has a position; resolves to the last id, undefined when it takes too long. */
+/** Waits until every content of the user has a position; resolves to the last id, undefined when that does not come. */
 async function allPlaced(world: World, from: number): Promise<number | undefined> {
   const db = await openDb(world.databaseUrl);
-  try {
-    for (const until = Date.now() + PATIENCE_MS; Date.now() < until; await sleep(100)) {
-      const [row] = await db.all<{ last: number | null; bare: number }>(
-        `SELECT MAX(t.id) AS last, COUNT(CASE WHEN p.id IS NULL THEN 1 END) AS bare FROM tblwh t
-         LEFT JOIN restante_position p ON p.id = t.id WHERE t.user_id = ? AND t.id >= ?`,
-        [world.userId, from],
-      );
-      if (row?.bare === 0) return row.last ?? from - 1;
-    }
-    return undefined;
-  } finally {
-    await db.close();
-  }
+  let found: { last: number | null; bare: number } | undefined;
+  const done = async () => {
+    [found] = await db.all<{ last: number | null; bare: number }>(
+      `SELECT MAX(t.id) AS last, COUNT(CASE WHEN p.id IS NULL THEN 1 END) AS bare FROM tblwh t
+       LEFT JOIN restante_position p ON p.id = t.id WHERE t.user_id = ? AND t.id >= ?`,
+      [world.userId, from],
+    );
+    return found?.bare === 0;
+  };
+  const placed = await whileMoving(done, () => found?.bare ?? 0, PATIENCE_MS).finally(() => db.close());
+  return placed ? (found?.last ?? from - 1) : undefined;
 }

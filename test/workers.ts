@@ -1,7 +1,7 @@
 // Workers of a consumer, good and bad ones, and a ledger of every hand-out: what they got, when, and what became of it.
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { bytesOf, hashOf, type Tick, tickOf } from './readers.ts';
+import { bytesOf, hashOf, type Tick, tickOf, whileMoving } from './readers.ts';
 
 /** One content in the hand of one worker. */
 export interface Handout {
@@ -63,7 +63,7 @@ export interface Workers {
   /** Answers that nobody should get, in words. */
   readonly faults: readonly string[];
   readonly failures: number;
-  /** From now on all of them ack what they get; resolves to whether everything is acked in time. */
+  /** From now on all of them ack what they get; resolves to whether everything is acked, given up when nothing moves for so long. */
   finish(patienceMs: number): Promise<boolean>;
   stop(): Promise<void>;
 }
@@ -280,11 +280,11 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     },
     async finish(patienceMs) {
       behaviour = GOOD;
-      for (const until = Date.now() + patienceMs; Date.now() < until; await sleep(100)) {
+      const done = async () => {
         const answer = await call(first, auth, 'GET', path).catch(() => undefined);
-        if (answer?.status === 200 && answer.body.backlog === 0 && answer.body.in_flight === 0) return true;
-      }
-      return false;
+        return answer?.status === 200 && answer.body.backlog === 0 && answer.body.in_flight === 0;
+      };
+      return whileMoving(done, () => handouts.length, patienceMs);
     },
     async stop() {
       stopped = true;

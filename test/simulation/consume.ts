@@ -9,7 +9,7 @@ import type { Place } from '../../src/store/places.ts';
 import { type Process, survive } from './actors.ts';
 import { createLeases, type Leases } from './leases.ts';
 import { createPositions, type Positions } from './positions.ts';
-import { drawWeather, type RunOptions, type Setting, settle, type Weather } from './weather.ts';
+import { drawWeather, type RunOptions, settle, type Weather } from './weather.ts';
 import { createWorld, type World } from './world.ts';
 
 const PATIENCE_MS = 30_000;
@@ -79,14 +79,13 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
   let turns = 0;
   const knowledge = new Map<number, Known>(consumers.map(({ id }) => [id, { acked: new Map(), recalled: 0 }]));
 
-  const setting = settle(world, { weather, flaws: options.flaws }, (setting, process) => {
-    const { db, contents } = setting;
+  const setting = settle(world, { weather, flaws: options.flaws }, ({ db, contents }, process) => {
     if (!positions || !leases) {
       positions = createPositions(world, db, contents);
       leases = createLeases(world, db, positions, options.flaws);
       for (const consumer of consumers) leases.consumers.rows.set(consumer.id, consumer);
     }
-    const [order, book] = [positions, leases];
+    const order = positions;
     world.spawn(async () => {
       while (process.alive) {
         await world.sleep(20 + world.random() * 100);
@@ -94,9 +93,8 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
         if (rows.length > 0) await survive(order.source(process).place(rows));
       }
     });
-    for (const { id } of consumers)
-      for (let i = weather.processes; i < 3; i++) world.spawn(() => work(setting, process, book, order, id));
-    if (world.chance(0.5)) world.spawn(() => meddle(process, book));
+    for (const { id } of consumers) for (let i = weather.processes; i < 3; i++) world.spawn(() => work(process, id));
+    if (world.chance(0.5)) world.spawn(() => meddle(process));
   });
   const { db, contents, watch, quiet } = setting;
   const book = leases as unknown as Leases;
@@ -215,7 +213,7 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
       if (done.includes(content)) known.acked.set(pos, { user_id, turn });
   }
 
-  async function work(_: Setting, process: Process, book_: Leases, _order: Positions, id: number): Promise<void> {
+  async function work(process: Process, id: number): Promise<void> {
     let idleMs = 20;
     while (process.alive) {
       await world.sleep(world.random() * idleMs);
@@ -232,13 +230,13 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
           if (mood < 0.4 || mood > 0.85) await ackOf(process, id, got);
           else if (mood < 0.55) await ackOf(process, id, got, some);
           else if (mood < 0.7)
-            await book_.change(process, id, (rows, locked) => {
+            await book.change(process, id, (rows, locked) => {
               const ids = world.chance(0.5) ? some : undefined;
               const how = { delayMs: world.int(0, 200), dead: world.chance(0.2), reason: null };
               return judged(rows, got.lease, ids, false, () => nack(rows, locked, got.lease, ids, how));
             });
           else if (mood < 0.78) {
-            await book_.change(process, id, (rows, locked) =>
+            await book.change(process, id, (rows, locked) =>
               judged(rows, got.lease, undefined, false, () => extend(rows, locked, got.lease, undefined, leaseMs)),
             );
             await world.sleep(leaseMs * world.random());
@@ -251,14 +249,14 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
   }
 
   /** Somebody at the consumers' own calls: dead letters again, contents again, another position. */
-  async function meddle(process: Process, book_: Leases): Promise<void> {
+  async function meddle(process: Process): Promise<void> {
     while (process.alive && !calm) {
       await world.sleep(world.random() * 800);
       if (calm) return;
       const { id } = world.pick(consumers);
       const known = knowledge.get(id) as Known;
       await survive(
-        book_.change<unknown>(process, id, async (rows, locked) => {
+        book.change<unknown>(process, id, async (rows, locked) => {
           // Whatever comes of it: these may be handed out again.
           const chosen = contents
             .visible(0)
