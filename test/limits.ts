@@ -1,7 +1,8 @@
 // Limits of the database under load: the last of all ids, and a server that may only be read for a while.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { underLoad, verdictOf } from './faults.ts';
-import { readTruth, together, type Verdict } from './verdict.ts';
+import { readTruth } from './truth.ts';
+import { together, type Verdict } from './verdict.ts';
 import type { World } from './world.ts';
 
 const LAST_ID = 4_294_967_295;

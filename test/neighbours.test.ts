@@ -24,6 +24,7 @@ const tables = [
   'restante_key',
   'restante_request',
   'restante_refusal',
+  'restante_consumer',
 ];
 /** In everything that is Ana's, so that any of it in an answer to Bo shows. */
 const MARK = 'anas-secret';
@@ -33,6 +34,8 @@ interface Ids {
   readonly wh: number;
   readonly content: number;
   readonly refusal: number;
+  /** What Ana's consumer `hers` has in hand. */
+  readonly lease: string;
 }
 interface Try {
   readonly path: string;
@@ -57,6 +60,32 @@ const TRIES: Readonly<Record<string, (ids: Ids) => Try>> = {
   'POST /whcontent': ({ wh }) => ({ path: `/whcontent?content=x&whid=${wh}&user_id=1`, status: [201] }),
   'GET /whcontent/:id': ({ content }) => ({ path: `/whcontent/${content}`, status: [404] }),
   'GET /whcontent/:id/raw': ({ content }) => ({ path: `/whcontent/${content}/raw`, status: [404] }),
+  'GET /whcontent/:id/trace': ({ content }) => ({ path: `/whcontent/${content}/trace`, status: [404] }),
+  'GET /consumers': () => ({ path: '/consumers', status: [200] }),
+  'PUT /consumers/:name': ({ wh }) => ({ path: '/consumers/hers', body: { whid: [wh] }, status: [422] }),
+  'GET /consumers/:name': () => ({ path: '/consumers/hers', status: [404] }),
+  'DELETE /consumers/:name': () => ({ path: '/consumers/hers', status: [404] }),
+  // A name belongs to its user: this makes one of Bo's own.
+  'POST /consumers/:name/pull': ({ lease }) => ({ path: '/consumers/hers/pull', body: { ack: lease }, status: [200] }),
+  'POST /consumers/:name/ack': ({ lease }) => ({ path: '/consumers/hers/ack', body: { lease }, status: [409] }),
+  'POST /consumers/:name/nack': ({ lease }) => ({ path: '/consumers/hers/nack', body: { lease }, status: [409] }),
+  'POST /consumers/:name/extend': ({ lease }) => ({ path: '/consumers/hers/extend', body: { lease }, status: [409] }),
+  'POST /consumers/:name/seek': ({ content }) => ({
+    path: '/consumers/hers/seek',
+    body: { id: content },
+    status: [200],
+  }),
+  'GET /consumers/:name/dead': () => ({ path: '/consumers/hers/dead', status: [200] }),
+  'POST /consumers/:name/dead/retry': ({ content }) => ({
+    path: '/consumers/hers/dead/retry',
+    body: { ids: [content] },
+    status: [409],
+  }),
+  'POST /consumers/:name/redeliver': ({ content }) => ({
+    path: '/consumers/hers/redeliver',
+    body: { ids: [content] },
+    status: [409],
+  }),
   'GET /refusals': ({ wh }) => ({ path: `/refusals?whid=${wh}`, status: [200] }),
   'GET /refusals/:id': ({ refusal }) => ({ path: `/refusals/${refusal}`, status: [404] }),
   'GET /healthz': () => ({ path: '/healthz', status: [200] }),
@@ -95,8 +124,11 @@ describe.each(ENGINES)('%s', (engine) => {
     // Noted beside the answer, a moment later.
     for (let i = 0; i < 50 && refusals.length === 0; i++, await sleep(20))
       refusals = (await json<{ refusals: { id: number }[] }>(await call(ana, 'GET', '/refusals'))).refusals;
-    ids = { wh: hers.wh_id, content: contents.whcontent[0]?.id ?? 0, refusal: refusals[0]?.id ?? 0 };
-    expect(Math.min(...Object.values(ids))).toBeGreaterThan(0);
+    const pull = await call(ana, 'POST', '/consumers/hers/pull', { wait: 5, lease_seconds: 600 });
+    const { lease, items } = await json<{ lease: string; items: object[] }>(pull);
+    expect(items.length).toBeGreaterThan(0);
+    ids = { wh: hers.wh_id, content: contents.whcontent[0]?.id ?? 0, refusal: refusals[0]?.id ?? 0, lease };
+    expect(Math.min(ids.wh, ids.content, ids.refusal)).toBeGreaterThan(0);
   });
   afterAll(async () => {
     await Promise.all([a?.close(), b?.close()]);
@@ -137,11 +169,18 @@ describe.each(ENGINES)('%s', (engine) => {
         expect(text).not.toContain(pathOf(hers));
       }
       const after = new Set(await everything());
-      expect(before.filter((one) => !after.has(one))).toEqual([]);
+      const own = `"user_id":${bo.id},`;
+      expect(before.filter((one) => !after.has(one) && !one.includes(own))).toEqual([]);
       const news = [...after].filter((one) => !before.includes(one) && !/restante_(key|request)/.test(one));
       for (const one of news) expect(one).toContain(`"user_id":${bo.id}`);
     },
   );
+
+  test('a lease is untouched by what others do with it, and by their consumers of the same name', async () => {
+    const acked = await call(ana, 'POST', '/consumers/hers/ack', { lease: ids.lease });
+    expect(await json<object>(acked)).toMatchObject({ conflicts: [] });
+    expect(acked.status).toBe(200);
+  });
 
   test('lists of all webhooks and pages from any id on hold nothing of another user', async () => {
     for (const path of [

@@ -1,9 +1,8 @@
 // Judges what readers and workers were handed against what stands in the tables in the end: nothing skipped, lost or made up.
-import { openDb } from '../src/store/index.ts';
 import type { Foreign } from './foreign.ts';
-import { hashOf, type Reader, type Tick } from './readers.ts';
+import type { Reader, Tick } from './readers.ts';
+import type { Position, Truth } from './truth.ts';
 import type { Handout, Workers } from './workers.ts';
-import type { World } from './world.ts';
 
 /** Figures for a table, and what is wrong, in words; a run without `failures` has passed. */
 export interface Verdict {
@@ -26,87 +25,22 @@ export interface Outage {
   readonly to: number;
 }
 
-interface Position {
-  readonly pos: number;
-  readonly id: number;
-  readonly wh_id: number;
-}
-
-/** All there is of one user, by the tables themselves. */
-export interface Truth {
-  readonly hashes: ReadonlyMap<number, string>;
-  /** The first word of every content from `from` on, whoever it belongs to, and how often it is there. */
-  readonly names: ReadonlyMap<string, number>;
-  readonly positions: readonly Position[];
-  readonly consumers: ReadonlyMap<
-    string,
-    {
-      readonly start: number;
-      readonly cursor: number;
-      readonly open: ReadonlySet<number>;
-      readonly dead: ReadonlySet<number>;
-    }
-  >;
-}
-
-const ROWS_PER_READ = 5_000;
-
-export async function readTruth(world: World, from: number): Promise<Truth> {
-  const db = await openDb(world.databaseUrl);
-  try {
-    const hashes = new Map<number, string>();
-    const names = new Map<string, number>();
-    const sql = `SELECT id, user_id, ${db.dialect.bytes('content')} AS content FROM tblwh WHERE id >= ? ORDER BY id LIMIT ?`;
-    for (let next = from; ; ) {
-      const rows = await db.all<{ id: number; user_id: number; content: Buffer }>(sql, [next, String(ROWS_PER_READ)]);
-      for (const { id, user_id, content } of rows) {
-        if (user_id === world.userId) hashes.set(id, hashOf(content));
-        const space = content.indexOf(' ');
-        const name = content.toString('latin1', 0, Math.max(0, space));
-        names.set(name, (names.get(name) ?? 0) + 1);
-      }
-      if (rows.length < ROWS_PER_READ) break;
-      next = (rows.at(-1)?.id ?? 0) + 1;
-    }
-    const positions = await db.all<Position>(
-      'SELECT pos, id, wh_id FROM restante_position WHERE user_id = ? ORDER BY pos',
-      [world.userId],
-    );
-    const consumers = new Map<string, { start: number; cursor: number; open: Set<number>; dead: Set<number> }>();
-    const made = await db.all<{ id: number; name: string; start_pos: number; cursor_pos: number }>(
-      'SELECT id, name, start_pos, cursor_pos FROM restante_consumer WHERE user_id = ?',
-      [world.userId],
-    );
-    for (const { id, name, start_pos, cursor_pos } of made) {
-      const idsOf = async (table: string) =>
-        new Set(
-          (await db.all<{ id: number }>(`SELECT id FROM ${table} WHERE consumer_id = ?`, [id])).map((row) => row.id),
-        );
-      consumers.set(name, {
-        start: start_pos,
-        cursor: cursor_pos,
-        open: await idsOf('restante_lease'),
-        dead: await idsOf('restante_dead'),
-      });
-    }
-    return { hashes, names, positions, consumers };
-  } finally {
-    await db.close();
-  }
-}
-
-/** Collects failures of one kind: how many, and the first few. */
+/** Collects failures by their kind: how many, and the first few. */
 function collect() {
-  const found = new Map<string, string[]>();
+  const found = new Map<string, { count: number; readonly first: string[] }>();
   return {
     add(kind: string, what: string) {
-      found.set(kind, [...(found.get(kind) ?? []).slice(0, 10_000), what]);
+      const so = found.get(kind) ?? { count: 0, first: [] };
+      found.set(kind, so);
+      so.count++;
+      if (so.first.length < MOST_TOLD) so.first.push(what);
     },
-    count: (kind: string): number => found.get(kind)?.length ?? 0,
+    count: (kind: string): number => found.get(kind)?.count ?? 0,
     words: (who: string): string[] =>
-      [...found].map(([kind, list]) => `${who}: ${list.length} ${kind}: ${list.slice(0, 5).join('; ')}`),
+      [...found].map(([kind, { count, first }]) => `${who}: ${count} ${kind}: ${first.join('; ')}`),
   };
 }
+const MOST_TOLD = 5;
 
 /** A list or a stream: nothing skipped, ids ascending, none twice, none that is not there or is another content. */
 export function judgeReader(reader: Reader, truth: Truth): Verdict {
@@ -249,6 +183,7 @@ export function judgeTables(truth: Truth, from: number, foreign?: Foreign): Verd
   for (const id of truth.hashes.keys()) if (id >= from && !placed.has(id)) wrong.add('without a position', `${id}`);
   for (const { id } of truth.positions)
     if (id >= from && !truth.hashes.has(id)) wrong.add('positions of nothing', `${id}`);
+  if (truth.leftOut !== 0) wrong.add('positions left out', `${truth.leftOut}`);
   for (const [name, fate] of foreign?.fates ?? []) {
     const times = truth.names.get(name) ?? 0;
     if (times > (fate === 'rolled back' ? 0 : 1))

@@ -2,7 +2,8 @@
 import { openDb } from '../src/store/index.ts';
 import type { Foreign } from './foreign.ts';
 import { latest, type Reader, startList, startStream, whileMoving } from './readers.ts';
-import { judgeReader, judgeTables, judgeWorkers, type Outage, readTruth, together, type Verdict } from './verdict.ts';
+import { readTruth } from './truth.ts';
+import { judgeReader, judgeTables, judgeWorkers, type Outage, together, type Verdict } from './verdict.ts';
 import { type Behaviour, type ConsumerSettings, startWorkers, type Workers } from './workers.ts';
 import type { Program, World } from './world.ts';
 

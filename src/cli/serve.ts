@@ -59,8 +59,9 @@ async function serve(io: Io, given: Config): Promise<void> {
       version: store.db.version,
       level: levelOf(store),
       promise: context.promise().code,
+      promise_text: context.promise().text,
     },
-    `listening; ${context.promise().text}`,
+    'listening',
   );
   const prune = setInterval(() => {
     if (store.extended)

@@ -43,6 +43,7 @@ export function createPositions(
     world.note(() => `position ${pos} is ${id}`);
     if (pos !== highest + 1) world.violation(`position ${pos} was given after ${highest}`);
     highest = pos;
+    if (byId.rows.get(id) !== pos) world.violation(`${id} has position ${byId.rows.get(id)} and ${pos}`);
   });
   db.onDurable((in_, pos, value) => {
     if (in_ !== (table as Table<unknown>)) return;
@@ -85,10 +86,9 @@ export function createPositions(
           const numbered = (list: readonly Row[]) =>
             list.map(({ id, user_id, wh_id }, i): Placed => ({ pos: first + i, id, user_id, wh_id, seen_ms: now }));
           const copied = await transaction.ask(() => {
-            // What can be read now is before us in the log: it is lost with our position or not at all.
-            const there = missing.flatMap((row) =>
-              positionsFromMemory ? row : (contents.table.rows.get(row.id) ?? []),
-            );
+            // What can be read now is before us in the log: it is lost with our position or not at all. A range names a row once.
+            const ids = [...new Set(missing.map(({ id }) => id))];
+            const there = positionsFromMemory ? missing : ids.flatMap((id) => contents.table.rows.get(id) ?? []);
             for (const row of numbered(there)) {
               if (has(row.id)) throw new StoreError('duplicate', new Error(`position of ${row.id}`));
               transaction.write(table, row.pos, row);
@@ -96,7 +96,8 @@ export function createPositions(
             }
             return there;
           });
-          const placed = numbered(copied.length === missing.length ? missing : copied);
+          // In doubt it is read back: an id may be another content's since it was seen.
+          const placed = numbered(first === next && copied.length === missing.length ? missing : copied);
           if (placed.length === 0) return { first, placed };
           await transaction.ask(() => transaction.write(meta, SEQ, first + placed.length));
           return { first, placed };
