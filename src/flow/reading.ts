@@ -63,6 +63,7 @@ export async function openReading(parts: {
       place: (rows, next) => placeRows(db, rows, next),
       state: () => positionState(db),
       between: (low, high) => positionsBetween(db, low, high),
+      placedOnInsert: db.kind === 'sqlite',
     });
     return { from, fence, sequencer };
   }

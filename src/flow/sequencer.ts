@@ -14,6 +14,8 @@ export interface SequencerSource {
   state(): Promise<{ readonly next: number; readonly highest: number }>;
   /** Positions from <= pos < to. */
   between(from: number, to: number): Promise<readonly Placed[]>;
+  /** Whoever stores contents gives them their positions too (SQLite): what was given is read before anything is placed. */
+  readonly placedOnInsert?: boolean;
 }
 
 export interface Sequencer {
@@ -90,7 +92,7 @@ export async function createSequencer(source: SequencerSource): Promise<Sequence
     },
     async run(rows) {
       waiting = waiting.concat(rows);
-      if (waiting.length === 0) await readOthers((await source.state()).next);
+      if (waiting.length === 0 || source.placedOnInsert) await readOthers((await source.state()).next);
       while (waiting.length > 0) {
         await place(waiting.slice(0, MOST_ROWS));
         waiting = waiting.slice(MOST_ROWS);
