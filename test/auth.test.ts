@@ -194,7 +194,10 @@ describe.each(ENGINES)('%s', (engine) => {
       expect(await status(user.auth, address)).toBe(200);
     });
 
-  test('takes as long for an unknown user as for a wrong token, be the user known to the process or not', async () => {
+  // A busy machine may disturb one run; a real difference shows in each.
+  test('takes as long for an unknown user as for a wrong token, be the user known to the process or not', {
+    retry: 3,
+  }, async () => {
     const ids = await users(times(41, (i) => `token-${i}`));
     const cached = ids.pop() as number;
     expect(await status(basic(`${cached}:token-40`))).toBe(200);
