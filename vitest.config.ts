@@ -8,7 +8,8 @@ export default defineConfig({
     reporters: process.env.CI ? ['default', './test/closing-line.ts'] : ['default'],
     testTimeout: 60_000,
     hookTimeout: 180_000,
-    // Each file starts services of its own; more at once only makes time-dependent tests wait for a core.
-    maxWorkers: 2,
+    // Each file starts services of its own, and several kill processes under load: more at once only makes tests that depend
+    // on time wait for a core.
+    maxWorkers: process.env.CI ? 1 : 2,
   },
 });

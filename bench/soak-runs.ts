@@ -4,7 +4,7 @@ import { runLastIds, runReadOnly } from '../test/limits.ts';
 import { runLong } from '../test/longtransaction.ts';
 import { runMixed } from '../test/mixed.ts';
 import { runProcesses, runStopped } from '../test/processes.ts';
-import { summed, type Verdict } from '../test/verdict.ts';
+import { addFigure, summed, type Verdict } from '../test/verdict.ts';
 import { runWireFaults } from '../test/wire-faults.ts';
 import type { World } from '../test/world.ts';
 
@@ -112,18 +112,16 @@ async function inRounds(
   told: (line: string) => void,
   round: (kills: number) => Promise<{ readonly report: Report; readonly slowest: number }>,
 ): Promise<Verdict> {
-  const figures: Record<string, number> = { kills: 0, 'longest recovery ms': 0 };
+  const figures: Record<string, number | string> = {};
   const failures: string[] = [];
   for (let left = kills; left > 0; left -= KILLS_PER_ROUND) {
     const some = Math.min(left, KILLS_PER_ROUND);
     const { report, slowest } = await round(some);
     const verdict = verdictOf(report);
     failures.push(...verdict.failures);
-    figures.kills = (figures.kills ?? 0) + some;
-    figures['longest recovery ms'] = Math.max(figures['longest recovery ms'] ?? 0, slowest);
-    for (const [name, value] of Object.entries(summed(verdict.figures)))
-      if (typeof value === 'number')
-        figures[name] = name.endsWith(' ms') ? Math.max(figures[name] ?? 0, value) : (figures[name] ?? 0) + value;
+    addFigure(figures, 'kills', some);
+    addFigure(figures, 'longest recovery ms', slowest);
+    for (const [name, value] of Object.entries(summed(verdict.figures))) addFigure(figures, name, value);
     told(`${figures.kills} of ${kills} kills, ${failures.length} failures`);
   }
   return { figures, failures };

@@ -213,13 +213,15 @@ export function lagOf(
   return { count: lags.length, p50: share(0.5), p99: share(0.99), most: share(1) };
 }
 
-/** The figures of all readers and of all consumers added up: one line of a table. */
+/** The figures of all readers and of all consumers added up, of times the longest: one line of a table. */
 export function summed(figures: Verdict['figures']): Record<string, number | string> {
   const sums: Record<string, number | string> = {};
-  for (const [name, value] of Object.entries(figures)) {
-    const short = name.slice(name.indexOf(': ') + 1).trim();
-    const before = sums[short];
-    sums[short] = typeof before === 'number' && typeof value === 'number' && short !== name ? before + value : value;
-  }
+  for (const [name, value] of Object.entries(figures)) addFigure(sums, name.replace(/^.*: /, ''), value);
   return sums;
+}
+
+export function addFigure(sums: Record<string, number | string>, name: string, value: number | string): void {
+  const before = sums[name];
+  const add = / m?s( |$)/.test(name) ? Math.max : (a: number, b: number) => a + b;
+  sums[name] = typeof before === 'number' && typeof value === 'number' ? add(before, value) : value;
 }
