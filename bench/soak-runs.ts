@@ -83,7 +83,7 @@ export const RUNS: readonly Run[] = [
     name: 'processes',
     engines: ENGINES,
     run: (world, { processes, processSeconds }) =>
-      runProcesses(world, { seconds: processSeconds, processes, workers: 8, perSecond: 600 }),
+      runProcesses(world, { seconds: processSeconds, processes, workers: 8, perSecond: 600, leaseSeconds: 5 }),
   },
   { name: 'stopped process', engines: ENGINES, run: (world) => runStopped(world) },
   {

@@ -22,7 +22,7 @@ describe.each(ENGINES)('%s', (engine) => {
 
   test('two processes with crashing, slow and sloppy workers never lease a content twice, and lose none', async () => {
     const seconds = engine === 'sqlite' ? 5 : 10;
-    expectGood(await runProcesses(world, { seconds, processes: 2, workers: 4, perSecond: 300 }));
+    expectGood(await runProcesses(world, { seconds, processes: 2, workers: 4, perSecond: 300, leaseSeconds: 1 }));
   });
 
   test('a process that was stopped for longer than a lease acks nothing with it any more', async () => {

@@ -15,11 +15,13 @@ export interface ProcessesOptions {
   /** Of each consumer in each process. */
   readonly workers: number;
   readonly perSecond: number;
+  /** The shortest of their leases; a worker needs more than its turn among all others. */
+  readonly leaseSeconds: number;
 }
 
 export async function runProcesses(
   world: World,
-  { seconds, processes, workers, perSecond }: ProcessesOptions,
+  { seconds, processes, workers, perSecond, leaseSeconds }: ProcessesOptions,
 ): Promise<Verdict> {
   const { userId, auth } = world;
   const programs = await Promise.all(Array.from({ length: processes }, () => world.serve({ LOG_LEVEL: 'warn' })));
@@ -29,11 +31,11 @@ export async function runProcesses(
   const watch = await startWatch(world, {
     lists: { 'first list': first, 'last list': last },
     consumers: [
-      { name: 'one', lease_seconds: 1, max_attempts: 50 },
-      { name: 'two', lease_seconds: 2, max_attempts: 50 },
-      { name: 'three', lease_seconds: 2, max_attempts: 3 },
-      { name: 'own', lease_seconds: 1, max_attempts: 50, whid: [wh_id] },
-      { name: 'ordered', lease_seconds: 1, max_attempts: 50, ordered: true },
+      { name: 'one', lease_seconds: leaseSeconds, max_attempts: 50 },
+      { name: 'two', lease_seconds: leaseSeconds * 2, max_attempts: 50 },
+      { name: 'three', lease_seconds: leaseSeconds, max_attempts: 3 },
+      { name: 'own', lease_seconds: leaseSeconds, max_attempts: 50, whid: [wh_id] },
+      { name: 'ordered', lease_seconds: leaseSeconds, max_attempts: 50, ordered: true },
     ],
     programs,
     workersEach: workers * processes,

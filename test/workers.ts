@@ -116,6 +116,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const first = urls[0] as string;
   let behaviour = options.behaviour;
   let failures = 0;
+  let acked = 0;
   let stopped = false;
   const ended = new AbortController();
   setMaxListeners(0, ended.signal);
@@ -128,6 +129,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     const reasons = new Map(conflicts.map(({ id, reason }) => [id, reason]));
     for (const one of asked) {
       const reason = reasons.get(one.id);
+      if (!reason && fate === 'acked') acked++;
       Object.assign(one, { fate: reason ? 'conflict' : fate, reason: reason ?? '', askedAt, doneAt: now() });
     }
   }
@@ -284,7 +286,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
         const answer = await call(first, auth, 'GET', path).catch(() => undefined);
         return answer?.status === 200 && answer.body.backlog === 0 && answer.body.in_flight === 0;
       };
-      return whileMoving(done, () => handouts.length, patienceMs);
+      return whileMoving(done, () => acked, patienceMs);
     },
     async stop() {
       stopped = true;

@@ -18,12 +18,12 @@ export interface Bodies {
   readonly gone: readonly Place[];
 }
 
-/** Ends at `maxBytes`, but never before the first one; in the order of positions, without a hole where `ordered`. */
+/** Ends at `maxBytes`, but never before the first one; in the order of positions, without a hole: what does not fit is the tail. */
 export async function readBodies(
   store: Store,
   userId: number,
   handed: readonly Handed[],
-  { maxBytes, ordered }: { readonly maxBytes: number; readonly ordered: boolean },
+  { maxBytes }: { readonly maxBytes: number },
 ): Promise<Bodies> {
   const page = await listByIds(
     store,
@@ -35,7 +35,7 @@ export async function readBodies(
   const readUpTo = page.cut ? (page.contents.at(-1)?.id ?? 0) : Number.POSITIVE_INFINITY;
   const [first] = handed;
   // Contents are read by id. One that came late has a lower id than those before it, and must not push out the first.
-  if (ordered && first && first.id > readUpTo) {
+  if (first && first.id > readUpTo) {
     const [content] = (await listByIds(store, userId, [first.id], maxBytes)).contents;
     if (content) found.set(first.id, content);
   }
@@ -44,7 +44,8 @@ export async function readBodies(
   const gone: Place[] = [];
   for (const place of handed) {
     const content = found.get(place.id);
-    if (content && !(ordered && surplus.length > 0)) items.push({ place, content, attempt: place.attempt });
+    // What did not fit is always the tail: the ack of a whole lease covers its positions as one range.
+    if (content && surplus.length === 0) items.push({ place, content, attempt: place.attempt });
     else if (content || place.id > readUpTo) surplus.push(place);
     else gone.push(place);
   }

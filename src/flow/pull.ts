@@ -151,8 +151,8 @@ export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pul
   /** The contents of a claim: as many as fit, if there still is somebody to get them. */
   async function fill(entry: Entry, { consumer, token, claimed }: Turn, lost: () => boolean): Promise<Filled> {
     const handed: readonly Handed[] = claimed?.handed ?? [];
-    const { user_id, ordered } = consumer;
-    const bodies = await readBodies(store, user_id, handed, { maxBytes: maxPageBytes, ordered }).catch(
+    const { user_id } = consumer;
+    const bodies = await readBodies(store, user_id, handed, { maxBytes: maxPageBytes }).catch(
       async (error: unknown) => {
         await tidy(entry, token, { surplus: handed, gone: [] });
         throw error;

@@ -71,6 +71,7 @@ function rangesOf(rows: readonly Row[]): Range[] {
   const ranges: [number, number][] = [];
   for (const id of rows.map((row) => row.id).sort((a, b) => a - b)) {
     const last = ranges.at(-1);
+    if (last && last[1] === id) continue;
     if (last && last[1] === id - 1) last[1] = id;
     else ranges.push([id, id]);
   }
