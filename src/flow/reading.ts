@@ -38,7 +38,7 @@ export async function openReading(parts: {
   const { store, config, log, content } = parts;
   const { db } = store;
   const nodes = await Promise.all(config.fenceNodes.map(openDb));
-  const opened = await openFenceSource(db, nodes);
+  const opened = await openFenceSource(db, nodes, store.recent);
   const { source } = opened;
   if (opened.facts.warning) log.warn({}, opened.facts.warning);
 
@@ -62,8 +62,12 @@ export async function openReading(parts: {
     const sequencer = await createSequencer({
       place: (rows, next) => placeRows(db, rows, next),
       state: () => positionState(db),
-      between: (low, high) => positionsBetween(db, low, high),
-      placedOnInsert: db.kind === 'sqlite',
+      async between(low, high) {
+        const known = store.recent?.fromPos(low, high) ?? [];
+        const from = low + known.length;
+        return from < high ? [...known, ...(await positionsBetween(db, from, high))] : known;
+      },
+      placedOnInsert: store.recent !== undefined,
     });
     return { from, fence, sequencer };
   }

@@ -43,22 +43,20 @@ const REQUEST_COLUMNS = ['id', 'size', 'crc', 'received_ms', 'ip', 'head'];
 const shortIp = (ip: string): string => (ip.includes(':') || ip.length > 15 ? 'ipv6' : ip);
 
 /** Stores all rows in one transaction; resolves with their ids, in order, once they are committed. */
-export function insertContents(store: Store, rows: readonly NewContent[]): Promise<number[]> {
-  return store.db.transaction(async (queries) => {
+export async function insertContents(store: Store, rows: readonly NewContent[]): Promise<number[]> {
+  const { ids, placed } = await store.db.transaction(async (queries) => {
     const ids = await queries.insertIds(
       'tblwh',
       CONTENT_COLUMNS,
       rows.map((row) => [row.content, shortIp(row.ip), row.api, row.dt, row.user_id, row.wh_id]),
     );
     if (store.extended) await insertRequests(queries, rows, ids);
-    if (store.db.kind === 'sqlite')
-      await placeInserted(
-        store.db,
-        queries,
-        rows.map(({ user_id, wh_id }, i) => ({ id: ids[i] as number, user_id, wh_id })),
-      );
-    return ids;
+    if (store.db.kind !== 'sqlite') return { ids, placed: [] };
+    const owned = rows.map(({ user_id, wh_id }, i) => ({ id: ids[i] as number, user_id, wh_id }));
+    return { ids, placed: await placeInserted(store.db, queries, owned) };
   }, 'writer');
+  store.recent?.add(placed);
+  return ids;
 }
 
 async function insertRequests(queries: Queries, rows: readonly NewContent[], ids: readonly number[]): Promise<void> {

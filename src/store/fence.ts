@@ -3,6 +3,7 @@ import { type Db, type Queries, StoreError, type Value } from './db.ts';
 import { type FenceFacts, type FencePromise, promiseOf, readFacts } from './fencefacts.ts';
 import { probe } from './fenceprobe.ts';
 import { mariadbWriters, mysqlWriters, type WriterSight } from './fencewriters.ts';
+import type { Recent } from './recent.ts';
 
 /** Who a content belongs to. */
 export interface Row {
@@ -65,8 +66,9 @@ export const ranged = (ranges: readonly Range[]): { where: string; params: numbe
 };
 
 /** Reads what there is to know of the server. `nodes` are all other nodes of a cluster with several writers. */
-export async function openFenceSource(db: Db, nodes: readonly Db[] = []): Promise<OpenedSource> {
-  if (db.kind === 'sqlite') return { source: openOrdered(db), nodes: [], facts: SQLITE, promise: promiseOf(SQLITE) };
+export async function openFenceSource(db: Db, nodes: readonly Db[] = [], recent?: Recent): Promise<OpenedSource> {
+  if (db.kind === 'sqlite')
+    return { source: openOrdered(db, recent), nodes: [], facts: SQLITE, promise: promiseOf(SQLITE) };
   const { source, facts } = await openShared(db);
   await source.writers(); // whether they can be seen belongs to the promise
   const others = nodes.map(proberOf);
@@ -85,12 +87,18 @@ export async function openFenceSource(db: Db, nodes: readonly Db[] = []): Promis
 const SQLITE: FenceFacts = { ordered: true, minAgeMs: 0, warning: '', cluster: false, sight: true };
 const ROWS = 'SELECT id, user_id, wh_id FROM tblwh WHERE id > ? ORDER BY id LIMIT ?';
 
-function openOrdered(db: Db): FenceSource {
+function openOrdered(db: Db, recent: Recent | undefined): FenceSource {
   return {
     ordered: true,
     minAgeMs: 0,
     flushedAt: () => db.flushedAt(),
-    look: async (after, _holes, limit) => ({ rows: await db.all<Row>(ROWS, [after, limit]), late: [] }),
+    async look(after, _holes, limit) {
+      const known = recent?.afterId(after, limit) ?? [];
+      // What other programs wrote comes after it, and fewer rows than asked for mean that there are no more.
+      const missing = limit - known.length;
+      const others = missing > 0 ? await db.all<Row>(ROWS, [known.at(-1)?.id ?? after, missing]) : [];
+      return { rows: [...known, ...others], late: [] };
+    },
     probe: async () => true,
     writers: async () => new Set(),
     blockers: async () => [],

@@ -3,6 +3,7 @@ import { backfill } from './backfill.ts';
 import type { Db } from './db.ts';
 import { inspect, isExtended, migrate, type SchemaState } from './migrations.ts';
 import { openMysql } from './mysql.ts';
+import { createRecent, type Recent } from './recent.ts';
 import { openSqlite } from './sqlite.ts';
 
 export interface Store {
@@ -10,6 +11,8 @@ export interface Store {
   /** False at the as-is level: only the three shared tables, SELECT and INSERT. */
   readonly extended: boolean;
   readonly state: SchemaState;
+  /** On SQLite, where positions are given with the contents. */
+  readonly recent: Recent | undefined;
   close(): Promise<void>;
 }
 
@@ -29,7 +32,13 @@ export async function openStore(url: string): Promise<Store> {
     }
     const state = await inspect(db, db.kind);
     if (state.base.length < 3) throw new MissingTables(state.base);
-    return { db, extended: isExtended(state), state, close: () => db.close() };
+    return {
+      db,
+      extended: isExtended(state),
+      state,
+      recent: db.kind === 'sqlite' ? createRecent() : undefined,
+      close: () => db.close(),
+    };
   } catch (error) {
     await db.close();
     throw error;

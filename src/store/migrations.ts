@@ -210,9 +210,12 @@ export async function migrate(db: Db, createBase: boolean, tell: (line: string) 
 /** One migration at a time: a named lock on MySQL; on SQLite the transaction is the lock. */
 async function lock(db: Db, queries: Queries): Promise<void> {
   if (db.kind === 'sqlite') return;
-  const rows = await queries.all<{ ok: number }>("SELECT GET_LOCK(CONCAT('restante.', DATABASE()), 30) AS ok");
-  if (rows[0]?.ok !== 1)
-    throw new Error('another restante migrate is running on this database: wait for it, then run again');
+  // A statement may take four seconds, so it waits in short ones.
+  for (let tries = 0; tries < 15; tries++) {
+    const rows = await queries.all<{ ok: number }>("SELECT GET_LOCK(CONCAT('restante.', DATABASE()), 2) AS ok");
+    if (rows[0]?.ok === 1) return;
+  }
+  throw new Error('another restante migrate is running on this database: wait for it, then run again');
 }
 
 /** Drops our tables; the three shared ones stay as they are. */

@@ -1,6 +1,6 @@
 // MySQL and MariaDB behind the seam of db.ts, by mysql2: pools, prepared statements, error codes.
 import mysql from 'mysql2';
-import { type Db, type Queries, type Rows, StoreError, type Value } from './db.ts';
+import { type Db, failed, type Queries, type Rows, StoreError, type Value } from './db.ts';
 import { insertSql, statementsFor } from './multirow.ts';
 import { failureOf, toStoreError } from './mysqlfailures.ts';
 
@@ -8,7 +8,7 @@ import { failureOf, toStoreError } from './mysqlfailures.ts';
 const STATEMENT_TIMEOUT_MS = 10_000;
 // Reads of a few rows by key; lists may take as long as a statement.
 const READ_TIMEOUT_MS = 4_000;
-// A read that failed at once met a connection that the server had closed: it is simply done again. A slow one is not.
+// What failed at once met a connection that the server had closed: it is simply done again. A slow one is not.
 const AT_ONCE_MS = 1_000;
 const READ_CONNECTIONS = 8;
 // Two transactions in flight: while one waits for its flush the other is being filled. Three or four were slower.
@@ -130,7 +130,7 @@ export async function openMysql(url: URL): Promise<Db> {
     try {
       return await using(reads, work);
     } catch (error) {
-      const stale = error instanceof StoreError && error.failure === 'away' && performance.now() - began < AT_ONCE_MS;
+      const stale = failed(error, 'away') && performance.now() - began < AT_ONCE_MS;
       if (!stale) throw error;
       return using(reads, work);
     }
@@ -147,7 +147,7 @@ export async function openMysql(url: URL): Promise<Db> {
   async function once<T>(work: (queries: Queries) => Promise<T>, who: 'writer' | 'others'): Promise<T> {
     const connection = await borrow(who === 'writer' ? writer : others);
     try {
-      const queries = on(connection, STATEMENT_TIMEOUT_MS);
+      const queries = on(connection, who === 'writer' ? STATEMENT_TIMEOUT_MS : READ_TIMEOUT_MS);
       const result = await work(queries);
       const sent = performance.now();
       await commit(connection);
@@ -229,13 +229,14 @@ export async function openMysql(url: URL): Promise<Db> {
     since: Number.NEGATIVE_INFINITY,
     flushedAt: () => flushed,
     async transaction(work, who = 'others') {
+      const began = performance.now();
       for (let tries = 1; ; tries++) {
         try {
           return await once(work, who);
         } catch (error) {
           // Nothing was committed: a deadlock, a lock wait, or a connection that the server had closed. Not so `unknown`.
-          const again = error instanceof StoreError && (error.failure === 'again' || error.failure === 'away');
-          if (!again || tries === TRIES) throw error;
+          const stale = failed(error, 'away') && performance.now() - began < AT_ONCE_MS;
+          if (!(stale || failed(error, 'again')) || tries === TRIES) throw error;
         }
       }
     },

@@ -31,8 +31,12 @@ export function placeRows(db: Db, rows: readonly Row[], next?: number): Promise<
     const first = db.kind === 'mysql' ? seq.v : (await lastPosition(queries)) + 1;
     const have = first === next ? new Set<number>() : await withPosition(queries, rows);
     const missing = rows.filter(({ id }) => !have.has(id)).sort((a, b) => a.id - b.id);
-    const placed =
-      db.kind === 'mysql' ? await copy(queries, missing, first, seq.now) : await give(queries, missing, first, seq.now);
+    const { now } = seq;
+    if (db.kind !== 'mysql') return { first, placed: await give(queries, missing, first, now) };
+    const end = await copy(queries, missing, first, now);
+    // Rows from memory may be those before a crash, whose ids are others' now: only who is in no doubt answers from it.
+    const sure = first === next && end - first === missing.length;
+    const placed = sure ? numbered(missing, first, now) : await queries.all<Placed>(BETWEEN, [first, end]);
     return { first, placed };
   });
 }
@@ -50,9 +54,10 @@ async function give(queries: Queries, rows: readonly Row[], first: number, now: 
 
 /**
  * On a server: copied by the server from the rows themselves. One that was seen before a crash may be gone, and its id
- * another's; what this transaction sees was committed before it in the log, so both survive or none.
+ * another's; what this transaction sees was committed before it in the log, so both survive or none. Resolves with the
+ * position that comes next.
  */
-async function copy(queries: Queries, rows: readonly Row[], first: number, now: number): Promise<readonly Placed[]> {
+async function copy(queries: Queries, rows: readonly Row[], first: number, now: number): Promise<number> {
   let next = first;
   for (const ranges of chunksOf(rangesOf(rows), MOST_NAMED)) {
     const { where, params } = ranged(ranges);
@@ -60,10 +65,8 @@ async function copy(queries: Queries, rows: readonly Row[], first: number, now: 
       SELECT ? + ROW_NUMBER() OVER (ORDER BY id), id, user_id, wh_id, ? FROM tblwh WHERE ${where}`;
     next += await queries.run(sql, [next - 1, now, ...params]);
   }
-  if (next === first) return [];
-  await queries.run("UPDATE restante_meta SET v = ? WHERE k = 'seq'", [next]);
-  if (next - first === rows.length) return numbered(rows, first, now);
-  return queries.all<Placed>(BETWEEN, [first, next]);
+  if (next > first) await queries.run("UPDATE restante_meta SET v = ? WHERE k = 'seq'", [next]);
+  return next;
 }
 
 /** Ids that follow one another as ranges. `rows` may come in any order; positions are given in the order of ids. */
