@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import { openDb } from '../src/store/index.ts';
-import { BASE } from '../src/store/migrations.ts';
+import { BASE } from '../src/store/steps.ts';
 import { startOurs } from './processes.ts';
 import { figure, figures } from './table.ts';
 import { addUsers, type BenchUser } from './users.ts';

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { createConnection } from 'mysql2/promise';
 import { readConfig } from '../src/config.ts';
-import { makeWebhook } from '../src/http/webhooks.ts';
+import { makeWebhook } from '../src/http/webhooksettings.ts';
 import { openDb, openStore } from '../src/store/index.ts';
 import { migrate } from '../src/store/migrations.ts';
 import { addUser } from '../src/store/users.ts';

@@ -1,6 +1,6 @@
 // Every setting, one entry each: name, default, help, how it is read. (env, flags) -> one frozen Config.
 import { readFileSync } from 'node:fs';
-import { databaseUrl, httpUrl, list, network, oneOf, origin, text, timeZone, whole } from './read.ts';
+import { databaseUrl, httpUrl, key, list, network, oneOf, origin, text, timeZone, whole } from './read.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 interface Setting<T> {
@@ -115,6 +115,13 @@ export const SETTINGS = {
     text,
     true,
   ),
+  secretsKey: setting(
+    'SECRETS_KEY',
+    '',
+    'Encrypts the secrets of webhooks at rest: 32 bytes as hex or base64 (openssl rand -hex 32). On SQLite the default is a key file beside the database.',
+    key,
+    true,
+  ),
   serviceName: setting(
     'SERVICE_NAME',
     'Restante',
@@ -130,7 +137,7 @@ export const SETTINGS = {
 type Name = keyof typeof SETTINGS;
 type Read = { readonly [K in Name]: ReturnType<(typeof SETTINGS)[K]['read']> };
 type Unset<T, K extends keyof T> = Omit<T, K> & { readonly [P in K]: T[P] | undefined };
-export type Config = Unset<Read, 'webhookIdFrom' | 'fenceMaxHold' | 'metricsToken'>;
+export type Config = Unset<Read, 'webhookIdFrom' | 'fenceMaxHold' | 'metricsToken' | 'secretsKey'>;
 
 /** All that is wrong with the settings, told at once. The program ends with exit code 2. */
 export class BadSettings extends Error {

@@ -79,6 +79,10 @@ export const tooManyFailures = (seconds: number) =>
 export const notFound = (detail: string) => new Problem(404, 'not-found', 'Not found', detail);
 export const forbidden = (detail: string) => new Problem(403, 'forbidden', 'Forbidden', detail);
 
+/** For a sender whose signature, token or time-stamp is not right. */
+export const unverified = (reason: string) =>
+  new Problem(401, 'unverified', 'Unauthorized', `${reason} Nothing was stored as a content.`);
+
 export const methodNotAllowed = (allow: string) =>
   new Problem(405, 'method-not-allowed', 'Method not allowed', `Here only ${allow} is accepted.`, {
     headers: { allow },
@@ -134,4 +138,12 @@ export const tooManyConsumers = (most: number) =>
     'too-many-consumers',
     'Too many consumers',
     `You have ${most} consumers, the most a user may have. Delete one.`,
+  );
+
+export const secretsKeyNeeded = () =>
+  new Problem(
+    409,
+    'secrets-key-needed',
+    'SECRETS_KEY needed',
+    'Secrets are kept encrypted, and this service has no SECRETS_KEY. Ask the operator to set one: openssl rand -hex 32',
   );

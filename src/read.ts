@@ -32,6 +32,13 @@ export function httpUrl(value: string): string {
     throw new Error('must be an http:// or https:// URL without query');
   return value.replace(/\/+$/, '');
 }
+/** 32 bytes, as hex. */
+export function key(value: string): string {
+  if (/^[0-9a-f]{64}$/i.test(value)) return value.toLowerCase();
+  const bytes = /^[A-Za-z0-9+/_-]{43}=?$/.test(value) ? Buffer.from(value, 'base64') : undefined;
+  if (bytes?.length !== 32) throw new Error('must be 32 bytes as 64 hex digits or as base64: openssl rand -hex 32');
+  return bytes.toString('hex');
+}
 export function origin(value: string): string {
   if (httpUrl(value) !== new URL(value).origin)
     throw new Error('must be origins such as https://hooks.example.org, separated by commas');

@@ -1,10 +1,9 @@
 // The wire: one TypeBox value is one shape, its TypeScript type and its schema in the API document.
 import { type Static, Type } from 'typebox';
-import { mergePatch, nullable, oneOf, strict } from './schematypes.ts';
+import { METHOD, nullable, oneOf, strict } from './schematypes.ts';
 
 const ID = '^(latest|[0-9]{1,15})$';
 const WHID = '^(all|[0-9]{1,10})$';
-const METHOD = '^[A-Z-]{1,24}$';
 /** What a pattern asks for, in words: nobody should have to read a regular expression in an error. */
 export const PATTERN_WORDS: Readonly<Record<string, string>> = {
   [ID]: 'must be a whole number from 0, or latest',
@@ -13,109 +12,6 @@ export const PATTERN_WORDS: Readonly<Record<string, string>> = {
   '^[A-Za-z0-9._-]{1,64}$': 'must be 1 to 64 letters, digits, dots, dashes or underscores',
   '^(earliest|latest)$': 'must be earliest, latest, {"id": …} or {"time": …}',
 };
-
-// Settings of a webhook ---------------------------------------------------------------------------------------------
-
-const ResponseSettings = Type.Object(
-  {
-    status: Type.Integer({ minimum: 200, maximum: 299, description: 'Default 200.' }),
-    content_type: oneOf(['text/plain', 'text/xml', 'application/xml', 'application/json'], 'Default text/plain.'),
-    body: Type.String({
-      maxLength: 65_536,
-      description: 'Default empty: some providers show a text to their end user.',
-    }),
-  },
-  strict,
-);
-const settings = {
-  response: Type.Partial(ResponseSettings, {
-    ...strict,
-    description: 'What senders are answered once their request is committed.',
-  }),
-  max_body_bytes: Type.Integer({
-    minimum: 0,
-    description: 'Larger bodies are refused with 413. Default: MAX_BODY_BYTES.',
-  }),
-  allow_methods: Type.Array(Type.String({ pattern: METHOD }), {
-    maxItems: 40,
-    description: 'Other methods are refused with 405. Default: every method.',
-  }),
-  allow_networks: Type.Array(Type.String({ minLength: 2, maxLength: 49 }), {
-    maxItems: 100,
-    description: 'Senders outside of these addresses and CIDR networks are refused with 403. Default: everybody.',
-  }),
-  enabled: Type.Boolean({
-    description: 'false: senders are answered 503 with Retry-After and try again. Default true.',
-  }),
-};
-/** What may be set; what is left out has its default. This is what the database keeps. */
-export const SettingsInput = Type.Partial(Type.Object(settings), strict);
-export type SettingsInput = Static<typeof SettingsInput>;
-
-export interface Settings {
-  readonly response: Static<typeof ResponseSettings>;
-  readonly max_body_bytes: number | null;
-  readonly allow_methods: readonly string[] | null;
-  readonly allow_networks: readonly string[] | null;
-  readonly enabled: boolean;
-}
-
-/** Settings with every default filled in. */
-export const resolveSettings = (input: SettingsInput): Settings => ({
-  response: { status: 200, content_type: 'text/plain', body: '', ...input.response },
-  max_body_bytes: input.max_body_bytes ?? null,
-  allow_methods: input.allow_methods ?? null,
-  allow_networks: input.allow_networks ?? null,
-  enabled: input.enabled ?? true,
-});
-
-// Webhooks ----------------------------------------------------------------------------------------------------------
-
-const webhook = {
-  wh_id: Type.Integer({ examples: [1] }),
-  wh_url: Type.String({ description: 'The public URL that a provider POSTs to.' }),
-  wh_name: Type.String({ examples: ['My payment method webhook'] }),
-  status: Type.Integer({ description: '1 = enabled.' }),
-};
-const Webhook = Type.Object(webhook);
-export const WebhookList = Type.Object({ webhooks: Type.Array(Webhook), hint: Type.Optional(Type.String()) });
-
-export const WebhookDetail = Type.Object({
-  ...webhook,
-  response: ResponseSettings,
-  max_body_bytes: nullable(settings.max_body_bytes),
-  allow_methods: nullable(settings.allow_methods),
-  allow_networks: nullable(settings.allow_networks),
-  enabled: settings.enabled,
-  created_at: Type.String({ format: 'date-time' }),
-});
-export type WebhookDetail = Static<typeof WebhookDetail>;
-
-const Name = Type.String({ minLength: 1, maxLength: 45, description: 'At most 45 bytes of UTF-8.' });
-export const WebhookCreate = Type.Object({ wh_name: Name, ...SettingsInput.properties }, strict);
-export type WebhookCreate = Static<typeof WebhookCreate>;
-
-export const WebhookPatch = Type.Object(
-  {
-    ...mergePatch(settings),
-    response: Type.Optional(nullable(Type.Object(mergePatch(ResponseSettings.properties), strict))),
-    wh_name: Type.Optional(Name),
-  },
-  strict,
-);
-export type WebhookPatch = Static<typeof WebhookPatch>;
-export const Rotate = Type.Object(
-  {
-    grace_seconds: Type.Optional(
-      Type.Integer({
-        minimum: 0,
-        maximum: 30 * 86_400,
-        description: 'How long the old URL goes on. Default 86400.',
-      }),
-    ),
-  },
-  strict,
-);
 
 // Contents ----------------------------------------------------------------------------------------------------------
 
@@ -171,6 +67,7 @@ export const Posted = Type.Object({
 
 const cursor = (examples: string[], pattern: string, description: string) =>
   Type.Optional(Type.String({ pattern, examples, description }));
+const filter = (description: string) => Type.Optional(Type.String({ minLength: 1, maxLength: 1_000, description }));
 export const ListQuery = Type.Object({
   id: cursor(['0'], ID, 'Start here: contents with this id or a higher one. `latest`: after the newest. Default 0.'),
   whid: cursor(['all'], WHID, 'Of one webhook; 0 = own content, `all` = every webhook. Default 0.'),
@@ -178,6 +75,11 @@ export const ListQuery = Type.Object({
     Type.Integer({ minimum: 1, examples: [20], description: 'At most 100; more is clamped. Default 20.' }),
   ),
   order: Type.Optional(oneOf(['asc', 'desc'], '`desc`: newest first, ids up to `id`.')),
+  event_id: filter("Only this event of the provider's."),
+  event_type: filter('Only events of this type.'),
+  verified: Type.Optional(oneOf(['signed', 'token', 'none'], 'Only contents whose check said so.')),
+  since: Type.Optional(Type.String({ format: 'date-time', description: 'Only what became visible then or later.' })),
+  q: filter('Only contents with this text in their body, letter for letter. Looks at 10,000 contents a call.'),
   wait: Type.Optional(
     Type.Integer({
       minimum: 0,
@@ -192,12 +94,11 @@ export const PostQuery = Type.Object({
 export const ContentId = Type.Object({
   id: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, examples: [27] }),
 });
-export const WebhookId = Type.Object({ wh_id: Type.Integer({ minimum: 1, maximum: 4_294_967_295, examples: [1] }) });
 
 // Refusals, and the rest --------------------------------------------------------------------------------------------
 
 /** Why a request did not become a content. */
-const REFUSAL_KINDS = ['too_large', 'method', 'network'] as const;
+const REFUSAL_KINDS = ['signature', 'secret_missing', 'handshake', 'too_large', 'method', 'network'] as const;
 export type RefusalKind = (typeof REFUSAL_KINDS)[number];
 
 export const Refusal = Type.Object({
@@ -215,11 +116,30 @@ export const RefusalQuery = Type.Object(
   {
     whid: Type.Optional(Type.Integer({ minimum: 1, maximum: 4_294_967_295 })),
     kind: Type.Optional(oneOf(REFUSAL_KINDS)),
+    event_id: filter('Only requests that say to be this event.'),
     id: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Start here.' })),
     limit: Type.Optional(Type.Integer({ minimum: 1, description: 'At most 100; more is clamped. Default 20.' })),
   },
   strict,
 );
+const Force = Type.Optional(
+  Type.Boolean({ description: 'true: take it though it was not verified. Default false: it is judged again.' }),
+);
+export const ReleaseInput = Type.Object({ force: Force }, strict);
+export const ReleaseManyInput = Type.Object(
+  {
+    whid: Type.Integer({ minimum: 1, maximum: 4_294_967_295 }),
+    id: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Start here.' })),
+    since: Type.Optional(Type.String({ format: 'date-time', description: 'Only what came then or later.' })),
+    force: Force,
+  },
+  strict,
+);
+export const ReleaseResult = Type.Object({
+  released: Type.Array(Type.Object({ id: Type.Integer(), content_id: Type.Integer() })),
+  kept: Type.Array(Type.Object({ id: Type.Integer(), reason: Type.String() })),
+  next_id: Type.Optional(Type.Integer({ description: 'There is more than one call releases: pass it as `id`.' })),
+});
 export const RefusalPage = Type.Object({ refusals: Type.Array(Refusal), next_id: Type.Integer() });
 
 export const Me = Type.Object({ username: Type.String({ examples: ['1001'] }), hint: Type.Optional(Type.String()) });

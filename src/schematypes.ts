@@ -20,3 +20,6 @@ export const mergePatch = <T extends Readonly<Record<string, TSchema>>>(properti
   Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name, Type.Optional(nullable(schema))])) as {
     [K in keyof T]: TOptional<TUnsafe<Static<T[K]> | null>>;
   };
+
+/** A method of HTTP. */
+export const METHOD = '^[A-Z-]{1,24}$';

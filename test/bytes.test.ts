@@ -2,7 +2,8 @@
 import * as fc from 'fast-check';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { Content, WebhookDetail } from '../src/schema.ts';
+import type { Content } from '../src/schema.ts';
+import type { WebhookDetail } from '../src/schemawebhooks.ts';
 import { openDb } from '../src/store/index.ts';
 import { migrate } from '../src/store/migrations.ts';
 import { baseTables } from './classic.ts';

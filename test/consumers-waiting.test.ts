@@ -2,9 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createConsumers } from '../src/flow/consumers.ts';
-import { insertContents } from '../src/store/contents.ts';
 import type { Db, Queries } from '../src/store/db.ts';
 import { openStore, type Store } from '../src/store/index.ts';
+import { insertContents } from '../src/store/ingest.ts';
 import { type Placed, placeRows } from '../src/store/positions.ts';
 import { purgeUpTo } from '../src/store/retention.ts';
 import { rotateToken } from '../src/store/users.ts';
@@ -56,6 +56,7 @@ function handTail(store: Store) {
         received_ms: Date.now(),
         ip: '',
         head: null,
+        judged: null,
       };
       const ids = await insertContents(
         store,
@@ -223,6 +224,7 @@ describe.each(ENGINES)('%s', (engine) => {
           received_ms: Date.now(),
           ip: '',
           head: null,
+          judged: null,
         },
       ]);
       consumers.committed(stored, [id as number]);

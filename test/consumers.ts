@@ -61,6 +61,7 @@ export function deskOf(service: Service, user: TestUser): Desk {
             received_ms: Date.now(),
             ip: '3.18.12.63',
             head: Buffer.from('POST /in/k HTTP/1.1\r\n'),
+            judged: null,
           }),
         ),
       );

@@ -10,8 +10,8 @@ import { readConfig } from '../src/config.ts';
 import { type App, buildApp } from '../src/http/app.ts';
 import type { Context, Log } from '../src/http/context.ts';
 import { createContext } from '../src/http/create.ts';
-import { makeWebhook } from '../src/http/webhooks.ts';
-import type { WebhookDetail } from '../src/schema.ts';
+import { makeWebhook } from '../src/http/webhooksettings.ts';
+import type { WebhookDetail } from '../src/schemawebhooks.ts';
 import { highestId } from '../src/store/contents.ts';
 import { openDb, openStore, type Store } from '../src/store/index.ts';
 import { migrate } from '../src/store/migrations.ts';
@@ -89,7 +89,7 @@ export interface Service {
 
 /** A service in this process on a real socket. `env` are settings by name. */
 export async function startService(databaseUrl: string, env: Record<string, string> = {}): Promise<Service> {
-  const config = readConfig({ PORT: '0', ...env, DATABASE_URL: databaseUrl });
+  const config = readConfig({ PORT: '0', SECRETS_KEY: '5e'.repeat(32), ...env, DATABASE_URL: databaseUrl });
   const store = await openStore(databaseUrl);
   const log = testLog();
   const context = await createContext({ store, config, log });

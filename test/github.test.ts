@@ -3,7 +3,8 @@ import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Content, WebhookDetail } from '../src/schema.ts';
+import type { Content } from '../src/schema.ts';
+import type { WebhookDetail } from '../src/schemawebhooks.ts';
 import {
   type Database,
   ENGINES,

@@ -12,8 +12,8 @@ const files = (folder: string): string[] =>
 const sources = files('src').map((path) => ({ path, text: readFileSync(path, 'utf8') }));
 const all = ['src', 'test', 'bench', 'examples'].flatMap(files);
 
-/** main -> cli -> http -> flow -> store; config, errors and schema may be read from everywhere. */
-const ORDER = ['main', 'cli', 'http', 'flow', 'store', 'shared'];
+/** main -> cli -> http -> flow -> store -> receive; config, errors and schema may be read from everywhere. */
+const ORDER = ['main', 'cli', 'http', 'flow', 'store', 'receive', 'shared'];
 const roomOf = (path: string): string => {
   const [first = '', ...rest] = relative('src', path).split('/');
   if (rest.length > 0) return first;

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 import { describe, expect, inject, test } from 'vitest';
-import { STEPS } from '../src/store/migrations.ts';
+import { STEPS } from '../src/store/steps.ts';
 import { BASE, cli, connected, dropped, kept, start, tablesOf } from './cli.ts';
 import { emptyDatabase, migratedDatabase, pathOf, startService } from './engines.ts';
 

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ROUTES } from '../src/http/app.ts';
-import type { WebhookDetail } from '../src/schema.ts';
+import type { WebhookDetail } from '../src/schemawebhooks.ts';
 import type { Store } from '../src/store/index.ts';
 import { createWebhook, deleteWebhook } from '../src/store/webhooks.ts';
 import {
@@ -274,7 +274,15 @@ describe.each(ENGINES)('%s', (engine) => {
   });
 
   test('ids of webhooks are distinct, whoever makes one at the same moment, and never come back', async () => {
-    const made = { user_id: ana.id, wh_name: 'x', wh_url: 'x', settings: {}, created_ms: 1, idFrom: 2_000_000_000 };
+    const made = {
+      user_id: ana.id,
+      wh_name: 'x',
+      wh_url: 'x',
+      settings: {},
+      sealFor: () => [],
+      created_ms: 1,
+      idFrom: 2_000_000_000,
+    };
     const create = (store: Store, i: number) => createWebhook(store, { ...made, url_key: `k${i}${store === a.store}` });
     const next = async () => {
       const sql = "SELECT COALESCE(MAX(id), 0) + 1, 1, 'x', 'theirs', 1 FROM tblwhid";

@@ -2,7 +2,8 @@
 import { METHODS } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Content, Refusal, WebhookDetail } from '../src/schema.ts';
+import type { Content, Refusal } from '../src/schema.ts';
+import type { WebhookDetail } from '../src/schemawebhooks.ts';
 import {
   type Database,
   ENGINES,

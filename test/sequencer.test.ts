@@ -50,6 +50,7 @@ describe.each(ENGINES)('%s', (engine) => {
           received_ms: 1,
           ip: '',
           head: null,
+          judged: null,
         } as const;
         if (i % 3 > 0) return service.context.writer.write(row);
         return service.store.db.insert('tblwh', COLUMNS, [rowOf(2, i), rowOf(3, i)]);

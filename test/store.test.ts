@@ -1,9 +1,10 @@
 // The store contract: the same promises from every engine, on a real server each.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createWriter } from '../src/flow/writer.ts';
-import { findContents, highestId, insertContents, listContents, type NewContent } from '../src/store/contents.ts';
+import { findContents, highestId, listContents } from '../src/store/contents.ts';
 import { failed } from '../src/store/db.ts';
 import { openStore, type Store } from '../src/store/index.ts';
+import { insertContents, type NewContent } from '../src/store/ingest.ts';
 import { insertRefusals, listRefusals, pruneRefusals } from '../src/store/refusals.ts';
 import { addUser, findUsers, rotateToken } from '../src/store/users.ts';
 import { createWebhook, findTargets, rotateKey } from '../src/store/webhooks.ts';
@@ -18,6 +19,7 @@ const row = (content: Buffer | string, change: Partial<NewContent> = {}): NewCon
   received_ms: 1_795_000_000_123,
   ip: '3.18.12.63',
   head: Buffer.from('POST /in/k HTTP/1.1\r\n'),
+  judged: null,
   ...change,
 });
 
@@ -155,14 +157,15 @@ describe.each(ENGINES)('%s', (engine) => {
       wh_url: 'u',
       url_key: `old${engine}`,
       settings: {},
+      sealFor: () => [],
       created_ms: 1,
       idFrom: 50,
     });
     await rotateKey(store, 7, wh_id, { url_key: `new${engine}`, wh_url: 'u2', graceUntil: 1000 });
     const keys = [`old${engine}`, `new${engine}`];
-    expect([...(await findTargets(store.db, keys, 999)).keys()].sort()).toEqual([...keys].sort());
-    expect([...(await findTargets(store.db, keys, 1000)).keys()]).toEqual([`new${engine}`]);
-    expect([...(await findTargets(store.db, [`NEW${engine}`], 1)).keys()]).toEqual([]);
+    expect((await findTargets(store.db, keys, 999)).map((row) => row.url_key).sort()).toEqual([...keys].sort());
+    expect((await findTargets(store.db, keys, 1000)).map((row) => row.url_key)).toEqual([`new${engine}`]);
+    expect((await findTargets(store.db, [`NEW${engine}`], 1)).map((row) => row.url_key)).toEqual([]);
   });
 
   test('refusals are dropped after 14 days, and above 10,000 the oldest first', async () => {
@@ -175,6 +178,9 @@ describe.each(ENGINES)('%s', (engine) => {
       received_ms,
       ip: '',
       head: Buffer.alloc(0),
+      near_miss: null,
+      content: null,
+      event_key: null,
     });
     const now = 1_795_000_000_000;
     await insertRefusals(store.db, [refusal(now - 15 * 86_400_000, 1), refusal(now, 1)]);

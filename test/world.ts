@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Connection, createConnection } from 'mysql2/promise';
 import { readConfig } from '../src/config.ts';
-import { makeWebhook } from '../src/http/webhooks.ts';
+import { makeWebhook } from '../src/http/webhooksettings.ts';
 import { openDb, openStore } from '../src/store/index.ts';
 import { migrate } from '../src/store/migrations.ts';
 import { addUser } from '../src/store/users.ts';

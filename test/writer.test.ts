@@ -2,14 +2,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createWriter } from '../src/flow/writer.ts';
-import type { NewContent } from '../src/store/contents.ts';
 import { openStore } from '../src/store/index.ts';
+import type { NewContent } from '../src/store/ingest.ts';
 import { type Database, ENGINES, migratedDatabase, type Service, startService } from './engines.ts';
 
 const times = <T>(count: number, make: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i));
 const row = (content: string | Buffer, dt = '2026-11-22 10:00:00'): NewContent => {
   const bytes = Buffer.from(content);
-  return { user_id: 1, wh_id: 0, content: bytes, api: 0, dt, received_ms: 1, ip: '127.0.0.1', head: null };
+  return {
+    user_id: 1,
+    wh_id: 0,
+    content: bytes,
+    api: 0,
+    dt,
+    received_ms: 1,
+    ip: '127.0.0.1',
+    head: null,
+    judged: null,
+  };
 };
 
 describe.each(ENGINES)('%s', (engine) => {

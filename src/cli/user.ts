@@ -1,7 +1,7 @@
 // restante user add|list|rotate: who may sign in. On MySQL that table belongs to another application.
 import { Command } from 'commander';
 import type { Config } from '../config.ts';
-import { randomText } from '../http/webhooks.ts';
+import { randomText } from '../http/random.ts';
 import { addUser, listUsers, rotateToken } from '../store/users.ts';
 import { Complaint, type Io, table } from './io.ts';
 import { withStore } from './open.ts';

@@ -2,8 +2,8 @@
 import { Command } from 'commander';
 import type { Config } from '../config.ts';
 import { Problem } from '../errors.ts';
-import { changeWebhook, makeWebhook, rotateWebhook, webhookClassic, webhookDetail } from '../http/webhooks.ts';
-import type { WebhookDetail } from '../schema.ts';
+import { changeWebhook, makeWebhook, rotateWebhook, webhookClassic, webhookDetail } from '../http/webhooksettings.ts';
+import type { WebhookDetail } from '../schemawebhooks.ts';
 import type { Store } from '../store/index.ts';
 import { listUserIds } from '../store/users.ts';
 import { findWebhook, listWebhooks, type Webhook } from '../store/webhooks.ts';

@@ -14,7 +14,7 @@ export interface Bodies {
   readonly items: readonly Item[];
   /** What did not fit. */
   readonly surplus: readonly Place[];
-  /** What others have deleted meanwhile: there is nothing left to do for it. */
+  /** What there is nothing left to do for: others have deleted it meanwhile, or it is a duplicate that nobody wants. */
   readonly gone: readonly Place[];
 }
 
@@ -23,7 +23,7 @@ export async function readBodies(
   store: Store,
   userId: number,
   handed: readonly Handed[],
-  { maxBytes }: { readonly maxBytes: number },
+  { maxBytes, skipDuplicates }: { readonly maxBytes: number; readonly skipDuplicates: boolean },
 ): Promise<Bodies> {
   const page = await listByIds(
     store,
@@ -44,9 +44,10 @@ export async function readBodies(
   const gone: Place[] = [];
   for (const place of handed) {
     const content = found.get(place.id);
+    const skipped = skipDuplicates && content?.receipt?.duplicate_of != null;
     // What did not fit is always the tail: the ack of a whole lease covers its positions as one range.
-    if (content && surplus.length === 0) items.push({ place, content, attempt: place.attempt });
-    else if (content || place.id > readUpTo) surplus.push(place);
+    if (content && !skipped && surplus.length === 0) items.push({ place, content, attempt: place.attempt });
+    else if ((content && !skipped) || place.id > readUpTo) surplus.push(place);
     else gone.push(place);
   }
   return { items, surplus, gone };

@@ -2,6 +2,7 @@
 import { LRUCache } from 'lru-cache';
 import { type Content, type ContentKey, highestId, listByIds, listContents } from '../store/contents.ts';
 import type { Store } from '../store/index.ts';
+import { type Filter, searchContents } from '../store/search.ts';
 import type { Row } from './fence.ts';
 import { createKnownContents, type Which } from './known.ts';
 import { createScan } from './scan.ts';
@@ -25,6 +26,8 @@ export interface Lists {
   page(options: PageOptions): Promise<Page>;
   /** Contents with id <= from, descending. */
   newestFirst(options: PageOptions): Promise<Page>;
+  /** Contents that match, in the given order. Looks at so many rows a call, and finds the next ones by `next`. */
+  search(options: PageOptions & { readonly order: 'asc' | 'desc' }, filter: Filter): Promise<Page>;
   /** Resolves when a content with id >= from may be read, after `ms`, or when `ended` fires. Asks nothing. */
   wait(which: Which, from: number, ms: number, ended: Ending): Promise<void>;
   /** Contents that this process has committed: their users read them at once. */
@@ -122,6 +125,21 @@ export function createLists({ store, tail, maxPageBytes, content }: ListsParts):
       const { contents, cut } = await listContents(store, userId, options);
       const last = contents.at(-1);
       return { contents, next: cut && last ? Math.max(last.id - 1, 0) : 0 };
+    },
+    async search({ userId, whid, limit, order, ...options }, filter) {
+      await ownWrites(userId);
+      const { readable } = tail;
+      const list = { wh_id: whid, limit, order, maxBytes: maxPageBytes };
+      if (order === 'desc') {
+        const to = options.from === 'latest' ? readable : Math.min(options.from, readable);
+        const { contents, upTo } = await searchContents(store, userId, { ...list, from: 0, to }, filter);
+        return { contents, next: Math.max(upTo - 1, 0) };
+      }
+      const { from, reset } = await start(options.from);
+      const end = Math.max(from, readable + 1);
+      if (reset) return { contents: [], next: end, reset: readable };
+      const { contents, upTo } = await searchContents(store, userId, { ...list, from, to: readable }, filter);
+      return { contents, next: Math.max(from, upTo + 1) };
     },
     async wait(which, from, ms, ended) {
       const mine = known.of(which, tail.readable);

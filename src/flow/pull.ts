@@ -152,12 +152,11 @@ export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pul
   async function fill(entry: Entry, { consumer, token, claimed }: Turn, lost: () => boolean): Promise<Filled> {
     const handed: readonly Handed[] = claimed?.handed ?? [];
     const { user_id } = consumer;
-    const bodies = await readBodies(store, user_id, handed, { maxBytes: maxPageBytes }).catch(
-      async (error: unknown) => {
-        await tidy(entry, token, { surplus: handed, gone: [] });
-        throw error;
-      },
-    );
+    const only = { maxBytes: maxPageBytes, skipDuplicates: consumer.duplicates === 'skip' };
+    const bodies = await readBodies(store, user_id, handed, only).catch(async (error: unknown) => {
+      await tidy(entry, token, { surplus: handed, gone: [] });
+      throw error;
+    });
     const { items, surplus, gone } = bodies;
     if (surplus.length > 0) entry.fits = Math.ceil(items.length * 1.25) || 1;
     else if (handed.length >= entry.fits) entry.fits = Math.min(MOST_ITEMS, entry.fits * 2);

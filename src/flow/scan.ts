@@ -33,6 +33,8 @@ interface Job extends Which {
 const FIRST_IDS = 20_000;
 const DENSE_IDS = 200_000;
 const NOTHING = { contents: [], cut: false };
+// More first reads at once would take all connections, and who signs in would wait behind them: the others join the walk.
+const MOST_FIRST_READS = 2;
 // A call is answered after this, with what it has; the walk goes on and is remembered.
 const PATIENCE_MS = 2_000;
 const MOST_REMEMBERED = 10_000;
@@ -54,11 +56,17 @@ export function createScan(store: Store): Scan {
   if (store.state.indexed) return direct;
 
   const walk = createWalk(store);
+  let firstReads = 0;
+  async function firstRead(which: Which, part: Part): Promise<Found | undefined> {
+    if (firstReads >= MOST_FIRST_READS || walk.pending(which)) return undefined;
+    firstReads++;
+    return direct(which, part).finally(() => firstReads--);
+  }
   return async (which, part) => {
     let walked = walk.known(which, part.from);
     if (!walked) {
       const to = Math.min(part.to, part.from + FIRST_IDS);
-      const first = walk.pending(which) ? undefined : await direct(which, { ...part, to });
+      const first = await firstRead(which, { ...part, to });
       if (first && (first.contents.length > 0 || first.upTo === part.to)) return first;
       walked = await walk.find(which, part.from, part.to);
       if (!walked) return { contents: [], upTo: first?.upTo ?? part.from - 1 };

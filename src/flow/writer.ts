@@ -1,8 +1,9 @@
 // Group commit: while one transaction is under way the next one gathers, and nobody is answered before the commit.
 import { unavailable } from '../errors.ts';
-import { insertContents, type NewContent } from '../store/contents.ts';
 import { type Failure, failed, StoreError } from '../store/db.ts';
+import { eventName } from '../store/events.ts';
 import type { Store } from '../store/index.ts';
+import { insertContents, type NewContent } from '../store/ingest.ts';
 
 const MOST_ROWS = 500;
 // One statement must fit max_allowed_packet with room to spare, and not keep the others of its batch waiting.
@@ -25,6 +26,8 @@ export interface Writer {
 
 interface Waiting {
   readonly row: NewContent;
+  /** The event that it says to be; undefined without an id. */
+  readonly event: string | undefined;
   readonly bytes: number;
   readonly since: number;
   resolve(id: number): void;
@@ -43,15 +46,21 @@ export function createWriter(store: Store, { onError = () => {}, onCommitted = (
   let queue: Waiting[] = [];
   let queuedBytes = 0;
   const running = new Set<readonly Waiting[]>();
+  // Events in the transactions under way.
+  const underWay = new Set<string>();
   let scheduled = false;
   let drained: (() => void)[] = [];
 
-  /** The longest head of the queue that fits one transaction; a bigger row travels alone. */
+  /**
+   * The longest head of the queue that fits one transaction; a bigger row travels alone. An event that is on its way to the
+   * database already waits for that: only then can it be known as a duplicate.
+   */
   function take(): Waiting[] {
     let bytes = 0;
     let count = 0;
     for (const one of queue) {
       if (count === MOST_ROWS || (count > 0 && bytes + one.bytes > mostBytes)) break;
+      if (one.event !== undefined && underWay.has(one.event)) break;
       bytes += one.bytes;
       count++;
     }
@@ -85,9 +94,12 @@ export function createWriter(store: Store, { onError = () => {}, onCommitted = (
     scheduled = false;
     while (running.size < store.db.lanes && queue.length > 0) {
       const batch = take();
+      if (batch.length === 0) return;
       running.add(batch);
+      for (const { event } of batch) if (event !== undefined) underWay.add(event);
       void store_(batch).finally(() => {
         running.delete(batch);
+        for (const { event } of batch) if (event !== undefined) underWay.delete(event);
         start();
         if (running.size === 0) for (const resolve of drained.splice(0)) resolve();
       });
@@ -122,7 +134,8 @@ export function createWriter(store: Store, { onError = () => {}, onCommitted = (
     write: (row) =>
       new Promise((resolve, reject) => {
         const bytes = row.content.length + (row.head?.length ?? 0) + 100;
-        queue.push({ row, bytes, since: performance.now(), resolve, reject });
+        const event = row.judged?.event_key ? eventName(row.wh_id, row.judged.event_key) : undefined;
+        queue.push({ row, event, bytes, since: performance.now(), resolve, reject });
         queuedBytes += bytes;
         // Whatever else arrived in this turn of the event loop joins the first batch.
         if (!scheduled && running.size < store.db.lanes) {

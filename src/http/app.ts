@@ -49,6 +49,9 @@ export const ROUTES: readonly Route[] = [
   actions.redeliverConsumer, //   POST   /consumers/:name/redeliver
   refusals.listRefusalsRoute, //  GET    /refusals
   refusals.getRefusal, //         GET    /refusals/:id
+  refusals.getRefusalRaw, //      GET    /refusals/:id/raw
+  refusals.releaseRefusalRoute, //POST   /refusals/:id/release
+  refusals.releaseRefusalsRoute, //POST  /refusals/release
   meta.healthz, //                GET    /healthz
   meta.readyz, //                 GET    /readyz
 ]; //                             ANY    /in/{key} is receive.ts; GET /docs and /openapi.json are docs.ts

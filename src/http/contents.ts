@@ -1,14 +1,16 @@
 // The contents of a user: list them, fetch one as JSON or as its exact bytes, post one's own.
-import { isUtf8 } from 'node:buffer';
 import type { FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
-import { invalid, notFound, revoked, tooLarge, unavailable } from '../errors.ts';
+import { needsMigrate, notFound, revoked, tooLarge, unavailable } from '../errors.ts';
 import type { Page, PageOptions } from '../flow/lists.ts';
 import type { Ending } from '../flow/tail.ts';
 import { ContentId, ContentOne, ContentPage, ListQuery, Posted, PostQuery } from '../schema.ts';
+import type { Filter } from '../store/search.ts';
 import { listWebhooks } from '../store/webhooks.ts';
 import type { Context } from './context.ts';
+import { filterOf } from './filter.ts';
 import { decodeHead } from './head.ts';
+import { ownContent } from './owncontent.ts';
 import { route } from './route.ts';
 import { streamContents, wantsStream } from './stream.ts';
 import { contentToWire, decodeName } from './wire.ts';
@@ -39,7 +41,7 @@ export const listContentsRoute = route({
     200: { schema: ContentPage, example: { whcontent: [example], next_id: 28 }, description: 'A page of contents' },
   },
   async handler(context, { query, userId, hint, watch, request, reply }) {
-    const { store, lists, tail, config } = context;
+    const { store, tail, config } = context;
     const list = {
       userId,
       whid: query.whid === 'all' ? 'all' : Number(query.whid ?? 0),
@@ -48,13 +50,12 @@ export const listContentsRoute = route({
     if (query.order !== 'desc' && wantsStream(request))
       return streamContents(context, list, startOf(query, request), watch(), reply);
     if (tail.age > STALE_MS) throw unavailable('The database cannot be reached now. Try again soon.');
+    const filter = filterOf(query);
+    if (filter && !store.extended) throw needsMigrate();
     const page =
       query.order === 'desc'
-        ? await lists.newestFirst({
-            ...list,
-            from: query.id === undefined || query.id === 'latest' ? 'latest' : Number(query.id),
-          })
-        : await waitingPage(context, list, startOf(query, request), waitOf(query) * 1000, watch);
+        ? await newestFirst(context, list, query, filter)
+        : await waitingPage(context, list, startOf(query, request), waitOf(query) * 1000, watch, filter);
     const empty = page.contents.length === 0;
     const elsewhere = query.whid === undefined && empty ? await hintElsewhere(store, userId) : undefined;
     const hints = [hint.hint, elsewhere].filter((text) => text !== undefined).join(' ');
@@ -79,6 +80,16 @@ const startOf = (query: Static<typeof ListQuery>, request: FastifyRequest): numb
 };
 const waitOf = (query: Static<typeof ListQuery>): number => Math.min(query.wait ?? 0, MOST_WAIT_S);
 
+function newestFirst(
+  { lists }: Context,
+  list: Omit<PageOptions, 'from'>,
+  { id }: Static<typeof ListQuery>,
+  filter?: Filter,
+) {
+  const from = id === undefined || id === 'latest' ? 'latest' : Number(id);
+  return filter ? lists.search({ ...list, from, order: 'desc' }, filter) : lists.newestFirst({ ...list, from });
+}
+
 /** A page; when it is empty, the first that is not, within `ms`. */
 async function waitingPage(
   { lists, config }: Context,
@@ -86,16 +97,19 @@ async function waitingPage(
   start: number | 'latest',
   ms: number,
   watch: () => Ending,
+  filter?: Filter,
 ): Promise<Page> {
   const until = performance.now() + ms;
-  let page = await lists.page({ ...list, from: start });
+  const read = (from: number | 'latest') =>
+    filter ? lists.search({ ...list, from, order: 'asc' }, filter) : lists.page({ ...list, from });
+  let page = await read(start);
   let ended: Ending | undefined;
   while (page.contents.length === 0 && page.reset === undefined) {
     const left = until - performance.now();
     ended ??= left > 0 ? watch() : undefined;
     if (!ended || ended.aborted || left <= 0) break;
     await lists.wait(list, page.next, left, ended);
-    page = await lists.page({ ...list, from: page.next });
+    page = await read(page.next);
   }
   if (ended?.reason === 'revoked') throw revoked(config.serviceName);
   return page;
@@ -178,53 +192,9 @@ export const postContent = route({
       received_ms,
       ip: sender.address(request.raw),
       head: null,
+      judged: null,
     });
     reply.code(201);
     return { result: 'ok', id, ...hint };
   },
 });
-
-function ownContent(fromQuery: string | undefined, body: Buffer, url: string): Buffer {
-  if (fromQuery !== undefined) {
-    if (body.length > 0)
-      throw invalid([{ path: 'query.content', message: 'and a body were both sent: send one of them' }]);
-    // From the raw query: decoded as text, bytes that are not UTF-8 would be changed.
-    const content = queryBytes(url, 'content');
-    if (!isUtf8(content))
-      throw invalid([
-        { path: 'query.content', message: 'must be percent-encoded UTF-8; send other bytes as the body' },
-      ]);
-    return content;
-  }
-  if (body.length === 0)
-    throw invalid([{ path: 'body', message: 'is empty: send the content as ?content= or as the body' }]);
-  return jsonMember(body) ?? body;
-}
-
-/** The bytes of a query parameter: `+` is a space, a `%` that encodes nothing stays. */
-function queryBytes(url: string, name: string): Buffer {
-  for (const pair of url.slice(url.indexOf('?') + 1).split('&')) {
-    const end = `${pair}=`.indexOf('=');
-    if (decodeQuery(pair.slice(0, end)).toString() === name) return decodeQuery(pair.slice(end + 1));
-  }
-  return Buffer.alloc(0);
-}
-const decodeQuery = (text: string): Buffer => {
-  const byte = (code: string) => String.fromCharCode(Number.parseInt(code.slice(1), 16));
-  return Buffer.from(text.replaceAll('+', ' ').replace(/%[0-9a-f]{2}/gi, byte), 'latin1');
-};
-
-/** The string of `{"content":"…"}`; undefined when the body is anything else, which is then taken as it is. */
-function jsonMember(body: Buffer): Buffer | undefined {
-  const first = body.find((byte) => byte > 0x20);
-  if (first !== 0x7b || !isUtf8(body)) return undefined; // 0x7b: {
-  try {
-    const value = JSON.parse(body.toString('utf8')) as Record<string, unknown>;
-    const { content, ...more } = value;
-    // A lone surrogate has no bytes: such a body is kept as it is.
-    if (typeof content !== 'string' || Object.keys(more).length > 0 || !content.isWellFormed()) return undefined;
-    return Buffer.from(content);
-  } catch {
-    return undefined;
-  }
-}

@@ -3,12 +3,13 @@ import type { Config } from '../config.ts';
 import type { Consumers } from '../flow/consumers.ts';
 import type { Fresh } from '../flow/fresh.ts';
 import type { Lists } from '../flow/lists.ts';
+import type { Sealer } from '../flow/sealer.ts';
 import type { Tail } from '../flow/tail.ts';
 import type { Writer } from '../flow/writer.ts';
 import type { Content, ContentKey } from '../store/contents.ts';
 import type { Store } from '../store/index.ts';
-import type { Target } from '../store/webhooks.ts';
 import type { Sender } from './sender.ts';
+import type { Target } from './targets.ts';
 
 /** The part of a pino logger that we use. */
 export interface Log {
@@ -31,6 +32,8 @@ export interface Context {
   /** One content of a user; those asked for at once share a query. */
   readonly content: (key: ContentKey) => Promise<Content | undefined>;
   readonly sender: Sender;
+  /** Encrypts and decrypts the secrets of webhooks. */
+  readonly sealer: Sealer;
   /** The webhooks behind URL keys, as the receiver knows them. */
   readonly targets: Fresh<string, Target>;
   readonly log: Log;

@@ -4,12 +4,14 @@ import { createConsumers } from '../flow/consumers.ts';
 import { createFresh } from '../flow/fresh.ts';
 import { createGather } from '../flow/gather.ts';
 import { openReading } from '../flow/reading.ts';
+import { openSealer } from '../flow/sealer.ts';
 import { createWriter } from '../flow/writer.ts';
 import { type ContentKey, findContents } from '../store/contents.ts';
 import type { Store } from '../store/index.ts';
 import { findTargets } from '../store/webhooks.ts';
 import type { Context, Log } from './context.ts';
 import { createSender } from './sender.ts';
+import { createTargetMaker } from './targets.ts';
 import { createClockText } from './wire.ts';
 
 // Two queries under way, as with the writer; 64 keys so that all of a busy turn fit.
@@ -23,6 +25,8 @@ export async function createContext(parts: {
 }): Promise<Context> {
   const { store, config, log, now = Date.now } = parts;
   const content = createGather((keys: readonly ContentKey[]) => findContents(store, keys, config.maxPageBytes), READS);
+  const sealer = await openSealer(store, config.secretsKey, config.databaseUrl);
+  const toTarget = createTargetMaker(sealer);
   const reading = await openReading({ store, config, log, content });
   const consumers = createConsumers({ store, tail: reading.tail, maxPageBytes: config.maxPageBytes, log });
   const onError = (error: unknown, rows: number) =>
@@ -46,7 +50,11 @@ export async function createContext(parts: {
       },
     }),
     content,
-    targets: createFresh((keys: readonly string[]) => findTargets(store.db, keys, now())),
+    sealer,
+    targets: createFresh(async (keys: readonly string[]) => {
+      const rows = await findTargets(store.db, keys, now());
+      return new Map(rows.map((row) => [row.url_key, toTarget(row)]));
+    }),
     clockText: createClockText(config.dtTimezone),
     sender: createSender(config.trustProxy, (message) => log.warn({}, message)),
   };

@@ -1,10 +1,10 @@
 // OLD_URLS: the addresses of an older receiver keep working. path + raw query must equal a stored wh_url, byte for byte.
 import { unescape as decodePercent } from 'node:querystring';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { resolveSettings } from '../schema.ts';
-import { listForeign, type Target } from '../store/webhooks.ts';
+import { listForeign } from '../store/webhooks.ts';
 import type { Context } from './context.ts';
 import { splitTarget } from './head.ts';
+import { plainTarget, type Target } from './targets.ts';
 
 const EVERY_MS = 4_000;
 // tblwhid has no index on wh_url: an unknown address may ask for a fresh look at most once a second.
@@ -31,7 +31,6 @@ export function createOldUrls({ store, config, log }: Context): OldUrls {
 
   async function load(): Promise<void> {
     begunAt = performance.now();
-    const settings = resolveSettings({});
     const found: typeof byTarget = new Map();
     const rows = await listForeign(store);
     // Of two rows with one address the first has it: a later one must not take what belongs to it.
@@ -41,7 +40,7 @@ export function createOldUrls({ store, config, log }: Context): OldUrls {
       if (!origin) continue;
       const target = targetOf(url.slice(origin.length));
       if (isApi('POST', target) || splitTarget(target) || found.has(target)) tellUnreachable(wh_id);
-      else found.set(target, { wh_id, user_id, settings, url });
+      else found.set(target, { ...plainTarget(user_id, wh_id), url });
     }
     byTarget = found;
   }

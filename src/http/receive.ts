@@ -1,6 +1,5 @@
 // Receives any HTTP request on /in/{key} and stores it exactly as it arrived. Below Fastify: raw node:http.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { BlockList, isIP, isIPv6 } from 'node:net';
 import {
   forbidden,
   internal,
@@ -12,17 +11,18 @@ import {
   unavailable,
 } from '../errors.ts';
 import type { RefusalKind } from '../schema.ts';
-import type { Target } from '../store/webhooks.ts';
+import { createAccept } from './accept.ts';
+import { Aborted, readBody, readOn } from './body.ts';
 import type { Context } from './context.ts';
 import { encodeHead, maskTarget, splitTarget } from './head.ts';
+import { inNetworks } from './networks.ts';
 import { createOldUrls } from './oldurls.ts';
 import { createRefusals } from './refused.ts';
 import { createRequestId } from './requestid.ts';
+import type { Target } from './targets.ts';
 
 // A browser that is lured here must not run or guess what a webhook's owner lets us answer.
 const SECURITY = ['Content-Security-Policy', "sandbox; default-src 'none'", 'X-Content-Type-Options', 'nosniff'];
-// A refused sender is read on for a while, so that it sees the answer and not a reset; then it is cut off.
-const READ_ON_BYTES = 8 * 1024 * 1024;
 
 export interface Receiver {
   /** True when the request was for the receiver; it will be answered. `expects`: it waits for 100 Continue. */
@@ -39,7 +39,7 @@ interface Verdict {
 }
 
 export function createReceiver(context: Context): Receiver {
-  const { store, config, writer, sender, targets, clockText, log, now } = context;
+  const { store, config, writer, sender, targets, log, now } = context;
   const oldUrls = createOldUrls(context);
   const refusals = createRefusals(context);
   const hardLimit = Math.min(config.maxBodyBytes, store.db.maxValueBytes - 1024 * 1024);
@@ -85,6 +85,8 @@ export function createReceiver(context: Context): Receiver {
     answer(response, problem.status, headers, request.method === 'HEAD' ? '' : body);
   }
 
+  const accept = createAccept(context, { refusals, answer, refuse });
+
   async function receive(
     request: IncomingMessage,
     response: ServerResponse,
@@ -102,33 +104,35 @@ export function createReceiver(context: Context): Receiver {
       verdict = judge(target, request, ip);
     }
     if (request.method === 'HEAD' && target) return answer(response, 200, [], '');
+    const old = known && oldUrls.absolute(request.url ?? '/');
+    const about = () => ({ ip, received_ms: now(), head: encodeHead(request, old), url: old ?? request.url ?? '/' });
     if (verdict || !target) {
       const { problem, kind } = verdict ?? { problem: internal(), kind: null };
       const size = Number(request.headers['content-length'] ?? Number.NaN);
       if (kind && target)
-        refusals.add(target, kind, problem.message, Number.isSafeInteger(size) ? size : null, ip, encodeHead(request));
+        refusals.add(target, {
+          ...about(),
+          kind,
+          reason: problem.message,
+          size: Number.isSafeInteger(size) ? size : null,
+        });
       return refuse(request, response, problem);
     }
     if (expects) response.writeContinue();
     const limit = limitOf(target);
     const content = await readBody(request, limit);
     if (content === undefined) {
-      refusals.add(target, 'too_large', tooLarge(limit).message, null, ip, encodeHead(request));
+      refusals.add(target, { ...about(), kind: 'too_large', reason: tooLarge(limit).message, size: null });
       return refuse(request, response, tooLarge(limit));
     }
-    const received_ms = now();
-    await writer.write({
-      user_id: target.user_id,
-      wh_id: target.wh_id,
+    await accept({
+      request,
+      response,
+      target,
       content,
-      api: 1,
-      dt: clockText(received_ms),
-      received_ms,
-      ip,
-      head: encodeHead(request, known && oldUrls.absolute(request.url ?? '/')),
+      about: about(),
+      again: () => (known ? undefined : targets.read(key)),
     });
-    const { status, content_type, body } = target.settings.response;
-    answer(response, status, body === '' ? [] : ['Content-Type', content_type], body);
   }
 
   function start(
@@ -178,53 +182,4 @@ export function createReceiver(context: Context): Receiver {
       oldUrls.close();
     },
   };
-}
-
-class Aborted extends Error {}
-
-/** The whole body, or undefined once it is longer than `limit`. Throws when the sender goes away before its end. */
-function readBody(request: IncomingMessage, limit: number): Promise<Buffer | undefined> {
-  return new Promise((resolve, reject) => {
-    if (request.destroyed) return reject(new Aborted()); // gone while its webhook was looked up
-    const chunks: Buffer[] = [];
-    let size = 0;
-    request.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size <= limit) chunks.push(chunk);
-      else {
-        chunks.length = 0;
-        resolve(undefined);
-      }
-    });
-    request.on('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
-    // Emitted after every request; an error object for each would cost 5 % of the throughput.
-    request.on('close', () => request.complete || reject(new Aborted()));
-  });
-}
-
-/** Reads and forgets what a refused sender still sends, up to a limit. */
-function readOn(request: IncomingMessage): void {
-  let left = READ_ON_BYTES;
-  request.on('data', (chunk: Buffer) => {
-    left -= chunk.length;
-    if (left < 0) request.destroy();
-  });
-  request.on('error', () => {});
-  request.resume();
-}
-
-const lists = new WeakMap<readonly string[], BlockList>();
-function inNetworks(networks: readonly string[], ip: string): boolean {
-  let list = lists.get(networks);
-  if (!list) {
-    list = new BlockList();
-    for (const network of networks) {
-      const [address = '', bits] = network.split('/');
-      const family = isIPv6(address) ? 'ipv6' : 'ipv4';
-      if (bits === undefined) list.addAddress(address, family);
-      else list.addSubnet(address, Number(bits), family);
-    }
-    lists.set(networks, list);
-  }
-  return isIP(ip) !== 0 && list.check(ip, isIPv6(ip) ? 'ipv6' : 'ipv4');
 }

@@ -1,7 +1,18 @@
 // What did not become a content, and why.
 import { notFound } from '../errors.ts';
-import { ContentId, Refusal, RefusalPage, RefusalQuery } from '../schema.ts';
-import { findRefusal, listRefusals } from '../store/refusals.ts';
+import { normalEventId } from '../receive/dedupe.ts';
+import {
+  ContentId,
+  Refusal,
+  RefusalPage,
+  RefusalQuery,
+  ReleaseInput,
+  ReleaseManyInput,
+  ReleaseResult,
+} from '../schema.ts';
+import { eventKey } from '../store/events.ts';
+import { findRefusal, findRefusedBody, listRefusals } from '../store/refusals.ts';
+import { release, releaseMany } from './release.ts';
 import { route } from './route.ts';
 import { refusalToWire } from './wire.ts';
 
@@ -37,7 +48,9 @@ export const listRefusalsRoute = route({
   async handler({ store, config }, { query, userId }) {
     const from = query.id ?? 0;
     const limit = Math.min(query.limit ?? 20, MOST);
-    const rows = await listRefusals(store.db, userId, { wh_id: query.whid, kind: query.kind, from, limit });
+    const event_key = query.event_id && eventKey(userId, normalEventId(query.event_id));
+    const filter = { wh_id: query.whid, kind: query.kind, event_key: event_key || undefined, from, limit };
+    const rows = await listRefusals(store.db, userId, filter);
     const next_id = (rows.at(-1)?.id ?? from - 1) + 1;
     return { refusals: rows.map((row) => refusalToWire(row, config)), next_id };
   },
@@ -55,5 +68,58 @@ export const getRefusal = route({
     const row = await findRefusal(store.db, userId, params.id);
     if (!row) throw notFound(`You have no refusal ${params.id}.`);
     return refusalToWire(row, config);
+  },
+});
+
+export const getRefusalRaw = route({
+  method: 'GET',
+  url: '/refusals/:id/raw',
+  tag: 'Refusals',
+  kind: 'extended',
+  summary: 'Fetch the exact bytes of one refusal',
+  params: ContentId,
+  answers: { 200: { type: 'application/octet-stream', description: 'The bytes as they were received' } },
+  async handler({ store }, { params, userId, reply }) {
+    const body = await findRefusedBody(store.db, userId, params.id);
+    if (body === undefined) throw notFound(`You have no refusal ${params.id}.`);
+    if (body === null) throw notFound(`The body of refusal ${params.id} was not kept.`);
+    return reply
+      .type('application/octet-stream')
+      .header('content-disposition', `attachment; filename="refusal-${params.id}"`)
+      .header('content-security-policy', "sandbox; default-src 'none'")
+      .send(body);
+  },
+});
+
+const common = { method: 'POST', tag: 'Refusals', kind: 'extended' } as const;
+const released = { released: [{ id: 1, content_id: 28 }], kept: [{ id: 2, reason: 'The signature does not match.' }] };
+
+export const releaseRefusalRoute = route({
+  ...common,
+  url: '/refusals/:id/release',
+  summary: 'Release one refusal',
+  description: 'It is judged again by the settings of now, and becomes a content when it passes, once.',
+  params: ContentId,
+  body: ReleaseInput,
+  answers: { 200: { schema: ReleaseResult, example: released, description: 'What became of it' } },
+  async handler(context, { params, body, userId }) {
+    const refusal = await findRefusal(context.store.db, userId, params.id);
+    if (!refusal) throw notFound(`You have no refusal ${params.id}.`);
+    return release(context, userId, refusal, body.force ?? false);
+  },
+});
+
+export const releaseRefusalsRoute = route({
+  ...common,
+  url: '/refusals/release',
+  summary: 'Release the refusals of a webhook',
+  description: 'Oldest first, as many as one call can: go on with `next_id` while there is one.',
+  body: ReleaseManyInput,
+  answers: { 200: { schema: ReleaseResult, example: released, description: 'What became of each' } },
+  async handler(context, { body, userId }) {
+    const since_ms = body.since === undefined ? undefined : Date.parse(body.since);
+    const options = { force: body.force ?? false, from: body.id ?? 0 };
+    const { next, ...outcome } = await releaseMany(context, userId, { wh_id: body.whid, since_ms }, options);
+    return { ...outcome, ...(next === undefined ? {} : { next_id: next }) };
   },
 });

@@ -1,36 +1,119 @@
 // Notes refusals beside the answer: in batches, never in the way of a sender, dropped when they come too fast.
+import { unavailable } from '../errors.ts';
+import type { Incoming } from '../receive/incoming.ts';
 import type { RefusalKind } from '../schema.ts';
+import { eventKey } from '../store/events.ts';
 import { insertRefusals, type NewRefusal } from '../store/refusals.ts';
-import type { Target } from '../store/webhooks.ts';
 import type { Context } from './context.ts';
+import { createNearMisses } from './nearmisses.ts';
+import type { Target } from './targets.ts';
 
 const MOST_WAITING = 1_000;
+const MOST_WAITING_BYTES = 32 * 1024 * 1024;
 const BATCH = 64;
+const BATCH_BYTES = 2 * 1024 * 1024;
+// Of one webhook no more bodies are kept in an hour: whoever knows a URL must not fill the disk with forgeries.
+const HOUR_MS = 3_600_000;
+const HOUR_BYTES = 256 * 1024 * 1024;
+
+export interface Refused {
+  readonly kind: RefusalKind;
+  readonly reason: string;
+  readonly received_ms: number;
+  readonly ip: string;
+  readonly head: Buffer;
+  /** Bytes of the body as far as they are known. */
+  readonly size: number | null;
+  /** What is kept whole: its body, and the event that it says to be. */
+  readonly incoming?: Incoming;
+  readonly event_id?: string | null;
+}
 
 export interface Refusals {
-  add(target: Target, kind: RefusalKind, reason: string, size: number | null, ip: string, head: Buffer): void;
+  /** Notes it when there is time and room. */
+  add(target: Target, refused: Refused): void;
+  /** Resolves once it is stored with its body. Rejects with a 503 when it cannot be: its sender has to come again. */
+  keep(target: Target, refused: Refused): Promise<void>;
   drain(): Promise<void>;
 }
 
-export function createRefusals({ store, log, now }: Context): Refusals {
-  let waiting: NewRefusal[] = [];
+interface Waiting {
+  readonly row: NewRefusal;
+  readonly near: () => Promise<string | null>;
+  readonly done: (error?: unknown) => void;
+}
+
+export function createRefusals(context: Context): Refusals {
+  const { store, log, now } = context;
+  const nearMiss = createNearMisses(context);
+  let waiting: Waiting[] = [];
+  let bytes = 0;
   let running: Promise<void> | undefined;
+  let kept = new Map<number, number>();
+  let hour = 0;
+
+  /** False once the bodies of this webhook have taken their share of the hour. */
+  function admit({ wh_id }: Target, size: number): boolean {
+    if (hour !== Math.floor(now() / HOUR_MS)) kept = new Map();
+    hour = Math.floor(now() / HOUR_MS);
+    const sum = (kept.get(wh_id) ?? 0) + size;
+    if (sum > HOUR_BYTES) return false;
+    kept.set(wh_id, sum);
+    return true;
+  }
+
+  function take(): Waiting[] {
+    let sum = 0;
+    let count = 0;
+    for (const { row } of waiting) {
+      sum += row.content?.length ?? 0;
+      if (count === BATCH || (count > 0 && sum > BATCH_BYTES)) break;
+      count++;
+    }
+    const batch = waiting.slice(0, count);
+    waiting = waiting.slice(count);
+    return batch;
+  }
 
   async function run(): Promise<void> {
     while (waiting.length > 0) {
-      const batch = waiting.slice(0, BATCH);
-      waiting = waiting.slice(BATCH);
-      await insertRefusals(store.db, batch).catch((error: unknown) => log.warn({ error }, 'refusals were not noted'));
+      const batch = take();
+      try {
+        const rows: NewRefusal[] = [];
+        for (const { row, near } of batch) rows.push({ ...row, near_miss: await near() });
+        await insertRefusals(store.db, rows);
+        for (const { done } of batch) done();
+      } catch (error) {
+        log.warn({ error, refusals: batch.length }, 'refusals were not noted');
+        for (const { done } of batch) done(error);
+      }
+      for (const { row } of batch) bytes -= row.content?.length ?? 0;
     }
     running = undefined;
   }
 
+  function push(target: Target, refused: Refused, done: (error?: unknown) => void): boolean {
+    const { kind, reason, received_ms, ip, head, size, incoming, event_id } = refused;
+    const content = incoming && admit(target, incoming.body.length) ? incoming.body : null;
+    if (waiting.length >= MOST_WAITING || bytes + (content?.length ?? 0) > MOST_WAITING_BYTES) return false;
+    const { user_id, wh_id } = target;
+    const event_key = event_id ? eventKey(user_id, event_id) : null;
+    const row = { user_id, wh_id, kind, reason, near_miss: null, size, received_ms, ip, head, content, event_key };
+    bytes += content?.length ?? 0;
+    const near = async () => (incoming && kind === 'signature' ? nearMiss(target, incoming) : null);
+    waiting.push({ row, near, done });
+    running ??= run();
+    return content !== null || !incoming;
+  }
+
   return {
-    add({ user_id, wh_id }, kind, reason, size, ip, head) {
-      if (waiting.length >= MOST_WAITING) return;
-      waiting.push({ user_id, wh_id, kind, reason, size, received_ms: now(), ip, head });
-      running ??= run();
-    },
+    add: (target, refused) => void push(target, refused, () => {}),
+    keep: (target, refused) =>
+      new Promise((resolve, reject) => {
+        const busy = (cause?: unknown) =>
+          reject(unavailable('This request cannot be kept now, nothing was stored. Send it again later.', cause));
+        if (!push(target, refused, (error) => (error ? busy(error) : resolve()))) busy();
+      }),
     drain: async () => running,
   };
 }

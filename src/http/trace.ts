@@ -3,6 +3,9 @@ import { notFound } from '../errors.ts';
 import { ContentId } from '../schema.ts';
 import { Trace } from '../schemaconsumers.ts';
 import { type Consumer, listConsumers } from '../store/consumers.ts';
+import type { Content } from '../store/contents.ts';
+import type { Db } from '../store/db.ts';
+import { listDuplicates } from '../store/events.ts';
 import { findPlace, type Standing, standings } from '../store/trace.ts';
 import { isoTime } from './consumers.ts';
 import { route } from './route.ts';
@@ -28,6 +31,12 @@ function stageOf(consumer: Consumer, standing: Standing | undefined, pos: number
     return { name, state: 'waiting', attempt, due_at: isoTime(due_ms), ...(said ? { reason: said } : {}) };
   }
   return { name, state: pos > cursor_pos ? 'waiting' : pos > start_pos ? 'acked' : 'skipped' };
+}
+
+const MOST_DUPLICATES = 100;
+async function duplicatesFor(db: Db, userId: number, { id, receipt }: Content): Promise<number[]> {
+  const event_id = receipt?.event_id;
+  return event_id == null ? [] : listDuplicates(db, userId, { id, event_id }, MOST_DUPLICATES);
 }
 
 export const traceContent = route({
@@ -74,7 +83,7 @@ export const traceContent = route({
       verified: request?.verified ?? null,
       event_id: request?.event_id ?? null,
       duplicate_of: request?.duplicate_of ?? null,
-      duplicates: [],
+      duplicates: await duplicatesFor(store.db, userId, row),
       consumers: reading.map((one) => stageOf(one, standingOf.get(one.id), place?.pos ?? Number.POSITIVE_INFINITY)),
     };
   },

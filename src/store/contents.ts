@@ -1,23 +1,9 @@
-// Every statement on tblwh and restante_request: what was received, byte for byte, and how it came.
+// Reads contents: tblwh with restante_request beside it. What is written to both is in ingest.ts.
 import { crc32 } from 'node:zlib';
-import { failed, marks, padded, type Queries, type Value } from './db.ts';
+import { marks, padded, type Value } from './db.ts';
+import { VERIFIED, type Verified } from './events.ts';
 import type { Row as Owner } from './fence.ts';
 import type { Store } from './index.ts';
-import { placeInserted } from './positions.ts';
-
-export interface NewContent {
-  readonly user_id: number;
-  readonly wh_id: number;
-  readonly content: Buffer;
-  /** 1 when a webhook received it, 0 when the user posted it. */
-  readonly api: 0 | 1;
-  readonly dt: string;
-  readonly received_ms: number;
-  /** The full address; `tblwh.ip` has room for IPv4 only. */
-  readonly ip: string;
-  /** Request line and headers as received; null for what the user posted. */
-  readonly head: Buffer | null;
-}
 
 export interface Content {
   readonly id: number;
@@ -34,52 +20,18 @@ export interface Receipt {
   readonly received_ms: number;
   readonly ip: string;
   readonly head: Buffer | null;
-}
-
-const CONTENT_COLUMNS = ['content', 'ip', 'api', 'dt', 'user_id', 'wh_id'];
-const REQUEST_COLUMNS = ['id', 'size', 'crc', 'received_ms', 'ip', 'head'];
-
-/** `tblwh.ip` is varchar(15): a longer address would be refused, or cut into a wrong but valid-looking one. */
-const shortIp = (ip: string): string => (ip.includes(':') || ip.length > 15 ? 'ipv6' : ip);
-
-/** Stores all rows in one transaction; resolves with their ids, in order, once they are committed. */
-export async function insertContents(store: Store, rows: readonly NewContent[]): Promise<number[]> {
-  const { ids, placed } = await store.db.transaction(async (queries) => {
-    const ids = await queries.insertIds(
-      'tblwh',
-      CONTENT_COLUMNS,
-      rows.map((row) => [row.content, shortIp(row.ip), row.api, row.dt, row.user_id, row.wh_id]),
-    );
-    if (store.extended) await insertRequests(queries, rows, ids);
-    if (store.db.kind !== 'sqlite') return { ids, placed: [] };
-    const owned = rows.map(({ user_id, wh_id }, i) => ({ id: ids[i] as number, user_id, wh_id }));
-    return { ids, placed: await placeInserted(store.db, queries, owned) };
-  }, 'writer');
-  store.recent?.add(placed);
-  return ids;
-}
-
-async function insertRequests(queries: Queries, rows: readonly NewContent[], ids: readonly number[]): Promise<void> {
-  const values = rows.map(({ content, received_ms, ip, head }, i) => [
-    ids[i] as number,
-    content.length,
-    crc32(content),
-    received_ms,
-    ip,
-    head,
-  ]);
-  await queries.insert('restante_request', REQUEST_COLUMNS, values).catch(async (error: unknown) => {
-    if (!failed(error, 'duplicate')) throw error;
-    // Another application emptied tblwh and its ids begin again: what we knew of the old rows is worthless now.
-    await queries.run(`DELETE FROM restante_request WHERE id IN (${marks(ids.length)})`, ids);
-    await queries.insert('restante_request', REQUEST_COLUMNS, values);
-  });
+  readonly verified: Verified;
+  readonly event_id: string | null;
+  readonly event_type: string | null;
+  readonly duplicate_of: number | null;
+  readonly released_from: number | null;
 }
 
 const selectFrom = (store: Store, more = ''): string => {
   const columns = `${more}t.id, ${store.db.dialect.bytes('t.content')} AS content, t.ip, t.api, t.dt, t.wh_id`;
   return store.extended
-    ? `SELECT ${columns}, r.size, r.crc, r.received_ms, r.ip AS full_ip, r.head FROM tblwh t LEFT JOIN restante_request r ON r.id = t.id`
+    ? `SELECT ${columns}, r.size, r.crc, r.received_ms, r.ip AS full_ip, r.head, r.verified, r.event_id, r.event_type, r.duplicate_of, r.released_from
+      FROM tblwh t LEFT JOIN restante_request r ON r.id = t.id`
     : `SELECT ${columns} FROM tblwh t`;
 };
 
@@ -89,15 +41,30 @@ type Row = Omit<Content, 'receipt'> & {
   received_ms?: number;
   full_ip?: string;
   head?: Buffer | null;
+  verified?: number;
+  event_id?: string | null;
+  event_type?: string | null;
+  duplicate_of?: number | null;
+  released_from?: number | null;
 };
 
 function toContent(row: Row): Content {
   const { id, content, ip, api, dt, wh_id } = row;
   // Length and CRC-32 tell a row that another application put in the place of ours.
   const ours = row.size != null && row.size === content.length && row.crc === crc32(content);
-  const receipt = ours ? { received_ms: row.received_ms ?? 0, ip: row.full_ip ?? '', head: row.head ?? null } : null;
-  return { id, content, ip, api, dt, wh_id, receipt };
+  return { id, content, ip, api, dt, wh_id, receipt: ours ? toReceipt(row) : null };
 }
+
+const toReceipt = (row: Row): Receipt => ({
+  received_ms: row.received_ms ?? 0,
+  ip: row.full_ip ?? '',
+  head: row.head ?? null,
+  verified: VERIFIED[row.verified ?? 0] ?? 'none',
+  event_id: row.event_id ?? null,
+  event_type: row.event_type ?? null,
+  duplicate_of: row.duplicate_of ?? null,
+  released_from: row.released_from ?? null,
+});
 
 /** A content by its owner and its id. */
 export interface ContentKey {
@@ -157,15 +124,27 @@ export interface ListOptions {
 const forced = ({ state: { index } }: Store): string =>
   index ? `/*! FORCE INDEX (\`${index.replaceAll('`', '``')}\`) */` : '';
 
+/** More conditions on t (tblwh) and r (restante_request), each with AND before it. */
+interface Condition {
+  readonly sql: string;
+  readonly params: readonly Value[];
+}
+
 /** Contents with from <= id <= to. Reads no further than `maxBytes`, whatever lies behind, but one content at least. */
-export async function listContents(store: Store, userId: number, options: ListOptions): Promise<Page> {
+export async function listContents(
+  store: Store,
+  userId: number,
+  options: ListOptions,
+  only?: Condition,
+): Promise<Page> {
   const one = options.wh_id !== 'all';
   const order = options.order === 'asc' ? 'ASC' : 'DESC';
+  const from = `tblwh t ${one ? forced(store) : ''} ${only ? 'LEFT JOIN restante_request r ON r.id = t.id' : ''}`;
   // The ids first: where no index serves, the search must not drag along the bodies of everybody.
-  const sql = `${selectFrom(store)} JOIN (SELECT id FROM tblwh ${one ? forced(store) : ''} WHERE user_id = ? ${one ? 'AND wh_id = ?' : ''}
-    AND id BETWEEN ? AND ? ORDER BY id ${order} LIMIT ?) page ON page.id = t.id ORDER BY page.id ${order}`;
-  const params = [userId, ...(one ? [options.wh_id as number] : []), options.from, options.to, options.limit];
-  const { contents, cut } = await pageOf(store, sql, params, options.maxBytes);
+  const sql = `${selectFrom(store)} JOIN (SELECT t.id FROM ${from} WHERE t.user_id = ? ${one ? 'AND t.wh_id = ?' : ''}
+    AND t.id BETWEEN ? AND ? ${only?.sql ?? ''} ORDER BY t.id ${order} LIMIT ?) page ON page.id = t.id ORDER BY page.id ${order}`;
+  const params = [userId, ...(one ? [options.wh_id as number] : []), options.from, options.to, ...(only?.params ?? [])];
+  const { contents, cut } = await pageOf(store, sql, [...params, options.limit], options.maxBytes);
   return { contents, cut: cut || contents.length === options.limit };
 }
 

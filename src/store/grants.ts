@@ -1,5 +1,5 @@
 // The least rights with which the service runs: a password is never read, tbluser never written, tblwh never changed.
-import { OUR_TABLES } from './migrations.ts';
+import { OUR_TABLES } from './steps.ts';
 
 /**
  * With these too the fence sees who is writing, and lists never skip, whatever an INSERT of another application waits for.

@@ -1,38 +1,66 @@
 // Every statement on restante_refusal: requests that did not become a content, and why.
 import type { RefusalKind } from '../schema.ts';
 import type { Db, Value } from './db.ts';
+import type { Store } from './index.ts';
+import { insertWithin, type NewContent } from './ingest.ts';
 
 export interface NewRefusal {
   readonly user_id: number;
   readonly wh_id: number;
   readonly kind: RefusalKind;
   readonly reason: string;
+  /** What would have made its check succeed. */
+  readonly near_miss: string | null;
   /** Bytes of the body as far as they are known, else null. */
   readonly size: number | null;
   readonly received_ms: number;
   readonly ip: string;
   readonly head: Buffer;
+  /** The body, of what may be released one day. */
+  readonly content: Buffer | null;
+  readonly event_key: Buffer | null;
 }
-export interface Refusal extends Omit<NewRefusal, 'user_id'> {
+export interface Refusal extends Omit<NewRefusal, 'user_id' | 'content' | 'event_key'> {
   readonly id: number;
+  /** The content that it became. */
+  readonly released_as: number | null;
 }
 
-const COLUMNS = ['user_id', 'wh_id', 'kind', 'reason', 'size', 'received_ms', 'ip', 'head'];
-const SELECT = 'SELECT id, wh_id, kind, reason, size, received_ms, ip, head FROM restante_refusal';
+const COLUMNS = [
+  'user_id',
+  'wh_id',
+  'kind',
+  'reason',
+  'near_miss',
+  'size',
+  'received_ms',
+  'ip',
+  'head',
+  'content',
+  'event_key',
+] as const;
+const SELECT =
+  'SELECT id, wh_id, kind, reason, near_miss, size, received_ms, ip, head, released_as FROM restante_refusal';
 const KEEP_MS = 14 * 86_400_000;
 const KEEP_ROWS = 10_000;
+// Forgeries may be large and many: the bodies of one webhook take no more than this, the oldest go first.
+const KEEP_BYTES = 256 * 1024 * 1024;
 
 export async function insertRefusals(db: Db, rows: readonly NewRefusal[]): Promise<void> {
   await db.insert(
     'restante_refusal',
     COLUMNS,
-    rows.map((row) => COLUMNS.map((name) => row[name as keyof NewRefusal] as Value)),
+    rows.map((row) => COLUMNS.map((name) => row[name])),
   );
 }
 
 export interface RefusalFilter {
   readonly wh_id?: number | undefined;
   readonly kind?: string | undefined;
+  readonly event_key?: Buffer | undefined;
+  readonly since_ms?: number | undefined;
+  /** Only what has a body and was not released yet. */
+  readonly releasable?: boolean | undefined;
   readonly from: number;
   readonly limit: number;
 }
@@ -41,8 +69,12 @@ export interface RefusalFilter {
 export async function listRefusals(db: Db, userId: number, filter: RefusalFilter): Promise<Refusal[]> {
   const where = ['user_id = ?', 'id >= ?'];
   const params: Value[] = [userId, filter.from];
-  if (filter.wh_id !== undefined) where.push('wh_id = ?') && params.push(filter.wh_id);
-  if (filter.kind !== undefined) where.push('kind = ?') && params.push(filter.kind);
+  const and = (sql: string, value: Value | undefined) => value !== undefined && where.push(sql) && params.push(value);
+  and('wh_id = ?', filter.wh_id);
+  and('kind = ?', filter.kind);
+  and('event_key = ?', filter.event_key);
+  and('received_ms >= ?', filter.since_ms);
+  if (filter.releasable) where.push('content IS NOT NULL AND released_as IS NULL');
   return db.all(`${SELECT} WHERE ${where.join(' AND ')} ORDER BY id LIMIT ?`, [...params, filter.limit]);
 }
 
@@ -50,7 +82,30 @@ export async function findRefusal(db: Db, userId: number, id: number): Promise<R
   return (await db.all<Refusal>(`${SELECT} WHERE user_id = ? AND id = ?`, [userId, id]))[0];
 }
 
-/** Drops what is older than 14 days, and of each webhook all but the newest 10,000. */
+/** The body of a refusal; null when it was not kept, undefined when there is no such refusal. */
+export async function findRefusedBody(db: Db, userId: number, id: number): Promise<Buffer | null | undefined> {
+  const sql = 'SELECT content FROM restante_refusal WHERE user_id = ? AND id = ?';
+  return (await db.all<{ content: Buffer | null }>(sql, [userId, id]))[0]?.content;
+}
+
+/** Stores a refusal as a content, once, however often and by whomever that is asked. Undefined: it was released before. */
+export async function releaseRefusal(store: Store, id: number, row: NewContent): Promise<number | undefined> {
+  const done = await store.db.transaction(async (queries) => {
+    const sql = `SELECT id FROM restante_refusal WHERE id = ? AND user_id = ? AND released_as IS NULL${store.db.dialect.forUpdate}`;
+    if ((await queries.all(sql, [id, row.user_id])).length === 0) return undefined;
+    const inserted = await insertWithin(store, queries, [row]);
+    await queries.run('UPDATE restante_refusal SET released_as = ? WHERE id = ?', [inserted.ids[0] as number, id]);
+    return inserted;
+  });
+  if (done) store.recent?.add(done.placed);
+  return done?.ids[0];
+}
+
+/** Webhooks with requests that came before their secret was set. */
+export const listWithoutSecret = (db: Db): Promise<{ readonly user_id: number; readonly wh_id: number }[]> =>
+  db.all("SELECT DISTINCT user_id, wh_id FROM restante_refusal WHERE kind = 'secret_missing' AND released_as IS NULL");
+
+/** Drops what is older than 14 days, and of each webhook all but the newest 10,000 and 256 MiB. */
 export async function pruneRefusals(db: Db, now: number): Promise<void> {
   await db.run('DELETE FROM restante_refusal WHERE received_ms < ?', [now - KEEP_MS]);
   const many = await db.all<{ wh_id: number }>(
@@ -64,4 +119,21 @@ export async function pruneRefusals(db: Db, now: number): Promise<void> {
     );
     if (edge) await db.run('DELETE FROM restante_refusal WHERE wh_id = ? AND id <= ?', [wh_id, edge.id]);
   }
+  const large = await db.all<{ wh_id: number }>(
+    'SELECT wh_id FROM restante_refusal WHERE content IS NOT NULL GROUP BY wh_id HAVING SUM(size) > ?',
+    [KEEP_BYTES],
+  );
+  for (const { wh_id } of large) await pruneBytes(db, wh_id);
+}
+
+async function pruneBytes(db: Db, whId: number): Promise<void> {
+  const sql = 'SELECT id, size FROM restante_refusal WHERE wh_id = ? AND content IS NOT NULL ORDER BY id DESC';
+  let left = KEEP_BYTES;
+  let edge = 0;
+  await db.scan<{ id: number; size: number | null }>(sql, [whId], ({ id, size }) => {
+    left -= size ?? 0;
+    edge = id;
+    return left >= 0;
+  });
+  if (left < 0) await db.run('DELETE FROM restante_refusal WHERE wh_id = ? AND id <= ?', [whId, edge]);
 }

@@ -1,5 +1,5 @@
 // Every statement on tblwhid, restante_webhook and restante_key: the public URLs of the users.
-import { resolveSettings, type Settings, type SettingsInput } from '../schema.ts';
+import { resolveSettings, type SettingsInput } from '../schemawebhooks.ts';
 import { type Db, failed, marks, padded, type Queries } from './db.ts';
 import type { Store } from './index.ts';
 
@@ -14,23 +14,35 @@ export interface Webhook {
   readonly url_key: string | null;
   /** Only what was set; resolveSettings adds the defaults. Null for webhooks of other applications. */
   readonly settings: SettingsInput | null;
+  readonly secrets: readonly SealedSecret[];
   readonly created_ms: number | null;
 }
 
-type Row = Omit<Webhook, 'settings'> & { settings: string | null };
+/** A secret as it is kept: only `flow/sealer.ts` reads it. */
+export interface SealedSecret {
+  readonly id: string;
+  /** Tells secrets apart for people; empty when the secret is short. */
+  readonly last4: string;
+  readonly expires_ms: number | null;
+  readonly sealed: string;
+}
+
+type Row = Omit<Webhook, 'settings' | 'secrets'> & { settings: string | null; secrets?: string | null };
+const toSecrets = (text: string | null | undefined): SealedSecret[] => (text ? JSON.parse(text) : []);
 
 const toWebhook = (row: Row): Webhook => ({
   ...row,
   url_key: row.url_key ?? null,
   created_ms: row.created_ms ?? null,
   settings: row.settings ? (JSON.parse(row.settings) as SettingsInput) : null,
+  secrets: toSecrets(row.secrets),
 });
 
 const base = (db: Db) =>
   `t.id AS wh_id, t.user_id, ${db.dialect.bytes('t.wh_url')} AS wh_url, ${db.dialect.bytes('t.wh_name')} AS wh_name, t.status`;
 const selectFrom = ({ db, extended }: Store) =>
   extended
-    ? `SELECT ${base(db)}, k.url_key, w.settings, w.created_ms FROM tblwhid t
+    ? `SELECT ${base(db)}, k.url_key, w.settings, w.secrets, w.created_ms FROM tblwhid t
        LEFT JOIN restante_webhook w ON w.wh_id = t.id
        LEFT JOIN restante_key k ON k.wh_id = w.wh_id AND k.expires_ms IS NULL`
     : `SELECT ${base(db)} FROM tblwhid t`;
@@ -46,27 +58,36 @@ export async function findWebhook(store: Store, userId: number, whId: number): P
   return rows[0] && toWebhook(rows[0]);
 }
 
-/** What the receiver needs of a webhook. */
-export interface Target {
+/** What the receiver needs of a webhook, as stored. */
+export interface TargetRow {
+  readonly url_key: string;
   readonly wh_id: number;
   readonly user_id: number;
-  readonly settings: Settings;
+  readonly settings: string;
+  readonly secrets: string | null;
+  /** The end of a rotated key's grace; null for the current one. */
+  readonly expires_ms: number | null;
 }
 
 /** The webhooks behind these URL keys, leaving out keys whose grace is over. */
-export async function findTargets(db: Db, keys: readonly string[], now: number): Promise<Map<string, Target>> {
+export function findTargets(db: Db, keys: readonly string[], now: number): Promise<TargetRow[]> {
   const list = padded(keys);
-  const rows = await db.all<{ url_key: string; wh_id: number; user_id: number; settings: string }>(
-    `SELECT k.url_key, w.wh_id, w.user_id, w.settings FROM restante_key k JOIN restante_webhook w ON w.wh_id = k.wh_id
-     WHERE k.url_key IN (${marks(list.length)}) AND (k.expires_ms IS NULL OR k.expires_ms > ?)`,
+  return db.all(
+    `SELECT k.url_key, w.wh_id, w.user_id, w.settings, w.secrets, k.expires_ms FROM restante_key k
+     JOIN restante_webhook w ON w.wh_id = k.wh_id WHERE k.url_key IN (${marks(list.length)})
+     AND (k.expires_ms IS NULL OR k.expires_ms > ?)`,
     [...list, now],
   );
-  const target = (row: (typeof rows)[number]) => ({
-    wh_id: row.wh_id,
-    user_id: row.user_id,
-    settings: resolveSettings(JSON.parse(row.settings) as SettingsInput),
-  });
-  return new Map(rows.map((row) => [row.url_key, target(row)]));
+}
+
+/** The webhooks of a user that have secrets. */
+export async function listSealed(
+  db: Db,
+  userId: number,
+): Promise<{ readonly wh_id: number; readonly secrets: readonly SealedSecret[] }[]> {
+  const sql = 'SELECT wh_id, secrets FROM restante_webhook WHERE user_id = ? AND secrets IS NOT NULL ORDER BY wh_id';
+  const rows = await db.all<{ wh_id: number; secrets: string }>(sql, [userId]);
+  return rows.map(({ wh_id, secrets }) => ({ wh_id, secrets: toSecrets(secrets) }));
 }
 
 /** All webhooks of other applications, for OLD_URLS: their `wh_url` is the address they are known by. */
@@ -83,6 +104,8 @@ export interface NewWebhook {
   readonly wh_url: string;
   readonly url_key: string;
   readonly settings: SettingsInput;
+  /** Encrypts the secrets for the id that the webhook gets. */
+  readonly sealFor: (whId: number) => readonly SealedSecret[];
   readonly created_ms: number;
   /** Ids begin here at the lowest, out of the way of other applications that take max + 1. */
   readonly idFrom: number;
@@ -113,14 +136,18 @@ async function create(db: Db, queries: Queries, webhook: NewWebhook, skip: numbe
     ['id', 'user_id', 'wh_url', 'wh_name', 'status'],
     [[id, user_id, Buffer.from(wh_url), Buffer.from(wh_name), enabledStatus(settings)]],
   );
+  const secrets = webhook.sealFor(id);
   await queries.insert(
     'restante_webhook',
-    ['wh_id', 'user_id', 'settings', 'created_ms'],
-    [[id, user_id, JSON.stringify(settings), created_ms]],
+    ['wh_id', 'user_id', 'settings', 'secrets', 'created_ms'],
+    [[id, user_id, JSON.stringify(settings), textOf(secrets), created_ms]],
   );
   await queries.insert('restante_key', ['url_key', 'wh_id', 'expires_ms'], [[url_key, id, null]]);
   return id;
 }
+
+const textOf = (secrets: readonly SealedSecret[]): string | null =>
+  secrets.length > 0 ? JSON.stringify(secrets) : null;
 
 /** The shared table tells the other applications too that a webhook is switched off. */
 const enabledStatus = (settings: SettingsInput): number => (resolveSettings(settings).enabled ? 1 : 0);
@@ -130,13 +157,14 @@ export function updateWebhook(
   store: Store,
   userId: number,
   whId: number,
-  change: { readonly wh_name: string; readonly settings: SettingsInput },
+  change: { readonly wh_name: string; readonly settings: SettingsInput; readonly secrets: readonly SealedSecret[] },
 ): Promise<boolean> {
   return store.db.transaction(async (queries) => {
     const owned = await lockOwned(store.db, queries, userId, whId);
     if (!owned) return false;
-    await queries.run('UPDATE restante_webhook SET settings = ? WHERE wh_id = ? AND user_id = ?', [
+    await queries.run('UPDATE restante_webhook SET settings = ?, secrets = ? WHERE wh_id = ? AND user_id = ?', [
       JSON.stringify(change.settings),
+      textOf(change.secrets),
       whId,
       userId,
     ]);

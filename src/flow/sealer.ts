@@ -1,0 +1,92 @@
+// Keeps the secrets of webhooks encrypted at rest: AES-256-GCM with SECRETS_KEY, bound to the user and the webhook.
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { secretsKeyNeeded } from '../errors.ts';
+import { failed } from '../store/db.ts';
+import type { Store } from '../store/index.ts';
+import { readKeyMark, saveKeyMark } from '../store/secrets.ts';
+
+const ALGORITHM = 'aes-256-gcm';
+const KEY_BYTES = 32;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+export interface Sealer {
+  /** To be called before sealing. Rejects with a 409 while there is no SECRETS_KEY. */
+  ready(): Promise<void>;
+  /** The text, encrypted; only `open` with the same `owner` reads it. */
+  seal(text: string, owner: string): string;
+  /** Undefined when it cannot be read: another key, or changed by somebody. */
+  open(sealed: string, owner: string): string | undefined;
+}
+
+/** SECRETS_KEY is not the one with which the secrets in this database were encrypted. */
+export class WrongSecretsKey extends Error {
+  constructor(given: boolean) {
+    super(
+      given
+        ? 'SECRETS_KEY is not the key with which the secrets in this database were encrypted. Set the right one; nothing was changed.'
+        : 'webhooks in this database have secrets, and SECRETS_KEY is not set. Set the key with which they were encrypted.',
+    );
+  }
+}
+
+/**
+ * Takes SECRETS_KEY; on SQLite, where none is set, a key of its own beside the database (0600). Rejects with
+ * WrongSecretsKey when the database has secrets of another key.
+ */
+export async function openSealer(store: Store, given: string | undefined, databaseUrl: string): Promise<Sealer> {
+  const key = given === undefined ? keyBeside(databaseUrl) : Buffer.from(given, 'hex');
+  const mark = key ? markOf(key) : undefined;
+  let kept = store.extended ? await readKeyMark(store.db) : undefined;
+  if (kept !== undefined && kept !== mark) throw new WrongSecretsKey(given !== undefined);
+
+  return {
+    async ready() {
+      if (mark === undefined) throw secretsKeyNeeded();
+      if (kept === undefined) {
+        await saveKeyMark(store.db, mark).catch((error: unknown) => {
+          if (!failed(error, 'duplicate')) throw error;
+        });
+        kept = await readKeyMark(store.db);
+      }
+      if (kept !== mark) throw new WrongSecretsKey(true);
+    },
+    seal(text, owner) {
+      const nonce = randomBytes(NONCE_BYTES);
+      const cipher = createCipheriv(ALGORITHM, key as Buffer, nonce).setAAD(Buffer.from(owner));
+      return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString(
+        'base64',
+      );
+    },
+    open(sealed, owner) {
+      try {
+        const bytes = Buffer.from(sealed, 'base64');
+        const end = bytes.length - TAG_BYTES;
+        const decipher = createDecipheriv(ALGORITHM, key as Buffer, bytes.subarray(0, NONCE_BYTES));
+        decipher.setAAD(Buffer.from(owner)).setAuthTag(bytes.subarray(end));
+        return decipher.update(bytes.subarray(NONCE_BYTES, end), undefined, 'utf8') + decipher.final('utf8');
+      } catch {
+        return undefined;
+      }
+    },
+  };
+}
+
+/** Tells keys apart without telling the key: 48 bits of a hash, as much as a number of the database holds exactly. */
+const markOf = (key: Buffer): number => createHash('sha256').update('restante').update(key).digest().readUIntBE(0, 6);
+
+/** The embedded database is one person's: its key lies beside it, so that a copy of the database alone tells nothing. */
+function keyBeside(databaseUrl: string): Buffer | undefined {
+  if (!databaseUrl.startsWith('sqlite:')) return undefined;
+  const file = `${databaseUrl.slice('sqlite:'.length)}.key`;
+  try {
+    writeFileSync(file, `${randomBytes(KEY_BYTES).toString('hex')}\n`, { flag: 'wx', mode: 0o600 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  const key = Buffer.from(readFileSync(file, 'utf8').trim(), 'hex');
+  if (key.length !== KEY_BYTES)
+    throw new Error(`${file} holds no key of 64 hex digits: put back the one that was there`);
+  return key;
+}

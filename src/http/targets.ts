@@ -1,0 +1,83 @@
+// Webhooks as the receiver needs them: settings with their defaults, rules made ready, secrets decrypted; kept while in use.
+import { LRUCache } from 'lru-cache';
+import type { Sealer } from '../flow/sealer.ts';
+import type { Secret } from '../receive/incoming.ts';
+import { compileRules, type Rules } from '../receive/rules.ts';
+import { resolveSettings, type Settings, type SettingsInput } from '../schemawebhooks.ts';
+import type { SealedSecret, TargetRow } from '../store/webhooks.ts';
+
+export interface Target {
+  readonly wh_id: number;
+  readonly user_id: number;
+  readonly settings: Settings;
+  /** Undefined: nothing is checked. */
+  readonly rules: Rules | undefined;
+  /** Undefined: they cannot be decrypted, so nobody can be judged. */
+  readonly secrets: readonly Secret[] | undefined;
+  /** The end of a rotated URL's grace; null for the current one. */
+  readonly expires_ms: number | null;
+}
+
+/** Whose secret it is: what belongs to one webhook cannot be read as another's. */
+export const ownerOf = (userId: number, whId: number): string => `restante:${userId}:${whId}`;
+
+/** Undefined when one of them cannot be decrypted. */
+export function openSecrets(sealer: Sealer, owner: string, secrets: readonly SealedSecret[]): Secret[] | undefined {
+  const opened = secrets.map(({ sealed, expires_ms }) => ({
+    value: sealer.open(sealed, owner),
+    expiresMs: expires_ms,
+  }));
+  return opened.every((one): one is Secret => one.value !== undefined) ? opened : undefined;
+}
+
+/** Rules of a webhook; undefined when nothing of them is set. */
+export function rulesOf({ preset, verify, dedupe }: SettingsInput): Rules | undefined {
+  if (preset === undefined && verify === undefined && dedupe === undefined) return undefined;
+  return compileRules({
+    ...(preset === undefined ? {} : { preset }),
+    ...(verify === undefined ? {} : { verify }),
+    ...(dedupe === undefined ? {} : { dedupe }),
+  });
+}
+
+/** What a webhook that nobody set up does: takes everything. */
+export const plainTarget = (userId: number, whId: number): Target => ({
+  wh_id: whId,
+  user_id: userId,
+  settings: resolveSettings({}),
+  rules: undefined,
+  secrets: [],
+  expires_ms: null,
+});
+
+// Rows are read again every few seconds and seldom change.
+const MOST_READY = 50_000;
+
+/** Makes rows ready; a row that did not change is not decrypted and compiled again. */
+export function createTargetMaker(sealer: Sealer): (row: TargetRow) => Target {
+  const ready = new LRUCache<string, { readonly row: TargetRow; readonly target: Target }>({ max: MOST_READY });
+  return (row) => {
+    const known = ready.get(row.url_key);
+    if (known && same(known.row, row)) return known.target;
+    const input = JSON.parse(row.settings) as SettingsInput;
+    const rules = rulesOf(input);
+    const secrets: SealedSecret[] = row.secrets ? JSON.parse(row.secrets) : [];
+    const target = {
+      wh_id: row.wh_id,
+      user_id: row.user_id,
+      settings: resolveSettings(input, rules?.preset?.response),
+      rules,
+      secrets: openSecrets(sealer, ownerOf(row.user_id, row.wh_id), secrets),
+      expires_ms: row.expires_ms,
+    };
+    ready.set(row.url_key, { row, target });
+    return target;
+  };
+}
+
+const same = (a: TargetRow, b: TargetRow): boolean =>
+  a.wh_id === b.wh_id &&
+  a.user_id === b.user_id &&
+  a.settings === b.settings &&
+  a.secrets === b.secrets &&
+  a.expires_ms === b.expires_ms;

@@ -1,0 +1,156 @@
+// Reads from a request what its signature check needs: the signatures, the time, and the bytes that were signed.
+import type { Incoming } from './incoming.ts';
+import { signedParams } from './params.ts';
+import type { Check } from './rules.ts';
+import { familyOf, readSource, type Source } from './source.ts';
+import { hubspotUrl, twilioUrls } from './urls.ts';
+
+/** `secret` stands where the key goes, with the scheme hash. */
+export type Piece = Buffer | 'secret';
+
+export interface Message {
+  readonly signatures: readonly string[];
+  /** More than one where the provider may have signed one of several forms. */
+  readonly forms: readonly (readonly Piece[])[];
+  /** The time it names; undefined: it names none, or none is checked. */
+  readonly timeMs: number | undefined;
+}
+/** Why there is nothing to check. */
+export interface Fault {
+  readonly fault: string;
+  /** The signature itself is not there. */
+  readonly missing?: boolean;
+}
+
+// A header of 64 KiB must not buy thousands of comparisons.
+const MOST_SIGNATURES = 20;
+
+/** Everything but the key; or what is missing, in a sentence. */
+export function readMessage(check: Check, incoming: Incoming): Message | Fault {
+  const family = familyOf(check.signature, incoming);
+  const text = readSource(check.signature, incoming, family);
+  if (text === undefined) return { fault: `The ${nameOf(check.signature, family)} is missing.`, missing: true };
+  const fields = readFields(check, text);
+  const signatures = check.field === '' ? fields.map(([, value]) => value) : valuesOf(fields, check.field);
+  if (signatures.length === 0)
+    return { fault: `The ${nameOf(check.signature, family)} has no ${check.field}${check.fieldSeparator}… in it.` };
+  const time = readTime(check, incoming, family, fields);
+  if (typeof time === 'object' && 'fault' in time) return time;
+  const forms = signedForms(check, incoming, family, time?.text);
+  if ('fault' in forms) return forms;
+  return { signatures: signatures.slice(0, MOST_SIGNATURES), forms, timeMs: time?.ms };
+}
+
+const nameOf = (source: Source, family: number | undefined): string =>
+  source.kind === 'header' && source.names.length > 1 && (family ?? 0) > 0
+    ? `${source.names[family ?? 0]} header`
+    : source.title;
+
+function readFields(check: Check, text: string): readonly (readonly [string, string])[] {
+  const items = check.itemSeparator === '' ? [text] : text.split(check.itemSeparator, 1000);
+  return items.map((item) => {
+    const trimmed = item.trim();
+    const cut = check.fieldSeparator === '' ? -1 : trimmed.indexOf(check.fieldSeparator);
+    return cut < 0 ? ['', trimmed] : [trimmed.slice(0, cut), trimmed.slice(cut + check.fieldSeparator.length)];
+  });
+}
+const valuesOf = (fields: readonly (readonly [string, string])[], wanted: string): readonly string[] =>
+  fields.flatMap(([name, value]) => (name === wanted ? [value] : []));
+
+/** The text as it is signed, and the moment it means. */
+function readTime(
+  { timestamp, toleranceMs, signature }: Check,
+  incoming: Incoming,
+  family: number | undefined,
+  fields: readonly (readonly [string, string])[],
+): { readonly text: string; readonly ms: number | undefined } | Fault | undefined {
+  if (!timestamp) return undefined;
+  const { from, unit, format } = timestamp;
+  const text = typeof from === 'string' ? valuesOf(fields, from)[0] : readSource(from, incoming, family);
+  const place = typeof from === 'string' ? `${from} of the ${nameOf(signature, family)}` : nameOf(from, family);
+  if (text === undefined) return toleranceMs > 0 ? { fault: `The time is missing: there is no ${place}.` } : undefined;
+  if (toleranceMs === 0) return { text, ms: undefined };
+  const ms = parseTime(text, unit, format);
+  return ms === undefined ? { fault: `The time in the ${place} is no ${format} time.` } : { text, ms };
+}
+
+const ISO8601 = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)$/;
+const HTTP_DATE = /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
+
+function parseTime(text: string, unit: 's' | 'ms', format: 'unix' | 'iso8601' | 'http-date'): number | undefined {
+  if (format === 'unix') return /^\d{1,15}$/.test(text) ? Number(text) * (unit === 's' ? 1000 : 1) : undefined;
+  const ms = (format === 'iso8601' ? ISO8601 : HTTP_DATE).test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
+/** By how many seconds the time lies outside of the window; 0: it lies within. Providers count whole seconds, so whole seconds count. */
+export function secondsOutside({ toleranceMs, timestamp }: Check, timeMs: number | undefined, nowMs: number): number {
+  if (timeMs === undefined) return 0;
+  const whole = timestamp?.unit === 's' && timestamp.format === 'unix';
+  const now = whole ? Math.floor(nowMs / 1000) * 1000 : nowMs;
+  return Math.max(0, Math.ceil((Math.abs(now - timeMs) - toleranceMs) / 1000));
+}
+
+function signedForms(
+  check: Check,
+  incoming: Incoming,
+  family: number | undefined,
+  time: string | undefined,
+): readonly (readonly Piece[])[] | Fault {
+  const urls = check.template.some(({ kind }) => kind === 'url') ? urlForms(check, incoming.publicUrl) : [''];
+  const pieces: (Piece | 'url')[] = [];
+  for (const part of check.template) {
+    const piece = partOf(part, check, incoming, family, time);
+    if (typeof piece === 'object' && 'fault' in piece) return piece;
+    pieces.push(piece);
+  }
+  return urls.map((url) => pieces.map((piece) => (piece === 'url' ? bytes(url) : piece)));
+}
+
+/** What node reads off the wire is one character per byte. */
+const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
+
+function partOf(
+  part: Check['template'][number],
+  check: Check,
+  incoming: Incoming,
+  family: number | undefined,
+  time: string | undefined,
+): Piece | 'url' | Fault {
+  switch (part.kind) {
+    case 'text':
+      return part.bytes;
+    case 'body':
+      return incoming.body;
+    case 'url':
+    case 'secret':
+      return part.kind;
+    case 'method':
+      return bytes(incoming.method);
+    case 'timestamp':
+      return time === undefined
+        ? { fault: 'The time that is signed is missing.' }
+        : textBytes(check.timestamp?.from, time);
+    case 'params': {
+      const params = signedParams(incoming);
+      return 'fault' in params ? params : bytes(params.text);
+    }
+    case 'id':
+    case 'read': {
+      const source = 'source' in part ? part.source : (check.id as Source);
+      const text = readSource(source, incoming, family);
+      return text === undefined
+        ? { fault: `The ${nameOf(source, family)} is missing, and it is signed.` }
+        : textBytes(source, text);
+    }
+  }
+}
+
+/** Headers are one character per byte; what stood in a body, a form or a query has been decoded. */
+const textBytes = (source: Source | string | undefined, text: string): Buffer =>
+  typeof source === 'object' && source.kind !== 'header' ? Buffer.from(text) : bytes(text);
+
+function urlForms({ url }: Check, publicUrl: string): readonly string[] {
+  if (url === 'twilio') return twilioUrls(publicUrl);
+  return [url === 'hubspot' ? hubspotUrl(publicUrl) : publicUrl];
+}

@@ -1,0 +1,95 @@
+// Where a value stands in a request, as settings say it (`header:X-Id`, `body:/id`), and how it is read.
+import { createHash } from 'node:crypto';
+import { decodeForm } from './form.ts';
+import { headerOf, type Incoming, isForm, queryParameter } from './incoming.ts';
+import { type Found, find, type Pointer, parsePointer } from './json.ts';
+
+export type Source =
+  | { readonly kind: 'header'; readonly names: readonly string[]; readonly title: string }
+  | { readonly kind: 'body'; readonly pointer: Pointer; readonly title: string }
+  | { readonly kind: 'form' | 'query'; readonly name: string; readonly title: string }
+  | { readonly kind: 'sha256'; readonly title: string };
+
+/** The source, or a sentence that says why it is none. */
+export function parseSource(text: string): Source | string {
+  if (text === 'sha256') return { kind: 'sha256', title: 'the SHA-256 of the body' };
+  const colon = text.indexOf(':');
+  const [kind, rest] = [text.slice(0, Math.max(colon, 0)), text.slice(colon + 1)];
+  if (kind === 'body') {
+    const pointer = parsePointer(rest);
+    return pointer ? { kind, pointer, title: `${rest} of the body` } : 'is no JSON pointer, such as body:/data/id';
+  }
+  if (kind === 'header') {
+    const names = rest.split(',');
+    if (!names.every((name) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name))) return 'is no name of a header';
+    return { kind, names: names.map((name) => name.toLowerCase()), title: `${names.join(' or ')} header` };
+  }
+  if ((kind === 'form' || kind === 'query') && rest !== '')
+    return { kind, name: rest, title: `${rest} of the ${kind === 'form' ? 'form' : 'query'}` };
+  return 'must be header:Name, body:/json/pointer, form:Name, query:name or sha256';
+}
+
+/** Which of several names of the signature header this request uses: what belongs to the signature is read from the same family. */
+export function familyOf(source: Source, incoming: Incoming): number | undefined {
+  if (source.kind !== 'header' || source.names.length === 1) return undefined;
+  const found = source.names.findIndex((name) => headerOf(incoming, name) !== undefined);
+  return Math.max(found, 0);
+}
+
+/** How far a body is read for an id: one that is larger would hold up everybody else. */
+export const MOST_PARSED_BYTES = 1024 * 1024;
+export const isParsed = ({ kind }: Source): boolean => kind === 'body' || kind === 'form';
+
+/** Of objects, lists and null there is no text; an empty one counts as none. */
+export function readSource(source: Source, incoming: Incoming, family: number | undefined): string | undefined {
+  if (source.kind !== 'body') return readOther(source, incoming, family);
+  return textOf(find(incoming.body, [source.pointer])[0]);
+}
+
+/** Several places of one request, each read when it is asked for; the body is read through once for all of them. */
+export function reader(sources: readonly Source[], incoming: Incoming, family: number | undefined) {
+  let found: ReadonlyMap<Source, Found | undefined> | undefined;
+  return (source: Source): string | undefined => {
+    if (source.kind !== 'body') return readOther(source, incoming, family);
+    found ??= findAll(sources, incoming.body);
+    return textOf(found.get(source));
+  };
+}
+
+function findAll(sources: readonly Source[], body: Buffer): ReadonlyMap<Source, Found | undefined> {
+  const wanted = sources.filter((source) => source.kind === 'body');
+  const found = find(
+    body,
+    wanted.map(({ pointer }) => pointer),
+  );
+  return new Map(wanted.map((source, i) => [source, found[i]]));
+}
+
+function textOf(value: Found | undefined): string | undefined {
+  if (value === undefined || value.kind === 'object' || value.kind === 'array') return undefined;
+  return (value.kind === 'word' && value.text === 'null' ? '' : value.text) || undefined;
+}
+
+function readOther(
+  source: Exclude<Source, { kind: 'body' }>,
+  incoming: Incoming,
+  family: number | undefined,
+): string | undefined {
+  switch (source.kind) {
+    case 'header': {
+      const { names } = source;
+      if (family !== undefined) return headerOf(incoming, names[Math.min(family, names.length - 1)] ?? '') || undefined;
+      for (const name of names) {
+        const value = headerOf(incoming, name);
+        if (value) return value;
+      }
+      return undefined;
+    }
+    case 'query':
+      return queryParameter(incoming, source.name) || undefined;
+    case 'form':
+      return (isForm(incoming) && decodeForm(incoming.body.toString('latin1'), source.name)) || undefined;
+    case 'sha256':
+      return `sha256:${createHash('sha256').update(incoming.body).digest('hex')}`;
+  }
+}

@@ -1,0 +1,103 @@
+// Finds contents by their event, verdict, age or bytes: by an index where there is one, else among so many rows a call.
+import { type Content, type ListOptions, listByIds, listContents } from './contents.ts';
+import type { Value } from './db.ts';
+import { eventKey, VERIFIED, type Verified } from './events.ts';
+import type { Store } from './index.ts';
+
+/** All that is given must hold. */
+export interface Filter {
+  readonly event_id?: string | undefined;
+  readonly event_type?: string | undefined;
+  readonly verified?: Verified | undefined;
+  /** Only what became visible at or after it, in ms since 1970. */
+  readonly since_ms?: number | undefined;
+  /** Only what has these bytes somewhere in its body. */
+  readonly q?: Buffer | undefined;
+}
+
+export interface Found {
+  readonly contents: readonly Content[];
+  /** Everything up to this id was looked at, in the direction of the search. */
+  readonly upTo: number;
+}
+
+// One call looks at no more contents of its user; the next one goes on.
+const MOST_LOOKED_AT = 10_000;
+// Without an index on tblwh each id of everybody is walked over.
+const MOST_IDS = 100_000;
+
+export async function searchContents(
+  store: Store,
+  userId: number,
+  options: ListOptions,
+  filter: Filter,
+): Promise<Found> {
+  const { from, to, order } = options;
+  if (from > to) return { contents: [], upTo: order === 'asc' ? to : from };
+  if (filter.event_id !== undefined) return byEvent(store, userId, options, filter);
+  const range = await lookedAt(store, userId, options);
+  const { contents, cut } = await listContents(store, userId, { ...options, ...range }, where(store, filter));
+  const last = contents.at(-1);
+  return { contents, upTo: cut && last ? last.id : order === 'asc' ? range.to : range.from };
+}
+
+/** The part of `from` to `to` that one call looks at. */
+async function lookedAt(
+  store: Store,
+  userId: number,
+  { from, to, order, wh_id }: ListOptions,
+): Promise<{ from: number; to: number }> {
+  const asc = order === 'asc';
+  const low = asc || store.state.indexed ? from : Math.max(from, to - MOST_IDS);
+  const high = !asc || store.state.indexed ? to : Math.min(to, from + MOST_IDS);
+  const one = wh_id !== 'all';
+  const sql = `SELECT COUNT(*) AS n, MIN(id) AS low, MAX(id) AS high FROM (SELECT id FROM tblwh WHERE user_id = ?
+    ${one ? 'AND wh_id = ?' : ''} AND id BETWEEN ? AND ? ORDER BY id ${asc ? 'ASC' : 'DESC'} LIMIT ?) some`;
+  const params = [userId, ...(one ? [wh_id] : []), low, high, MOST_LOOKED_AT];
+  const [row] = await store.db.all<{ n: number; low: number; high: number }>(sql, params);
+  if (!row || row.n < MOST_LOOKED_AT) return { from: low, to: high };
+  return asc ? { from: low, to: row.high } : { from: row.low, to: high };
+}
+
+/** An event is found by the index, wherever it lies. */
+async function byEvent(store: Store, userId: number, options: ListOptions, filter: Filter): Promise<Found> {
+  const { from, to, order, limit, wh_id, maxBytes } = options;
+  const { event_id = '' } = filter;
+  const { sql, params } = where(store, { ...filter, event_id: undefined });
+  const ids = await store.db.all<{ id: number }>(
+    `SELECT t.id FROM restante_request r JOIN tblwh t ON t.id = r.id
+     WHERE r.event_key = ? AND r.event_id = ? AND t.user_id = ? ${wh_id === 'all' ? '' : 'AND t.wh_id = ?'}
+     AND t.id BETWEEN ? AND ? ${sql} ORDER BY t.id ${order === 'asc' ? 'ASC' : 'DESC'} LIMIT ?`,
+    [eventKey(userId, event_id), event_id, userId, ...(wh_id === 'all' ? [] : [wh_id]), from, to, ...params, limit],
+  );
+  const named = ids.map(({ id }) => id);
+  const found = new Map<number, Content>();
+  let cut = named.length === limit;
+  if (named.length > 0) {
+    const page = await listByIds(store, userId, named, maxBytes);
+    cut ||= page.cut;
+    for (const content of page.contents) found.set(content.id, content);
+  }
+  // What did not fit was left out from the highest id on.
+  const contents = named.flatMap((id) => found.get(id) ?? []);
+  const last = contents.at(-1);
+  return { contents, upTo: cut && last ? last.id : order === 'asc' ? to : from };
+}
+
+/** The filter as SQL on the tables t (tblwh) and r (restante_request). */
+function where({ db }: Store, { event_type, verified, since_ms, q }: Filter): { sql: string; params: Value[] } {
+  const parts: string[] = [];
+  const params: Value[] = [];
+  const and = (sql: string, value: Value): void => {
+    parts.push(sql);
+    params.push(value);
+  };
+  if (event_type !== undefined) and('AND r.event_type = ?', event_type);
+  if (verified !== undefined) and('AND COALESCE(r.verified, 0) = ?', VERIFIED.indexOf(verified));
+  if (since_ms !== undefined) {
+    const seen = 'SELECT p.seen_ms FROM restante_position p WHERE p.id = t.id';
+    and(`AND COALESCE((${seen}), ${db.dialect.nowMs}) >= ?`, since_ms);
+  }
+  if (q !== undefined) and(`AND INSTR(${db.dialect.bytes('t.content')}, ?) > 0`, q);
+  return { sql: parts.join(' '), params };
+}
