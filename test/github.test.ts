@@ -1,4 +1,5 @@
-// Every example payload that GitHub publishes, sent with GitHub's headers: what is fetched is what was signed.
+// Every example payload that GitHub publishes, sent signed: verified on arrival, and again from what is fetched.
+import { isUtf8 } from 'node:buffer';
 import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -32,27 +33,37 @@ const verifies = (body: Buffer, headers: readonly (readonly string[])[]) => {
 function deliveries(): Delivery[] {
   const path = createRequire(import.meta.url).resolve('@octokit/webhooks-examples/api.github.com/index.json');
   const groups = JSON.parse(readFileSync(path, 'utf8')) as { name: string; examples: unknown[] }[];
-  return groups.flatMap(({ name, examples }) =>
+  const examples = groups.flatMap(({ name, examples }) =>
     examples.map((example, i) => {
       // Every other one as a person might have it: indented, CRLF, a trailing newline.
       const text =
         i % 2 === 0 ? JSON.stringify(example) : `${JSON.stringify(example, null, 2).replaceAll('\n', '\r\n')}\n`;
-      const body = Buffer.from(text);
-      const headers = [
-        ['Accept', '*/*'],
-        ['content-type', 'application/json'],
-        ['User-Agent', 'GitHub-Hookshot/044aadd'],
-        ['X-GitHub-Delivery', randomUUID()],
-        ['X-GitHub-Event', name],
-        ['X-GitHub-Hook-ID', '292430182'],
-        ['X-GitHub-Hook-Installation-Target-ID', '79929171'],
-        ['X-GitHub-Hook-Installation-Target-Type', 'repository'],
-        ['X-Hub-Signature', `sha1=${createHmac('sha1', SECRET).update(body).digest('hex')}`],
-        ['X-Hub-Signature-256', sign(body)],
-      ] as const;
-      return { body, headers };
+      return { name, body: Buffer.from(text) };
     }),
   );
+  // What a service that parses and writes again would change.
+  const difficult = [
+    Buffer.from('{"id":820982911946154508,"big":9007199254740993}'),
+    Buffer.from('{"name":"J\\u00e4rvi","slash":"\\/"}'),
+    Buffer.from('{"name":"J\xe4rvi"}', 'latin1'),
+    Buffer.from([0xef, 0xbb, 0xbf, 0x7b, 0x7d]),
+    Buffer.from([0x00, 0xff, 0xfe, 0x0d, 0x0a]),
+  ].map((body) => ({ name: 'push', body }));
+  return [...examples, ...difficult].map(({ name, body }) => {
+    const headers = [
+      ['Accept', '*/*'],
+      ['content-type', 'application/json'],
+      ['User-Agent', 'GitHub-Hookshot/044aadd'],
+      ['X-GitHub-Delivery', randomUUID()],
+      ['X-GitHub-Event', name],
+      ['X-GitHub-Hook-ID', '292430182'],
+      ['X-GitHub-Hook-Installation-Target-ID', '79929171'],
+      ['X-GitHub-Hook-Installation-Target-Type', 'repository'],
+      ['X-Hub-Signature', `sha1=${createHmac('sha1', SECRET).update(body).digest('hex')}`],
+      ['X-Hub-Signature-256', sign(body)],
+    ] as const;
+    return { body, headers };
+  });
 }
 
 describe.each(ENGINES)('%s', (engine) => {
@@ -65,7 +76,7 @@ describe.each(ENGINES)('%s', (engine) => {
     database = await migratedDatabase(engine);
     service = await startService(database.url);
     user = await service.user();
-    webhook = await service.webhook(user);
+    webhook = await service.webhook(user, { preset: 'github', secrets: [SECRET] });
   });
   afterAll(async () => {
     await service?.close();
@@ -85,7 +96,7 @@ describe.each(ENGINES)('%s', (engine) => {
   }
 
   test('takes all of them over a few kept-alive connections', async () => {
-    expect(sent.length).toBeGreaterThanOrEqual(329);
+    expect(sent.length).toBeGreaterThanOrEqual(329 + 5);
     const queue = [...sent];
     const workers = Array.from({ length: 4 }, async () => {
       const line = await talk(service.port);
@@ -109,13 +120,21 @@ describe.each(ENGINES)('%s', (engine) => {
     for (const { body, headers } of sent) {
       const row = seen.get(headers.find(([name]) => name === 'X-GitHub-Delivery')?.[1]);
       if (!row?.request) throw new Error('one is missing');
-      expect([row.encoding, row.api, row.wh_id]).toEqual(['utf-8', 1, webhook.wh_id]);
-      expect(Buffer.from(row.content).equals(body)).toBe(true);
+      const fetched = Buffer.from(row.content, row.encoding === 'base64' ? 'base64' : 'utf8');
+      expect([row.encoding, row.api, row.wh_id]).toEqual([isUtf8(body) ? 'utf-8' : 'base64', 1, webhook.wh_id]);
+      expect(fetched.equals(body)).toBe(true);
       expect(row.request).toMatchObject({ method: 'POST', url: '', public_url: webhook.wh_url, ip: '127.0.0.1' });
+      const named = (name: string) => headers.find(([one]) => one === name)?.[1];
+      expect(row.request).toMatchObject({
+        verified: 'signed',
+        event_id: named('X-GitHub-Delivery'),
+        event_type: named('X-GitHub-Event'),
+        duplicate_of: null,
+      });
       const around = [['Host', 'hooks.example.org'], ...headers, ['Content-Length', String(body.length)]];
       expect(row.request.headers).toEqual(around);
-      expect(verifies(Buffer.from(row.content), row.request.headers)).toBe(true);
-      expect(verifies(Buffer.concat([Buffer.from(row.content), Buffer.from(' ')]), row.request.headers)).toBe(false);
+      expect(verifies(fetched, row.request.headers)).toBe(true);
+      expect(verifies(Buffer.concat([fetched, Buffer.from(' ')]), row.request.headers)).toBe(false);
     }
   });
 

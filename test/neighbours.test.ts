@@ -88,6 +88,13 @@ const TRIES: Readonly<Record<string, (ids: Ids) => Try>> = {
   }),
   'GET /refusals': ({ wh }) => ({ path: `/refusals?whid=${wh}`, status: [200] }),
   'GET /refusals/:id': ({ refusal }) => ({ path: `/refusals/${refusal}`, status: [404] }),
+  'GET /refusals/:id/raw': ({ refusal }) => ({ path: `/refusals/${refusal}/raw`, status: [404] }),
+  'POST /refusals/:id/release': ({ refusal }) => ({
+    path: `/refusals/${refusal}/release`,
+    body: { force: true },
+    status: [404],
+  }),
+  'POST /refusals/release': ({ wh }) => ({ path: '/refusals/release', body: { whid: wh, force: true }, status: [200] }),
   'GET /healthz': () => ({ path: '/healthz', status: [200] }),
   'GET /readyz': () => ({ path: '/readyz', status: [200] }),
 };

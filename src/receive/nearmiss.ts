@@ -28,11 +28,10 @@ export function nearMiss(
 ): string | null {
   const { check, preset } = rules;
   if (!check) return null;
-  const missing = isMissing(check, incoming);
   const looks = lookalike(preset, incoming);
-  if (looks && (missing || preset))
-    return cut(`this looks like a request of ${looks.title}: try the preset ${looks.name}`);
-  if (missing) return cut(`it came unsigned: is the secret set at ${preset?.title ?? 'the provider'}?`);
+  const other = looks && `this looks like a request of ${looks.title}: try the preset ${looks.name}`;
+  if (isMissing(check, incoming))
+    return cut(other ?? `it came unsigned: is the secret set at ${preset?.title ?? 'the provider'}?`);
   const fits = limited(check);
   const usable = unexpired(secrets, incoming);
   const found =
@@ -42,7 +41,8 @@ export function nearMiss(
     body(usable, incoming, fits) ??
     asText(check, usable, incoming, fits) ??
     url(check, usable, incoming, fits) ??
-    another(others, incoming, fits);
+    another(others, incoming, fits) ??
+    other;
   return found ? cut(found) : null;
 }
 
@@ -68,9 +68,10 @@ function limited(own: Check | Shared): Fits {
 }
 
 /** Four characters, and fewer of a short one. */
-const named = ({ value }: Secret): string =>
-  `the secret ending …${value.slice(-Math.min(4, Math.floor(value.length / 3)))}`;
-const lastOf = (secret: Secret): string => (secret.value.length < 3 ? 'the secret' : named(secret));
+function lastOf({ value }: Secret): string {
+  const shown = Math.min(4, Math.floor(value.length / 3));
+  return shown > 0 ? `the secret ending …${value.slice(-shown)}` : 'the secret';
+}
 
 function window(check: Check | Shared, secrets: readonly Secret[], incoming: Incoming, fits: Fits): string | undefined {
   if (check.scheme === 'shared-secret' || !secrets.some((secret) => fits(secret, incoming))) return undefined;

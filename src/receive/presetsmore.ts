@@ -170,7 +170,7 @@ export const MORE: readonly Preset[] = [
     waits: '12 s',
     retries: '3 times after a 409, 5 times after a timeout',
     source: 'https://developer.zendesk.com/documentation/webhooks/verifying/',
-    checked: `${SECOND}; the vector of an older page, with another order of the parts, passes through \`generic\``,
+    checked: `${SECOND}; the vector of an older page, with another order of the parts, passes with its parts turned round`,
   },
   {
     name: 'intercom',

@@ -24,7 +24,6 @@ const asText = (value: Value): Value => (typeof value === 'number' ? String(valu
 
 type Connection = mysql.PoolConnection;
 type Result = mysql.ResultSetHeader | mysql.RowDataPacket[];
-
 const opened = new WeakMap<object, number>();
 type Transaction = Queries & { wrote(): boolean };
 function queriesOn(connection: Connection, returning: boolean, increment: () => number, timeout: number): Transaction {
