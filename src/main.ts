@@ -5,13 +5,15 @@ import { Command, CommanderError } from 'commander';
 import { configCommand } from './cli/config.ts';
 import { Complaint, type Io } from './cli/io.ts';
 import { migrateCommand } from './cli/migrate.ts';
+import { presetsCommand } from './cli/presets.ts';
 import { serveCommand } from './cli/serve.ts';
 import { userCommand } from './cli/user.ts';
 import { webhookCommand } from './cli/webhook.ts';
+import { whyCommand } from './cli/why.ts';
 import { BadSettings } from './config.ts';
 import { VERSION } from './http/openapi.ts';
 
-const VERBS = [serveCommand, migrateCommand, userCommand, webhookCommand, configCommand];
+const VERBS = [serveCommand, migrateCommand, userCommand, webhookCommand, presetsCommand, whyCommand, configCommand];
 
 /** Runs one command line. 0 = done, 1 = it did not work, 2 = it was asked wrongly (flags, settings, rights). */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
@@ -20,7 +22,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     .version(VERSION)
     .addHelpText(
       'after',
-      '\nExamples:\n  restante serve\n  restante webhook add "Payments"\n  restante migrate --check\n\nEvery verb has its own --help.\n',
+      '\nExamples:\n  restante serve\n  restante webhook add "Payments" --preset stripe --secret-file -\n  restante why evt_123\n  restante migrate --check\n\nEvery verb has its own --help.\n',
     );
   for (const verb of VERBS) program.addCommand(verb(io));
   prepare(program, io);
@@ -40,7 +42,12 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 
 /** Commander must not end the process nor write past `io`. */
 function prepare(command: Command, io: Io): void {
-  command.exitOverride().configureOutput({ writeOut: io.out, writeErr: io.err });
+  command.exitOverride().configureOutput({
+    writeOut: io.out,
+    writeErr: io.err,
+    // `--secret=whsec_…` is no flag of ours, and its value is nobody's business.
+    outputError: (text, write) => write(text.replace(/('--?[\w-]+)=[^]*'/, "$1'")),
+  });
   for (const sub of command.commands) prepare(sub, io);
 }
 
@@ -48,6 +55,11 @@ const io: Io = {
   env: process.env,
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
+  async input() {
+    const chunks: Buffer[] = [];
+    for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+    return Buffer.concat(chunks).toString('utf8');
+  },
   tty: process.stdout.isTTY === true,
   stopped: () =>
     new Promise((resolve) => {

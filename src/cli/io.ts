@@ -5,6 +5,8 @@ export interface Io {
   out(text: string): void;
   /** Diagnostics. */
   err(text: string): void;
+  /** All of standard input. */
+  input(): Promise<string>;
   /** True when a person sits there. */
   readonly tty: boolean;
   /** Resolves with the name of the signal that asks the program to end. */
@@ -20,9 +22,12 @@ export class Complaint extends Error {
   }
 }
 
+/** What strangers sent may be meant for a terminal: it is shown without control characters. */
+export const plain = (text: string): string => text.replace(/\p{Cc}|\p{Bidi_Control}/gu, '?');
+
 /** Rows as aligned columns, or as JSON for scripts. */
 export function table(rows: readonly Readonly<Record<string, unknown>>[], columns: readonly string[]): string {
-  const cells = [columns, ...rows.map((row) => columns.map((name) => String(row[name] ?? '')))];
+  const cells = [columns, ...rows.map((row) => columns.map((name) => plain(String(row[name] ?? ''))))];
   const widths = columns.map((_, i) => Math.max(...cells.map((line) => (line[i] as string).length)));
   return `${cells
     .map((line) =>

@@ -1,5 +1,6 @@
 // Opens the database for a verb, with words for what can be wrong, and closes it behind it.
 import { type Config, masked } from '../config.ts';
+import { WrongSecretsKey } from '../flow/sealer.ts';
 import { type Db, failed } from '../store/db.ts';
 import { MissingTables, openDb, openStore, type Store } from '../store/index.ts';
 import { Complaint } from './io.ts';
@@ -8,6 +9,7 @@ import { Complaint } from './io.ts';
 export function complain(error: unknown, config: Config): unknown {
   const where = masked(config.databaseUrl);
   if (error instanceof MissingTables) return new Complaint(`${where}: ${error.message}`, 2);
+  if (error instanceof WrongSecretsKey) return new Complaint(`${where}: ${error.message}`, 2);
   const reason = error instanceof Error ? error.message : String(error);
   if (failed(error, 'denied'))
     return new Complaint(

@@ -9,6 +9,8 @@ const flagOf = (name: string) => `--${name.toLowerCase().replaceAll('_', '-')}`;
 /** What every verb that needs the database knows; `serve` knows all settings. */
 export const COMMON: readonly Key[] = ['databaseUrl', 'publicUrl'];
 export const ALL = Object.keys(SETTINGS) as Key[];
+/** Without a flag: whoever may list the processes of a machine sees their arguments. */
+const NO_FLAG: readonly Key[] = ['secretsKey', 'metricsToken'];
 
 export interface Verb {
   readonly name: string;
@@ -17,16 +19,21 @@ export interface Verb {
   readonly settings?: readonly Key[];
 }
 
-/** A command with the settings as flags and the examples below its help. */
+/** A command with the settings as flags, those that are secrets told apart, and the examples below its help. */
 export function verb({ name, summary, examples, settings = COMMON }: Verb): Command {
   const command = new Command(name).description(summary);
+  const quiet: string[] = [];
   for (const key of settings) {
     const { name: setting, help, default: byDefault } = SETTINGS[key];
+    if (NO_FLAG.includes(key)) quiet.push(`  ${setting}, or a file named by ${setting}_FILE: ${help}\n`);
+    else
     command.option(
       `${flagOf(setting)} <value>`,
       `${help} (env ${setting}${byDefault ? `, default ${byDefault}` : ''})`,
     );
   }
+  if (quiet.length > 0)
+    command.addHelpText('after', `\nFrom the environment alone, as arguments are seen by others:\n${quiet.join('')}`);
   return command.addHelpText('after', `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}\n`);
 }
 

@@ -1,118 +1,144 @@
-// restante webhook add|list|show|rotate|enable|disable: the public URLs of a user, for operators.
+// restante webhook add|set|list|show|rotate|enable|disable: the public URLs of a user, for operators.
 import { Command } from 'commander';
 import type { Config } from '../config.ts';
-import { Problem } from '../errors.ts';
-import { changeWebhook, makeWebhook, rotateWebhook, webhookClassic, webhookDetail } from '../http/webhooksettings.ts';
-import type { WebhookDetail } from '../schemawebhooks.ts';
+import { openSealer, type Sealer } from '../flow/sealer.ts';
+import { owned, changeWebhook, makeWebhook, rotateWebhook, webhookClassic, webhookDetail } from '../http/webhooksettings.ts';
 import type { Store } from '../store/index.ts';
-import { listUserIds } from '../store/users.ts';
 import { findWebhook, listWebhooks, type Webhook } from '../store/webhooks.ts';
-import { Complaint, type Io, table } from './io.ts';
+import { Complaint, type Io } from './io.ts';
 import { withStore } from './open.ts';
+import { readSecrets } from './secretinput.ts';
 import { COMMON, configOf, verb } from './verb.ts';
+import { judgeWaiting } from './waiting.ts';
+import { asCreate, asPatch, complaintOf, type SettingFlags, settingsOf, withChanges, withSettings } from './webhookflags.ts';
+import { type Told, tellWebhook } from './webhooktell.ts';
+import { userIdOf, whole } from './whose.ts';
 
-interface Options {
+interface Options extends SettingFlags {
   readonly user?: string;
   readonly json?: boolean;
   readonly grace?: string;
 }
 interface Parts {
+  readonly io: Io;
   readonly store: Store;
   readonly config: Config;
   readonly now: () => number;
 }
 type Work = (parts: Parts, userId: number, argument: string, options: Options) => Promise<Told | Told[]>;
-type Told = Pick<WebhookDetail, 'wh_id' | 'wh_url' | 'wh_name' | 'status'>;
-
-const whole = (text: string, what: string, most = 4_294_967_295): number => {
-  if (!/^\d{1,10}$/.test(text) || Number(text) > most)
-    throw new Complaint(`${what} must be a whole number up to ${most}, not ${text}`, 2);
-  return Number(text);
-};
-
-async function userIdOf(store: Store, given: string | undefined): Promise<number> {
-  const users = await listUserIds(store.db);
-  const id = given === undefined ? users[0]?.id : whole(given, '--user');
-  if (given === undefined && users.length !== 1)
-    throw new Complaint(`there are ${users.length} users: say which one with --user ID (restante user list)`, 2);
-  if (id === undefined || !users.some((user) => user.id === id))
-    throw new Complaint(`there is no user ${id}: restante user list`);
-  return id;
-}
 
 /** Settings exist only for webhooks that we made. */
 const told = (webhook: Webhook, publicUrl: string): Told =>
   webhook.settings ? webhookDetail(webhook, publicUrl) : webhookClassic(webhook, publicUrl);
 
+const idOf = (text: string): number => whole(text, 'the webhook id');
+
+/** Opened only where there is something to encrypt or to judge: a plain webhook needs no key. */
+const sealerOf = ({ store, config }: Parts): Promise<Sealer> =>
+  openSealer(store, config.secretsKey, config.databaseUrl);
+
+const make: Work = async (parts, userId, name, options) => {
+  const secrets = await readSecrets(parts.io, options, []);
+  const input = asCreate({ wh_name: name, ...settingsOf(options), ...(secrets ? { secrets } : {}) });
+  return makeWebhook(secrets ? { ...parts, sealer: await sealerOf(parts) } : parts, userId, input);
+};
+
+const change: Work = async (parts, userId, id, options) => {
+  const whId = idOf(id);
+  const { secrets: before } = await owned(parts, userId, whId);
+  const secrets = await readSecrets(parts.io, options, before);
+  const patch = asPatch({ ...settingsOf(options), ...(secrets ? { secrets } : {}) });
+  if (Object.keys(patch).length === 0) throw new Complaint('nothing to change: restante webhook set --help', 2);
+  if (!secrets && !patch.preset && !patch.verify) return changeWebhook(parts, userId, whId, patch);
+  const sealer = await sealerOf(parts);
+  const changed = await changeWebhook({ ...parts, sealer }, userId, whId, patch);
+  return { ...changed, ...(await judgeWaiting({ ...parts, sealer }, userId, whId)) };
+};
+
+const show: Work = async ({ store, config }, userId, id) => {
+  const webhook = await findWebhook(store, userId, idOf(id));
+  if (!webhook) throw new Complaint(`user ${userId} has no webhook ${id}: restante webhook list`);
+  return told(webhook, config.publicUrl);
+};
+
+const enable =
+  (enabled: boolean): Work =>
+  (parts, userId, id) =>
+    changeWebhook(parts, userId, idOf(id), { enabled });
+
 export const webhookCommand = (io: Io): Command => {
   const command = new Command('webhook')
-    .description('Webhooks: add, list, show, rotate the URL, enable, disable.')
-    .addHelpText('after', '\nExamples:\n  restante webhook add "Payments"\n');
-  const add = (name: string, argument: string, summary: string, example: string, work: Work): Command => {
-    const made = verb({ name, summary, examples: [example], settings: [...COMMON, 'webhookIdFrom'] });
+    .description('Webhooks: add, change, list, show, rotate the URL, enable, disable.')
+    .addHelpText('after', '\nExamples:\n  restante webhook add "Payments" --preset stripe --secret-file -\n');
+  const add = (name: string, argument: string, summary: string, examples: readonly string[], work: Work): Command => {
+    const secret = name === 'add' || name === 'set';
+    const settings = [...COMMON, 'webhookIdFrom', ...(secret ? (['secretsKey'] as const) : [])] as const;
+    const made = verb({ name, summary, examples, settings });
     if (argument) made.argument(argument);
     made.option('--user <id>', 'whose webhook; may be left out while there is one user').option('--json', 'as JSON');
-    if (name === 'rotate') made.option('--grace <seconds>', 'how long the old URL goes on', '86400');
     made.action(async (...given: unknown[]) => {
       const options = given.at(-2) as Options;
       const config = configOf(io, options as Record<string, unknown>);
       await withStore(config, async (store) => {
         if (!store.extended) throw new Complaint('webhooks need our tables: restante migrate', 2);
-        const parts = { store, config, now: Date.now };
         const userId = await userIdOf(store, options.user);
-        const result = await work(parts, userId, String(given[0]), options).catch((error: unknown) => {
-          throw error instanceof Problem ? new Complaint(error.message) : error;
-        });
-        tell(io, result, options.json === true);
+        const result = await work({ io, store, config, now: Date.now }, userId, String(given[0]), options).catch(
+          (error: unknown) => {
+            throw complaintOf(error);
+          },
+        );
+        tellWebhook(io, result, { json: options.json === true, steps: ['add', 'set', 'show', 'rotate'].includes(name) });
       });
     });
     command.addCommand(made);
     return made;
   };
-  const detail = async ({ store, config }: Parts, userId: number, id: string) => {
-    const webhook = await findWebhook(store, userId, whole(id, 'the webhook id'));
-    if (!webhook) throw new Complaint(`user ${userId} has no webhook ${id}: restante webhook list`);
-    return told(webhook, config.publicUrl);
-  };
-  const enable =
-    (enabled: boolean): Work =>
-    (parts, userId, id) =>
-      changeWebhook(parts, userId, whole(id, 'the webhook id'), { enabled });
 
-  add(
-    'add',
-    '<name>',
-    'Make a webhook and print its URL.',
-    'restante webhook add "Payments" --user 1',
-    (parts, userId, wh_name) => makeWebhook(parts, userId, { wh_name }),
+  withSettings(
+    add(
+      'add',
+      '<name>',
+      'Make a webhook and print its URL, and what to do with it at the provider.',
+      [
+        'restante webhook add "Payments" --preset stripe --secret-file -',
+        'restante webhook add "Leads" --preset activecampaign --user 1',
+        'restante webhook add "WhatsApp" --preset meta --secret-file app-secret --token "a long random text"',
+      ],
+      make,
+    ),
   );
-  add('list', '', "List a user's webhooks.", 'restante webhook list --json', async ({ store, config }, userId) =>
+  withChanges(
+    add(
+      'set',
+      '<wh_id>',
+      'Change a webhook; what came before its secret is judged then.',
+      [
+        'restante webhook set 1 --secret-file -',
+        'restante webhook set 1 --add-secret-file new --secret-expires 2026-12-01T12:00:00Z   rotation: both count till then',
+        'restante webhook set 1 --verify \'{"tolerance_seconds":600}\' --on-reject drop',
+      ],
+      change,
+    ),
+  );
+  add('list', '', "List a user's webhooks.", ['restante webhook list --json'], async ({ store, config }, userId) =>
     (await listWebhooks(store, userId)).map((webhook) => told(webhook, config.publicUrl)),
   );
-  add('show', '<wh_id>', 'Show a webhook and its settings.', 'restante webhook show 1', detail);
+  add('show', '<wh_id>', 'Show a webhook and its settings.', ['restante webhook show 1'], show);
   add(
     'rotate',
     '<wh_id>',
     'Give a webhook a new URL; the old one goes on for a while.',
-    'restante webhook rotate 1 --grace 3600',
+    ['restante webhook rotate 1 --grace 3600'],
     (parts, userId, id, { grace = '86400' }) =>
-      rotateWebhook(parts, userId, whole(id, 'the webhook id'), whole(grace, '--grace', 30 * 86_400)),
-  );
-  add('enable', '<wh_id>', 'Receive again.', 'restante webhook enable 1', enable(true));
+      rotateWebhook(parts, userId, idOf(id), whole(grace, '--grace', 30 * 86_400)),
+  ).option('--grace <seconds>', 'how long the old URL goes on', '86400');
+  add('enable', '<wh_id>', 'Receive again.', ['restante webhook enable 1'], enable(true));
   add(
     'disable',
     '<wh_id>',
     'Answer senders 503 until it is enabled again: they try later.',
-    'restante webhook disable 1',
+    ['restante webhook disable 1'],
     enable(false),
   );
   return command;
 };
-
-function tell(io: Io, result: Told | Told[], json: boolean): void {
-  if (json) io.out(`${JSON.stringify(result)}\n`);
-  else if (Array.isArray(result)) io.out(table(result, ['wh_id', 'status', 'wh_name', 'wh_url']));
-  else
-    for (const [name, value] of Object.entries(result))
-      io.out(`${name.padEnd(15)} ${typeof value === 'object' ? JSON.stringify(value) : value}\n`);
-}

@@ -8,8 +8,6 @@ export interface ClaimOptions {
   readonly limit: number;
   readonly leaseMs: number;
   readonly token: number;
-  /** Told what will be handed out before that is stored, so that its bodies can be read meanwhile. May be called again. */
-  readonly onFound?: (handed: readonly Handed[]) => void;
 }
 export interface Handed extends Place {
   readonly attempt: number;
@@ -38,9 +36,8 @@ export async function claim(rows: LeaseRows, locked: Locked, options: ClaimOptio
     const { places, upTo, ...next } = await rows.fresh(head, rest);
     next_ms = next.next_ms;
     const last = places.at(-1);
-    for (const { pos, id } of places) handed.push({ pos, id, attempt: 1 });
-    options.onFound?.(handed);
     if (last) await rows.handOut(cursor_pos, last.pos, lease);
+    for (const { pos, id } of places) handed.push({ pos, id, attempt: 1 });
     cursor_pos = Math.max(cursor_pos, upTo);
     cursor_id = last?.id ?? cursor_id;
     if ((places.length < rest && cursor_pos >= head) || next_ms === null) emptyUpTo = cursor_pos;

@@ -6,7 +6,7 @@ import type { Consumer, Gap } from '../store/consumers.ts';
 import type { Store } from '../store/index.ts';
 import { changeConsumer } from '../store/leases.ts';
 import { type Backlog, MOST_COUNTED, type Place, readBacklog } from '../store/places.ts';
-import { type Bodies, type Item, readBodies } from './bodies.ts';
+import { type Item, readBodies } from './bodies.ts';
 import { type Claim, claim, giveBack, type Handed } from './claim.ts';
 import type { Entry, InUse } from './inuse.ts';
 import { ack, type Conflict, posOf } from './lease.ts';
@@ -63,8 +63,6 @@ const SEARCH_MS = 1_000;
 const AGAIN_MS = 20;
 const MOST_AGAIN_MS = 500;
 const MOST_ITEMS = 500;
-// So many bodies are read while the claim is being stored; they leave after its commit all the same.
-const MANY = 50;
 
 export function stateOf(backlog: Backlog, { dead }: Consumer, now: number): State {
   const waiting = backlog.ahead + backlog.back;
@@ -89,19 +87,10 @@ export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pul
     readonly consumer: Consumer;
     readonly token: number;
     readonly claimed: Claim | undefined;
-    /** Their bodies, on their way while the claim was being stored. */
-    readonly early: Early | undefined;
     readonly conflicts: readonly Conflict[];
     /** What waits now, where it need not be counted. */
     readonly backlog: Backlog | undefined;
   }
-
-  interface Early {
-    readonly handed: readonly Handed[];
-    readonly bodies: Promise<Bodies>;
-  }
-  const bodiesOf = ({ user_id, duplicates }: Consumer, handed: readonly Handed[]) =>
-    readBodies(store, user_id, handed, { maxBytes: maxPageBytes, skipDuplicates: duplicates === 'skip' });
 
   interface Filled {
     readonly items: readonly Item[];
@@ -118,21 +107,12 @@ export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pul
   ): Promise<Turn | undefined> {
     const token = newToken();
     const limit = Math.min(options.limit, entry.fits);
-    let early: Early | undefined;
     const change = await changeConsumer(store.db, entry.userId, entry.name, async (rows, locked) => {
       const acked = acks && (await ack(rows, locked, acks.lease, acks.ids));
       const consumer = acked?.consumer ?? locked.consumer;
       const { conflicts = [], removed = 0 } = acked?.result ?? {};
       const leaseMs = (options.leaseSeconds ?? consumer.lease_seconds) * 1000;
-      // The embedded database reads and writes one after the other in any case.
-      const onFound = (handed: readonly Handed[]) => {
-        if (handed.length < MANY || store.db.kind === 'sqlite') return;
-        early = { handed, bodies: bodiesOf(consumer, handed) };
-        early.bodies.catch(() => {});
-      };
-      const next = mayClaim
-        ? await claim(rows, { ...locked, consumer }, { limit, leaseMs, token, onFound })
-        : undefined;
+      const next = mayClaim ? await claim(rows, { ...locked, consumer }, { limit, leaseMs, token }) : undefined;
       const quiet = next?.quiet === true && consumer === locked.consumer;
       return { consumer: next?.consumer ?? consumer, result: { conflicts, removed, claimed: next?.result }, quiet };
     });
@@ -141,7 +121,7 @@ export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pul
     const { conflicts, claimed, removed } = result;
     const backlog = carriedOf(entry, { before, after: consumer, removed, claimed, now });
     inUse.learn(entry, consumer, now, { emptyUpTo: claimed?.emptyUpTo, backlog });
-    return { consumer, token, claimed, early, conflicts, backlog };
+    return { consumer, token, claimed, conflicts, backlog };
   }
 
   async function count(entry: Entry, consumer: Consumer): Promise<Backlog> {
@@ -169,10 +149,11 @@ export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pul
       .finally(() => inUse.passOn(entry, false));
 
   /** The contents of a claim: as many as fit, if there still is somebody to get them. */
-  async function fill(entry: Entry, { consumer, token, claimed, early }: Turn, lost: () => boolean): Promise<Filled> {
+  async function fill(entry: Entry, { consumer, token, claimed }: Turn, lost: () => boolean): Promise<Filled> {
     const handed: readonly Handed[] = claimed?.handed ?? [];
-    const read = early?.handed === handed ? early.bodies : bodiesOf(consumer, handed);
-    const bodies = await read.catch(async (error: unknown) => {
+    const { user_id } = consumer;
+    const only = { maxBytes: maxPageBytes, skipDuplicates: consumer.duplicates === 'skip' };
+    const bodies = await readBodies(store, user_id, handed, only).catch(async (error: unknown) => {
       await tidy(entry, token, { surplus: handed, gone: [] });
       throw error;
     });
