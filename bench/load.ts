@@ -1,5 +1,6 @@
 // Puts load on a URL by wrk where it is installed, else by autocannon, and reads what a process used for it.
 import { execFile, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +14,8 @@ export interface Load {
   readonly method?: 'GET' | 'POST';
   readonly body?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** A header with another value in every request. */
+  readonly unique?: string;
   /** Asked for in turn, instead of the path of `url`. */
   readonly paths?: readonly string[];
 }
@@ -35,7 +38,8 @@ export async function load(one: Load): Promise<Result> {
   return result;
 }
 
-async function byWrk({ url, connections, seconds, method = 'GET', body, headers = {}, paths }: Load): Promise<Result> {
+async function byWrk(one: Load): Promise<Result> {
+  const { url, connections, seconds, method = 'GET', body, headers = {}, paths, unique } = one;
   const script = join(mkdtempSync(join(tmpdir(), 'restante-bench-')), 'load.lua');
   const lines = [`wrk.method = ${JSON.stringify(method)}`, ...(body ? [`wrk.body = [[${body}]]`] : [])];
   for (const [name, value] of Object.entries(headers))
@@ -44,6 +48,11 @@ async function byWrk({ url, connections, seconds, method = 'GET', body, headers 
     lines.push(
       `local n, paths = 0, {${paths.map((path) => JSON.stringify(path)).join(', ')}}`,
       'request = function() n = n + 1; return wrk.format(nil, paths[n % #paths + 1]) end',
+    );
+  if (unique)
+    lines.push(
+      `local n, name, seed = 0, ${JSON.stringify(unique)}, '${randomUUID()}-'`,
+      'request = function() n = n + 1; wrk.headers[name] = seed .. n; return wrk.format() end',
     );
   writeFileSync(script, lines.join('\n'));
   const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-s', script, url];
@@ -68,6 +77,7 @@ async function byAutocannon({
   body,
   headers = {},
   paths,
+  unique,
 }: Load): Promise<Result> {
   const result = await autocannon({
     url,
@@ -76,7 +86,8 @@ async function byAutocannon({
     method,
     ...(body ? { body } : {}),
     ...(paths ? { requests: paths.map((path) => ({ path })) } : {}),
-    headers: { ...headers },
+    headers: { ...headers, ...(unique ? { [unique]: '[<id>]' } : {}) },
+    idReplacement: unique !== undefined,
   });
   const { requests, latency, non2xx, errors } = result;
   return { perSecond: requests.average, p50ms: latency.p50, p99ms: latency.p99, bad: non2xx + errors };

@@ -12,6 +12,7 @@ import { ingest } from './ingest.ts';
 import { latency } from './latency.ts';
 import { hasWrk } from './load.ts';
 import { migrate } from './migrate.ts';
+import { preset } from './preset.ts';
 import { hasFastApi } from './processes.ts';
 import { reads } from './reads.ts';
 import { startAndRest } from './rest.ts';
@@ -19,6 +20,7 @@ import { startAndRest } from './rest.ts';
 const HELP = `npm run bench [-- --quick] [-- --only PART] [-- --engine sqlite|mariadb|mysql]
 
   ingest    durable webhooks per second, in turns with other servers
+  preset    the same with a signature to verify, in turns with none
   reads     one content, a page
   rest      start, memory at rest
   empty     polls and pulls that find nothing
@@ -45,6 +47,7 @@ const plan = quick
   : { rounds: 5, seconds: 2, rows: 300_000, python: hasFastApi };
 const PARTS: Readonly<Record<string, (url: string) => Promise<void>>> = {
   ingest: (url) => ingest(url, plan),
+  preset: (url) => preset(url, plan),
   reads: (url) => reads(url, plan),
   empty: (url) => empty(url, plan),
   latency: (url) => latency(url, { seconds: quick ? 5 : 20 }),

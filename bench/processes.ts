@@ -60,13 +60,14 @@ async function start(
 const node = process.execPath;
 const here = (path: string) => new URL(path, import.meta.url).pathname;
 
-export async function startOurs(databaseUrl: string): Promise<Contender> {
+export async function startOurs(databaseUrl: string, env: Record<string, string> = {}): Promise<Contender> {
   const port = await freePort();
   return start(here('../dist/main.js'), ['serve'], port, {
     DATABASE_URL: databaseUrl,
     PORT: String(port),
     LOG_LEVEL: 'warn',
     HOST: '127.0.0.1',
+    ...env,
   });
 }
 
