@@ -174,6 +174,12 @@ describe.each(ENGINES)('%s', (engine) => {
 
   test('handshakes are answered and never become contents', async () => {
     const meta = await hook({ preset: 'meta', secrets: ['app secret'], verify: { token: 'my token' } });
+    expect(meta.verify).toEqual({ token: '***' });
+    await call('PATCH', `/webhooks/${meta.wh_id}`, { verify: { token: '***', tolerance_seconds: 60 } });
+    const stored = await service.store.db.all('SELECT settings, secrets FROM restante_webhook WHERE wh_id = ?', [
+      meta.wh_id,
+    ]);
+    expect(JSON.stringify(stored)).not.toContain('my token');
     const query = (token: string) => `?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=${token}`;
     const good = await fetch(urlOf(meta, query('my%20token')));
     expect([good.status, await good.text()]).toEqual([200, '1158201444']);

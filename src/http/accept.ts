@@ -92,7 +92,10 @@ export function createAccept(context: Context, { refusals, answer, refuse }: Ans
       return respond(response, usual);
     }
     if (kind === 'handshake' || on_reject === 'keep') refusals.add(now, refused);
-    if (judged.kind === 'handshake') return respond(response, judged.answer);
+    if (judged.kind === 'handshake') {
+      const { status, content_type, body } = judged.answer;
+      return answer(response, status, ['Content-Type', content_type], body);
+    }
     return refuse(request, response, unverified(reason));
   };
 }

@@ -1,12 +1,11 @@
 // Judges refusals again and makes contents of those that pass: each once, wherever and however often it is asked for.
 import type { Incoming } from '../receive/incoming.ts';
-import { resolveSettings } from '../schemawebhooks.ts';
 import type { NewContent } from '../store/ingest.ts';
 import { findRefusedBody, listRefusals, type Refusal, type RefusalFilter, releaseRefusal } from '../store/refusals.ts';
 import { findWebhook } from '../store/webhooks.ts';
 import type { Context } from './context.ts';
 import { decodeHead } from './head.ts';
-import { openSecrets, ownerOf, rulesOf, type Target } from './targets.ts';
+import { readyTarget, type Target } from './targets.ts';
 import { type Judgement, judgeRequest, toJudged } from './verdict.ts';
 import { publicUrlOf } from './wire.ts';
 
@@ -25,15 +24,8 @@ const PAGE = 100;
 async function targetOf({ store, sealer }: Parts, userId: number, whId: number): Promise<Target | undefined> {
   const webhook = await findWebhook(store, userId, whId);
   if (!webhook?.settings) return undefined;
-  const rules = rulesOf(webhook.settings);
-  return {
-    wh_id: whId,
-    user_id: userId,
-    settings: resolveSettings(webhook.settings, rules?.preset?.response),
-    rules,
-    secrets: openSecrets(sealer, ownerOf(userId, whId), webhook.secrets),
-    expires_ms: null,
-  };
+  const { settings: input, secrets: sealed } = webhook;
+  return readyTarget(sealer, { wh_id: whId, user_id: userId, expires_ms: null, input, sealed });
 }
 
 /** Releases one refusal. A text is the reason why it stays. */

@@ -5,9 +5,11 @@ import { checkSecret } from '../receive/rules.ts';
 import type { SecretInput, SettingsInput } from '../schemawebhooks.ts';
 import type { SealedSecret } from '../store/webhooks.ts';
 import { randomText } from './random.ts';
+import { HIDDEN, isToken, TOKEN_ID } from './sealedtoken.ts';
 import { rulesOf } from './targets.ts';
 
 interface NewSecret {
+  readonly id?: string;
   readonly value: string;
   readonly expires_ms: number | null;
 }
@@ -49,7 +51,27 @@ export const sealAll = (sealer: Sealer | undefined, owner: string, chosen: reado
   chosen.map((one) => {
     if (!('value' in one)) return one;
     if (!sealer) throw secretsKeyNeeded();
-    const { value, expires_ms } = one;
-    const last4 = value.length >= LONG_ENOUGH ? value.slice(-LAST) : '';
-    return { id: randomText(8), last4, expires_ms, sealed: sealer.seal(value, owner) };
+    const { value, expires_ms, id = randomText(8) } = one;
+    const last4 = value.length >= LONG_ENOUGH && !isToken({ id }) ? value.slice(-LAST) : '';
+    return { id, last4, expires_ms, sealed: sealer.seal(value, owner) };
   });
+
+/**
+ * Takes the verify token out of the settings. `before`: the one that is kept. The token is undefined when there is to be
+ * none; what is left of the settings may be shown and stored as it is.
+ */
+export function takeToken(
+  settings: SettingsInput,
+  before: readonly SealedSecret[],
+): { readonly settings: SettingsInput; readonly token: readonly Chosen[] } {
+  if (!settings.verify) return { settings, token: [] };
+  const { token, ...verify } = settings.verify;
+  const kept = before.filter(isToken);
+  if (token === undefined) return { settings, token: [] };
+  const chosen = token === HIDDEN ? kept : [{ id: TOKEN_ID, value: token, expires_ms: null }];
+  return { settings: { ...settings, verify }, token: chosen };
+}
+
+/** The settings as they were written, the token hidden. */
+export const showToken = (settings: SettingsInput, secrets: readonly SealedSecret[]): SettingsInput =>
+  secrets.some(isToken) ? { ...settings, verify: { ...settings.verify, token: HIDDEN } } : settings;

@@ -5,6 +5,7 @@ import type { Secret } from '../receive/incoming.ts';
 import { compileRules, type Rules } from '../receive/rules.ts';
 import { resolveSettings, type Settings, type SettingsInput } from '../schemawebhooks.ts';
 import type { SealedSecret, TargetRow } from '../store/webhooks.ts';
+import { isToken } from './sealedtoken.ts';
 
 export interface Target {
   readonly wh_id: number;
@@ -23,10 +24,12 @@ export const ownerOf = (userId: number, whId: number): string => `restante:${use
 
 /** Undefined when one of them cannot be decrypted. */
 export function openSecrets(sealer: Sealer, owner: string, secrets: readonly SealedSecret[]): Secret[] | undefined {
-  const opened = secrets.map(({ sealed, expires_ms }) => ({
-    value: sealer.open(sealed, owner),
-    expiresMs: expires_ms,
-  }));
+  const opened = secrets
+    .filter((one) => !isToken(one))
+    .map(({ sealed, expires_ms }) => ({
+      value: sealer.open(sealed, owner),
+      expiresMs: expires_ms,
+    }));
   return opened.every((one): one is Secret => one.value !== undefined) ? opened : undefined;
 }
 
@@ -38,6 +41,24 @@ export function rulesOf({ preset, verify, dedupe }: SettingsInput): Rules | unde
     ...(verify === undefined ? {} : { verify }),
     ...(dedupe === undefined ? {} : { dedupe }),
   });
+}
+
+/** A stored webhook made ready. */
+export function readyTarget(
+  sealer: Sealer,
+  row: Pick<Target, 'wh_id' | 'user_id' | 'expires_ms'> & {
+    readonly input: SettingsInput;
+    readonly sealed: readonly SealedSecret[];
+  },
+): Target {
+  const { wh_id, user_id, expires_ms, input, sealed } = row;
+  const owner = ownerOf(user_id, wh_id);
+  const kept = sealed.find(isToken);
+  const token = kept && sealer.open(kept.sealed, owner);
+  const given = token === undefined ? input : { ...input, verify: { ...input.verify, token } };
+  const secrets = kept && token === undefined ? undefined : openSecrets(sealer, owner, sealed);
+  const rules = rulesOf(given);
+  return { wh_id, user_id, settings: resolveSettings(input, rules?.preset?.response), rules, secrets, expires_ms };
 }
 
 /** What a webhook that nobody set up does: takes everything. */
@@ -60,16 +81,8 @@ export function createTargetMaker(sealer: Sealer): (row: TargetRow) => Target {
     const known = ready.get(row.url_key);
     if (known && same(known.row, row)) return known.target;
     const input = JSON.parse(row.settings) as SettingsInput;
-    const rules = rulesOf(input);
-    const secrets: SealedSecret[] = row.secrets ? JSON.parse(row.secrets) : [];
-    const target = {
-      wh_id: row.wh_id,
-      user_id: row.user_id,
-      settings: resolveSettings(input, rules?.preset?.response),
-      rules,
-      secrets: openSecrets(sealer, ownerOf(row.user_id, row.wh_id), secrets),
-      expires_ms: row.expires_ms,
-    };
+    const sealed: SealedSecret[] = row.secrets ? JSON.parse(row.secrets) : [];
+    const target = readyTarget(sealer, { ...row, input, sealed });
     ready.set(row.url_key, { row, target });
     return target;
   };

@@ -13,7 +13,8 @@ import {
 import * as store_ from '../store/webhooks.ts';
 import type { Context } from './context.ts';
 import { randomText } from './random.ts';
-import { chooseSecrets, sealAll } from './secrets.ts';
+import { isToken } from './sealedtoken.ts';
+import { chooseSecrets, sealAll, showToken, takeToken } from './secrets.ts';
 import { ownerOf, rulesOf } from './targets.ts';
 import { decodeName } from './wire.ts';
 
@@ -32,7 +33,7 @@ export const webhookClassic = (webhook: store_.Webhook, publicUrl: string) => ({
   status: webhook.status,
 });
 export const webhookDetail = (webhook: store_.Webhook, publicUrl: string): WebhookDetail => {
-  const input = webhook.settings ?? {};
+  const input = showToken(webhook.settings ?? {}, webhook.secrets);
   const preset = PRESETS.get(input.preset ?? '');
   const settings = resolveSettings(input, preset?.response);
   const { response, verify, dedupe, on_reject, max_body_bytes, allow_methods, allow_networks, enabled } = settings;
@@ -41,7 +42,9 @@ export const webhookDetail = (webhook: store_.Webhook, publicUrl: string): Webho
     ...classic,
     preset: settings.preset,
     verify,
-    secrets: webhook.secrets.map(({ id, last4, expires_ms }) => ({ id, last4, expires_at: isoOrNull(expires_ms) })),
+    secrets: webhook.secrets
+      .filter((one) => !isToken(one))
+      .map(({ id, last4, expires_ms }) => ({ id, last4, expires_at: isoOrNull(expires_ms) })),
     dedupe,
     on_reject,
     response,
@@ -76,10 +79,11 @@ export type Parts = Pick<Context, 'store' | 'config' | 'now'> & Partial<Pick<Con
 export async function makeWebhook(
   { store, config, now, sealer }: Parts,
   userId: number,
-  { wh_name, secrets, ...settings }: WebhookCreate,
+  { wh_name, secrets, ...given }: WebhookCreate,
 ): Promise<WebhookDetail> {
-  check(wh_name, settings);
-  const chosen = chooseSecrets(settings, [], secrets ?? []);
+  check(wh_name, given);
+  const { settings, token } = takeToken(given, []);
+  const chosen = [...chooseSecrets(settings, [], secrets ?? []), ...token];
   if (chosen.length > 0) await sealer?.ready();
   const url_key = newKey();
   const idFrom = config.webhookIdFrom ?? (store.db.kind === 'mysql' ? 1_000_000_000 : 1);
@@ -105,10 +109,12 @@ export async function changeWebhook(
   { wh_name, secrets, ...patch }: WebhookPatch,
 ): Promise<WebhookDetail> {
   const webhook = await owned({ store }, userId, whId);
-  const settings = merge(webhook.settings ?? {}, patch) as SettingsInput;
+  const merged = merge(showToken(webhook.settings ?? {}, webhook.secrets), patch) as SettingsInput;
   const name = wh_name ?? decodeName(webhook.wh_name);
-  check(name, settings);
-  const chosen = secrets === undefined ? webhook.secrets : chooseSecrets(settings, webhook.secrets, secrets ?? []);
+  check(name, merged);
+  const { settings, token } = takeToken(merged, webhook.secrets);
+  const before = webhook.secrets.filter((one) => !isToken(one));
+  const chosen = [...(secrets === undefined ? before : chooseSecrets(settings, before, secrets ?? [])), ...token];
   if (chosen.some((one) => 'value' in one)) await sealer?.ready();
   const sealed = sealAll(sealer, ownerOf(userId, whId), chosen);
   await store_.updateWebhook(store, userId, whId, { wh_name: name, settings, secrets: sealed });

@@ -14,7 +14,7 @@ export interface Identity {
 /** Never throws; null where there is none. Bodies above 1 MiB are not parsed: their hash is the id. */
 export function identify(rules: Rules, incoming: Incoming): Identity {
   const { ids, types, check, places } = rules;
-  if (places.length === 0) return { event_id: null, event_type: null };
+  if (ids.length === 0 && types.length === 0) return { event_id: null, event_type: null };
   const family = check && check.scheme !== 'shared-secret' ? familyOf(check.signature, incoming) : undefined;
   const large = incoming.body.length > MOST_PARSED_BYTES;
   const read = reader(places, incoming, family);

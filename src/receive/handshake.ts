@@ -12,14 +12,18 @@ export type Shaken =
   | { readonly kind: 'handshake'; readonly answer: Answer; readonly reason: string }
   | { readonly kind: 'signature' | 'secret_missing'; readonly reason: string };
 
-/** The handshake that this request is, if it is one. */
-export const findHandshake = ({ handshakes }: Rules, incoming: Incoming): Handshake | undefined =>
-  handshakes.find((handshake) => isOne(handshake, incoming));
+// A challenge is small: what is larger is not read through twice.
+const MOST_BYTES = 64 * 1024;
 
-function isOne({ method, when, challenge }: Handshake, incoming: Incoming): boolean {
+/** The handshake that this request is, if it is one of those that are signed, or of those that are not. */
+export function findHandshake({ handshakes }: Rules, incoming: Incoming, signed: boolean): Handshake | undefined {
+  if (handshakes.length === 0 || incoming.body.length > MOST_BYTES) return undefined;
+  return handshakes.find((handshake) => handshake.signed === signed && isOne(handshake, incoming));
+}
+
+function isOne({ method, when, challenge, places }: Handshake, incoming: Incoming): boolean {
   if (method !== undefined && method !== incoming.method) return false;
-  const places = when.map(({ from }) => from);
-  const read = reader(challenge ? [...places, challenge] : places, incoming, undefined);
+  const read = reader(places, incoming, undefined);
   const holds = when.every(({ from, equals, absent }) => {
     const value = read(from);
     if (absent) return value === undefined;

@@ -1,12 +1,14 @@
 // Requests that are answered and not stored: challenges of a provider that makes sure the URL is ours. As data.
 import type { HandshakeInput } from '../schemaverify.ts';
-import type { Source } from './source.ts';
+import { type Places, placesOf, type Source } from './source.ts';
 
 export interface Handshake {
   readonly method: string | undefined;
   readonly when: readonly { readonly from: Source; readonly equals: string | undefined; readonly absent: boolean }[];
   readonly token: Source | undefined;
   readonly challenge: Source | undefined;
+  /** All of these. */
+  readonly places: Places;
   /** The signature is checked before it is answered. */
   readonly signed: boolean;
   readonly answer: {
@@ -37,7 +39,8 @@ function compile(
   fault: Fault,
 ): Handshake | undefined {
   const { body, status = 200, content_type = 'text/plain' } = input.answer;
-  const signed = input.signed ?? true;
+  // Where nothing is verified there is no signature to wait for.
+  const signed = (input.signed ?? true) && scheme !== 'none' && scheme !== undefined;
   const when = (input.when ?? []).flatMap(({ from, equals, absent = false }) => {
     const found = source(`${path}.when`, from);
     return found ? [{ from: found, equals, absent }] : [];
@@ -54,5 +57,6 @@ function compile(
   if (computes && scheme !== 'hmac') return fault(`${path}.answer.body`, 'has an HMAC, which is for the scheme hmac');
   // Or anybody could have anything signed, and then send it as an event.
   if (computes && !signed) return fault(`${path}.signed`, 'must be true: it is answered with an HMAC of what was sent');
-  return { method: input.method, when, token, challenge, signed, answer: { status, content_type, body } };
+  const places = placesOf([...when.map(({ from }) => from), challenge, token].filter((place) => place !== undefined));
+  return { method: input.method, when, token, challenge, places, signed, answer: { status, content_type, body } };
 }

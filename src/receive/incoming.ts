@@ -34,7 +34,7 @@ export function headerOf({ headers }: Incoming, name: string): string | undefine
 }
 
 /** The raw query: what follows the first question mark. */
-export function queryOf({ publicUrl }: Incoming): string {
+function queryOf({ publicUrl }: Incoming): string {
   const start = publicUrl.indexOf('?');
   if (start < 0) return '';
   const end = publicUrl.indexOf('#', start);

@@ -4,6 +4,8 @@
 interface Segment {
   readonly name: string;
   readonly bytes: Buffer;
+  /** Only an escape can spell it otherwise: bytes that are no UTF-8 read as U+FFFD. */
+  readonly plain: boolean;
   /** Its place, when it can be one of a list; -1 = cannot. */
   readonly index: number;
 }
@@ -24,7 +26,8 @@ export function parsePointer(text: string): Pointer | undefined {
   const names = text.split('/').slice(1);
   const segments = names.map((raw) => {
     const name = raw.replaceAll('~1', '/').replaceAll('~0', '~');
-    return { name, bytes: Buffer.from(name), index: /^(0|[1-9]\d{0,8})$/.test(name) ? Number(name) : -1 };
+    const plain = !name.includes('\ufffd');
+    return { name, bytes: Buffer.from(name), plain, index: /^(0|[1-9]\d{0,8})$/.test(name) ? Number(name) : -1 };
   });
   return { segments };
 }
@@ -32,134 +35,167 @@ export function parsePointer(text: string): Pointer | undefined {
 const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
-const OBJECT = -1;
 
 /** What stands at each pointer. Of a name that stands twice the last counts, as with JSON.parse; undefined where the body is no JSON. */
 export function find(body: Buffer, pointers: readonly Pointer[]): readonly (Found | undefined)[] {
-  const spans = scan(body, pointers);
+  // Some senders begin with a byte order mark.
+  const start = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0;
+  const walk = {
+    body,
+    pointers,
+    at: start,
+    taken: Array(pointers.length).fill(0),
+    spans: Array(2 * pointers.length).fill(-1),
+  };
+  const whole = value(walk, 0) && space(body, walk.at) === body.length;
   return pointers.map((_, p) => {
-    const start = spans?.[2 * p] ?? -1;
-    return start < 0 ? undefined : read(body, start, spans?.[2 * p + 1] ?? start);
+    const from = whole ? (walk.spans[2 * p] ?? -1) : -1;
+    return from < 0 ? undefined : read(body, from, walk.spans[2 * p + 1] ?? from);
   });
 }
 
-/** Start and end of each value, -1 where there is none; undefined when the body is no JSON. */
-function scan(body: Buffer, pointers: readonly Pointer[]): number[] | undefined {
-  const spans = pointers.flatMap(() => [-1, -1]);
-  /** How many steps of each pointer the place we are at has taken. */
-  const taken = pointers.map(() => 0);
-  /** Containers that are open: of a list the place we are at, else OBJECT. No recursion: bodies may be a million lists deep. */
-  const open: number[] = [];
-  const end = body.length;
-  // Some senders begin with a byte order mark.
-  let at = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0;
-  let escaped = false;
+/** Goes only into what a pointer leads into, so never deeper than the longest pointer; all else is skipped as bytes. */
+interface Walk {
+  readonly body: Buffer;
+  readonly pointers: readonly Pointer[];
+  at: number;
+  /** How many steps of each pointer have been taken to where we are. */
+  readonly taken: number[];
+  /** Start and end of what was found for each, -1 where nothing was. */
+  readonly spans: number[];
+}
 
-  const space = () => {
-    while (at < end) {
-      const c = body[at];
-      if (c !== 0x20 && c !== 0x0a && c !== 0x0d && c !== 0x09) return;
-      at++;
+/** Each of these leaves `at` behind what it has read; false: it is no JSON. */
+function value(walk: Walk, depth: number): boolean {
+  const { body, pointers, taken, spans } = walk;
+  const start = space(body, walk.at);
+  walk.at = start;
+  let inside = false;
+  for (let p = 0; p < pointers.length; p++)
+    if (taken[p] === depth && (pointers[p] as Pointer).segments.length > depth) inside = true;
+  if (inside && body[start] === OPEN_OBJECT) {
+    if (!members(walk, depth)) return false;
+  } else if (inside && body[start] === OPEN_LIST) {
+    if (!elements(walk, depth)) return false;
+  } else {
+    walk.at = skip(body, start);
+    if (walk.at < 0) return false;
+  }
+  for (let p = 0; p < pointers.length; p++)
+    if (taken[p] === depth && (pointers[p] as Pointer).segments.length === depth) {
+      spans[2 * p] = start;
+      spans[2 * p + 1] = walk.at;
     }
-  };
-  /** From one quote behind the other; false when there is none. */
-  const string = (): boolean => {
-    escaped = false;
-    for (at++; at < end; at++) {
-      const c = body[at];
-      if (c === QUOTE) {
-        at++;
-        return true;
-      }
-      if (c === BACKSLASH) {
-        escaped = true;
-        at++;
-      }
-    }
-    return false;
-  };
-  const step = (name: number | undefined, from: number, to: number) => {
-    const depth = open.length;
-    for (let p = 0; p < pointers.length; p++) {
-      const segment = (pointers[p] as Pointer).segments[depth - 1];
-      if (!segment || taken[p] !== depth - 1) continue;
-      const only = name !== undefined && segment.name === '*';
-      const same =
-        name === undefined ? isName(body, from, to, escaped, segment) : only ? name === 0 : segment.index === name;
-      if (same) taken[p] = depth;
-      if (same || (only && name === 1)) spans[2 * p] = -1;
-    }
-  };
-  /** The name of a member and its colon; false when that is not what stands here. */
-  const member = (): boolean => {
-    space();
-    if (body[at] !== QUOTE) return false;
-    const from = at + 1;
-    if (!string()) return false;
-    step(undefined, from, at - 1);
-    space();
-    return body[at++] === COLON;
-  };
+  return true;
+}
 
-  for (;;) {
-    space();
-    const start = at;
-    const c = body[at];
-    const depth = open.length;
-    let inside = false;
-    if (c === OPEN_OBJECT || c === OPEN_LIST) {
-      open.push(c === OPEN_OBJECT ? OBJECT : 0);
-      at++;
-      space();
-      inside = body[at] !== (c === OPEN_OBJECT ? CLOSE_OBJECT : CLOSE_LIST);
-      if (!inside) {
-        at++;
-        open.pop();
-      }
-    } else if (c === QUOTE) {
-      if (!string()) return undefined;
-    } else {
-      while (at < end && isScalar(body[at] as number)) at++;
-      if (at === start) return undefined;
-    }
-    for (let p = 0; p < pointers.length; p++)
-      if (taken[p] === depth && (pointers[p] as Pointer).segments.length === depth) {
-        spans[2 * p] = start;
-        spans[2 * p + 1] = at;
-      }
-    if (inside) {
-      if (c === OPEN_LIST) step(0, 0, 0);
-      else if (!member()) return undefined;
-      continue;
-    }
-    // Behind a value: the next one, or the end of what it stands in.
+function members(walk: Walk, depth: number): boolean {
+  const { body, pointers, taken, spans } = walk;
+  let at = space(body, walk.at + 1);
+  if (body[at] === CLOSE_OBJECT) walk.at = at + 1;
+  else
     for (;;) {
-      space();
-      const within = open.length;
-      if (within === 0) return at === end ? spans : undefined;
-      for (let p = 0; p < taken.length; p++) if (taken[p] === within) taken[p] = within - 1;
-      const place = open[within - 1] as number;
-      const next = body[at++];
-      if (next === COMMA) {
-        if (place !== OBJECT) {
-          open[within - 1] = place + 1;
-          step(place + 1, 0, 0);
-        } else if (!member()) return undefined;
-        break;
+      if (body[at] !== QUOTE) return false;
+      const end = endOfString(body, at);
+      if (end < 0) return false;
+      for (let p = 0; p < pointers.length; p++) {
+        const segment = (pointers[p] as Pointer).segments[depth];
+        if (!segment || taken[p] !== depth || !isName(body, at + 1, end - 1, segment)) continue;
+        taken[p] = depth + 1;
+        spans[2 * p] = -1;
       }
-      if (next !== (place === OBJECT ? CLOSE_OBJECT : CLOSE_LIST)) return undefined;
-      open.pop();
+      at = space(body, end);
+      if (body[at] !== COLON) return false;
+      walk.at = at + 1;
+      if (!value(walk, depth + 1)) return false;
+      leave(taken, depth);
+      at = space(body, walk.at);
+      walk.at = at + 1;
+      if (body[at] !== COMMA) return body[at] === CLOSE_OBJECT;
+      at = space(body, at + 1);
     }
+  return true;
+}
+
+function elements(walk: Walk, depth: number): boolean {
+  const { body, pointers, taken, spans } = walk;
+  const first = space(body, walk.at + 1);
+  if (body[first] === CLOSE_LIST) walk.at = first + 1;
+  else
+    for (let index = 0; ; index++) {
+      for (let p = 0; p < pointers.length; p++) {
+        const segment = (pointers[p] as Pointer).segments[depth];
+        if (!segment || taken[p] !== depth) continue;
+        const only = segment.name === '*';
+        const here = only ? index === 0 : segment.index === index;
+        if (here) taken[p] = depth + 1;
+        if (here || (only && index === 1)) spans[2 * p] = -1;
+      }
+      if (index === 0) walk.at = first;
+      if (!value(walk, depth + 1)) return false;
+      leave(taken, depth);
+      const at = space(body, walk.at);
+      walk.at = at + 1;
+      if (body[at] !== COMMA) return body[at] === CLOSE_LIST;
+    }
+  return true;
+}
+
+function leave(taken: number[], depth: number): void {
+  for (let p = 0; p < taken.length; p++) if (taken[p] === depth + 1) taken[p] = depth;
+}
+
+function space(body: Buffer, from: number): number {
+  let at = from;
+  for (; ; at++) {
+    const c = body[at];
+    if (c !== 0x20 && c !== 0x0a && c !== 0x0d && c !== 0x09) return at;
   }
 }
 
-/** What numbers and words are made of. */
-const isScalar = (c: number): boolean =>
-  (c >= 0x30 && c <= 0x39) || (c >= 0x61 && c <= 0x7a) || c === 0x2d || c === 0x2b || c === 0x2e || c === 0x45;
+/** Behind the closing quote; -1 when there is none. */
+function endOfString(body: Buffer, from: number): number {
+  for (let at = from + 1; at < body.length; at++) {
+    const c = body[at];
+    if (c === QUOTE) return at + 1;
+    if (c === BACKSLASH) at++;
+  }
+  return -1;
+}
 
-function isName(body: Buffer, from: number, to: number, escaped: boolean, { name, bytes }: Segment): boolean {
-  // Bytes that are no UTF-8 read as U+FFFD, and only then can a name differ in its bytes without an escape.
-  if (escaped || name.includes('\ufffd')) return text(body, from - 1, to + 1) === name;
+/** Behind a value that nobody asks for; -1 when it has no end. What it is made of is not looked at. */
+function skip(body: Buffer, from: number): number {
+  const first = body[from];
+  if (first === QUOTE) return endOfString(body, from);
+  let at = from;
+  if (first !== OPEN_LIST && first !== OPEN_OBJECT) {
+    while (isScalar(body[at])) at++;
+    return at > from ? at : -1;
+  }
+  let depth = 0;
+  while (at >= 0 && at < body.length) {
+    const c = body[at] as number;
+    if (c === QUOTE) {
+      at = endOfString(body, at);
+      continue;
+    }
+    at++;
+    // The brackets of lists and objects differ in this bit alone.
+    if ((c | 0x20) === OPEN_OBJECT) depth++;
+    else if ((c | 0x20) === CLOSE_OBJECT && --depth === 0) return at;
+  }
+  return -1;
+}
+
+/** What numbers and words are made of. */
+const isScalar = (c: number | undefined): boolean =>
+  c !== undefined &&
+  ((c >= 0x30 && c <= 0x39) || (c >= 0x61 && c <= 0x7a) || c === 0x2d || c === 0x2b || c === 0x2e || c === 0x45);
+
+function isName(body: Buffer, from: number, to: number, { name, bytes, plain }: Segment): boolean {
+  let escaped = false;
+  for (let i = from; i < to; i++) if (body[i] === BACKSLASH) escaped = true;
+  if (escaped || !plain) return text(body, from - 1, to + 1) === name;
   if (to - from !== bytes.length) return false;
   for (let i = 0; i < bytes.length; i++) if (body[from + i] !== bytes[i]) return false;
   return true;
@@ -180,6 +216,9 @@ function read(body: Buffer, start: number, end: number): Found | undefined {
 
 /** The characters of a string that stands between quotes. */
 function text(body: Buffer, start: number, end: number): string | undefined {
+  let plain = true;
+  for (let at = start + 1; at < end - 1; at++) if (body[at] === BACKSLASH || (body[at] as number) < 0x20) plain = false;
+  if (plain) return body.toString('utf8', start + 1, end - 1);
   try {
     const parsed: unknown = JSON.parse(body.toString('utf8', start, end));
     return typeof parsed === 'string' ? parsed : undefined;

@@ -1,11 +1,13 @@
 // A refused request that nearly fitted: what would have made it fit, in a few words. The mistake is mostly one of a handful.
 import { isSigned } from './digest.ts';
+import { findHandshake } from './handshake.ts';
 import { type Incoming, type Secret, unexpired } from './incoming.ts';
 import { lookalike } from './lookalike.ts';
 import { readMessage, secondsOutside } from './message.ts';
 import { urlVariants } from './nearmissurls.ts';
 import type { Check, Rules, Shared } from './rules.ts';
 import { isShared, readShared } from './shared.ts';
+import { readSource } from './source.ts';
 
 const MOST_CHARACTERS = 250;
 // Strangers can cause this work: all tries together read no more than this, some 50 ms.
@@ -27,6 +29,8 @@ export function nearMiss(
   others: readonly Other[],
 ): string | null {
   const { check, preset } = rules;
+  const open = findHandshake(rules, incoming, false);
+  if (open) return handshake(rules, open.token && readSource(open.token, incoming, undefined));
   if (!check) return null;
   const looks = lookalike(preset, incoming);
   const other = looks && `this looks like a request of ${looks.title}: try the preset ${looks.name}`;
@@ -44,6 +48,12 @@ export function nearMiss(
     another(others, incoming, fits) ??
     other;
   return found ? cut(found) : null;
+}
+
+/** One that is not signed fails for its token, or for the length of its challenge. */
+function handshake({ token }: Rules, given: string | undefined): string | null {
+  if (token === undefined || given === undefined || given.trim() !== token.trim()) return null;
+  return 'would be answered without the white space around the verify token: one of the two has some';
 }
 
 const cut = (text: string): string => (text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS - 1)}…` : text);

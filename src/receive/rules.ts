@@ -6,7 +6,7 @@ import type { Secret } from './incoming.ts';
 import { isAsymmetric, type KeyRule, readKey } from './keys.ts';
 import type { Joined, Preset } from './preset.ts';
 import { PRESETS } from './presets.ts';
-import { parseSource, type Source } from './source.ts';
+import { type Places, parseSource, placesOf, type Source } from './source.ts';
 import { faultOf, type Part, parseTemplate } from './template.ts';
 
 /** A signature over something. */
@@ -25,7 +25,7 @@ export interface Check extends KeyRule {
   /** Decoded once per secret; null: it cannot be one. */
   readonly keys: WeakMap<Secret, Buffer | KeyObject | null>;
 }
-export interface Timestamp {
+interface Timestamp {
   /** A text: the field of this name beside the signature. */
   readonly from: Source | string;
   readonly unit: 's' | 'ms';
@@ -52,7 +52,7 @@ export interface Rules {
   readonly ids: readonly (readonly Source[])[];
   readonly types: readonly (readonly Source[])[];
   /** All that ids and types name. */
-  readonly places: readonly Source[];
+  readonly places: Places;
 }
 
 export class RuleError extends Error {
@@ -99,7 +99,7 @@ export function compileRules(settings: RuleSettings): Rules {
     token: verify.token,
     ids,
     types: typed,
-    places: [...ids, ...typed].flat(),
+    places: placesOf([...ids, ...typed].flat()),
   };
   if (errors.length > 0) throw new RuleError(errors);
   return rules;
@@ -107,11 +107,15 @@ export function compileRules(settings: RuleSettings): Rules {
 
 /** Member by member, and within signature and timestamp as well. */
 function merged(base: VerifyInput, own: VerifyInput): VerifyInput {
-  const given = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== null && value !== undefined));
+  const given = present(own);
   const inner = (name: 'signature' | 'timestamp') =>
-    base[name] || given[name] ? { [name]: { ...base[name], ...(given[name] as object | undefined) } } : {};
+    base[name] || given[name] ? { [name]: { ...base[name], ...present(given[name] ?? {}) } } : {};
   return { ...base, ...given, ...inner('signature'), ...inner('timestamp') };
 }
+
+/** A member that is null was taken back. */
+const present = <T extends object>(members: T): T =>
+  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null && value !== undefined)) as T;
 
 type Find = (path: string, text: string | undefined) => Source | undefined;
 type Fault = (path: string, message: string) => undefined;

@@ -46,23 +46,25 @@ export function readSource(source: Source, incoming: Incoming, family: number | 
   return textOf(find(incoming.body, [source.pointer])[0]);
 }
 
-/** Several places of one request, each read when it is asked for; the body is read through once for all of them. */
-export function reader(sources: readonly Source[], incoming: Incoming, family: number | undefined) {
-  let found: ReadonlyMap<Source, Found | undefined> | undefined;
-  return (source: Source): string | undefined => {
-    if (source.kind !== 'body') return readOther(source, incoming, family);
-    found ??= findAll(sources, incoming.body);
-    return textOf(found.get(source));
-  };
+/** Several places that are read from one request, made ready once. */
+export interface Places {
+  readonly pointers: readonly Pointer[];
+  readonly slots: ReadonlyMap<Source, number>;
 }
 
-function findAll(sources: readonly Source[], body: Buffer): ReadonlyMap<Source, Found | undefined> {
-  const wanted = sources.filter((source) => source.kind === 'body');
-  const found = find(
-    body,
-    wanted.map(({ pointer }) => pointer),
-  );
-  return new Map(wanted.map((source, i) => [source, found[i]]));
+export function placesOf(sources: readonly Source[]): Places {
+  const bodies = sources.filter((source) => source.kind === 'body');
+  return { pointers: bodies.map(({ pointer }) => pointer), slots: new Map(bodies.map((source, i) => [source, i])) };
+}
+
+/** Each is read when it is asked for; the body is read through once for all of them. */
+export function reader({ pointers, slots }: Places, incoming: Incoming, family: number | undefined) {
+  let found: readonly (Found | undefined)[] | undefined;
+  return (source: Source): string | undefined => {
+    if (source.kind !== 'body') return readOther(source, incoming, family);
+    found ??= find(incoming.body, pointers);
+    return textOf(found[slots.get(source) ?? -1]);
+  };
 }
 
 function textOf(value: Found | undefined): string | undefined {

@@ -18,19 +18,20 @@ export type Verdict =
 /** Handshakes included. Never throws, whatever the bytes. */
 export function judge(rules: Rules, secrets: readonly Secret[], incoming: Incoming): Verdict {
   const { check } = rules;
-  const handshake = rules.handshakes.length > 0 ? findHandshake(rules, incoming) : undefined;
-  if (handshake && (!handshake.signed || !check)) return shake(rules, handshake, incoming, undefined);
+  const open = findHandshake(rules, incoming, false);
+  if (open) return shake(rules, open, incoming, undefined);
   if (!check) return { kind: 'accepted', verified: 'none' };
   const usable = unexpired(secrets, incoming);
   if (usable.length === 0) return { kind: 'secret_missing', reason: missingSecret(rules, secrets.length) };
   const proof = prove(check, usable, incoming);
   if ('fault' in proof) return { kind: 'signature', reason: proof.fault };
-  if (handshake) return shake(rules, handshake, incoming, proof.secret);
+  const signed = findHandshake(rules, incoming, true);
+  if (signed) return shake(rules, signed, incoming, proof.secret);
   return { kind: 'accepted', verified: check.scheme === 'shared-secret' ? 'token' : 'signed' };
 }
 
 /** The secret that fits, or why none does. */
-export const prove = (check: Check | Shared, secrets: readonly Secret[], incoming: Incoming): Proof | Fault =>
+const prove = (check: Check | Shared, secrets: readonly Secret[], incoming: Incoming): Proof | Fault =>
   check.scheme === 'shared-secret' ? proveShared(check, secrets, incoming) : proveSigned(check, secrets, incoming);
 
 interface Proof {

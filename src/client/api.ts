@@ -1,0 +1,1061 @@
+// The types of every call of the API, made from its document. Not to be edited: npm run client-types.
+/* biome-ignore-all format: made by a program */
+
+export interface Content {
+  readonly id: number;
+  /** The body, as text in `encoding`. */
+  readonly content: string;
+  /** IPv4 address, or ipv6: see request.ip. */
+  readonly ip: string;
+  /** 1 = received by a webhook, 0 = posted by the user. */
+  readonly api: number;
+  readonly dt: string;
+  /** 0 = own content. */
+  readonly wh_id: number;
+  readonly encoding: "utf-8" | "base64" | "windows-1252";
+  readonly request: {
+    readonly method: string;
+    /** What followed the key: sub-path and raw query, as received. */
+    readonly url: string;
+    /** PUBLIC_URL and the raw target as received: what Twilio and Square sign. */
+    readonly public_url: string;
+    /** [name, value] in order, case and duplicates kept, one character per byte. */
+    readonly headers: readonly (readonly (string)[])[];
+    /** The full address of the sender. */
+    readonly ip: string;
+    readonly received_at: string;
+    /** What the signature check said; none: nothing was checked. */
+    readonly verified: "signed" | "token" | "none";
+    readonly event_id: string | null;
+    readonly event_type: string | null;
+    readonly duplicate_of: number | null;
+    readonly released_from: number | null;
+  } | null;
+}
+
+export interface ContentPage {
+  readonly whcontent: readonly (Content)[];
+  /** Pass it as the next `id`. */
+  readonly next_id: number;
+  /** Your `id` is ahead of every content: was the database restored? */
+  readonly reset?: {
+    readonly max_id: number;
+  } | undefined;
+  /** For so long a transaction of another application has held back newer contents. */
+  readonly held_s?: number | undefined;
+  readonly hint?: string | undefined;
+}
+
+export interface Refusal {
+  readonly id: number;
+  readonly wh_id: number;
+  readonly kind: string;
+  /** What happened and what to do. */
+  readonly reason: string;
+  readonly near_miss: string | null;
+  readonly size: number | null;
+  readonly request: {
+    readonly method: string;
+    /** What followed the key: sub-path and raw query, as received. */
+    readonly url: string;
+    /** PUBLIC_URL and the raw target as received: what Twilio and Square sign. */
+    readonly public_url: string;
+    /** [name, value] in order, case and duplicates kept, one character per byte. */
+    readonly headers: readonly (readonly (string)[])[];
+    /** The full address of the sender. */
+    readonly ip: string;
+    readonly received_at: string;
+  };
+  readonly released_as: number | null;
+}
+
+export interface ReleaseResult {
+  readonly released: readonly ({
+    readonly id: number;
+    readonly content_id: number;
+  })[];
+  readonly kept: readonly ({
+    readonly id: number;
+    readonly reason: string;
+  })[];
+  /** There is more than one call releases: pass it as `id`. */
+  readonly next_id?: number | undefined;
+}
+
+export interface Webhook {
+  readonly wh_id: number;
+  /** The public URL that a provider POSTs to. */
+  readonly wh_url: string;
+  readonly wh_name: string;
+  /** 1 = enabled. */
+  readonly status: number;
+  /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
+  readonly preset: string | null;
+  /** How requests are verified. Beside a preset: what differs from it. */
+  readonly verify: {
+    /** hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; shared-secret: the secret itself is sent; none: nothing is verified. */
+    readonly scheme?: "hmac" | "hash" | "asymmetric" | "shared-secret" | "none" | undefined;
+    /** Default sha256; with `asymmetric` there is no default. */
+    readonly algorithm?: "sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | undefined;
+    /** How the signature is written. Default hex. */
+    readonly encoding?: "hex" | "base64" | "base64url" | undefined;
+    /** How the secret is written. Default utf8: its characters are the key. */
+    readonly key_encoding?: "utf8" | "base64" | "hex" | undefined;
+    /** What to cut off the secret first, if it is there: `whsec_`. */
+    readonly key_prefix?: string | undefined;
+    readonly signature?: {
+      /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+      readonly from?: string | undefined;
+      /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
+      readonly item_separator?: string | undefined;
+      /** What stands between the name of a field and its value: `=` for `v1=ab`. */
+      readonly field_separator?: string | undefined;
+      /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. */
+      readonly field?: string | undefined;
+    } | undefined;
+    readonly timestamp?: {
+      /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `field:t` beside the signature. */
+      readonly from?: string | undefined;
+      /** Of a number. Default s. */
+      readonly unit?: "s" | "ms" | undefined;
+      /** Default unix. */
+      readonly format?: "unix" | "iso8601" | "http-date" | undefined;
+    } | undefined;
+    /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
+    readonly tolerance_seconds?: number | undefined;
+    /** What is signed: text with `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, and with the scheme hash `{secret}`. Default `{body}`. */
+    readonly signed_string?: string | undefined;
+    /** false: the signature does not cover the body, and you know it. */
+    readonly covers_body?: boolean | undefined;
+    /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+    readonly id?: string | undefined;
+    /** as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: twelve of its percent codes are decoded. twilio: with and without a port, raw and normalised. */
+    readonly url?: "as-is" | "hubspot" | "twilio" | undefined;
+    /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
+    readonly secret_from?: string | undefined;
+    /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
+    readonly token?: string | undefined;
+    /** Requests that are answered and not stored as a content. */
+    readonly handshake?: readonly ({
+      /** Only requests of this method. */
+      readonly method?: string | undefined;
+      /** A request is a handshake when all of these hold. */
+      readonly when?: readonly ({
+        /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+        readonly from: string;
+        /** What must stand there. Left out: anything. */
+        readonly equals?: string | undefined;
+        /** true: nothing must stand there. */
+        readonly absent?: boolean | undefined;
+      })[] | undefined;
+      /** Where `verify.token` must stand. */
+      readonly token_from?: string | undefined;
+      /** Where the text stands that has to be sent back. */
+      readonly challenge_from?: string | undefined;
+      /** Check the signature before it is answered. Default true. */
+      readonly signed?: boolean | undefined;
+      readonly answer: {
+        /** Default 200. */
+        readonly status?: number | undefined;
+        /** Default text/plain. */
+        readonly content_type?: "text/plain" | "application/json" | undefined;
+        /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
+        readonly body: string;
+      };
+    })[] | undefined;
+    /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+    readonly event_type?: string | undefined;
+  } | null;
+  /** Without their values: those are never told again. */
+  readonly secrets: readonly ({
+    readonly id: string;
+    /** Its last four characters; empty when it is short. */
+    readonly last4: string;
+    readonly expires_at: string | null;
+  })[];
+  /** How the same event is known again when it is sent twice. It is flagged, never dropped. */
+  readonly dedupe: {
+    /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
+    readonly from?: string | readonly (string)[] | undefined;
+    /** How long an id is remembered. */
+    readonly window_seconds?: number | undefined;
+  } | null;
+  /** keep: what fails its check is kept as a refusal, to be looked at and released. Default keep. */
+  readonly on_reject: "keep" | "drop";
+  readonly response: {
+    /** Default 200. */
+    readonly status: number;
+    /** Default text/plain. */
+    readonly content_type: "text/plain" | "text/xml" | "application/xml" | "application/json";
+    /** Default empty: some providers show a text to their end user. */
+    readonly body: string;
+  };
+  /** Larger bodies are refused with 413. Default: MAX_BODY_BYTES. */
+  readonly max_body_bytes: number | null;
+  /** Other methods are refused with 405. Default: every method. */
+  readonly allow_methods: readonly (string)[] | null;
+  /** Senders outside of these addresses and CIDR networks are refused with 403. Default: everybody. */
+  readonly allow_networks: readonly (string)[] | null;
+  /** false: senders are answered 503 with Retry-After and try again. Default true. */
+  readonly enabled: boolean;
+  readonly created_at: string;
+  /** What to do at the provider, with this URL. */
+  readonly steps?: readonly (string)[] | undefined;
+  readonly hint?: string | undefined;
+}
+
+export interface Settings {
+  /** What senders are answered once their request is committed. */
+  readonly response?: {
+    /** Default 200. */
+    readonly status?: number | undefined;
+    /** Default text/plain. */
+    readonly content_type?: "text/plain" | "text/xml" | "application/xml" | "application/json" | undefined;
+    /** Default empty: some providers show a text to their end user. */
+    readonly body?: string | undefined;
+  } | undefined;
+  /** Larger bodies are refused with 413. Default: MAX_BODY_BYTES. */
+  readonly max_body_bytes?: number | undefined;
+  /** Other methods are refused with 405. Default: every method. */
+  readonly allow_methods?: readonly (string)[] | undefined;
+  /** Senders outside of these addresses and CIDR networks are refused with 403. Default: everybody. */
+  readonly allow_networks?: readonly (string)[] | undefined;
+  /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
+  readonly preset?: string | undefined;
+  /** How requests are verified. Beside a preset: what differs from it. */
+  readonly verify?: {
+    /** hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; shared-secret: the secret itself is sent; none: nothing is verified. */
+    readonly scheme?: "hmac" | "hash" | "asymmetric" | "shared-secret" | "none" | undefined;
+    /** Default sha256; with `asymmetric` there is no default. */
+    readonly algorithm?: "sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | undefined;
+    /** How the signature is written. Default hex. */
+    readonly encoding?: "hex" | "base64" | "base64url" | undefined;
+    /** How the secret is written. Default utf8: its characters are the key. */
+    readonly key_encoding?: "utf8" | "base64" | "hex" | undefined;
+    /** What to cut off the secret first, if it is there: `whsec_`. */
+    readonly key_prefix?: string | undefined;
+    readonly signature?: {
+      /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+      readonly from?: string | undefined;
+      /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
+      readonly item_separator?: string | undefined;
+      /** What stands between the name of a field and its value: `=` for `v1=ab`. */
+      readonly field_separator?: string | undefined;
+      /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. */
+      readonly field?: string | undefined;
+    } | undefined;
+    readonly timestamp?: {
+      /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `field:t` beside the signature. */
+      readonly from?: string | undefined;
+      /** Of a number. Default s. */
+      readonly unit?: "s" | "ms" | undefined;
+      /** Default unix. */
+      readonly format?: "unix" | "iso8601" | "http-date" | undefined;
+    } | undefined;
+    /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
+    readonly tolerance_seconds?: number | undefined;
+    /** What is signed: text with `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, and with the scheme hash `{secret}`. Default `{body}`. */
+    readonly signed_string?: string | undefined;
+    /** false: the signature does not cover the body, and you know it. */
+    readonly covers_body?: boolean | undefined;
+    /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+    readonly id?: string | undefined;
+    /** as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: twelve of its percent codes are decoded. twilio: with and without a port, raw and normalised. */
+    readonly url?: "as-is" | "hubspot" | "twilio" | undefined;
+    /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
+    readonly secret_from?: string | undefined;
+    /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
+    readonly token?: string | undefined;
+    /** Requests that are answered and not stored as a content. */
+    readonly handshake?: readonly ({
+      /** Only requests of this method. */
+      readonly method?: string | undefined;
+      /** A request is a handshake when all of these hold. */
+      readonly when?: readonly ({
+        /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+        readonly from: string;
+        /** What must stand there. Left out: anything. */
+        readonly equals?: string | undefined;
+        /** true: nothing must stand there. */
+        readonly absent?: boolean | undefined;
+      })[] | undefined;
+      /** Where `verify.token` must stand. */
+      readonly token_from?: string | undefined;
+      /** Where the text stands that has to be sent back. */
+      readonly challenge_from?: string | undefined;
+      /** Check the signature before it is answered. Default true. */
+      readonly signed?: boolean | undefined;
+      readonly answer: {
+        /** Default 200. */
+        readonly status?: number | undefined;
+        /** Default text/plain. */
+        readonly content_type?: "text/plain" | "application/json" | undefined;
+        /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
+        readonly body: string;
+      };
+    })[] | undefined;
+    /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+    readonly event_type?: string | undefined;
+  } | undefined;
+  /** How the same event is known again when it is sent twice. It is flagged, never dropped. */
+  readonly dedupe?: {
+    /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
+    readonly from?: string | readonly (string)[] | undefined;
+    /** How long an id is remembered. */
+    readonly window_seconds?: number | undefined;
+  } | undefined;
+  /** keep: what fails its check is kept as a refusal, to be looked at and released. Default keep. */
+  readonly on_reject?: "keep" | "drop" | undefined;
+  /** false: senders are answered 503 with Retry-After and try again. Default true. */
+  readonly enabled?: boolean | undefined;
+}
+
+export interface Consumer {
+  readonly name: string;
+  /** The webhooks it reads; 0 = own content. Default null: all of yours, own content included. */
+  readonly whid: readonly (number)[] | null;
+  /** How long a worker has, before its contents are handed out again. Default 30. */
+  readonly lease_seconds: number;
+  /** A content that was handed out so often and never acked becomes a dead letter. Default 10. */
+  readonly max_attempts: number;
+  /** One lease at a time; nothing is handed out before what came earlier is acked or dead. Default false. */
+  readonly ordered: boolean;
+  /** skip: what a provider has sent twice comes once. Default deliver. */
+  readonly duplicates: "deliver" | "skip";
+  readonly created_at: string;
+  /** Of the last pull, to the hour; null before the first. */
+  readonly pulled_at: string | null;
+  /** The content that was handed out last for the first time; 0 = none. */
+  readonly last_id: number;
+  /** Contents that wait to be handed out: exact up to 1000. */
+  readonly backlog: number;
+  /** There are more than `backlog` says. */
+  readonly backlog_more: boolean;
+  /** For how long the oldest of them has been here; null when none waits. */
+  readonly oldest_age_s: number | null;
+  /** Contents that workers have in hand now. */
+  readonly in_flight: number;
+  /** Dead letters. */
+  readonly dead: number;
+  /** Ids of contents that retention removed before they were read. Told until something after them is acked. */
+  readonly gap?: {
+    readonly from: number;
+    readonly to: number;
+  } | undefined;
+}
+
+export interface Trace {
+  readonly id: number;
+  readonly wh_id: number;
+  /** Null when another application stored it. */
+  readonly received_at: string | null;
+  /** When it became visible to consumers; null: not yet. */
+  readonly seen_at: string | null;
+  /** What the signature check said; null when another application stored it. */
+  readonly verified: string | null;
+  readonly event_id: string | null;
+  readonly duplicate_of: number | null;
+  /** Later contents that are the same event. */
+  readonly duplicates: readonly (number)[];
+  /** Every consumer that reads this webhook. */
+  readonly consumers: readonly ({
+    readonly name: string;
+    /** skipped: it lies before the point where the consumer began, or to which it was moved. */
+    readonly state: "waiting" | "leased" | "acked" | "dead" | "skipped";
+    /** How often it was handed out. */
+    readonly attempt?: number | undefined;
+    readonly lease_until?: string | undefined;
+    /** It is handed out again then. */
+    readonly due_at?: string | undefined;
+    readonly dead_at?: string | undefined;
+    readonly reason?: string | undefined;
+  })[];
+}
+
+type bytes = Uint8Array;
+
+/** By method and path: what a call takes and what it answers. */
+export interface Operations {
+  'GET /': {
+    query: undefined;
+    body: undefined;
+    answer: {
+      readonly username: string;
+      readonly hint?: string | undefined;
+    };
+  };
+  'GET /webhooks': {
+    query: undefined;
+    body: undefined;
+    answer: {
+      readonly webhooks: readonly ({
+        readonly wh_id: number;
+        /** The public URL that a provider POSTs to. */
+        readonly wh_url: string;
+        readonly wh_name: string;
+        /** 1 = enabled. */
+        readonly status: number;
+      })[];
+      readonly hint?: string | undefined;
+    };
+  };
+  'POST /webhooks': {
+    query: undefined;
+    body: {
+      /** At most 45 bytes of UTF-8. */
+      readonly wh_name: string;
+      /** What senders are answered once their request is committed. */
+      readonly response?: {
+        /** Default 200. */
+        readonly status?: number | undefined;
+        /** Default text/plain. */
+        readonly content_type?: "text/plain" | "text/xml" | "application/xml" | "application/json" | undefined;
+        /** Default empty: some providers show a text to their end user. */
+        readonly body?: string | undefined;
+      } | undefined;
+      /** Larger bodies are refused with 413. Default: MAX_BODY_BYTES. */
+      readonly max_body_bytes?: number | undefined;
+      /** Other methods are refused with 405. Default: every method. */
+      readonly allow_methods?: readonly (string)[] | undefined;
+      /** Senders outside of these addresses and CIDR networks are refused with 403. Default: everybody. */
+      readonly allow_networks?: readonly (string)[] | undefined;
+      /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
+      readonly preset?: string | undefined;
+      /** How requests are verified. Beside a preset: what differs from it. */
+      readonly verify?: {
+        /** hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; shared-secret: the secret itself is sent; none: nothing is verified. */
+        readonly scheme?: "hmac" | "hash" | "asymmetric" | "shared-secret" | "none" | undefined;
+        /** Default sha256; with `asymmetric` there is no default. */
+        readonly algorithm?: "sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | undefined;
+        /** How the signature is written. Default hex. */
+        readonly encoding?: "hex" | "base64" | "base64url" | undefined;
+        /** How the secret is written. Default utf8: its characters are the key. */
+        readonly key_encoding?: "utf8" | "base64" | "hex" | undefined;
+        /** What to cut off the secret first, if it is there: `whsec_`. */
+        readonly key_prefix?: string | undefined;
+        readonly signature?: {
+          /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+          readonly from?: string | undefined;
+          /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
+          readonly item_separator?: string | undefined;
+          /** What stands between the name of a field and its value: `=` for `v1=ab`. */
+          readonly field_separator?: string | undefined;
+          /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. */
+          readonly field?: string | undefined;
+        } | undefined;
+        readonly timestamp?: {
+          /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `field:t` beside the signature. */
+          readonly from?: string | undefined;
+          /** Of a number. Default s. */
+          readonly unit?: "s" | "ms" | undefined;
+          /** Default unix. */
+          readonly format?: "unix" | "iso8601" | "http-date" | undefined;
+        } | undefined;
+        /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
+        readonly tolerance_seconds?: number | undefined;
+        /** What is signed: text with `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, and with the scheme hash `{secret}`. Default `{body}`. */
+        readonly signed_string?: string | undefined;
+        /** false: the signature does not cover the body, and you know it. */
+        readonly covers_body?: boolean | undefined;
+        /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+        readonly id?: string | undefined;
+        /** as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: twelve of its percent codes are decoded. twilio: with and without a port, raw and normalised. */
+        readonly url?: "as-is" | "hubspot" | "twilio" | undefined;
+        /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
+        readonly secret_from?: string | undefined;
+        /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
+        readonly token?: string | undefined;
+        /** Requests that are answered and not stored as a content. */
+        readonly handshake?: readonly ({
+          /** Only requests of this method. */
+          readonly method?: string | undefined;
+          /** A request is a handshake when all of these hold. */
+          readonly when?: readonly ({
+            /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+            readonly from: string;
+            /** What must stand there. Left out: anything. */
+            readonly equals?: string | undefined;
+            /** true: nothing must stand there. */
+            readonly absent?: boolean | undefined;
+          })[] | undefined;
+          /** Where `verify.token` must stand. */
+          readonly token_from?: string | undefined;
+          /** Where the text stands that has to be sent back. */
+          readonly challenge_from?: string | undefined;
+          /** Check the signature before it is answered. Default true. */
+          readonly signed?: boolean | undefined;
+          readonly answer: {
+            /** Default 200. */
+            readonly status?: number | undefined;
+            /** Default text/plain. */
+            readonly content_type?: "text/plain" | "application/json" | undefined;
+            /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
+            readonly body: string;
+          };
+        })[] | undefined;
+        /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+        readonly event_type?: string | undefined;
+      } | undefined;
+      /** How the same event is known again when it is sent twice. It is flagged, never dropped. */
+      readonly dedupe?: {
+        /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
+        readonly from?: string | readonly (string)[] | undefined;
+        /** How long an id is remembered. */
+        readonly window_seconds?: number | undefined;
+      } | undefined;
+      /** keep: what fails its check is kept as a refusal, to be looked at and released. Default keep. */
+      readonly on_reject?: "keep" | "drop" | undefined;
+      /** false: senders are answered 503 with Retry-After and try again. Default true. */
+      readonly enabled?: boolean | undefined;
+      /** Any of them may have signed. A public key, a token of your choice or a shared key is a secret too. */
+      readonly secrets?: readonly (string | {
+        readonly value: string;
+        /** It counts until then. Default: for ever. */
+        readonly expires_at?: string | null | undefined;
+      })[] | undefined;
+    };
+    answer: Webhook;
+  };
+  'GET /webhooks/{wh_id}': {
+    query: undefined;
+    body: undefined;
+    answer: Webhook;
+  };
+  'PATCH /webhooks/{wh_id}': {
+    query: undefined;
+    body: {
+      readonly response?: {
+        /** Default 200. */
+        readonly status?: number | null | undefined;
+        /** Default text/plain. */
+        readonly content_type?: "text/plain" | "text/xml" | "application/xml" | "application/json" | null | undefined;
+        /** Default empty: some providers show a text to their end user. */
+        readonly body?: string | null | undefined;
+      } | null | undefined;
+      /** Larger bodies are refused with 413. Default: MAX_BODY_BYTES. */
+      readonly max_body_bytes?: number | null | undefined;
+      /** Other methods are refused with 405. Default: every method. */
+      readonly allow_methods?: readonly (string)[] | null | undefined;
+      /** Senders outside of these addresses and CIDR networks are refused with 403. Default: everybody. */
+      readonly allow_networks?: readonly (string)[] | null | undefined;
+      /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
+      readonly preset?: string | null | undefined;
+      /** How requests are verified. Beside a preset: what differs from it. */
+      readonly verify?: {
+        /** hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; shared-secret: the secret itself is sent; none: nothing is verified. */
+        readonly scheme?: "hmac" | "hash" | "asymmetric" | "shared-secret" | "none" | undefined;
+        /** Default sha256; with `asymmetric` there is no default. */
+        readonly algorithm?: "sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | undefined;
+        /** How the signature is written. Default hex. */
+        readonly encoding?: "hex" | "base64" | "base64url" | undefined;
+        /** How the secret is written. Default utf8: its characters are the key. */
+        readonly key_encoding?: "utf8" | "base64" | "hex" | undefined;
+        /** What to cut off the secret first, if it is there: `whsec_`. */
+        readonly key_prefix?: string | undefined;
+        readonly signature?: {
+          /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+          readonly from?: string | undefined;
+          /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
+          readonly item_separator?: string | undefined;
+          /** What stands between the name of a field and its value: `=` for `v1=ab`. */
+          readonly field_separator?: string | undefined;
+          /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. */
+          readonly field?: string | undefined;
+        } | undefined;
+        readonly timestamp?: {
+          /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `field:t` beside the signature. */
+          readonly from?: string | undefined;
+          /** Of a number. Default s. */
+          readonly unit?: "s" | "ms" | undefined;
+          /** Default unix. */
+          readonly format?: "unix" | "iso8601" | "http-date" | undefined;
+        } | undefined;
+        /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
+        readonly tolerance_seconds?: number | undefined;
+        /** What is signed: text with `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, and with the scheme hash `{secret}`. Default `{body}`. */
+        readonly signed_string?: string | undefined;
+        /** false: the signature does not cover the body, and you know it. */
+        readonly covers_body?: boolean | undefined;
+        /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+        readonly id?: string | undefined;
+        /** as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: twelve of its percent codes are decoded. twilio: with and without a port, raw and normalised. */
+        readonly url?: "as-is" | "hubspot" | "twilio" | undefined;
+        /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
+        readonly secret_from?: string | undefined;
+        /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
+        readonly token?: string | undefined;
+        /** Requests that are answered and not stored as a content. */
+        readonly handshake?: readonly ({
+          /** Only requests of this method. */
+          readonly method?: string | undefined;
+          /** A request is a handshake when all of these hold. */
+          readonly when?: readonly ({
+            /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+            readonly from: string;
+            /** What must stand there. Left out: anything. */
+            readonly equals?: string | undefined;
+            /** true: nothing must stand there. */
+            readonly absent?: boolean | undefined;
+          })[] | undefined;
+          /** Where `verify.token` must stand. */
+          readonly token_from?: string | undefined;
+          /** Where the text stands that has to be sent back. */
+          readonly challenge_from?: string | undefined;
+          /** Check the signature before it is answered. Default true. */
+          readonly signed?: boolean | undefined;
+          readonly answer: {
+            /** Default 200. */
+            readonly status?: number | undefined;
+            /** Default text/plain. */
+            readonly content_type?: "text/plain" | "application/json" | undefined;
+            /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
+            readonly body: string;
+          };
+        })[] | undefined;
+        /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+        readonly event_type?: string | undefined;
+      } | null | undefined;
+      /** How the same event is known again when it is sent twice. It is flagged, never dropped. */
+      readonly dedupe?: {
+        /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
+        readonly from?: string | readonly (string)[] | undefined;
+        /** How long an id is remembered. */
+        readonly window_seconds?: number | undefined;
+      } | null | undefined;
+      /** keep: what fails its check is kept as a refusal, to be looked at and released. Default keep. */
+      readonly on_reject?: "keep" | "drop" | null | undefined;
+      /** false: senders are answered 503 with Retry-After and try again. Default true. */
+      readonly enabled?: boolean | null | undefined;
+      /** At most 45 bytes of UTF-8. */
+      readonly wh_name?: string | undefined;
+      /** Any of them may have signed. A public key, a token of your choice or a shared key is a secret too. */
+      readonly secrets?: readonly (string | {
+        readonly value: string;
+        /** It counts until then. Default: for ever. */
+        readonly expires_at?: string | null | undefined;
+      } | {
+        readonly id: string;
+        /** It counts until then. Default: for ever. */
+        readonly expires_at?: string | null | undefined;
+      })[] | null | undefined;
+    };
+    answer: Webhook;
+  };
+  'DELETE /webhooks/{wh_id}': {
+    query: undefined;
+    body: undefined;
+    answer: undefined;
+  };
+  'POST /webhooks/{wh_id}/rotate': {
+    query: undefined;
+    body: {
+      /** How long the old URL goes on. Default 86400. */
+      readonly grace_seconds?: number | undefined;
+    };
+    answer: Webhook;
+  };
+  'GET /whcontent': {
+    query: {
+      /** Start here: contents with this id or a higher one. `latest`: after the newest. Default 0. */
+      readonly id?: string | undefined;
+      /** Of one webhook; 0 = own content, `all` = every webhook. Default 0. */
+      readonly whid?: string | undefined;
+      /** At most 100; more is clamped. Default 20. */
+      readonly limit?: number | undefined;
+      /** `desc`: newest first, ids up to `id`. */
+      readonly order?: "asc" | "desc" | undefined;
+      /** Only this event of the provider's. */
+      readonly event_id?: string | undefined;
+      /** Only events of this type. */
+      readonly event_type?: string | undefined;
+      /** Only contents whose check said so. */
+      readonly verified?: "signed" | "token" | "none" | undefined;
+      /** Only what became visible then or later. */
+      readonly since?: string | undefined;
+      /** Only contents with this text in their body, letter for letter. Looks at 10,000 contents a call. */
+      readonly q?: string | undefined;
+      /** When there is nothing, answer as soon as there is, or empty after so many seconds; at most 55. */
+      readonly wait?: number | undefined;
+    };
+    body: undefined;
+    answer: ContentPage;
+  };
+  'POST /whcontent': {
+    query: {
+      /** The content, instead of a body. */
+      readonly content?: string | undefined;
+    };
+    body: {
+      readonly content: string;
+    };
+    answer: {
+      readonly result: "ok";
+      readonly id: number;
+      readonly hint?: string | undefined;
+    };
+  };
+  'GET /whcontent/{id}': {
+    query: undefined;
+    body: undefined;
+    answer: {
+      readonly id: number;
+      /** The body, as text in `encoding`. */
+      readonly content: string;
+      /** IPv4 address, or ipv6: see request.ip. */
+      readonly ip: string;
+      /** 1 = received by a webhook, 0 = posted by the user. */
+      readonly api: number;
+      readonly dt: string;
+      /** 0 = own content. */
+      readonly wh_id: number;
+      readonly encoding: "utf-8" | "base64" | "windows-1252";
+      readonly request: {
+        readonly method: string;
+        /** What followed the key: sub-path and raw query, as received. */
+        readonly url: string;
+        /** PUBLIC_URL and the raw target as received: what Twilio and Square sign. */
+        readonly public_url: string;
+        /** [name, value] in order, case and duplicates kept, one character per byte. */
+        readonly headers: readonly (readonly (string)[])[];
+        /** The full address of the sender. */
+        readonly ip: string;
+        readonly received_at: string;
+        /** What the signature check said; none: nothing was checked. */
+        readonly verified: "signed" | "token" | "none";
+        readonly event_id: string | null;
+        readonly event_type: string | null;
+        readonly duplicate_of: number | null;
+        readonly released_from: number | null;
+      } | null;
+      readonly hint?: string | undefined;
+    };
+  };
+  'GET /whcontent/{id}/raw': {
+    query: undefined;
+    body: undefined;
+    answer: bytes;
+  };
+  'GET /whcontent/{id}/trace': {
+    query: undefined;
+    body: undefined;
+    answer: Trace;
+  };
+  'GET /consumers': {
+    query: undefined;
+    body: undefined;
+    answer: {
+      readonly consumers: readonly (Consumer)[];
+    };
+  };
+  'PUT /consumers/{name}': {
+    query: undefined;
+    body: {
+      /** The webhooks it reads; 0 = own content. Default null: all of yours, own content included. */
+      readonly whid?: readonly (number)[] | null | undefined;
+      /** How long a worker has, before its contents are handed out again. Default 30. */
+      readonly lease_seconds?: number | undefined;
+      /** A content that was handed out so often and never acked becomes a dead letter. Default 10. */
+      readonly max_attempts?: number | undefined;
+      /** One lease at a time; nothing is handed out before what came earlier is acked or dead. Default false. */
+      readonly ordered?: boolean | undefined;
+      /** skip: what a provider has sent twice comes once. Default deliver. */
+      readonly duplicates?: "deliver" | "skip" | undefined;
+      /** `earliest`, `latest`, `{"id": 27}` (contents with this id or a higher one) or `{"time": "2026-11-22T10:00:00Z"}` (contents that came then or later). Counts for a new consumer only. Left out, a new one begins at the earliest if no more than 1,000 contents wait, else the call answers 409 `start-needed`. */
+      readonly start?: string | {
+        readonly id?: number | undefined;
+        readonly time?: string | undefined;
+      } | undefined;
+    };
+    answer: Consumer;
+  };
+  'GET /consumers/{name}': {
+    query: undefined;
+    body: undefined;
+    answer: Consumer;
+  };
+  'DELETE /consumers/{name}': {
+    query: undefined;
+    body: undefined;
+    answer: undefined;
+  };
+  'POST /consumers/{name}/pull': {
+    query: undefined;
+    body: {
+      /** At most 500; more is clamped. Default 20. */
+      readonly limit?: number | undefined;
+      /** When there is nothing, wait for so many seconds; at most 55. Default 0. */
+      readonly wait?: number | undefined;
+      /** How long a worker has, before its contents are handed out again. Default 30. */
+      readonly lease_seconds?: number | undefined;
+      /** `earliest`, `latest`, `{"id": 27}` (contents with this id or a higher one) or `{"time": "2026-11-22T10:00:00Z"}` (contents that came then or later). Counts for a new consumer only. Left out, a new one begins at the earliest if no more than 1,000 contents wait, else the call answers 409 `start-needed`. */
+      readonly start?: string | {
+        readonly id?: number | undefined;
+        readonly time?: string | undefined;
+      } | undefined;
+      /** What to ack first, whatever the pull brings: a lease, or `{lease, ids}`. */
+      readonly ack?: string | {
+        /** The `lease` of a pull. */
+        readonly lease: string;
+        /** Only these contents. Default: all of the lease. */
+        readonly ids?: readonly (number)[] | undefined;
+      } | undefined;
+    };
+    answer: {
+      /** Ack with it. Null when there is no item. */
+      readonly lease: string | null;
+      readonly items: readonly ({
+        readonly id: number;
+        /** The body, as text in `encoding`. */
+        readonly content: string;
+        /** IPv4 address, or ipv6: see request.ip. */
+        readonly ip: string;
+        /** 1 = received by a webhook, 0 = posted by the user. */
+        readonly api: number;
+        readonly dt: string;
+        /** 0 = own content. */
+        readonly wh_id: number;
+        readonly encoding: "utf-8" | "base64" | "windows-1252";
+        readonly request: {
+          readonly method: string;
+          /** What followed the key: sub-path and raw query, as received. */
+          readonly url: string;
+          /** PUBLIC_URL and the raw target as received: what Twilio and Square sign. */
+          readonly public_url: string;
+          /** [name, value] in order, case and duplicates kept, one character per byte. */
+          readonly headers: readonly (readonly (string)[])[];
+          /** The full address of the sender. */
+          readonly ip: string;
+          readonly received_at: string;
+          /** What the signature check said; none: nothing was checked. */
+          readonly verified: "signed" | "token" | "none";
+          readonly event_id: string | null;
+          readonly event_type: string | null;
+          readonly duplicate_of: number | null;
+          readonly released_from: number | null;
+        } | null;
+        /** Which hand-out this is: 1 = the first. */
+        readonly attempt: number;
+        readonly lease_until: string;
+      })[];
+      readonly conflicts: readonly ({
+        readonly id: number;
+        /** `leased-anew` (another worker has it), `waiting` (it was given back and comes again), `dead`, `not-handed-out`, `other-consumer`, `not-found`, `not-dead`, `in-hand`. */
+        readonly reason: string;
+      })[];
+      /** Contents that wait to be handed out: exact up to 1000. */
+      readonly backlog: number;
+      /** There are more than `backlog` says. */
+      readonly backlog_more: boolean;
+      /** For how long the oldest of them has been here; null when none waits. */
+      readonly oldest_age_s: number | null;
+      /** Contents that workers have in hand now. */
+      readonly in_flight: number;
+      /** Dead letters. */
+      readonly dead: number;
+      /** When the next pull makes sense, if you do not use `wait`. */
+      readonly poll_after_ms: number;
+      /** Ids of contents that retention removed before they were read. Told until something after them is acked. */
+      readonly gap?: {
+        readonly from: number;
+        readonly to: number;
+      } | undefined;
+    };
+  };
+  'POST /consumers/{name}/ack': {
+    query: undefined;
+    body: {
+      /** The `lease` of a pull. */
+      readonly lease: string;
+      /** Only these contents. Default: all of the lease. */
+      readonly ids?: readonly (number)[] | undefined;
+    };
+    answer: {
+      /** Ids. What was acked before, by whomever, is done. */
+      readonly done: readonly (number)[];
+      readonly conflicts: readonly ({
+        readonly id: number;
+        /** `leased-anew` (another worker has it), `waiting` (it was given back and comes again), `dead`, `not-handed-out`, `other-consumer`, `not-found`, `not-dead`, `in-hand`. */
+        readonly reason: string;
+      })[];
+    };
+  };
+  'POST /consumers/{name}/nack': {
+    query: undefined;
+    body: {
+      /** The `lease` of a pull. */
+      readonly lease: string;
+      /** Only these contents. Default: all of the lease. */
+      readonly ids?: readonly (number)[] | undefined;
+      /** Default 0: at once. */
+      readonly delay_seconds?: number | undefined;
+      /** Give them up: they become dead letters. */
+      readonly dead?: boolean | undefined;
+      /** Why: kept with a dead letter. */
+      readonly reason?: string | undefined;
+    };
+    answer: {
+      /** Ids. What was acked before, by whomever, is done. */
+      readonly done: readonly (number)[];
+      readonly conflicts: readonly ({
+        readonly id: number;
+        /** `leased-anew` (another worker has it), `waiting` (it was given back and comes again), `dead`, `not-handed-out`, `other-consumer`, `not-found`, `not-dead`, `in-hand`. */
+        readonly reason: string;
+      })[];
+    };
+  };
+  'POST /consumers/{name}/extend': {
+    query: undefined;
+    body: {
+      /** The `lease` of a pull. */
+      readonly lease: string;
+      /** Only these contents. Default: all of the lease. */
+      readonly ids?: readonly (number)[] | undefined;
+      /** How long a worker has, before its contents are handed out again. Default 30. */
+      readonly lease_seconds?: number | undefined;
+    };
+    answer: {
+      /** Ids. What was acked before, by whomever, is done. */
+      readonly done: readonly (number)[];
+      readonly conflicts: readonly ({
+        readonly id: number;
+        /** `leased-anew` (another worker has it), `waiting` (it was given back and comes again), `dead`, `not-handed-out`, `other-consumer`, `not-found`, `not-dead`, `in-hand`. */
+        readonly reason: string;
+      })[];
+      readonly lease_until: string;
+    };
+  };
+  'POST /consumers/{name}/seek': {
+    query: undefined;
+    body: {
+      readonly id?: number | undefined;
+      readonly time?: string | undefined;
+      readonly to?: "earliest" | "latest" | undefined;
+    } | string;
+    answer: Consumer;
+  };
+  'GET /consumers/{name}/dead': {
+    query: {
+      /** Start here. Default 0. */
+      readonly id?: number | undefined;
+      /** At most 500; more is clamped. Default 20. */
+      readonly limit?: number | undefined;
+    };
+    body: undefined;
+    answer: {
+      readonly dead: readonly ({
+        readonly id: number;
+        readonly wh_id: number;
+        readonly attempts: number;
+        readonly reason: string;
+        readonly dead_at: string;
+      })[];
+      /** Pass it as the next `id`. */
+      readonly next_id: number;
+    };
+  };
+  'POST /consumers/{name}/dead/retry': {
+    query: undefined;
+    body: {
+      /** Only these contents. Default: all of the lease. */
+      readonly ids?: readonly (number)[] | undefined;
+    };
+    answer: {
+      /** Ids. What was acked before, by whomever, is done. */
+      readonly done: readonly (number)[];
+      readonly conflicts: readonly ({
+        readonly id: number;
+        /** `leased-anew` (another worker has it), `waiting` (it was given back and comes again), `dead`, `not-handed-out`, `other-consumer`, `not-found`, `not-dead`, `in-hand`. */
+        readonly reason: string;
+      })[];
+      /** Dead letters are left: call again. */
+      readonly more: boolean;
+    };
+  };
+  'POST /consumers/{name}/redeliver': {
+    query: undefined;
+    body: {
+      /** Only these contents. Default: all of the lease. */
+      readonly ids: readonly (number)[];
+    };
+    answer: {
+      /** Ids. What was acked before, by whomever, is done. */
+      readonly done: readonly (number)[];
+      readonly conflicts: readonly ({
+        readonly id: number;
+        /** `leased-anew` (another worker has it), `waiting` (it was given back and comes again), `dead`, `not-handed-out`, `other-consumer`, `not-found`, `not-dead`, `in-hand`. */
+        readonly reason: string;
+      })[];
+    };
+  };
+  'GET /refusals': {
+    query: {
+      readonly whid?: number | undefined;
+      readonly kind?: "signature" | "secret_missing" | "handshake" | "too_large" | "method" | "network" | undefined;
+      /** Only requests that say to be this event. */
+      readonly event_id?: string | undefined;
+      /** Start here. */
+      readonly id?: number | undefined;
+      /** At most 100; more is clamped. Default 20. */
+      readonly limit?: number | undefined;
+    };
+    body: undefined;
+    answer: {
+      readonly refusals: readonly (Refusal)[];
+      readonly next_id: number;
+    };
+  };
+  'GET /refusals/{id}': {
+    query: undefined;
+    body: undefined;
+    answer: Refusal;
+  };
+  'GET /refusals/{id}/raw': {
+    query: undefined;
+    body: undefined;
+    answer: bytes;
+  };
+  'POST /refusals/{id}/release': {
+    query: undefined;
+    body: {
+      /** true: take it though it was not verified. Default false: it is judged again. */
+      readonly force?: boolean | undefined;
+    };
+    answer: ReleaseResult;
+  };
+  'POST /refusals/release': {
+    query: undefined;
+    body: {
+      readonly whid: number;
+      /** Start here. */
+      readonly id?: number | undefined;
+      /** Only what came then or later. */
+      readonly since?: string | undefined;
+      /** true: take it though it was not verified. Default false: it is judged again. */
+      readonly force?: boolean | undefined;
+    };
+    answer: ReleaseResult;
+  };
+  'GET /healthz': {
+    query: undefined;
+    body: undefined;
+    answer: {
+      readonly status: string;
+    };
+  };
+  'GET /readyz': {
+    query: undefined;
+    body: undefined;
+    answer: {
+      readonly status: string;
+      readonly database?: string | undefined;
+      readonly level?: "as-is" | "extended" | undefined;
+      /** What lists promise on this database, in a word. */
+      readonly promise?: string | undefined;
+      readonly promise_text?: string | undefined;
+      /** Lists hand out contents up to this id. */
+      readonly readable?: number | undefined;
+      /** For so long they have been waiting for a row that is being written. */
+      readonly held_s?: number | undefined;
+    };
+  };
+}

@@ -1,0 +1,61 @@
+// A content as a program wants it: its exact bytes, read as JSON, text or a form, and the request it came with.
+import type { Content as Wire } from './api.ts';
+
+export interface Content extends Wire {
+  /** The bytes that the sender sent. Rows of other applications that are not UTF-8: as windows-1252 has them. */
+  bytes(): Uint8Array<ArrayBuffer>;
+  text(): string;
+  /** Parsed as JSON; throws when it is none. */
+  json<T = unknown>(): T;
+  /** Parsed as a form, names as they were sent. */
+  form(): URLSearchParams;
+  /** A header of its request by its name in any case; several are joined by a comma. */
+  header(name: string): string | undefined;
+  /** Its request as fetch has it, ready for the provider's own SDK; undefined for what nobody sent over HTTP. */
+  toRequest(): Request | undefined;
+}
+
+// Where windows-1252 differs from ISO 8859-1; the server leaves the five bytes without a character as they are.
+const HIGH =
+  '\u20ac\x81\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\x8d\u017d\x8f\x90\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\x9d\u017e\u0178';
+
+function bytesOf({ content, encoding }: Wire): Uint8Array<ArrayBuffer> {
+  if (encoding === 'utf-8') return new TextEncoder().encode(content);
+  if (encoding === 'base64') return Uint8Array.from(atob(content), (char) => char.charCodeAt(0));
+  return Uint8Array.from(content, (char) => {
+    const high = HIGH.indexOf(char);
+    return high < 0 ? char.charCodeAt(0) : 0x80 + high;
+  });
+}
+
+/** Adds to a content of the API what reads it; its members stay as they are. */
+export function toContent<T extends Wire>(wire: T): T & Content {
+  const text = () => (wire.encoding === 'base64' ? new TextDecoder().decode(bytesOf(wire)) : wire.content);
+  const header = (name: string) => {
+    const wanted = name.toLowerCase();
+    const found = wire.request?.headers
+      .filter(([one]) => one?.toLowerCase() === wanted)
+      .map(([, value]) => value ?? '');
+    return found?.length ? found.join(', ') : undefined;
+  };
+  const methods = {
+    bytes: () => bytesOf(wire),
+    text,
+    json: <V>() => JSON.parse(text()) as V,
+    form: () => new URLSearchParams(text()),
+    header,
+    toRequest() {
+      if (!wire.request) return undefined;
+      const { method, public_url, headers } = wire.request;
+      const body = method === 'GET' || method === 'HEAD' ? null : bytesOf(wire);
+      return new Request(public_url, {
+        method,
+        headers: headers.map(([name = '', value = '']) => [name, value]),
+        body,
+      });
+    },
+  };
+  // Not enumerable: what is printed or stored is the content as the API gave it.
+  const hidden = Object.entries(methods).map(([name, value]) => [name, { value, enumerable: false }] as const);
+  return Object.defineProperties({ ...wire }, Object.fromEntries(hidden)) as T & Content;
+}

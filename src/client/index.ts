@@ -1,0 +1,130 @@
+// The SDK, `restante/client`: every call of the API as a method, contents as an async iterable. No dependency, any fetch.
+import type { Operations } from './api.ts';
+import { type Consume, type ConsumeOptions, createConsume } from './consume.ts';
+import { type Content, toContent } from './content.ts';
+import { type CallOptions, createTransport, type Options } from './request.ts';
+import { type StreamOptions, streamContents } from './stream.ts';
+
+export type { Consumer, Refusal, Settings, Trace, Webhook } from './api.ts';
+export type { Consume, ConsumeOptions, Delivery } from './consume.ts';
+export type { Content } from './content.ts';
+export { RestanteError } from './error.ts';
+export type { CallOptions, Options } from './request.ts';
+export type { StreamOptions } from './stream.ts';
+
+type Query<O extends keyof Operations> = NonNullable<Operations[O]['query']>;
+type Body<O extends keyof Operations> = NonNullable<Operations[O]['body']>;
+type Many = { readonly [Name in 'id' | 'whid']?: number | string | undefined };
+/** Ids as numbers too. */
+type ListQuery = Omit<Query<'GET /whcontent'>, 'id' | 'whid'> & Many;
+const texts = ({ id, whid, ...query }: ListQuery): Query<'GET /whcontent'> => ({
+  ...query,
+  ...(id === undefined ? {} : { id: String(id) }),
+  ...(whid === undefined ? {} : { whid: String(whid) }),
+});
+
+export type Client = ReturnType<typeof createClient>;
+
+/** One user's view of the service. Nothing is sent before a method is called. */
+export function createClient(options: Options) {
+  const transport = createTransport(options);
+  const { call } = transport;
+
+  const webhooks = {
+    list: (more?: CallOptions) => call('GET /webhooks', more),
+    get: (wh_id: number, more?: CallOptions) => call('GET /webhooks/{wh_id}', { path: { wh_id }, ...more }),
+    create: (body: Body<'POST /webhooks'>, more?: CallOptions) => call('POST /webhooks', { body, ...more }),
+    /** A member replaces, null goes back to the default, what is left out stays. */
+    update: (wh_id: number, body: Body<'PATCH /webhooks/{wh_id}'>, more?: CallOptions) =>
+      call('PATCH /webhooks/{wh_id}', { path: { wh_id }, body, ...more }),
+    /** Gives it a new URL; the old one goes on for `grace_seconds`. */
+    rotate: (wh_id: number, body: Body<'POST /webhooks/{wh_id}/rotate'> = {}, more?: CallOptions) =>
+      call('POST /webhooks/{wh_id}/rotate', { path: { wh_id }, body, ...more }),
+    delete: (wh_id: number, more?: CallOptions) => call('DELETE /webhooks/{wh_id}', { path: { wh_id }, ...more }),
+  };
+
+  const contents = {
+    async list(query: ListQuery = {}, more?: CallOptions) {
+      const page = await call('GET /whcontent', { query: texts(query), waitMs: (query.wait ?? 0) * 1000, ...more });
+      return { ...page, whcontent: page.whcontent.map(toContent) };
+    },
+    get: async (id: number, more?: CallOptions): Promise<Content> =>
+      toContent(await call('GET /whcontent/{id}', { path: { id }, ...more })),
+    /** The exact bytes. */
+    raw: (id: number, more?: CallOptions) => call('GET /whcontent/{id}/raw', { path: { id }, ...more }),
+    /** Stores own content, byte for byte. */
+    post: async (body: Uint8Array | string, more?: CallOptions) => {
+      const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body;
+      const answer = await transport.open('POST', '/whcontent', { body: bytes, ...more });
+      return (await answer.json()) as Operations['POST /whcontent']['answer'];
+    },
+    trace: (id: number, more?: CallOptions) => call('GET /whcontent/{id}/trace', { path: { id }, ...more }),
+    /** Everything from an id on, then what comes, live; reconnects by itself. */
+    stream: (query: StreamOptions = {}) => streamContents(transport, query),
+  };
+
+  const refusals = {
+    list: (query: Query<'GET /refusals'> = {}, more?: CallOptions) => call('GET /refusals', { query, ...more }),
+    get: (id: number, more?: CallOptions) => call('GET /refusals/{id}', { path: { id }, ...more }),
+    raw: (id: number, more?: CallOptions) => call('GET /refusals/{id}/raw', { path: { id }, ...more }),
+    /** Judges it again after a fix; `force` takes it unverified. */
+    release: (id: number, body: Body<'POST /refusals/{id}/release'> = {}, more?: CallOptions) =>
+      call('POST /refusals/{id}/release', { path: { id }, body, ...more }),
+    releaseMany: (body: Body<'POST /refusals/release'>, more?: CallOptions) =>
+      call('POST /refusals/release', { body, ...more }),
+  };
+
+  /** One named reading position. */
+  const consumer = (name: string) => {
+    const path = { name };
+    return {
+      get: (more?: CallOptions) => call('GET /consumers/{name}', { path, ...more }),
+      /** Makes it, or changes its settings. */
+      put: (body: Body<'PUT /consumers/{name}'> = {}, more?: CallOptions) =>
+        call('PUT /consumers/{name}', { path, body, ...more }),
+      delete: (more?: CallOptions) => call('DELETE /consumers/{name}', { path, ...more }),
+      async pull(body: Body<'POST /consumers/{name}/pull'> = {}, more?: CallOptions) {
+        const pulled = await call('POST /consumers/{name}/pull', {
+          path,
+          body,
+          waitMs: (body.wait ?? 0) * 1000,
+          ...more,
+        });
+        return { ...pulled, items: pulled.items.map(toContent) };
+      },
+      ack: (body: Body<'POST /consumers/{name}/ack'>, more?: CallOptions) =>
+        call('POST /consumers/{name}/ack', { path, body, ...more }),
+      nack: (body: Body<'POST /consumers/{name}/nack'>, more?: CallOptions) =>
+        call('POST /consumers/{name}/nack', { path, body, ...more }),
+      extend: (body: Body<'POST /consumers/{name}/extend'>, more?: CallOptions) =>
+        call('POST /consumers/{name}/extend', { path, body, ...more }),
+      /** Moves it: `{id}`, `{time}`, or `{to: 'earliest' | 'latest'}`. */
+      seek: (body: Exclude<Body<'POST /consumers/{name}/seek'>, string>, more?: CallOptions) =>
+        call('POST /consumers/{name}/seek', { path, body, ...more }),
+      dead: (query: Query<'GET /consumers/{name}/dead'> = {}, more?: CallOptions) =>
+        call('GET /consumers/{name}/dead', { path, query, ...more }),
+      retryDead: (body: Body<'POST /consumers/{name}/dead/retry'> = {}, more?: CallOptions) =>
+        call('POST /consumers/{name}/dead/retry', { path, body, ...more }),
+      redeliver: (body: Body<'POST /consumers/{name}/redeliver'>, more?: CallOptions) =>
+        call('POST /consumers/{name}/redeliver', { path, body, ...more }),
+    };
+  };
+
+  return {
+    /** Who these credentials belong to; rejects with status 401 when they are wrong. */
+    verify: (more?: CallOptions) => call('GET /', more),
+    /** Whether the service is alive, and whether it is ready; these need no credentials. */
+    healthz: (more?: CallOptions) => call('GET /healthz', more),
+    readyz: (more?: CallOptions) => call('GET /readyz', more),
+    webhooks,
+    contents,
+    refusals,
+    consumers: { list: (more?: CallOptions) => call('GET /consumers', more) },
+    consumer,
+    /**
+     * Everything there is and everything that comes, each once, also after a crash: `for await (const content of …)`.
+     * A content is acked when the loop asks for the next one, and given back when the loop ends before.
+     */
+    consume: (name: string, more: ConsumeOptions = {}): Consume => createConsume(consumer(name), more),
+  };
+}

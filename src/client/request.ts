@@ -1,0 +1,114 @@
+// Sends one call: credentials, time limit, JSON both ways, problems as errors. Needs nothing but fetch.
+import type { Operations } from './api.ts';
+import { RestanteError, unreachable } from './error.ts';
+
+export interface Options {
+  /** Where the service is: `https://hooks.example.org`, with its path if it has one. */
+  readonly url: string;
+  /** `id:token`. */
+  readonly auth: string;
+  /** Instead of the global fetch: with a proxy, for tests. */
+  readonly fetch?: typeof globalThis.fetch;
+  /** So long a call may take without an answer, beyond what it was asked to wait, in ms. Default 30,000. */
+  readonly timeoutMs?: number;
+}
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type Operation = keyof Operations;
+type Given<T, K extends string> = T extends undefined ? unknown : { readonly [P in K]?: T };
+/** What an operation takes: values for the `{names}` of its path, query, body. */
+export type Input<O extends Operation> = Given<Operations[O]['query'], 'query'> &
+  Given<Operations[O]['body'], 'body'> &
+  CallOptions & { readonly path?: Readonly<Record<string, string | number>>; readonly waitMs?: number };
+export type Output<O extends Operation> = Operations[O]['answer'];
+
+interface Loose extends CallOptions {
+  readonly path?: Readonly<Record<string, string | number>>;
+  readonly query?: object;
+  readonly body?: unknown;
+  readonly waitMs?: number;
+}
+
+export interface Transport {
+  call<O extends Operation>(operation: O, input?: Input<O>): Promise<Output<O>>;
+  /** The answer itself, once it has begun; for streams and raw bytes. */
+  open(method: string, path: string, input?: Loose & { readonly accept?: string }): Promise<Response>;
+}
+
+const TIMEOUT_MS = 30_000;
+
+export function createTransport({ url, auth, fetch = globalThis.fetch, timeoutMs = TIMEOUT_MS }: Options): Transport {
+  const base = url.replace(/\/+$/, '');
+  const authorization = `Basic ${btoa(Array.from(new TextEncoder().encode(auth), (byte) => String.fromCharCode(byte)).join(''))}`;
+
+  async function open(
+    method: string,
+    path: string,
+    input: Loose & { readonly accept?: string } = {},
+  ): Promise<Response> {
+    const { query = {}, body, signal, waitMs = 0, accept = 'application/json' } = input;
+    const names = input.path ?? {};
+    const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(names[name] ?? '')));
+    const given = Object.entries(query).filter(([, value]) => value !== undefined);
+    const search =
+      given.length > 0
+        ? `?${new URLSearchParams(given.map(([name, value]): [string, string] => [name, String(value)]))}`
+        : '';
+    // A connection may die without a word: nothing is waited for without end.
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(new Error('no answer in time')), waitMs + timeoutMs);
+    const stop = () => late.abort(signal?.reason);
+    signal?.addEventListener('abort', stop);
+    try {
+      signal?.throwIfAborted();
+      const bytes = body instanceof Uint8Array;
+      const response = await fetch(base + filled + search, {
+        method,
+        headers: {
+          authorization,
+          accept,
+          ...(body === undefined ? {} : { 'content-type': bytes ? 'application/octet-stream' : 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: bytes ? (body as Uint8Array<ArrayBuffer>) : JSON.stringify(body) }),
+        redirect: 'error',
+        signal: accept === 'text/event-stream' ? (signal ?? null) : late.signal,
+      });
+      if (!response.ok) throw await problemOf(response);
+      // The body is read within the same time; a stream has no end.
+      return accept === 'text/event-stream'
+        ? response
+        : new Response(response.status === 204 ? null : await response.arrayBuffer(), response);
+    } catch (error) {
+      if (error instanceof RestanteError) throw error;
+      signal?.throwIfAborted();
+      throw unreachable(base, error);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
+  return {
+    open,
+    async call(operation, input) {
+      const [method = '', path = ''] = operation.split(' ');
+      const response = await open(method, path, input as Loose);
+      if (path.endsWith('/raw')) return new Uint8Array(await response.arrayBuffer()) as never;
+      return (response.status === 204 ? undefined : await response.json()) as never;
+    },
+  };
+}
+
+async function problemOf(response: Response): Promise<RestanteError> {
+  const after = Number(response.headers.get('retry-after') ?? Number.NaN);
+  const text = await response.text().catch(() => '');
+  let problem: Record<string, unknown>;
+  try {
+    problem = JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    problem = { detail: `HTTP ${response.status}: ${text.slice(0, 200)}` };
+  }
+  return new RestanteError(response.status, problem, Number.isFinite(after) ? after : undefined);
+}

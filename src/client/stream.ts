@@ -1,0 +1,84 @@
+// The list as a live stream: server-sent events by fetch, taken up again after the last content whenever it breaks.
+import type { Content as Wire } from './api.ts';
+import { type Content, toContent } from './content.ts';
+import { RestanteError } from './error.ts';
+import type { Transport } from './request.ts';
+import { backOff, sleep } from './wait.ts';
+
+export interface StreamOptions {
+  /** Start with this id; `latest`: after the newest. Default 0. */
+  readonly id?: number | 'latest';
+  /** Of one webhook; 0 = own content. Default all. */
+  readonly whid?: number | 'all';
+  readonly signal?: AbortSignal;
+  /** Told whenever it is connected, or not. */
+  readonly onState?: (state: 'connected' | 'broken', error?: RestanteError) => void;
+}
+
+// The server says something every 15 s: a connection that says nothing for longer is dead.
+const SILENT_MS = 40_000;
+
+export async function* streamContents(
+  transport: Transport,
+  { id = 0, whid = 'all', signal, onState = () => {} }: StreamOptions,
+): AsyncGenerator<Content, void, void> {
+  let next: number | 'latest' = id;
+  for (let failures = 0; !signal?.aborted; ) {
+    const ended = new AbortController();
+    const stop = () => ended.abort(signal?.reason);
+    signal?.addEventListener('abort', stop);
+    try {
+      const query = { id: String(next), whid: String(whid) };
+      const response = await transport.open('GET', '/whcontent', {
+        query,
+        accept: 'text/event-stream',
+        signal: ended.signal,
+      });
+      onState('connected');
+      for await (const { event, data } of events(response, ended)) {
+        failures = 0;
+        if (event === 'reset') next = (JSON.parse(data) as { max_id: number }).max_id + 1;
+        if (event === 'end') {
+          next = (JSON.parse(data) as { next_id: number }).next_id;
+          break;
+        }
+        if (event !== 'content') continue;
+        const content = toContent(JSON.parse(data) as Wire);
+        yield content;
+        next = content.id + 1;
+      }
+    } catch (error) {
+      if (signal?.aborted) return;
+      const told =
+        error instanceof RestanteError ? error : new RestanteError(0, { type: 'broken', detail: String(error) });
+      if (!told.temporary) throw told;
+      onState('broken', told);
+      await sleep(backOff(failures++, told.retryAfter), signal);
+    } finally {
+      signal?.removeEventListener('abort', stop);
+      ended.abort();
+    }
+  }
+}
+
+async function* events(response: Response, ended: AbortController): AsyncGenerator<{ event: string; data: string }> {
+  const reader = (response.body as ReadableStream<Uint8Array>)
+    .pipeThrough(new TextDecoderStream() as never)
+    .getReader() as ReadableStreamDefaultReader<string>;
+  let rest = '';
+  let [event, data] = ['', ''];
+  for (;;) {
+    const timer = setTimeout(() => ended.abort(new Error('silent for too long')), SILENT_MS);
+    const { done, value } = await reader.read().finally(() => clearTimeout(timer));
+    if (done) return;
+    const lines = (rest + value).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      if (line === '' && event) {
+        yield { event, data };
+        [event, data] = ['', ''];
+      } else if (line.startsWith('event: ')) event = line.slice(7);
+      else if (line.startsWith('data: ')) data = line.slice(6);
+    }
+  }
+}

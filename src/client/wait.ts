@@ -1,0 +1,21 @@
+// Waiting: between tries, longer each time, and never past the end of who waits.
+
+const FIRST_MS = 250;
+const MOST_MS = 10_000;
+
+/** How long to wait after so many failures, in ms, with some chance in it; at least what the server asked for. */
+export const backOff = (failures: number, retryAfter = 0): number =>
+  Math.max(retryAfter * 1000, Math.min(MOST_MS, FIRST_MS * 2 ** Math.min(failures, 10)) * (0.5 + Math.random() / 2));
+
+/** Resolves after `ms`, or at once when `signal` is aborted. */
+export const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener('abort', done);
+  });
