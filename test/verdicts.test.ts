@@ -175,7 +175,7 @@ describe.each(ENGINES)('%s', (engine) => {
   test('handshakes are answered and never become contents', async () => {
     const meta = await hook({ preset: 'meta', secrets: ['app secret'], verify: { token: 'my token' } });
     expect(meta.verify).toEqual({ token: '***' });
-    await call('PATCH', `/webhooks/${meta.wh_id}`, { verify: { token: '***', tolerance_seconds: 60 } });
+    await call('PATCH', `/webhooks/${meta.wh_id}`, { verify: { token: '***' }, on_reject: 'keep' });
     const stored = await service.store.db.all('SELECT settings, secrets FROM restante_webhook WHERE wh_id = ?', [
       meta.wh_id,
     ]);

@@ -1,5 +1,4 @@
 // Looks for what a request that failed its check was near to: another secret of its owner, another URL, a clock.
-import { LRUCache } from 'lru-cache';
 import type { Incoming, Secret } from '../receive/incoming.ts';
 import { nearMiss } from '../receive/nearmiss.ts';
 import { listSealed } from '../store/webhooks.ts';
@@ -13,13 +12,10 @@ interface Other {
 // Each try is a hash over the whole body: of a large one, and with very many secrets, nobody looks for the reason.
 const MOST_BYTES = 1024 * 1024;
 const MOST_OTHERS = 50;
-const KNOWN_MS = 5_000;
 
 export type NearMisses = (target: Target, incoming: Incoming) => Promise<string | null>;
 
 export function createNearMisses({ store, sealer }: Pick<Context, 'store' | 'sealer'>): NearMisses {
-  const known = new LRUCache<number, Other[]>({ max: 1_000, ttl: KNOWN_MS });
-
   async function othersOf(userId: number): Promise<Other[]> {
     const rows = await listSealed(store.db, userId);
     const all = rows.flatMap(({ wh_id, secrets }) =>
@@ -30,9 +26,7 @@ export function createNearMisses({ store, sealer }: Pick<Context, 'store' | 'sea
 
   return async ({ user_id, wh_id, rules, secrets }, incoming) => {
     if (!rules || !secrets || incoming.body.length > MOST_BYTES) return null;
-    const others = known.get(user_id) ?? (await othersOf(user_id));
-    known.set(user_id, others);
-    const elsewhere = others.filter((one) => one.wh_id !== wh_id);
+    const elsewhere = (await othersOf(user_id)).filter((one) => one.wh_id !== wh_id);
     return nearMiss(rules, secrets, incoming, elsewhere);
   };
 }
