@@ -1,11 +1,14 @@
 // The bin: verbs, exit codes, and the only file that touches `process`.
 import { realpathSync } from 'node:fs';
+import { createInterface } from 'node:readline/promises';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { configCommand } from './cli/config.ts';
+import { forwardCommand } from './cli/forward.ts';
 import { Complaint, type Io } from './cli/io.ts';
 import { migrateCommand } from './cli/migrate.ts';
 import { presetsCommand } from './cli/presets.ts';
+import { pullCommand } from './cli/pull.ts';
 import { serveCommand } from './cli/serve.ts';
 import { userCommand } from './cli/user.ts';
 import { webhookCommand } from './cli/webhook.ts';
@@ -13,7 +16,17 @@ import { whyCommand } from './cli/why.ts';
 import { BadSettings } from './config.ts';
 import { VERSION } from './http/openapi.ts';
 
-const VERBS = [serveCommand, migrateCommand, userCommand, webhookCommand, presetsCommand, whyCommand, configCommand];
+const VERBS = [
+  serveCommand,
+  migrateCommand,
+  userCommand,
+  webhookCommand,
+  pullCommand,
+  forwardCommand,
+  presetsCommand,
+  whyCommand,
+  configCommand,
+];
 
 /** Runs one command line. 0 = done, 1 = it did not work, 2 = it was asked wrongly (flags, settings, rights). */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
@@ -46,7 +59,7 @@ function prepare(command: Command, io: Io): void {
     writeOut: io.out,
     writeErr: io.err,
     // `--secret=whsec_…` is no flag of ours, and its value is nobody's business.
-    outputError: (text, write) => write(text.replace(/('--?[\w-]+)=[^]*'/, "$1'")),
+    outputError: (text, write) => write(text.replace(/('--?[\w-]+)=.*'/s, "$1'")),
   });
   for (const sub of command.commands) prepare(sub, io);
 }
@@ -60,6 +73,14 @@ const io: Io = {
     for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
     return Buffer.concat(chunks).toString('utf8');
   },
+  async ask(question) {
+    const lines = createInterface({ input: process.stdin, output: process.stderr });
+    try {
+      return await lines.question(question);
+    } finally {
+      lines.close();
+    }
+  },
   tty: process.stdout.isTTY === true,
   stopped: () =>
     new Promise((resolve) => {
@@ -70,6 +91,8 @@ const io: Io = {
 // Started by name or through npm's link; imported by tests, this file does nothing.
 const started = process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url);
 if (started) {
+  // Whoever reads may have seen enough: `restante presets | head`.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   process.exitCode = await run(process.argv.slice(2), io);
   // A connection to a hung database must not keep an ended program alive.
   setTimeout(() => process.exit(), 2_000).unref();

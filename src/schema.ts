@@ -118,6 +118,7 @@ export const RefusalQuery = Type.Object(
     kind: Type.Optional(oneOf(REFUSAL_KINDS)),
     event_id: filter('Only requests that say to be this event.'),
     id: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Start here.' })),
+    order: Type.Optional(oneOf(['asc', 'desc'], '`desc`: newest first, refusals with this `id` or a lower one.')),
     limit: Type.Optional(Type.Integer({ minimum: 1, description: 'At most 100; more is clamped. Default 20.' })),
   },
   strict,

@@ -146,6 +146,8 @@ export const WebhookPatch = Type.Object(
   {
     ...mergePatch(settings),
     response: Type.Optional(nullable(Type.Object(mergePatch(ResponseSettings.properties), strict))),
+    verify: Type.Optional(nullable(Type.Object(mergePatch(VerifyInput.properties), strict))),
+    dedupe: Type.Optional(nullable(Type.Object(mergePatch(DedupeInput.properties), strict))),
     wh_name: Type.Optional(Name),
     secrets: Type.Optional(nullable(secretsOf(Type.Union([SecretText, NewSecret, KeptSecret])))),
   },

@@ -32,7 +32,7 @@ describe.each(['sqlite', 'mysql'] as const satisfies Engine[])('webhook and user
     expect(await json('webhook', 'show', wh)).toMatchObject({ wh_id: made.wh_id });
     expect((await cli(['webhook', 'show', wh], env)).out).toMatch(/^wh_id +\d+\n/);
     expect((await cli(['webhook', 'list', '--user', String(id)], env)).out).toMatch(
-      /^wh_id +status +wh_name +wh_url\n\d+ +1 +Zahl/,
+      /^wh_id +status +wh_name +preset +wh_url\n\d+ +1 +Zahl/,
     );
     expect(await json('webhook', 'list')).toHaveLength(1);
     for (const [argv, code, says] of [
@@ -40,7 +40,8 @@ describe.each(['sqlite', 'mysql'] as const satisfies Engine[])('webhook and user
       [['webhook', 'show', '4040'], 1, 'has no webhook 4040'],
       [['webhook', 'disable', '4040'], 1, 'no webhook 4040'],
       [['webhook', 'rotate', wh, '--grace', 'soon'], 2, '--grace'],
-      [['webhook', 'add', 'x'.repeat(46)], 1, '45'],
+      [['webhook', 'add', 'x'.repeat(46)], 2, '45'],
+      [['webhook', 'add', '€'.repeat(16)], 2, '45 bytes'],
       [['webhook', 'add'], 2, 'name'],
       [['webhook', 'list', '--user', '999'], 1, 'no user 999'],
       [['user', 'rotate', '999', '--write-tbluser'], 1, 'no user 999'],

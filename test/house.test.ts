@@ -13,7 +13,7 @@ const sources = files('src').map((path) => ({ path, text: readFileSync(path, 'ut
 const all = ['src', 'test', 'bench', 'examples'].flatMap(files);
 
 /** main -> cli -> http -> flow -> store -> receive; config, errors and schema may be read from everywhere. */
-const ORDER = ['main', 'cli', 'http', 'flow', 'store', 'receive', 'shared'];
+const ORDER = ['main', 'cli', 'http', 'flow', 'store', 'receive', 'client', 'shared'];
 const roomOf = (path: string): string => {
   const [first = '', ...rest] = relative('src', path).split('/');
   if (rest.length > 0) return first;

@@ -312,6 +312,14 @@ describe.each(ENGINES)('%s', (engine) => {
     expect(JSON.stringify([webhook, changed, service.log.lines])).not.toContain('secret of ours');
   });
 
+  test('a member of verify is taken back with null', async () => {
+    const webhook = await hook({ preset: 'stripe', secrets: [SECRET], verify: { tolerance_seconds: 600 } });
+    const path = `/webhooks/${webhook.wh_id}`;
+    const changed = await call<WebhookDetail>('PATCH', path, { verify: { tolerance_seconds: null } });
+    expect(changed.verify).toEqual({});
+    expect((await call<WebhookDetail>('PATCH', path, { verify: null })).verify).toBe(null);
+  });
+
   test('settings that could not work are refused when they are made', async () => {
     await call('POST', '/webhooks', { wh_name: 'x', preset: 'stripee' }, 422);
     await call('POST', '/webhooks', { wh_name: 'x', preset: 'standard-webhooks', secrets: ['whsec_%%%'] }, 422);
@@ -339,6 +347,7 @@ describe.each(ENGINES)('%s', (engine) => {
 
   test('secrets of another key stop the start; one that cannot be read is a 503 for senders, never a 401', async () => {
     await expect(startService(database.url, { SECRETS_KEY: '77'.repeat(32) })).rejects.toThrow(/SECRETS_KEY/);
+    await expect(startService(database.url, { SECRETS_KEY: '' })).rejects.toThrow(/SECRETS_KEY/);
     const webhook = await hook({ preset: 'github', secrets: ['some secret'] });
     const [row] = await service.store.db.all<{ secrets: string }>(
       'SELECT secrets FROM restante_webhook WHERE wh_id = ?',

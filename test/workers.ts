@@ -130,7 +130,9 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     for (const one of asked) {
       const reason = reasons.get(one.id);
       if (!reason && fate === 'acked') acked++;
-      Object.assign(one, { fate: reason ? 'conflict' : fate, reason: reason ?? '', askedAt, doneAt: now() });
+      // Asked again because nobody knew: it may have counted from the first time on.
+      const first = one.askedAt || askedAt;
+      Object.assign(one, { fate: reason ? 'conflict' : fate, reason: reason ?? '', askedAt: first, doneAt: now() });
     }
   }
 

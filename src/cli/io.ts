@@ -7,6 +7,8 @@ export interface Io {
   err(text: string): void;
   /** All of standard input. */
   input(): Promise<string>;
+  /** One line that a person answers. */
+  ask(question: string): Promise<string>;
   /** True when a person sits there. */
   readonly tty: boolean;
   /** Resolves with the name of the signal that asks the program to end. */

@@ -10,14 +10,13 @@ import { randomText } from '../http/random.ts';
 import { makeWebhook } from '../http/webhooksettings.ts';
 import { failed } from '../store/db.ts';
 import { openStore, type Store } from '../store/index.ts';
-import { pruneRefusals } from '../store/refusals.ts';
 import { addUser, listUsers } from '../store/users.ts';
 import { Complaint, type Io } from './io.ts';
 import { complain } from './open.ts';
 import { ALL, configOf, verb } from './verb.ts';
+import { startChores } from './waiting.ts';
 
 const RETRY_MS = 2_000;
-const PRUNE_EVERY_MS = 60 * 60_000;
 // Requests under way have this long to end after SIGTERM; everything accepted is committed within it.
 const DRAIN_MS = 15_000;
 
@@ -41,7 +40,10 @@ async function serve(io: Io, given: Config): Promise<void> {
   const stop = io.stopped();
   const store = await openPatiently(config, log, stop);
   if (!store) return;
-  const context = await createContext({ store, config, log });
+  const context = await createContext({ store, config, log }).catch(async (error: unknown) => {
+    await store.close();
+    throw complain(error, config);
+  });
   const app = await buildApp(context);
   const port = await listen(app, config).catch(async (error: NodeJS.ErrnoException) => {
     await store.close();
@@ -64,16 +66,10 @@ async function serve(io: Io, given: Config): Promise<void> {
     },
     'listening',
   );
-  const prune = setInterval(() => {
-    if (store.extended)
-      pruneRefusals(store.db, Date.now()).catch((error: unknown) =>
-        log.warn({ error }, 'old refusals were not dropped'),
-      );
-  }, PRUNE_EVERY_MS);
+  const chores = startChores(context);
 
   log.info({ signal: await stop }, 'stopping: no new requests, committing what was accepted');
-  clearInterval(prune);
-  const ended = app.close().then(() => context.writer.drain());
+  const ended = Promise.all([app.close(), chores.stop()]).then(() => context.writer.drain());
   const late = new Promise<'late'>((resolve) => setTimeout(resolve, DRAIN_MS, 'late').unref());
   if ((await Promise.race([ended, late])) === 'late') app.server.closeAllConnections();
   else await store.close();

@@ -25,15 +25,15 @@ export function verb({ name, summary, examples, settings = COMMON }: Verb): Comm
   const quiet: string[] = [];
   for (const key of settings) {
     const { name: setting, help, default: byDefault } = SETTINGS[key];
-    if (NO_FLAG.includes(key)) quiet.push(`  ${setting}, or a file named by ${setting}_FILE: ${help}\n`);
+    if (NO_FLAG.includes(key)) quiet.push(`  ${setting}, or a file named by ${setting}_FILE: ${help}`);
     else
-    command.option(
-      `${flagOf(setting)} <value>`,
-      `${help} (env ${setting}${byDefault ? `, default ${byDefault}` : ''})`,
-    );
+      command.option(
+        `${flagOf(setting)} <value>`,
+        `${help} (env ${setting}${byDefault ? `, default ${byDefault}` : ''})`,
+      );
   }
   if (quiet.length > 0)
-    command.addHelpText('after', `\nFrom the environment alone, as arguments are seen by others:\n${quiet.join('')}`);
+    command.addHelpText('after', `\nFrom the environment alone, as arguments are seen by others:\n${quiet.join('\n')}`);
   return command.addHelpText('after', `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}\n`);
 }
 

@@ -2,15 +2,30 @@
 import { Command } from 'commander';
 import type { Config } from '../config.ts';
 import { openSealer, type Sealer } from '../flow/sealer.ts';
-import { owned, changeWebhook, makeWebhook, rotateWebhook, webhookClassic, webhookDetail } from '../http/webhooksettings.ts';
+import {
+  changeWebhook,
+  makeWebhook,
+  owned,
+  rotateWebhook,
+  webhookClassic,
+  webhookDetail,
+} from '../http/webhooksettings.ts';
 import type { Store } from '../store/index.ts';
 import { findWebhook, listWebhooks, type Webhook } from '../store/webhooks.ts';
 import { Complaint, type Io } from './io.ts';
 import { withStore } from './open.ts';
-import { readSecrets } from './secretinput.ts';
+import { readSecret, readSecrets } from './secretinput.ts';
 import { COMMON, configOf, verb } from './verb.ts';
 import { judgeWaiting } from './waiting.ts';
-import { asCreate, asPatch, complaintOf, type SettingFlags, settingsOf, withChanges, withSettings } from './webhookflags.ts';
+import {
+  asCreate,
+  asPatch,
+  complaintOf,
+  type SettingFlags,
+  settingsOf,
+  withChanges,
+  withSettings,
+} from './webhookflags.ts';
 import { type Told, tellWebhook } from './webhooktell.ts';
 import { userIdOf, whole } from './whose.ts';
 
@@ -37,17 +52,23 @@ const idOf = (text: string): number => whole(text, 'the webhook id');
 const sealerOf = ({ store, config }: Parts): Promise<Sealer> =>
   openSealer(store, config.secretsKey, config.databaseUrl);
 
+const tokenOf = async (io: Io, { tokenFile }: Options): Promise<string | undefined> =>
+  tokenFile === undefined ? undefined : readSecret(io, '--token-file', tokenFile);
+
 const make: Work = async (parts, userId, name, options) => {
   const secrets = await readSecrets(parts.io, options, []);
-  const input = asCreate({ wh_name: name, ...settingsOf(options), ...(secrets ? { secrets } : {}) });
-  return makeWebhook(secrets ? { ...parts, sealer: await sealerOf(parts) } : parts, userId, input);
+  const settings = settingsOf(options, await tokenOf(parts.io, options));
+  const input = asCreate({ wh_name: name, ...settings, ...(secrets ? { secrets } : {}) });
+  const sealed = secrets ?? input.verify?.token;
+  return makeWebhook(sealed ? { ...parts, sealer: await sealerOf(parts) } : parts, userId, input);
 };
 
 const change: Work = async (parts, userId, id, options) => {
   const whId = idOf(id);
   const { secrets: before } = await owned(parts, userId, whId);
   const secrets = await readSecrets(parts.io, options, before);
-  const patch = asPatch({ ...settingsOf(options), ...(secrets ? { secrets } : {}) });
+  const settings = settingsOf(options, await tokenOf(parts.io, options));
+  const patch = asPatch({ ...settings, ...(secrets ? { secrets } : {}) });
   if (Object.keys(patch).length === 0) throw new Complaint('nothing to change: restante webhook set --help', 2);
   if (!secrets && !patch.preset && !patch.verify) return changeWebhook(parts, userId, whId, patch);
   const sealer = await sealerOf(parts);
@@ -87,7 +108,11 @@ export const webhookCommand = (io: Io): Command => {
             throw complaintOf(error);
           },
         );
-        tellWebhook(io, result, { json: options.json === true, steps: ['add', 'set', 'show', 'rotate'].includes(name) });
+        tellWebhook(io, result, {
+          user: options.user,
+          json: options.json === true,
+          steps: ['add', 'set', 'show', 'rotate'].includes(name),
+        });
       });
     });
     command.addCommand(made);
@@ -102,7 +127,7 @@ export const webhookCommand = (io: Io): Command => {
       [
         'restante webhook add "Payments" --preset stripe --secret-file -',
         'restante webhook add "Leads" --preset activecampaign --user 1',
-        'restante webhook add "WhatsApp" --preset meta --secret-file app-secret --token "a long random text"',
+        'restante webhook add "WhatsApp" --preset meta --secret-file app-secret --token-file verify-token',
       ],
       make,
     ),
@@ -114,7 +139,7 @@ export const webhookCommand = (io: Io): Command => {
       'Change a webhook; what came before its secret is judged then.',
       [
         'restante webhook set 1 --secret-file -',
-        'restante webhook set 1 --add-secret-file new --secret-expires 2026-12-01T12:00:00Z   rotation: both count till then',
+        'restante webhook set 1 --add-secret-file new --secret-expires 24h   rotation: for a day both count',
         'restante webhook set 1 --verify \'{"tolerance_seconds":600}\' --on-reject drop',
       ],
       change,

@@ -1,6 +1,6 @@
 // Keeps the secrets of webhooks encrypted at rest: AES-256-GCM with SECRETS_KEY, bound to the user and the webhook.
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { secretsKeyNeeded } from '../errors.ts';
 import { failed } from '../store/db.ts';
 import type { Store } from '../store/index.ts';
@@ -20,13 +20,15 @@ export interface Sealer {
   open(sealed: string, owner: string): string | undefined;
 }
 
-/** SECRETS_KEY is not the one with which the secrets in this database were encrypted. */
+/** What was given is not the key with which the secrets in this database were encrypted. */
 export class WrongSecretsKey extends Error {
-  constructor(given: boolean) {
+  constructor(given: boolean, file?: string) {
     super(
       given
         ? 'SECRETS_KEY is not the key with which the secrets in this database were encrypted. Set the right one; nothing was changed.'
-        : 'webhooks in this database have secrets, and SECRETS_KEY is not set. Set the key with which they were encrypted.',
+        : file
+          ? `${file} is not there, or holds another key than the one with which the secrets in this database were encrypted. Put it back, or set SECRETS_KEY.`
+          : 'webhooks in this database have secrets, and SECRETS_KEY is not set. Set the key with which they were encrypted.',
     );
   }
 }
@@ -36,10 +38,11 @@ export class WrongSecretsKey extends Error {
  * WrongSecretsKey when the database has secrets of another key.
  */
 export async function openSealer(store: Store, given: string | undefined, databaseUrl: string): Promise<Sealer> {
-  const key = given === undefined ? keyBeside(databaseUrl) : Buffer.from(given, 'hex');
-  const mark = key ? markOf(key) : undefined;
   let kept = store.extended ? await readKeyMark(store.db) : undefined;
-  if (kept !== undefined && kept !== mark) throw new WrongSecretsKey(given !== undefined);
+  const file = databaseUrl.startsWith('sqlite:') ? `${databaseUrl.slice('sqlite:'.length)}.key` : undefined;
+  const key = given !== undefined ? Buffer.from(given, 'hex') : file && keyIn(file, kept === undefined);
+  const mark = key ? markOf(key) : undefined;
+  if (kept !== undefined && kept !== mark) throw new WrongSecretsKey(given !== undefined, file);
 
   return {
     async ready() {
@@ -76,17 +79,18 @@ export async function openSealer(store: Store, given: string | undefined, databa
 /** Tells keys apart without telling the key: 48 bits of a hash, as much as a number of the database holds exactly. */
 const markOf = (key: Buffer): number => createHash('sha256').update('restante').update(key).digest().readUIntBE(0, 6);
 
-/** The embedded database is one person's: its key lies beside it, so that a copy of the database alone tells nothing. */
-function keyBeside(databaseUrl: string): Buffer | undefined {
-  if (!databaseUrl.startsWith('sqlite:')) return undefined;
-  const file = `${databaseUrl.slice('sqlite:'.length)}.key`;
+/**
+ * The embedded database is one person's: its key lies beside it, so that a copy of the database alone tells nothing.
+ * Undefined when there is none and none may be made, or when it is no key.
+ */
+function keyIn(file: string, mayMake: boolean): Buffer | undefined {
   try {
-    writeFileSync(file, `${randomBytes(KEY_BYTES).toString('hex')}\n`, { flag: 'wx', mode: 0o600 });
+    if (mayMake) writeFileSync(file, `${randomBytes(KEY_BYTES).toString('hex')}\n`, { flag: 'wx', mode: 0o600 });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
+  if (!existsSync(file)) return undefined;
   const key = Buffer.from(readFileSync(file, 'utf8').trim(), 'hex');
-  if (key.length !== KEY_BYTES)
-    throw new Error(`${file} holds no key of 64 hex digits: put back the one that was there`);
-  return key;
+  if (key.length === KEY_BYTES) return key;
+  throw new WrongSecretsKey(false, file);
 }

@@ -46,12 +46,15 @@ export const listRefusalsRoute = route({
     200: { schema: RefusalPage, example: { refusals: [example], next_id: 2 }, description: 'Refusals, oldest first' },
   },
   async handler({ store, config }, { query, userId }) {
-    const from = query.id ?? 0;
+    const desc = query.order === 'desc';
+    const from = query.id ?? (desc ? Number.MAX_SAFE_INTEGER : 0);
     const limit = Math.min(query.limit ?? 20, MOST);
     const event_key = query.event_id && eventKey(userId, normalEventId(query.event_id));
-    const filter = { wh_id: query.whid, kind: query.kind, event_key: event_key || undefined, from, limit };
+    const filter = { wh_id: query.whid, kind: query.kind, event_key: event_key || undefined, from, limit, desc };
     const rows = await listRefusals(store.db, userId, filter);
-    const next_id = (rows.at(-1)?.id ?? from - 1) + 1;
+    const last = rows.at(-1)?.id;
+    const older = last !== undefined && rows.length === limit ? last - 1 : 0;
+    const next_id = desc ? older : (last ?? from - 1) + 1;
     return { refusals: rows.map((row) => refusalToWire(row, config)), next_id };
   },
 });

@@ -8,8 +8,8 @@ import type { Db } from '../store/db.ts';
 import { listDuplicates } from '../store/events.ts';
 import { findPlace, type Standing, standings } from '../store/trace.ts';
 import { isoTime } from './consumers.ts';
+import type { Context } from './context.ts';
 import { route } from './route.ts';
-import { contentToWire } from './wire.ts';
 
 type Stage = Trace['consumers'][number];
 
@@ -39,6 +39,26 @@ async function duplicatesFor(db: Db, userId: number, { id, receipt }: Content): 
   return event_id == null ? [] : listDuplicates(db, userId, { id, event_id }, MOST_DUPLICATES);
 }
 
+/** The life of one content so far. */
+export async function traceOf({ store }: Pick<Context, 'store'>, userId: number, content: Content): Promise<Trace> {
+  const { id, wh_id, receipt } = content;
+  const [place, consumers] = await Promise.all([findPlace(store.db, userId, id), listConsumers(store.db, userId)]);
+  const reading = consumers.filter(({ whids }) => !whids || whids.includes(wh_id));
+  const rows = place && reading.length > 0 ? await standings(store.db, userId, place.pos) : [];
+  const standingOf = new Map(rows.map((one) => [one.consumer_id, one]));
+  return {
+    id,
+    wh_id,
+    received_at: receipt ? isoTime(receipt.received_ms) : null,
+    seen_at: place ? isoTime(place.seen_ms) : null,
+    verified: receipt?.head ? receipt.verified : null,
+    event_id: receipt?.event_id ?? null,
+    duplicate_of: receipt?.duplicate_of ?? null,
+    duplicates: await duplicatesFor(store.db, userId, content),
+    consumers: reading.map((one) => stageOf(one, standingOf.get(one.id), place?.pos ?? Number.POSITIVE_INFINITY)),
+  };
+}
+
 export const traceContent = route({
   method: 'GET',
   url: '/whcontent/:id/trace',
@@ -66,25 +86,10 @@ export const traceContent = route({
       description: 'Its life so far',
     },
   },
-  async handler({ store, content, config }, { params, userId }) {
+  async handler(context, { params, userId }) {
     const { id } = params;
-    const row = await content({ userId, id });
-    if (!row) throw notFound(`You have no content ${id}.`);
-    const [place, consumers] = await Promise.all([findPlace(store.db, userId, id), listConsumers(store.db, userId)]);
-    const reading = consumers.filter(({ whids }) => !whids || whids.includes(row.wh_id));
-    const rows = place && reading.length > 0 ? await standings(store.db, userId, place.pos) : [];
-    const standingOf = new Map(rows.map((one) => [one.consumer_id, one]));
-    const { request } = contentToWire(row, config);
-    return {
-      id,
-      wh_id: row.wh_id,
-      received_at: row.receipt ? isoTime(row.receipt.received_ms) : null,
-      seen_at: place ? isoTime(place.seen_ms) : null,
-      verified: request?.verified ?? null,
-      event_id: request?.event_id ?? null,
-      duplicate_of: request?.duplicate_of ?? null,
-      duplicates: await duplicatesFor(store.db, userId, row),
-      consumers: reading.map((one) => stageOf(one, standingOf.get(one.id), place?.pos ?? Number.POSITIVE_INFINITY)),
-    };
+    const content = await context.content({ userId, id });
+    if (!content) throw notFound(`You have no content ${id}.`);
+    return traceOf(context, userId, content);
   },
 });

@@ -63,11 +63,13 @@ export interface RefusalFilter {
   readonly releasable?: boolean | undefined;
   readonly from: number;
   readonly limit: number;
+  /** Newest first. */
+  readonly desc?: boolean;
 }
 
-/** Refusals with id >= from, oldest first. */
+/** Refusals with id >= from, oldest first; or with id <= from, newest first. */
 export async function listRefusals(db: Db, userId: number, filter: RefusalFilter): Promise<Refusal[]> {
-  const where = ['user_id = ?', 'id >= ?'];
+  const where = ['user_id = ?', filter.desc ? 'id <= ?' : 'id >= ?'];
   const params: Value[] = [userId, filter.from];
   const and = (sql: string, value: Value | undefined) => value !== undefined && where.push(sql) && params.push(value);
   and('wh_id = ?', filter.wh_id);
@@ -75,7 +77,10 @@ export async function listRefusals(db: Db, userId: number, filter: RefusalFilter
   and('event_key = ?', filter.event_key);
   and('received_ms >= ?', filter.since_ms);
   if (filter.releasable) where.push('content IS NOT NULL AND released_as IS NULL');
-  return db.all(`${SELECT} WHERE ${where.join(' AND ')} ORDER BY id LIMIT ?`, [...params, filter.limit]);
+  return db.all(`${SELECT} WHERE ${where.join(' AND ')} ORDER BY id ${filter.desc ? 'DESC' : 'ASC'} LIMIT ?`, [
+    ...params,
+    filter.limit,
+  ]);
 }
 
 export async function findRefusal(db: Db, userId: number, id: number): Promise<Refusal | undefined> {

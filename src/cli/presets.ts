@@ -1,0 +1,97 @@
+// restante presets: the providers that are known by name, what each needs, and what to do there.
+import type { Command } from 'commander';
+import { PRESETS, type Preset } from '../receive/presets.ts';
+import { Complaint, type Io, table } from './io.ts';
+import { verb } from './verb.ts';
+
+const ALGORITHMS: Readonly<Record<string, string>> = {
+  sha1: 'SHA-1',
+  sha256: 'SHA-256',
+  sha512: 'SHA-512',
+  ed25519: 'Ed25519',
+  'ecdsa-p256': 'ECDSA P-256',
+  'rsa-sha256': 'RSA SHA-256',
+};
+const DEFAULT_WINDOW_S = 300;
+
+/** What is verified, in a few words. */
+export function verified({ verify }: Preset): string {
+  const { scheme, algorithm = 'sha256', signed_string = '{body}', tolerance_seconds = DEFAULT_WINDOW_S } = verify;
+  if (scheme === undefined) return 'what you say in --verify';
+  if (scheme === 'none') return 'nothing is signed';
+  if (scheme === 'shared-secret') return `the secret itself, in ${(verify.secret_from ?? '').replace(':', ' ')}`;
+  const name = `${scheme === 'hmac' ? 'HMAC ' : ''}${ALGORITHMS[algorithm]} of ${signed_string}`;
+  return verify.timestamp && tolerance_seconds > 0 ? `${name}, within ${span(tolerance_seconds)}` : name;
+}
+
+const span = (seconds: number): string => (seconds % 3600 === 0 ? `${seconds / 3600} h` : `${seconds} s`);
+
+/** What the sender gets once its request is committed, and before. */
+export function answered({ response, handshake }: Preset): string {
+  const usual = response ? [response.status, response.body && `${response.content_type} ${response.body}`] : [200];
+  return `${usual.filter(Boolean).join(' ')}${response?.body ? '' : ', empty'}${handshake ? '; its challenge' : ''}`;
+}
+
+/** Of your choice, and typed in at the provider: its handshake has it. */
+export const wantsToken = ({ handshake = [] }: Preset): boolean =>
+  handshake.some(({ token_from }) => token_from !== undefined);
+
+function needs(preset: Preset): string {
+  const { name, secret } = preset;
+  const token = wantsToken(preset) ? ' and a verify token' : '';
+  return `${secret === undefined ? 'nothing' : 'a secret'}${token}${name === 'generic' ? ', --verify' : ''}`;
+}
+
+const asJson = (preset: Preset) => {
+  const { name, title, secret = null, steps, waits, retries, source, checked } = preset;
+  const told = { needs: needs(preset), verified: verified(preset), answer: answered(preset) };
+  return { name, title, secret, ...told, waits, retries, steps, source, checked, verify: preset.verify };
+};
+
+function tellOne(io: Io, preset: Preset): void {
+  const { name, title, secret, steps, waits, retries, source, checked } = preset;
+  const rows = {
+    preset: `${name} (${title})`,
+    needs: needs(preset),
+    ...(secret === undefined ? {} : { secret }),
+    verified: verified(preset),
+    'we answer': answered(preset),
+    'they wait': waits,
+    'they retry': retries,
+    source,
+    'checked by': checked,
+  };
+  for (const [label, value] of Object.entries(rows)) io.out(`${label.padEnd(11)} ${value}\n`);
+  io.out('\nWhat to do:\n\n');
+  for (const [i, step] of steps.entries()) io.out(`  ${i + 1}. ${step}\n`);
+  const more = name === 'generic' ? " --verify '{…}'" : wantsToken(preset) ? ' --token-file FILE' : '';
+  io.out(`
+{url} is the URL of your webhook. This prints these steps with the URL in them:
+
+  restante webhook add "${title.replace(/ \(.*/, '')}" --preset ${name}${more}
+`);
+  if (secret !== undefined)
+    io.out(`
+Once you have the secret, ID being the number of the webhook (what came earlier is judged then):
+
+  restante webhook set ID --secret-file -
+`);
+}
+
+export const presetsCommand = (io: Io): Command =>
+  verb({
+    name: 'presets',
+    summary: 'List the providers that are known, or tell all about one.',
+    examples: ['restante presets', 'restante presets stripe', 'restante presets --json'],
+    settings: [],
+  })
+    .argument('[name]', 'the preset to tell about')
+    .option('--json', 'as JSON')
+    .action((name: string | undefined, { json }: { json?: boolean }) => {
+      const one = name === undefined ? undefined : PRESETS.get(name);
+      if (name !== undefined && !one) throw new Complaint('there is no such preset: restante presets lists them', 2);
+      if (json) return io.out(`${JSON.stringify(one ? asJson(one) : [...PRESETS.values()].map(asJson), null, 2)}\n`);
+      if (one) return tellOne(io, one);
+      const rows = [...PRESETS.values()].map((preset) => ({ ...asJson(preset), 'checked against': preset.checked }));
+      io.out(table(rows, ['name', 'title', 'needs', 'verified', 'checked against']));
+    });
