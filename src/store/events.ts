@@ -1,6 +1,6 @@
 // What was found out about a content when it came: the verdict on it, its event, and of which earlier content it is a duplicate.
 import { createHash } from 'node:crypto';
-import { type Db, marks, padded, type Queries } from './db.ts';
+import { type Db, marks, type Queries } from './db.ts';
 
 /** As stored: the place in this list. */
 export const VERIFIED = ['none', 'token', 'signed'] as const;
@@ -31,6 +31,17 @@ interface Arrival {
   readonly judged: Judged | null;
 }
 
+interface First {
+  readonly id: number;
+  readonly received_ms: number;
+}
+
+/** To the next power of two: a longer list costs the server as much for what is repeated as for the rest. */
+const stretched = (keys: readonly Buffer[]): Buffer[] => {
+  const length = 2 ** Math.ceil(Math.log2(keys.length));
+  return Array.from({ length }, (_, i) => keys[i] ?? (keys[0] as Buffer));
+};
+
 /** For each row the content of which it is a duplicate: one that is stored, or one before it in `rows`; null = it is the first. */
 export async function duplicatesOf(
   queries: Queries,
@@ -39,13 +50,15 @@ export async function duplicatesOf(
 ): Promise<(number | null)[]> {
   const keys = rows.flatMap(({ judged }) => (judged?.event_key && judged.window_ms > 0 ? [judged.event_key] : []));
   if (keys.length === 0) return rows.map(() => null);
-  const some = padded(keys);
+  const some = stretched(keys);
   // Duplicates are left out, so that an event which comes a million times costs no more than one that comes twice.
   const sql = `SELECT id, wh_id, event_key, received_ms FROM restante_request
-    WHERE event_key IN (${marks(some.length)}) AND duplicate_of IS NULL ORDER BY id`;
-  const firsts = new Map<string, { readonly id: number; readonly received_ms: number }>();
-  for (const row of await queries.all<{ id: number; wh_id: number; event_key: Buffer; received_ms: number }>(sql, some))
-    firsts.set(eventName(row.wh_id, row.event_key), row);
+    WHERE event_key IN (${marks(some.length)}) AND duplicate_of IS NULL`;
+  const firsts = new Map<string, First>();
+  for (const row of await queries.all<First & { wh_id: number; event_key: Buffer }>(sql, some)) {
+    const name = eventName(row.wh_id, row.event_key);
+    if (row.id > (firsts.get(name)?.id ?? 0)) firsts.set(name, row);
+  }
   return rows.map(({ wh_id, received_ms, judged }, i) => {
     if (!judged?.event_key || judged.window_ms === 0) return null;
     const name = eventName(wh_id, judged.event_key);
