@@ -1,7 +1,7 @@
-// Builds dist/: one bundle for the bin, one for importers, and the assets of /docs. Run by npm start and npm test.
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// Builds dist/: one bundle for the bin, one for importers, and the assets of /docs and /inbox. Run by npm start and npm test.
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { brotliCompress, constants, gzip } from 'node:zlib';
+import { brotliCompress, brotliCompressSync, constants, gzip, gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 
 const banner =
@@ -15,21 +15,58 @@ const common = {
   logLevel: 'warning',
   legalComments: 'none',
 };
-const [{ metafile }] = await Promise.all([
+const [{ metafile }, , ofPage] = await Promise.all([
   build({
     ...common,
     metafile: true,
     entryPoints: ['src/main.ts'],
     outfile: 'dist/main.js',
     // Node 22 warns on every start that node:sqlite is experimental. Requests wait for their commit: with V8's 16 MiB
-    // they outlive its young generation, and moving them costs 5 to 10 % of the CPU.
-    banner: { js: `#!/usr/bin/env -S node --disable-warning=ExperimentalWarning --max-semi-space-size=32\n${banner}` },
+    // they outlive its young generation, and moving them costs 5 to 10 % of the CPU; 32 would cost 20 MB more at rest.
+    banner: { js: `#!/usr/bin/env -S node --disable-warning=ExperimentalWarning --max-semi-space-size=24\n${banner}` },
   }),
   build({ ...common, entryPoints: ['src/index.ts'], outfile: 'dist/index.js', banner: { js: banner } }),
+  page(),
+  // The SDK: no dependency, for Node and browsers.
+  build({
+    ...common,
+    platform: 'neutral',
+    target: 'es2022',
+    minify: true,
+    entryPoints: ['src/client/index.ts'],
+    outfile: 'dist/client.js',
+  }),
 ]);
-notices(Object.keys(metafile.inputs));
+notices([...Object.keys(metafile.inputs), ...Object.keys(ofPage)]);
 chmodSync('dist/main.js', 0o755);
 await scalar();
+documentation();
+
+/** The live page: scripts and a style sheet, named by what is in them, compressed once. Resolves with what went in. */
+async function page() {
+  const { outputFiles, metafile } = await build({
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    target: 'es2022',
+    entryPoints: { inbox: 'src/page/main.ts', replay: 'src/page/replay.ts', style: 'src/page/style.css' },
+    outdir: 'dist/page',
+    entryNames: '[name]-[hash]',
+    write: false,
+    metafile: true,
+    legalComments: 'none',
+    logLevel: 'warning',
+  });
+  mkdirSync('dist/page', { recursive: true });
+  const now = outputFiles.flatMap(({ path, contents }) => {
+    const name = path.split('/').at(-1);
+    writeFileSync(`dist/page/${name}.br`, brotliCompressSync(contents));
+    writeFileSync(`dist/page/${name}.gz`, gzipSync(contents, { level: 9 }));
+    return [`${name}.br`, `${name}.gz`];
+  });
+  for (const name of readdirSync('dist/page')) if (!now.includes(name)) rmSync(`dist/page/${name}`);
+  return metafile.inputs;
+}
 
 /** Scalar's script as a file of ours, compressed once. Its package has it inside a Fastify plugin: ask the plugin for it. */
 async function scalar() {
@@ -76,4 +113,12 @@ function notices(inputs) {
     'dist/THIRD-PARTY-NOTICES',
     `Restante contains these works of others.\n\n${texts.join(`\n${'-'.repeat(80)}\n\n`)}`,
   );
+}
+
+/** What the documentation reads at its start: its guides, its style and its script. */
+function documentation() {
+  const to = 'dist/assets/docs';
+  rmSync(to, { recursive: true, force: true });
+  cpSync('docs/guides', to, { recursive: true });
+  for (const name of ['docs.css', 'docs.js', 'docscode.js']) cpSync(`src/page/${name}`, `${to}/${name}`);
 }

@@ -3,7 +3,10 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { clientTypes } from '../scripts/client-types.ts';
 import { createClient, RestanteError } from '../src/client/index.ts';
 import { type Database, migratedDatabase, pathOf, type Service, startService, type TestUser } from './engines.ts';
 
@@ -39,6 +42,24 @@ describe('the SDK', () => {
     expect(calls.length).toBeGreaterThan(25);
     const missing = calls.filter((call) => !source.includes(`'${call}'`));
     expect(missing).toEqual([]);
+  });
+
+  test('has types that are those of the API document', async () => {
+    expect(readFileSync('src/client/api.ts', 'utf8') === (await clientTypes()), 'npm run client-types').toBe(true);
+  });
+
+  test('is small, and imports nothing', async () => {
+    const { outputFiles } = await build({
+      entryPoints: ['src/client/index.ts'],
+      bundle: true,
+      minify: true,
+      format: 'esm',
+      platform: 'neutral',
+      write: false,
+    });
+    const [file] = outputFiles;
+    expect(gzipSync(file?.contents ?? '').length).toBeLessThan(6 * 1024);
+    expect(file?.text).not.toMatch(/\bimport\b|\brequire\(/);
   });
 
   test('makes, reads, changes, rotates and deletes a webhook, and reads what it received', async () => {

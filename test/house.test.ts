@@ -34,7 +34,7 @@ test('only the two engine files import a database driver', () => {
 
 test('SQL stands in the store alone', () => {
   const users = sources.filter(
-    ({ path, text }) => roomOf(path) !== 'store' && /'(SELECT|INSERT|UPDATE|DELETE) /.test(text),
+    ({ path, text }) => roomOf(path) !== 'store' && /'(SELECT|INSERT|UPDATE|DELETE) (?!\/)/.test(text),
   );
   // migrate speaks of the catalogue and of locks; readyz asks for one.
   expect(users.map(({ path }) => path).sort()).toEqual([]);
@@ -48,7 +48,9 @@ test.each(all)('%s opens with a sentence that says what it is for', (path) => {
   expect(readFileSync(path, 'utf8').split('\n')[0]).toMatch(/^\/\/ .{20,}/);
 });
 
-test.each(sources)('$path is short enough to be read', ({ text }) => {
+// The types of the API are made by a program and read by one.
+const written = sources.filter(({ path }) => path !== 'src/client/api.ts');
+test.each(written)('$path is short enough to be read', ({ text }) => {
   expect(text.split('\n').length).toBeLessThanOrEqual(250);
 });
 

@@ -540,18 +540,17 @@ export interface Operations {
       readonly allow_networks?: readonly (string)[] | null | undefined;
       /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
       readonly preset?: string | null | undefined;
-      /** How requests are verified. Beside a preset: what differs from it. */
       readonly verify?: {
         /** hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; shared-secret: the secret itself is sent; none: nothing is verified. */
-        readonly scheme?: "hmac" | "hash" | "asymmetric" | "shared-secret" | "none" | undefined;
+        readonly scheme?: "hmac" | "hash" | "asymmetric" | "shared-secret" | "none" | null | undefined;
         /** Default sha256; with `asymmetric` there is no default. */
-        readonly algorithm?: "sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | undefined;
+        readonly algorithm?: "sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | null | undefined;
         /** How the signature is written. Default hex. */
-        readonly encoding?: "hex" | "base64" | "base64url" | undefined;
+        readonly encoding?: "hex" | "base64" | "base64url" | null | undefined;
         /** How the secret is written. Default utf8: its characters are the key. */
-        readonly key_encoding?: "utf8" | "base64" | "hex" | undefined;
+        readonly key_encoding?: "utf8" | "base64" | "hex" | null | undefined;
         /** What to cut off the secret first, if it is there: `whsec_`. */
-        readonly key_prefix?: string | undefined;
+        readonly key_prefix?: string | null | undefined;
         readonly signature?: {
           /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
           readonly from?: string | undefined;
@@ -561,7 +560,7 @@ export interface Operations {
           readonly field_separator?: string | undefined;
           /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. */
           readonly field?: string | undefined;
-        } | undefined;
+        } | null | undefined;
         readonly timestamp?: {
           /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `field:t` beside the signature. */
           readonly from?: string | undefined;
@@ -569,21 +568,21 @@ export interface Operations {
           readonly unit?: "s" | "ms" | undefined;
           /** Default unix. */
           readonly format?: "unix" | "iso8601" | "http-date" | undefined;
-        } | undefined;
+        } | null | undefined;
         /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
-        readonly tolerance_seconds?: number | undefined;
+        readonly tolerance_seconds?: number | null | undefined;
         /** What is signed: text with `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, and with the scheme hash `{secret}`. Default `{body}`. */
-        readonly signed_string?: string | undefined;
+        readonly signed_string?: string | null | undefined;
         /** false: the signature does not cover the body, and you know it. */
-        readonly covers_body?: boolean | undefined;
+        readonly covers_body?: boolean | null | undefined;
         /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
-        readonly id?: string | undefined;
+        readonly id?: string | null | undefined;
         /** as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: twelve of its percent codes are decoded. twilio: with and without a port, raw and normalised. */
-        readonly url?: "as-is" | "hubspot" | "twilio" | undefined;
+        readonly url?: "as-is" | "hubspot" | "twilio" | null | undefined;
         /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
-        readonly secret_from?: string | undefined;
+        readonly secret_from?: string | null | undefined;
         /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
-        readonly token?: string | undefined;
+        readonly token?: string | null | undefined;
         /** Requests that are answered and not stored as a content. */
         readonly handshake?: readonly ({
           /** Only requests of this method. */
@@ -611,16 +610,15 @@ export interface Operations {
             /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
             readonly body: string;
           };
-        })[] | undefined;
+        })[] | null | undefined;
         /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
-        readonly event_type?: string | undefined;
+        readonly event_type?: string | null | undefined;
       } | null | undefined;
-      /** How the same event is known again when it is sent twice. It is flagged, never dropped. */
       readonly dedupe?: {
         /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
-        readonly from?: string | readonly (string)[] | undefined;
+        readonly from?: string | readonly (string)[] | null | undefined;
         /** How long an id is remembered. */
-        readonly window_seconds?: number | undefined;
+        readonly window_seconds?: number | null | undefined;
       } | null | undefined;
       /** keep: what fails its check is kept as a refusal, to be looked at and released. Default keep. */
       readonly on_reject?: "keep" | "drop" | null | undefined;
@@ -739,6 +737,24 @@ export interface Operations {
     query: undefined;
     body: undefined;
     answer: Trace;
+  };
+  'GET /activity': {
+    query: {
+      /** How far back. Default 60. */
+      readonly minutes?: number | undefined;
+    };
+    body: undefined;
+    answer: {
+      readonly webhooks: readonly ({
+        readonly wh_id: number;
+        readonly total: number;
+        /** Oldest first. */
+        readonly minutes: readonly (number)[];
+      })[];
+      readonly now: string;
+      /** Only the newest 100,000 contents of that time were counted. */
+      readonly more: boolean;
+    };
   };
   'GET /consumers': {
     query: undefined;
@@ -995,6 +1011,8 @@ export interface Operations {
       readonly event_id?: string | undefined;
       /** Start here. */
       readonly id?: number | undefined;
+      /** `desc`: newest first, refusals with this `id` or a lower one. */
+      readonly order?: "asc" | "desc" | undefined;
       /** At most 100; more is clamped. Default 20. */
       readonly limit?: number | undefined;
     };

@@ -17,17 +17,14 @@ export class RestanteError extends Error {
   readonly problem: Readonly<Record<string, unknown>>;
 
   constructor(status: number, problem: Readonly<Record<string, unknown>>, retryAfter?: number, cause?: unknown) {
-    super(
-      String(problem['detail'] ?? problem['title'] ?? `HTTP ${status}`),
-      cause === undefined ? undefined : { cause },
-    );
+    super(String(problem.detail ?? problem.title ?? `HTTP ${status}`), cause === undefined ? undefined : { cause });
     this.status = status;
     this.code =
-      String(problem['type'] ?? '')
+      String(problem.type ?? '')
         .split(':')
         .at(-1) || `http-${status}`;
-    this.requestId = typeof problem['request_id'] === 'string' ? problem['request_id'] : undefined;
-    this.errors = Array.isArray(problem['errors']) ? problem['errors'] : [];
+    this.requestId = typeof problem.request_id === 'string' ? problem.request_id : undefined;
+    this.errors = Array.isArray(problem.errors) ? problem.errors : [];
     this.retryAfter = retryAfter;
     this.problem = problem;
   }

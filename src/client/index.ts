@@ -119,6 +119,8 @@ export function createClient(options: Options) {
     webhooks,
     contents,
     refusals,
+    /** How many contents came per minute, by webhook. */
+    activity: (query: Query<'GET /activity'> = {}, more?: CallOptions) => call('GET /activity', { query, ...more }),
     consumers: { list: (more?: CallOptions) => call('GET /consumers', more) },
     consumer,
     /**
