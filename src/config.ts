@@ -1,6 +1,20 @@
 // Every setting, one entry each: name, default, help, how it is read. (env, flags) -> one frozen Config.
 import { readFileSync } from 'node:fs';
-import { databaseUrl, httpUrl, key, list, network, oneOf, origin, text, timeZone, whole } from './read.ts';
+import {
+  databaseUrl,
+  httpUrl,
+  imageFile,
+  key,
+  linkUrl,
+  list,
+  network,
+  oneOf,
+  origin,
+  text,
+  timeZone,
+  upTo,
+  whole,
+} from './read.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 interface Setting<T> {
@@ -132,12 +146,33 @@ export const SETTINGS = {
       return value;
     },
   ),
+  serviceLogo: setting(
+    'SERVICE_LOGO',
+    '',
+    'Your logo in the documentation: an image file (svg, png, jpg, webp), 256 KiB at most.',
+    imageFile,
+  ),
+  serviceText: setting(
+    'SERVICE_TEXT',
+    '',
+    'What your users read first in the documentation, as plain text.',
+    upTo(1_000),
+  ),
+  dashboardUrl: setting(
+    'DASHBOARD_URL',
+    '',
+    'Where your users find their id and token: the documentation links to it.',
+    linkUrl,
+  ),
 } as const;
 
 type Name = keyof typeof SETTINGS;
 type Read = { readonly [K in Name]: ReturnType<(typeof SETTINGS)[K]['read']> };
 type Unset<T, K extends keyof T> = Omit<T, K> & { readonly [P in K]: T[P] | undefined };
-export type Config = Unset<Read, 'webhookIdFrom' | 'fenceMaxHold' | 'metricsToken' | 'secretsKey'>;
+export type Config = Unset<
+  Read,
+  'webhookIdFrom' | 'fenceMaxHold' | 'metricsToken' | 'secretsKey' | 'serviceLogo' | 'serviceText' | 'dashboardUrl'
+>;
 
 /** All that is wrong with the settings, told at once. The program ends with exit code 2. */
 export class BadSettings extends Error {

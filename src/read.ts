@@ -1,4 +1,5 @@
 // How the text of a setting becomes its value: each throws a sentence that says what it must be.
+import { statSync } from 'node:fs';
 import { isIP } from 'node:net';
 
 export const text = (value: string) => value;
@@ -31,6 +32,27 @@ export function httpUrl(value: string): string {
   if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash)
     throw new Error('must be an http:// or https:// URL without query');
   return value.replace(/\/+$/, '');
+}
+/** A page for people: may have a query, unlike what URLs are computed from. */
+export function linkUrl(value: string): string {
+  if (!URL.canParse(value) || !/^https?:$/.test(new URL(value).protocol))
+    throw new Error('must be an http:// or https:// URL');
+  return new URL(value).href;
+}
+export const upTo =
+  (most: number) =>
+  (value: string): string => {
+    if (value.length > most) throw new Error(`must not be longer than ${most} characters`);
+    return value;
+  };
+const MOST_IMAGE = 256 * 1024;
+/** The path of an image that can be sent. */
+export function imageFile(path: string): string {
+  if (!/\.(svg|png|jpe?g|webp)$/i.test(path)) throw new Error('must be a file that ends in .svg, .png, .jpg or .webp');
+  const file = statSync(path, { throwIfNoEntry: false });
+  if (!file?.isFile()) throw new Error('must be a file that is there');
+  if (file.size > MOST_IMAGE) throw new Error(`must not be larger than ${MOST_IMAGE} bytes`);
+  return path;
 }
 /** 32 bytes, as hex. */
 export function key(value: string): string {

@@ -14,7 +14,14 @@ export type Env = Readonly<Record<string, string>>;
 /** One command line in this process. `stopped` is what would be a signal. */
 export async function cli(argv: readonly string[], env: Env = {}, stopped: Promise<string> = new Promise(() => {})) {
   let [out, err] = ['', ''];
-  const io = { env, out: (text: string) => (out += text), err: (text: string) => (err += text), tty: false, input: async () => '', ask: async () => '' };
+  const io = {
+    env,
+    out: (text: string) => (out += text),
+    err: (text: string) => (err += text),
+    tty: false,
+    input: async () => '',
+    ask: async () => '',
+  };
   const code = await run(argv, { ...io, stopped: () => stopped } as Parameters<typeof run>[1]);
   return { code, out, err };
 }

@@ -61,6 +61,7 @@ const TRIES: Readonly<Record<string, (ids: Ids) => Try>> = {
   'GET /whcontent/:id': ({ content }) => ({ path: `/whcontent/${content}`, status: [404] }),
   'GET /whcontent/:id/raw': ({ content }) => ({ path: `/whcontent/${content}/raw`, status: [404] }),
   'GET /whcontent/:id/trace': ({ content }) => ({ path: `/whcontent/${content}/trace`, status: [404] }),
+  'GET /activity': () => ({ path: '/activity', status: [200] }),
   'GET /consumers': () => ({ path: '/consumers', status: [200] }),
   'PUT /consumers/:name': ({ wh }) => ({ path: '/consumers/hers', body: { whid: [wh] }, status: [422] }),
   'GET /consumers/:name': () => ({ path: '/consumers/hers', status: [404] }),

@@ -35,13 +35,13 @@ const DOWN = new Set([
 ]);
 
 /** The path at the target: what followed the webhook's key is appended to the target's own path. */
-export function pathAt(target: URL, url: string): string {
+function pathAt(target: URL, url: string): string {
   const base = target.pathname.replace(/\/$/, '');
   return `${base}${url}`.replace(/^(?!\/)/, '/');
 }
 
 /** Headers as node:http takes them, flat. `attempt`: 1 the first time. */
-export function headersFor(target: URL, content: Content, attempt: number, length: number): string[] {
+function headersFor(target: URL, content: Content, attempt: number, length: number): string[] {
   const sent = content.request?.headers ?? [['Content-Type', 'application/octet-stream']];
   const named = sent.flatMap(([name = '', value = '']) =>
     name.toLowerCase() === 'connection' ? value.toLowerCase().split(/\s*,\s*/) : [],

@@ -4,7 +4,7 @@ import { RestanteError } from './error.ts';
 import { createLeases, type Lease, type LeaseCalls, type Named } from './lease.ts';
 import { backOff, sleep } from './wait.ts';
 
-export type Start = 'earliest' | 'latest' | { readonly id: number } | { readonly time: string };
+type Start = 'earliest' | 'latest' | { readonly id: number } | { readonly time: string };
 
 export interface ConsumeOptions {
   /** How many loops work at a time in `forEach`; also the least that is pulled ahead. Default 1. */
@@ -22,7 +22,7 @@ export interface ConsumeOptions {
   /** Told whether the server answers, and what still waits there. */
   readonly onState?: (state: State) => void;
 }
-export type State =
+type State =
   | { readonly state: 'connected'; readonly backlog: number; readonly backlog_more: boolean; readonly dead: number }
   | { readonly state: 'broken'; readonly error: RestanteError };
 

@@ -16,13 +16,13 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export type Operation = keyof Operations;
+type Operation = keyof Operations;
 type Given<T, K extends string> = T extends undefined ? unknown : { readonly [P in K]?: T };
 /** What an operation takes: values for the `{names}` of its path, query, body. */
-export type Input<O extends Operation> = Given<Operations[O]['query'], 'query'> &
+type Input<O extends Operation> = Given<Operations[O]['query'], 'query'> &
   Given<Operations[O]['body'], 'body'> &
   CallOptions & { readonly path?: Readonly<Record<string, string | number>>; readonly waitMs?: number };
-export type Output<O extends Operation> = Operations[O]['answer'];
+type Output<O extends Operation> = Operations[O]['answer'];
 
 interface Loose extends CallOptions {
   readonly path?: Readonly<Record<string, string | number>>;

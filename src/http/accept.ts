@@ -9,7 +9,7 @@ import { judgeRequest, toJudged } from './verdict.ts';
 import { publicUrlOf } from './wire.ts';
 
 /** How a request came. */
-export interface About {
+interface About {
   readonly ip: string;
   readonly received_ms: number;
   readonly head: Buffer;

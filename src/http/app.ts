@@ -4,12 +4,15 @@ import { Server as NetServer, type Socket } from 'node:net';
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { forbidden, invalid, needsMigrate, Problem } from '../errors.ts';
+import { activityRoute } from './activity.ts';
 import { type Auth, createAuth } from './auth.ts';
 import * as actions from './consumeractions.ts';
 import * as consumers from './consumers.ts';
 import * as contents from './contents.ts';
 import type { Context } from './context.ts';
-import { basePath, serveDocs } from './docs.ts';
+import { serveDocs } from './docs.ts';
+import { basePath } from './docspage.ts';
+import { serveInbox } from './inbox.ts';
 import * as meta from './meta.ts';
 import { openApi, routeSchema } from './openapi.ts';
 import { createParked, type Parked, whileOpen } from './parked.ts';
@@ -35,6 +38,7 @@ export const ROUTES: readonly Route[] = [
   contents.getContent, //         GET    /whcontent/:id
   contents.getRaw, //             GET    /whcontent/:id/raw
   trace.traceContent, //          GET    /whcontent/:id/trace
+  activityRoute, //               GET    /activity
   consumers.listConsumersRoute, //GET    /consumers
   consumers.putConsumer, //       PUT    /consumers/:name
   consumers.getConsumer, //       GET    /consumers/:name
@@ -54,7 +58,7 @@ export const ROUTES: readonly Route[] = [
   refusals.releaseRefusalsRoute, //POST  /refusals/release
   meta.healthz, //                GET    /healthz
   meta.readyz, //                 GET    /readyz
-]; //                             ANY    /in/{key} is receive.ts; GET /docs and /openapi.json are docs.ts
+]; //                             ANY    /in/{key} is receive.ts; GET /docs and /openapi.json are docs.ts, /inbox is inbox.ts
 
 export interface App {
   /** For `inject` and for routes of your own; add them before `ready()` or `listen()`. */
@@ -97,7 +101,8 @@ export async function buildApp(context: Context, more: readonly Route[] = []): P
   fastify.addContentTypeParser(['*'], { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   const parked = createParked(auth);
   for (const route of [...ROUTES, ...more]) register(fastify, context, auth, parked, route);
-  await serveDocs(fastify, context);
+  await serveDocs(fastify, context, auth, [...ROUTES, ...more]);
+  await serveInbox(fastify, context);
   const server = fastify.server as Server;
   const sockets = new Set<Socket>();
   server.on('connection', (socket) => {

@@ -1,71 +1,145 @@
-// GET /docs and /openapi.json: the API document and Scalar, which shows it, from files of our own.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import type { FastifyInstance } from 'fastify';
+// The documentation environment: /docs and its guides, /openapi.json, llms.txt; neutral, or with the things of its reader.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Auth } from './auth.ts';
 import type { Context } from './context.ts';
+import { findScalar, hashedName, type Packed, pack, readPageFile, sendOnce, sendPacked } from './docsfiles.ts';
+import { introduction } from './docsintro.ts';
+import { MASK, type Mine, mineOf, nobody } from './docsmine.ts';
+import { basePath, CSP, escapeHtml, type Frame, framed, readLogo, referenceMain } from './docspage.ts';
+import { type Document, personalised } from './docspersonal.ts';
+import { llmsText, referenceText } from './docstext.ts';
+import { type Guide, guideToHtml, guideToMarkdown, type Reader, readGuides } from './guides.ts';
+import { noSuchRoute } from './problems.ts';
+import type { Route } from './route.ts';
 
-const CSP =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const YEAR = 'public, max-age=31536000, immutable';
-// Beside the bundle, or in dist/ when run from the sources.
-const folders = ['./assets/', '../../dist/assets/'].map((path) => new URL(path, import.meta.url));
+const HTML = 'text/html; charset=utf-8';
+const MARKDOWN = 'text/markdown; charset=utf-8';
+const SAFE = { 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' };
+// It may hold scripts and styles of its own, which must not run when somebody opens it alone.
+const IMAGE = {
+  ...SAFE,
+  'cache-control': YEAR,
+  'content-security-policy': "sandbox; default-src 'none'; style-src 'unsafe-inline'",
+};
 
-const page = (title: string, base: string, script: string) => `<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,"><title>${title}</title></head>
-<body><div id="app"></div><noscript>This page needs JavaScript. The document itself is at <a href="${base}/openapi.json">openapi.json</a>.</noscript>
-<script src="${base}/docs/${script}"></script><script src="${base}/docs/setup.js"></script></body>
-</html>
-`;
-// No request may leave the machine: no fonts, no telemetry, no agent, no proxy.
-const setup = (base: string) => `Scalar.createApiReference('#app', {
-  url: '${base}/openapi.json', servers: [{ url: location.origin + '${base}' }], defaultOpenAllTags: true,
-  withDefaultFonts: false, telemetry: false, hideClientButton: true, showDeveloperTools: 'never',
-  agent: { disabled: true }, mcp: { disabled: true }, persistAuth: false,
-  defaultHttpClient: { targetKey: 'shell', clientKey: 'curl' }, authentication: { preferredSecurityScheme: 'basic' },
-});
-`;
-
-/** PUBLIC_URL may carry a path, which a proxy takes off: links of a page need it. */
-export const basePath = (config: Context['config']): string => new URL(config.publicUrl).pathname.replace(/\/$/, '');
-const escapeHtml = (text: string) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
-
-export async function serveDocs(fastify: FastifyInstance, { config, log }: Context): Promise<void> {
-  const folder = folders.find((url) => existsSync(url));
-  const files = folder ? readdirSync(folder) : [];
-  const script = files.find((name) => /^scalar-[\w.-]+\.js\.br$/.test(name))?.replace(/\.br$/, '');
-  if (!folder || !script) log.warn({}, '/docs has no page: run npm run build');
+/** Serves the documentation of these routes. */
+export async function serveDocs(
+  fastify: FastifyInstance,
+  context: Context,
+  auth: Auth,
+  routes: readonly Route[],
+): Promise<void> {
+  const { config, log } = context;
+  const { serviceName, publicUrl } = config;
   const base = basePath(config);
   const hidden = { schema: { hide: true } };
+  const scalar = findScalar();
+  if (!scalar) log.warn({}, '/docs has no reference: run npm run build');
+  const logo = readLogo(config.serviceLogo);
+  const guides = readGuides();
+  const readerOf = (mine: Mine): Reader => ({ mine, routes, publicUrl, base });
+  const neutral = readerOf(nobody(publicUrl));
 
-  fastify.get('/openapi.json', hidden, async (_request, reply) =>
-    reply.header('cache-control', 'no-cache').send(fastify.swagger()),
+  const assets = new Map<string, () => Packed>();
+  const asset = (name: string, type: string, ...more: readonly string[]): string => {
+    const content = [...more, name].map(readPageFile).join('\n');
+    const packed = pack(content, type);
+    const hashed = hashedName(name, content);
+    assets.set(hashed, () => packed);
+    return hashed;
+  };
+  const [style, script] = [asset('docs.css', 'text/css'), asset('docs.js', 'text/javascript', 'docscode.js')];
+  if (scalar) assets.set(scalar.name, scalar.packed);
+  const frame = (): Frame => {
+    const inbox = fastify.hasRoute({ method: 'GET', url: '/inbox' });
+    return { config, style, script, scalar: scalar?.name, logo: logo?.name, guides, inbox };
+  };
+
+  /** Answers with `make`: for nobody what was made and compressed once, with credentials what is theirs, kept nowhere. */
+  function answering(make: (reader: Reader) => string, type: string, personal = true) {
+    let packed: Packed | undefined;
+    return async (request: FastifyRequest, reply: FastifyReply) => {
+      reply.headers(SAFE).header('cache-control', 'no-cache');
+      if (personal) reply.header('vary', 'authorization');
+      if (type === HTML) reply.header('content-security-policy', CSP);
+      if (!personal || request.headers.authorization === undefined) {
+        packed ??= pack(make(neutral), type);
+        return sendPacked(request, reply, packed);
+      }
+      reply.header('cache-control', 'no-store');
+      const mine = await mineOf(context, await auth.check(request.raw));
+      const text = withoutToken(make(readerOf(mine)), request.headers.authorization);
+      return sendOnce(request, reply, type, text);
+    };
+  }
+
+  const document = ({ mine }: Reader): string => {
+    const whole = fastify.swagger() as unknown as Document;
+    const made = personalised(whole, routes, mine, publicUrl);
+    made.info.description = introduction(config, guides, mine);
+    return JSON.stringify(made);
+  };
+  const page = (path: string, title: string, main: string) => framed(frame(), path, title, main);
+  const guidePage = (guide: Guide, at: number) => (reader: Reader) =>
+    page(
+      `/docs/guides/${guide.name}`,
+      `${guide.title} · ${serviceName}`,
+      `<main class="guide">${guideToHtml(guide, reader)}${around(guides, at, base)}</main>`,
+    );
+
+  fastify.get('/openapi.json', hidden, answering(document, 'application/json; charset=utf-8'));
+  fastify.get(
+    '/docs',
+    hidden,
+    answering(() => page('/docs', serviceName, referenceMain(base, scalar !== undefined)), HTML, false),
   );
-  fastify.get('/docs', hidden, async (_request, reply) =>
-    reply
-      .type('text/html; charset=utf-8')
-      .headers({
-        'content-security-policy': CSP,
-        'x-content-type-options': 'nosniff',
-        'referrer-policy': 'no-referrer',
-        'cache-control': 'no-cache',
-      })
-      .send(page(escapeHtml(config.serviceName), base, script ?? '')),
+  fastify.get(
+    '/docs/reference.md',
+    hidden,
+    answering((reader) => referenceText(serviceName, reader), MARKDOWN),
   );
-  fastify.get('/docs/setup.js', hidden, async (_request, reply) =>
-    reply.type('text/javascript').header('cache-control', 'no-cache').send(setup(base)),
+  fastify.get(
+    '/llms.txt',
+    hidden,
+    answering(() => llmsText(serviceName, config.serviceText, guides, publicUrl), 'text/plain; charset=utf-8', false),
   );
-  if (!folder || !script) return;
-  fastify.get(`/docs/${script}`, hidden, async (request, reply) => {
-    const kind = /\bbr\b/.test(request.headers['accept-encoding'] ?? '') ? 'br' : 'gz';
-    const encoding = kind === 'br' ? 'br' : 'gzip';
-    return reply
-      .type('text/javascript')
-      .headers({
-        'content-encoding': encoding,
-        'cache-control': YEAR,
-        vary: 'accept-encoding',
-        'x-content-type-options': 'nosniff',
-      })
-      .send(readFileSync(new URL(`${script}.${kind}`, folder)));
+  for (const [at, guide] of guides.entries()) {
+    fastify.get(`/docs/guides/${guide.name}`, hidden, answering(guidePage(guide, at), HTML));
+    fastify.get(
+      `/docs/guides/${guide.name}.md`,
+      hidden,
+      answering((reader) => guideToMarkdown(guide, reader), MARKDOWN),
+    );
+  }
+  fastify.get('/docs/guides', hidden, async (_request, reply) =>
+    reply.redirect(`${base}/docs/guides/${guides[0]?.name}`),
+  );
+  if (logo)
+    fastify.get(`/docs/${logo.name}`, hidden, async (_request, reply) =>
+      reply.headers(IMAGE).type(logo.type).send(logo.bytes),
+    );
+  fastify.get('/docs/:asset', hidden, async (request, reply) => {
+    const packed = assets.get((request.params as { asset: string }).asset);
+    if (!packed) throw noSuchRoute(request);
+    return sendPacked(request, reply.headers(SAFE).header('cache-control', YEAR), packed());
   });
+}
+
+/** The pages before and after. */
+function around(guides: readonly Guide[], at: number, base: string): string {
+  const link = (guide: Guide | undefined, rel: string, text: string) =>
+    guide
+      ? `<a rel="${rel}" href="${base}/docs/guides/${guide.name}"><small>${text}</small>${escapeHtml(guide.title)}</a>`
+      : '<span></span>';
+  return `<nav class="around" aria-label="Guides">${link(guides[at - 1], 'prev', 'Before')}${link(guides[at + 1], 'next', 'Next')}</nav><p class="plain"><a href="${base}/docs/guides/${guides[at]?.name}.md">This page as Markdown</a></p>`;
+}
+
+const LONG_ENOUGH = 8;
+/** Whatever a user has stored: a document never tells the token it was asked with. */
+function withoutToken(text: string, authorization: string): string {
+  const token = Buffer.from(authorization.replace(/^basic +/i, ''), 'base64')
+    .toString()
+    .replace(/^\d+:/, '');
+  return token.length < LONG_ENOUGH ? text : text.replaceAll(token, MASK);
 }

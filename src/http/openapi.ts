@@ -61,7 +61,7 @@ function problemsOf({ kind, method, query, params, body, rawBody, problems = [] 
 /** Bytes are taken as they are; as JSON, one member is told apart. Nothing of this is validated. */
 const RAW_BODY = {
   content: {
-    'application/octet-stream': { schema: {} },
+    // First: what is offered to whoever tries the call.
     'application/json': {
       schema: {
         type: 'object',
@@ -70,6 +70,7 @@ const RAW_BODY = {
         examples: [{ content: 'Hello' }],
       },
     },
+    'application/octet-stream': { schema: {} },
   },
 };
 

@@ -16,7 +16,7 @@ const BATCH_BYTES = 2 * 1024 * 1024;
 const HOUR_MS = 3_600_000;
 const HOUR_BYTES = 256 * 1024 * 1024;
 
-export interface Refused {
+interface Refused {
   readonly kind: RefusalKind;
   readonly reason: string;
   readonly received_ms: number;

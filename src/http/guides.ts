@@ -1,0 +1,119 @@
+// The guides: Markdown with calls in it, filled with the things of whoever reads them, as a page or as plain text.
+import { PRESETS } from '../receive/presets.ts';
+import { readGuide } from './docsfiles.ts';
+import { type Mine, TRY_CONSUMER } from './docsmine.ts';
+import { escapeHtml } from './docspage.ts';
+import { type Fence, filled, mapFences, toHtml } from './guidemarkdown.ts';
+import type { Route } from './route.ts';
+import { codeSamples } from './samples.ts';
+import { ofSpare, receiverSample, type Sample, sampleOf, TAKEN } from './samplevalues.ts';
+
+/** In the order in which they are read. */
+export const GUIDES = [
+  'credentials',
+  'first-webhook',
+  'polling',
+  'consumers',
+  'providers',
+  'why-not-arrived',
+  'errors-and-limits',
+] as const;
+
+export interface Guide {
+  readonly name: string;
+  readonly title: string;
+  /** The sentence below the title. */
+  readonly lead: string;
+  readonly markdown: string;
+}
+
+export function readGuides(): Guide[] {
+  return GUIDES.map((name) => {
+    const markdown = readGuide(name);
+    const [title = '', lead = ''] = markdown.split('\n\n');
+    return { name, title: title.replace(/^# /, ''), lead: lead.trim(), markdown };
+  });
+}
+
+export interface Reader {
+  readonly mine: Mine;
+  readonly routes: readonly Route[];
+  readonly publicUrl: string;
+  /** The path of PUBLIC_URL: what links of a page begin with. */
+  readonly base: string;
+}
+
+/** What stands for `{{name}}` in a guide. */
+function valuesFor({ mine, publicUrl }: Reader): (name: string) => string {
+  const values: Readonly<Record<string, string>> = {
+    url: publicUrl,
+    id: mine.id,
+    token: mine.token,
+    wh_id: String(mine.webhook?.wh_id ?? 7),
+    wh_name: mine.webhook?.wh_name ?? 'Payments',
+    wh_url: mine.open?.wh_url ?? `${publicUrl}/in/KEY`,
+    content_id: String(mine.content?.id ?? 27),
+    consumer: TRY_CONSUMER,
+    presets: [...PRESETS.keys()].join(', '),
+  };
+  return (name) => values[name] ?? '';
+}
+
+const CALL = /^(example|call)(?: ([1-5]\d\d))? ([A-Z]+) (\S+)$/;
+/** `example METHOD /route` is the example of the reference, `call METHOD /path` one of its own; undefined: just code. */
+function callOf({ info, text }: Fence, reader: Reader): Sample | undefined {
+  const [, kind, , method = '', target = ''] = CALL.exec(info) ?? [];
+  if (!kind) return undefined;
+  if (target === '/in/{key}') return receiverSample(reader.mine, reader.publicUrl);
+  if (kind === 'example') {
+    const route = reader.routes.find((one) => one.method === method && one.url === target);
+    if (!route) throw new Error(`a guide shows ${method} ${target}, which is no route`);
+    return sampleOf(route, reader.mine);
+  }
+  // One that was made for trying: a guide must not change what is in use.
+  const { params, before } = target.includes('{wh_id}') ? ofSpare(reader.mine) : {};
+  const spare = params?.wh_id;
+  const own = typeof spare === 'number' ? target.replace('{wh_id}', String(spare)) : target;
+  const path = filled(own, valuesFor(reader));
+  const body = text.trim() ? JSON.parse(filled(text, valuesFor(reader))) : undefined;
+  const comes = path.endsWith('/raw') ? 'bytes' : method === 'DELETE' ? 'none' : 'json';
+  return { method, path, body, before, comes, signedIn: true, params: {} };
+}
+
+const callerOf = ({ mine, publicUrl }: Reader) => ({ base: publicUrl, id: mine.id, token: mine.token });
+/** What the page needs to make the call itself. */
+const forPage = ({ method, path, body, before, signedIn }: Sample) =>
+  JSON.stringify({ method, path, body, before, signedIn }, (_, value) => (value === TAKEN ? '\0taken' : value));
+
+function fenceToHtml(fence: Fence, reader: Reader): string {
+  const sample = callOf(fence, reader);
+  const code = (text: string) => `<pre tabindex="0"><code>${escapeHtml(text.replace(/\n$/, ''))}</code></pre>`;
+  if (!sample) return `<figure class="code">${code(filled(fence.text, valuesFor(reader)))}</figure>`;
+  const parts = codeSamples(sample, callerOf(reader)).map(
+    ({ label, source }) => `<section><h4>${escapeHtml(label)}</h4>${code(source)}</section>`,
+  );
+  return `<figure class="code call" data-call="${escapeHtml(forPage(sample))}">${parts.join('')}</figure>`;
+}
+
+/** A guide as the HTML of its page. Links between guides are written as those between files. */
+export function guideToHtml(guide: Guide, reader: Reader): string {
+  const link = (href: string) =>
+    /^\w+:/.test(href)
+      ? href
+      : href.startsWith('/')
+        ? reader.base + href
+        : href.replace(/^([\w-]+)\.md/, `${reader.base}/docs/guides/$1`);
+  const value = valuesFor(reader);
+  return toHtml(guide.markdown, { value, link, fence: (fence) => fenceToHtml(fence, reader) });
+}
+
+/** A guide as Markdown, its calls as curl: for programs that read. */
+export function guideToMarkdown(guide: Guide, reader: Reader): string {
+  const value = valuesFor(reader);
+  const text = mapFences(guide.markdown, (fence) => {
+    const sample = callOf(fence, reader);
+    const [curl] = sample ? codeSamples(sample, callerOf(reader)) : [];
+    return curl ? `\`\`\`sh\n${curl.source}\n\`\`\`` : `\`\`\`${fence.info}\n${filled(fence.text, value)}\`\`\``;
+  });
+  return filled(text, value);
+}

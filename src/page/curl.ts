@@ -1,0 +1,65 @@
+// A request as a curl command for bash and zsh that sends the same bytes again.
+import type { HeaderList } from './wire.ts';
+
+export interface Sent {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: HeaderList;
+  readonly bytes: Uint8Array;
+  /** The body as text, when it is text. */
+  readonly text: string | undefined;
+}
+
+/** What curl writes itself, or what belongs to one connection. */
+const OWN = /^(host|content-length|connection|keep-alive|transfer-encoding|te|upgrade|expect|proxy-connection)$/i;
+/** What curl adds unless it is told otherwise. */
+const ADDED = ['Accept', 'User-Agent'];
+// One argument of a command may have 128 KB on Linux.
+const MOST_ARGUMENT = 96 * 1024;
+
+/** Text in single quotes; with bytes outside of printable ASCII as $'…'. One character per byte. */
+function quoteBytes(text: string): string {
+  if (/^[\x20-\x7e]*$/.test(text)) return `'${text.replaceAll("'", "'\\''")}'`;
+  const escaped = text.replace(/[\\']/g, '\\$&').replace(/[^\x20-\x7e]/g, (char) => {
+    return `\\x${(char.charCodeAt(0) & 0xff).toString(16).padStart(2, '0')}`;
+  });
+  return `$'${escaped}'`;
+}
+
+export function base64(bytes: Uint8Array): string {
+  let binary = '';
+  for (let from = 0; from < bytes.length; from += 8192)
+    binary += String.fromCharCode(...bytes.subarray(from, from + 8192));
+  return btoa(binary);
+}
+
+/** As an argument it must be text without NUL or control characters, and must not begin like a file name of curl. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const plain = (text: string): boolean => text.length < MOST_ARGUMENT && !/^@|[\0-\x08\x0b-\x1f\x7f]/.test(text);
+
+export function curlOf({ method, url, headers, bytes, text }: Sent): string {
+  const has = (name: string) => headers.some(([other]) => other?.toLowerCase() === name.toLowerCase());
+  const options: string[] = [];
+  if (method === 'HEAD') options.push('--head');
+  else if (method !== (bytes.length > 0 ? 'POST' : 'GET')) options.push(`-X ${quoteBytes(method)}`);
+  for (const [name = '', value = ''] of headers) {
+    if (OWN.test(name)) continue;
+    options.push(`-H ${quoteBytes(value === '' ? `${name};` : `${name}: ${value}`)}`);
+  }
+  for (const name of ADDED) if (!has(name)) options.push(`-H '${name}:'`);
+  if (bytes.length > 0 && !has('Content-Type')) options.push("-H 'Content-Type:'");
+  if (bytes.length > 1024 * 1024) options.push("-H 'Expect:'");
+  let before = '';
+  if (bytes.length > 0) {
+    if (text !== undefined && plain(text)) options.push(`--data-binary '${text.replaceAll("'", "'\\''")}'`);
+    else {
+      const encoded = base64(bytes);
+      before = encoded.length < MOST_ARGUMENT ? `printf %s '${encoded}' | base64 -d | ` : `base64 -d <<'END' | `;
+      options.push('--data-binary @-');
+      if (encoded.length >= MOST_ARGUMENT) options.push(`\0${encoded}`);
+    }
+  }
+  const last = options.at(-1)?.startsWith('\0') ? options.pop()?.slice(1) : undefined;
+  const command = [`${before}curl ${quoteBytes(url)}`, ...options].join(' \\\n  ');
+  return last === undefined ? command : `${command}\n${last.replace(/.{76}/g, '$&\n')}\nEND`;
+}

@@ -1,0 +1,166 @@
+// The replay page: sends a content from the browser to a URL of the user, with what a browser may send. Never sees credentials.
+import { html, nothing, render } from 'lit-html';
+import { base64 } from './curl.ts';
+import { plural, size } from './format.ts';
+import type { Handed } from './handover.ts';
+import { icon } from './view/icons.ts';
+import { visible } from './visible.ts';
+
+/** What scripts may not set: the browser writes these itself, or nobody does. */
+const FORBIDDEN =
+  /^(accept-(charset|encoding)|access-control-.+|connection|content-length|cookie2?|date|dnt|expect|host|keep-alive|origin|permissions-policy|proxy-.+|referer|sec-.+|set-cookie|te|trailer|transfer-encoding|upgrade|user-agent|via)$/i;
+/** Without asking the target first, only these may go. */
+const SIMPLE = /^(accept|accept-language|content-language)$/i;
+const SIMPLE_TYPE = /^(application\/x-www-form-urlencoded|multipart\/form-data|text\/plain)\b/i;
+const MOST_EDITED = 200_000;
+const MOST_ANSWER = 20_000;
+
+interface Answer {
+  readonly kind: 'good' | 'bad' | 'hint';
+  readonly title: string;
+  readonly text: string;
+}
+
+const root = document.getElementById('app') as HTMLElement;
+let handed: Handed | undefined;
+let chosen = new Set<number>();
+let url = 'http://localhost:3000/hook';
+let method = 'POST';
+let blind = false;
+let edited: string | undefined;
+let busy = false;
+let answer: Answer | undefined;
+
+function take(given: Handed): void {
+  handed = given;
+  method = given.method;
+  chosen = new Set(given.headers.flatMap(([name = ''], i) => (FORBIDDEN.test(name) ? [] : [i])));
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(given.bytes);
+    edited = given.bytes.length <= MOST_EDITED ? text : undefined;
+  } catch {
+    edited = undefined;
+  }
+  draw();
+}
+
+function body(): BodyInit | undefined {
+  if (!handed || method === 'GET' || method === 'HEAD') return undefined;
+  const original =
+    edited === undefined || edited === new TextDecoder('utf-8', { ignoreBOM: true }).decode(handed.bytes);
+  return original ? handed.bytes : edited;
+}
+
+function headersToSend(): Headers {
+  const headers = new Headers();
+  handed?.headers.forEach(([name = '', value = ''], i) => {
+    if (!chosen.has(i) || FORBIDDEN.test(name)) return;
+    if (blind && !SIMPLE.test(name) && !(name.toLowerCase() === 'content-type' && SIMPLE_TYPE.test(value))) return;
+    headers.append(name, value);
+  });
+  return headers;
+}
+
+async function send(event: SubmitEvent): Promise<void> {
+  event.preventDefault();
+  busy = true;
+  answer = undefined;
+  draw();
+  const began = performance.now();
+  try {
+    const sent = body();
+    const response = await fetch(url, {
+      method,
+      headers: headersToSend(),
+      ...(sent === undefined ? {} : { body: sent }),
+      mode: blind ? 'no-cors' : 'cors',
+      credentials: 'omit',
+      redirect: 'follow',
+      cache: 'no-store',
+    });
+    const ms = Math.round(performance.now() - began);
+    if (response.type === 'opaque')
+      answer = {
+        kind: 'hint',
+        title: `Sent, in ${ms} ms`,
+        text: 'Something answered. The browser does not tell what: look at your application.',
+      };
+    else {
+      const text = (await response.text()).slice(0, MOST_ANSWER);
+      answer = {
+        kind: response.ok ? 'good' : 'bad',
+        title: `${response.status} ${response.statusText} in ${ms} ms`,
+        text: text || 'The answer has no body.',
+      };
+    }
+  } catch (error) {
+    answer = {
+      kind: 'bad',
+      title: 'Not sent, or not answered',
+      text: `${String(error)}. Nothing listens there, or it does not allow this page: a browser first asks the target with OPTIONS, and it must answer with Access-Control-Allow-Origin: ${location.origin}, -Methods and -Headers. “Blind” does without; “Copy as curl” in the inbox knows no such limits.`,
+    };
+  }
+  busy = false;
+  draw();
+}
+
+function headerChoice([name = '', value = '']: readonly string[], i: number) {
+  const never = FORBIDDEN.test(name);
+  return html`<label class="choice"><input type="checkbox" ?disabled=${never} .checked=${chosen.has(i) && !never}
+      @change=${() => {
+        if (!chosen.delete(i)) chosen.add(i);
+        draw();
+      }}><span><code>${visible(name)}: ${visible(value)}</code>${never ? html` <span class="muted fine">the browser does not send it</span>` : nothing}</span></label>`;
+}
+
+function bodyField(given: Handed) {
+  if (method === 'GET' || method === 'HEAD')
+    return html`<p class="muted inside">A browser sends no body with ${method}.</p>`;
+  if (edited === undefined)
+    return html`<p class="muted inside">${size(given.bytes.length)}, sent byte for byte. Begins: <code>${base64(given.bytes.subarray(0, 30))}</code> in base64.</p>`;
+  return html`<div class="inside"><label for="replay-body">Change it, if you like; a signature then no longer matches</label>
+    <textarea id="replay-body" spellcheck="false" .value=${edited} @input=${(event: Event) => {
+      edited = (event.target as HTMLTextAreaElement).value;
+    }}></textarea></div>`;
+}
+
+function form(given: Handed) {
+  const forbidden = given.headers.filter(([name = '']) => FORBIDDEN.test(name)).length;
+  return html`<form @submit=${send}>
+    <div class="where">
+      <div><label for="method">Method</label><input id="method" .value=${method} pattern="[A-Z]+" @change=${(
+        event: Event,
+      ) => {
+        method = (event.target as HTMLInputElement).value;
+        draw();
+      }}></div>
+      <div><label for="url">To</label><input id="url" type="url" required .value=${url} @input=${(event: Event) => {
+        url = (event.target as HTMLInputElement).value;
+      }}></div>
+      <button class="primary" ?disabled=${busy}>${icon('play')} ${busy ? 'Sending…' : 'Send'}</button>
+    </div>
+    <label class="choice"><input type="checkbox" .checked=${blind} @change=${() => {
+      blind = !blind;
+      draw();
+    }}><span>Blind: send without asking the target first. Only a plain Content-Type goes along, no other header, and the answer stays hidden.</span></label>
+    <div role="status">${answer ? html`<div class="callout" data-kind=${answer.kind}>${icon(answer.kind === 'good' ? 'check' : 'warn')}<div><strong>${answer.title}</strong><pre>${visible(answer.text)}</pre></div></div>` : nothing}</div>
+    <section class="card" aria-labelledby="body-title"><div class="card-head"><h2 id="body-title">Body</h2><span class="muted">${size(given.bytes.length)}</span></div>${bodyField(given)}</section>
+    <section class="card" aria-labelledby="headers-title"><div class="card-head"><h2 id="headers-title">Headers</h2>
+      <span class="muted">${forbidden > 0 ? `${plural(forbidden, 'header')} a browser cannot send` : ''}${given.hidden > 0 ? ` · ${plural(given.hidden, 'secret')} left out, not revealed` : ''}</span></div>
+      <div class="inside">${given.headers.map(headerChoice)}</div></section>
+  </form>`;
+}
+
+const page = () => html`<main class="replay">
+  <h1>Replay${handed ? ` content ${handed.id}` : ''}</h1>
+  <p class="muted">Your browser sends it, the service does not: so it reaches what only this machine reaches. A browser writes Host, Origin, User-Agent, Content-Length and Cookie
+    itself, sends header names in lower case, and cannot repeat a header line by line. The URL key and your credentials are not on this page.</p>
+  ${handed ? form(handed) : html`<p class="callout" data-kind="hint">${icon('warn')}Open it from a content in the inbox: the content is handed over from there.</p>`}
+</main>`;
+
+const draw = () => render(page(), root);
+addEventListener('message', ({ origin, source, data }) => {
+  if (origin === location.origin && source === opener && typeof data === 'object' && !handed) take(data as Handed);
+});
+draw();
+if (opener) (opener as Window).postMessage('replay-ready', location.origin);

@@ -1,0 +1,65 @@
+// The address of what is shown, after the #: a link to a content says which one, and nothing secret.
+import { readConsumers, readDead } from './consumers.ts';
+import { openContent } from './opened.ts';
+import { openRefusal } from './refusals.ts';
+import { api, app, changed, type Route } from './state.ts';
+import type { WebhookDetail } from './wire.ts';
+
+function routeOf(hash: string): Route {
+  const [, name = '', rest = ''] = hash.replace(/^#/, '').split('/');
+  const id = /^\d{1,15}$/.test(rest) ? Number(rest) : undefined;
+  const withId = id === undefined ? {} : { id };
+  if (name === 'refusals') return { view: 'refusals', ...withId };
+  if (name === 'consumers') return { view: 'consumers', ...(rest ? { name: decodeURIComponent(rest) } : {}) };
+  if (name === 'webhook' && id !== undefined) return { view: 'webhook', id };
+  if (name === 'new') return { view: 'new' };
+  return { view: 'contents', ...withId };
+}
+
+export const href = {
+  contents: '#/',
+  content: (id: number) => `#/content/${id}`,
+  refusals: '#/refusals',
+  refusal: (id: number) => `#/refusals/${id}`,
+  consumers: '#/consumers',
+  consumer: (name: string) => `#/consumers/${encodeURIComponent(name)}`,
+  webhook: (id: number) => `#/webhook/${id}`,
+  new: '#/new',
+};
+
+/** Goes there without a new entry in the history, as j and k do. */
+export function step(to: string): void {
+  history.replaceState(null, '', to);
+  follow();
+}
+
+/** Shows what the address says. */
+export function follow(): void {
+  const route = routeOf(location.hash);
+  app.route = route;
+  app.sidebar = false;
+  changed();
+  if (!app.api) return;
+  if (route.view === 'contents') {
+    if (route.id === undefined) app.content = undefined;
+    else if (app.content?.id !== route.id) void openContent(route.id);
+  } else if (route.view === 'refusals') {
+    app.refusalsSeen = app.refusals[0]?.id ?? 0;
+    if (route.id === undefined) app.refusal = undefined;
+    else if (app.refusal?.id !== route.id) void openRefusal(route.id);
+  } else if (route.view === 'consumers') {
+    void readConsumers();
+    if (route.name === undefined) app.dead = undefined;
+    else if (app.dead?.name !== route.name) void readDead(route.name);
+  } else if (route.view === 'webhook') void readWebhook(route.id);
+}
+
+async function readWebhook(id: number): Promise<void> {
+  if (app.detail?.wh_id !== id) app.detail = undefined;
+  try {
+    app.detail = await api().get<WebhookDetail>(`/webhooks/${id}`);
+  } catch {
+    // One of another application: what the list says of it is all there is.
+  }
+  changed();
+}

@@ -1,0 +1,176 @@
+// What the page knows and shows: one object, changed in place, drawn in the next frame.
+import type { Api } from './api.ts';
+import type { Body } from './body/body.ts';
+import type { LiveState } from './live.ts';
+import type { Row } from './rows.ts';
+import type { Consumer, Content, DeadWire, Refusal, Trace, Webhook, WebhookDetail } from './wire.ts';
+
+interface Preset {
+  readonly name: string;
+  readonly title: string;
+  readonly secret: string;
+}
+interface About {
+  readonly name: string;
+  readonly publicUrl: string;
+  readonly presets: readonly Preset[];
+}
+
+export type Route =
+  | { readonly view: 'contents'; readonly id?: number }
+  | { readonly view: 'refusals'; readonly id?: number }
+  | { readonly view: 'consumers'; readonly name?: string }
+  | { readonly view: 'webhook'; readonly id: number }
+  | { readonly view: 'new' };
+
+export interface Filter {
+  readonly whid: number | 'all';
+  readonly q: string;
+  readonly event_type: string;
+  readonly event_id: string;
+  readonly verified: '' | 'signed' | 'token' | 'none';
+  /** Minutes back; 0 = any time. */
+  readonly minutes: number;
+}
+export const NO_FILTER: Filter = { whid: 'all', q: '', event_type: '', event_id: '', verified: '', minutes: 0 };
+
+export type BodyTab = 'pretty' | 'text' | 'hex';
+/** A content or a refusal that is open. */
+export interface Open<T> {
+  readonly id: number;
+  item?: T;
+  body?: Body;
+  /** Why it cannot be shown. */
+  problem?: string;
+  tab: BodyTab;
+  /** How much of the body is on the page. */
+  shown: number;
+  revealed: boolean;
+}
+
+export interface App {
+  readonly about: About;
+  readonly now: () => number;
+  user: string;
+  api: Api | undefined;
+  entering: boolean;
+  problem: string;
+  route: Route;
+  webhooks: readonly Webhook[];
+  /** False when the database has only the three shared tables. */
+  extended: boolean;
+  loaded: boolean;
+  activity: Map<number, number[]>;
+  activityAt: number;
+  live: LiveState;
+  filter: Filter;
+  filtering: boolean;
+  /** Oldest first. */
+  rows: Row[];
+  /** Where older ones begin; 0: there are none. */
+  older: number;
+  loading: boolean;
+  listProblem: string;
+  unread: Set<number>;
+  /** Rows that came while the list was scrolled down. */
+  above: number;
+  content: (Open<Content> & { trace?: Trace }) | undefined;
+  refusals: Refusal[];
+  refusalsOlder: number;
+  refusalsSeen: number;
+  refusalsRead: boolean;
+  refusal: (Open<Refusal> & { busy: boolean; outcome: string }) | undefined;
+  consumers: readonly Consumer[];
+  dead: { readonly name: string; readonly list: DeadWire['dead']; readonly next: number } | undefined;
+  made: WebhookDetail | undefined;
+  detail: WebhookDetail | undefined;
+  sidebar: boolean;
+  /** Whether single keys are heard. */
+  keys: boolean;
+  toast: string;
+  dialog:
+    | 'help'
+    | { readonly title: string; readonly text: string; readonly action: string; readonly go: () => void }
+    | undefined;
+}
+
+const about = (): About => JSON.parse(document.getElementById('about')?.textContent ?? '{}');
+
+const fresh = () => ({
+  user: '',
+  api: undefined,
+  entering: false,
+  problem: '',
+  route: { view: 'contents' } as Route,
+  webhooks: [],
+  extended: true,
+  loaded: false,
+  activity: new Map<number, number[]>(),
+  activityAt: 0,
+  live: { name: 'off' } as const,
+  filter: NO_FILTER,
+  filtering: false,
+  rows: [],
+  older: 0,
+  loading: false,
+  listProblem: '',
+  unread: new Set<number>(),
+  above: 0,
+  content: undefined,
+  refusals: [],
+  refusalsOlder: 0,
+  refusalsSeen: 0,
+  refusalsRead: false,
+  refusal: undefined,
+  consumers: [],
+  dead: undefined,
+  made: undefined,
+  detail: undefined,
+  sidebar: false,
+  keys: true,
+  toast: '',
+  dialog: undefined,
+});
+
+export const app: App = { about: about(), now: Date.now, ...fresh() };
+
+/** Forgets everything of a user, at once. */
+export function forget(problem = ''): void {
+  const { route } = app;
+  Object.assign(app, fresh(), { problem, route });
+}
+
+let draw = () => {};
+let asked = false;
+export function drawWith(how: () => void): void {
+  draw = how;
+}
+/** Draws in the next frame, once, however often it is called. */
+export function changed(): void {
+  if (asked) return;
+  asked = true;
+  requestAnimationFrame(() => {
+    asked = false;
+    draw();
+  });
+}
+
+/** The api of who is signed in. */
+export function api(): Api {
+  if (!app.api) throw new Error('signed out');
+  return app.api;
+}
+
+let toastTimer: ReturnType<typeof setTimeout> | undefined;
+export function toast(text: string): void {
+  app.toast = text;
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => {
+    app.toast = '';
+    changed();
+  }, 5_000);
+  changed();
+}
+
+export const webhookName = (id: number): string =>
+  id === 0 ? 'Own content' : (app.webhooks.find(({ wh_id }) => wh_id === id)?.wh_name ?? `Webhook ${id}`);

@@ -1,0 +1,114 @@
+// The body of a content or a refusal: set out by its kind, as text, or in hex.
+import { html, nothing } from 'lit-html';
+import { guard } from 'lit-html/directives/guard.js';
+import type { Body, Field, Pretty } from '../body/body.ts';
+import { hexText } from '../body/hex.ts';
+import type { PartOf } from '../body/multipart.ts';
+import { plural, size } from '../format.ts';
+import { narrow } from '../inbox.ts';
+import { copy, save } from '../opened.ts';
+import { type BodyTab, changed } from '../state.ts';
+import { visible } from '../visible.ts';
+import { codeView } from './code.ts';
+import { icon } from './icons.ts';
+
+interface Shown {
+  tab: BodyTab;
+  shown: number;
+}
+const HEX_LINES = 256;
+const MOST_TEXT = 2_000;
+const NAMES: Readonly<Record<Pretty['kind'], string>> = { json: 'JSON', xml: 'XML', form: 'Form', multipart: 'Parts' };
+
+const field = ({ name, value, raw }: Field) => html`<tr>
+  <th scope="row">${visible(name)}</th>
+  <td>${value === '' ? html`<span class="muted">empty</span>` : html`<button class="value" title="Filter by this value" @click=${() => narrow({ q: raw.slice(0, 1_000) })}>${visible(value.slice(0, MOST_TEXT))}</button>`}</td>
+</tr>`;
+
+const formView = (
+  fields: readonly Field[],
+) => html`<table class="pairs" aria-label="Fields of the form"><tbody>${fields.map(field)}</tbody>
+</table>`;
+
+function preview({ bytes, filename, type }: PartOf): string {
+  if (filename || bytes.length > MOST_TEXT || /^(image|audio|video)\//.test(type)) return '';
+  const text = new TextDecoder().decode(bytes);
+  return text.includes('\ufffd') ? '' : text;
+}
+
+const partsView = (parts: readonly PartOf[]) => html`<ul class="parts">
+  ${parts.map((part, i) => {
+    const text = preview(part);
+    const name = part.filename.split(/[/\\]/).at(-1) || part.name || `part-${i + 1}`;
+    return html`<li>
+      <div class="row"><strong>${visible(part.name) || `Part ${i + 1}`}</strong>
+        <span class="muted">${[part.filename && visible(part.filename), visible(part.type), size(part.bytes.length)].filter(Boolean).join(' · ')}</span>
+        <button class="quiet" @click=${() => save(part.bytes.slice(), name)}>${icon('down')} Download<span class="sr"> ${visible(name)}</span></button></div>
+      ${text ? html`<pre dir="ltr">${visible(text)}</pre>` : nothing}
+    </li>`;
+  })}
+</ul>`;
+
+function prettyView(pretty: Pretty, open: Shown) {
+  if (pretty.kind === 'form') return formView(pretty.fields);
+  if (pretty.kind === 'multipart') return partsView(pretty.parts);
+  return codeView(pretty.lines, open, `Body as ${NAMES[pretty.kind]}`);
+}
+
+function hexView(body: Body, open: Shown) {
+  const lines = open.shown * HEX_LINES;
+  return html`<div class="code hex" dir="ltr" tabindex="0" role="region" aria-label="Body in hex">
+      ${guard([body, lines], () => html`<pre>${hexText(body.bytes(), lines)}</pre>`)}
+    </div>
+    ${
+      lines * 16 < body.size
+        ? html`<button class="wide" @click=${() => {
+            open.shown++;
+            changed();
+          }}>Show more: ${size(body.size - lines * 16)}</button>`
+        : nothing
+    }`;
+}
+
+function tabs(open: Shown, names: readonly (readonly [BodyTab, string])[], now: BodyTab) {
+  return html`<div class="segments" role="group" aria-label="Show the body as">
+    ${names.map(
+      ([tab, name]) =>
+        html`<button aria-pressed=${tab === now} @click=${() => {
+          Object.assign(open, { tab, shown: 1 });
+          changed();
+        }}>${name}</button>`,
+    )}
+  </div>`;
+}
+
+export function bodyView(body: Body | undefined, open: Shown, absent: string, download: () => void) {
+  if (!body)
+    return html`<section class="card"><div class="card-head"><h3>Body</h3></div><p class="muted pad">${absent}</p></section>`;
+  const text = body.text();
+  const pretty = body.pretty();
+  const names: (readonly [BodyTab, string])[] = [
+    ...(pretty ? [['pretty', NAMES[pretty.kind]] as const] : []),
+    ...(text === undefined ? [] : [['text', 'Text'] as const]),
+    ['hex', 'Hex'],
+  ];
+  const now = names.some(([tab]) => tab === open.tab) ? open.tab : (names[0]?.[0] ?? 'hex');
+  return html`<section class="card" aria-labelledby="body-title">
+    <div class="card-head"><h3 id="body-title">Body</h3>
+      <span class="muted">${[visible(body.type) || 'no Content-Type', size(body.size)].join(' · ')}</span>
+      <span class="grow"></span>
+      ${body.size > 0 ? tabs(open, names, now) : nothing}
+      ${text === undefined || body.size > 1_000_000 ? nothing : html`<button class="icon-button" aria-label="Copy the body" title="Copy" @click=${() => copy(text, 'The body is')}>${icon('copy')}</button>`}
+      ${body.size > 0 ? html`<button class="icon-button" aria-label="Download the exact bytes" title=${`Download: ${plural(body.size, 'byte')}, exactly as received`} @click=${download}>${icon('down')}</button>` : nothing}
+    </div>
+    ${
+      body.size === 0
+        ? html`<p class="muted pad">It came without a body.</p>`
+        : now === 'pretty' && pretty
+          ? prettyView(pretty, open)
+          : now === 'text'
+            ? codeView(body.lines(), open, 'Body as text')
+            : hexView(body, open)
+    }
+  </section>`;
+}

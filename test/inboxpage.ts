@@ -1,0 +1,77 @@
+// The inbox in a real Chromium: opens it, signs in, and notes everything that a page should not do.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { TestContext } from 'vitest';
+import type { TestUser } from './engines.ts';
+import { tool } from './tools.ts';
+
+const ARGS =
+  '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
+
+export interface Browser {
+  readonly context: BrowserContext;
+  /** A page and what it asked and complained about. */
+  page(url: string): Promise<Watched>;
+  /** Closes every page. */
+  leave(): Promise<void>;
+  close(): Promise<void>;
+}
+export interface Watched {
+  readonly page: Page;
+  /** URLs of other origins that it asked. */
+  readonly elsewhere: string[];
+  /** Errors of scripts, refusals of the policy, failed requests; but not that a server is away. */
+  readonly errors: string[];
+}
+
+export type Options = Parameters<typeof chromium.launchPersistentContext>[1];
+
+export async function openBrowser(test: TestContext, options: Options = {}): Promise<Browser> {
+  const executablePath = tool('chromium', test);
+  const folder = mkdtempSync(join(tmpdir(), 'restante-chromium-'));
+  const context = await chromium.launchPersistentContext(folder, {
+    executablePath,
+    args: ARGS.split(' '),
+    headless: true,
+    viewport: { width: 1280, height: 800 },
+    permissions: ['clipboard-read', 'clipboard-write'],
+    locale: 'en-GB',
+    ...options,
+  });
+  context.setDefaultTimeout(8_000);
+  return {
+    context,
+    async page(url) {
+      const page = await context.newPage();
+      const [elsewhere, errors]: [string[], string[]] = [[], []];
+      page.on('request', (request) => {
+        if (!request.url().startsWith(url) && !/^(data|blob):/.test(request.url())) elsewhere.push(request.url());
+      });
+      page.on('console', (message) => {
+        if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
+          errors.push(message.text());
+      });
+      page.on('pageerror', (error) => errors.push(String(error)));
+      return { page, elsewhere, errors };
+    },
+    async leave() {
+      for (const page of context.pages().slice(1)) await page.close();
+    },
+    async close() {
+      await context.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export async function signIn(page: Page, url: string, { id, token }: Pick<TestUser, 'id' | 'token'>): Promise<void> {
+  await page.goto(`${url}/inbox`);
+  await page.getByLabel('User id').fill(String(id));
+  await page.getByLabel('Token').fill(token);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.locator('.status[data-state="live"]').waitFor();
+}
+
+export const rows = (page: Page) => page.locator('.row-item a');
