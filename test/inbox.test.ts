@@ -406,7 +406,8 @@ test('a webhook is made with a preset, and the steps of its provider are shown w
     await page.getByRole('tab', { name: language }).click();
     expect(await page.getByRole('tabpanel').textContent()).toContain(made.wh_url);
   }
-  await page.getByText(`restante forward dev --url ${service.url} --to http://localhost:3000/hook`).waitFor();
+  const forward = await page.getByLabel('command', { exact: true }).textContent();
+  expect(forward).toBe(`restante forward dev \\\n  --url ${service.url} \\\n  --to http://localhost:3000/hook`);
   await axe(page, 'a webhook');
   await page.getByRole('button', { name: 'Send a test' }).click();
   await page.getByText('it is not signed').waitFor();

@@ -13,11 +13,11 @@ export interface Packed {
   readonly gzip: Buffer;
 }
 
-/** Compresses what many will ask for. Quality 9: 11 is a few percent smaller and takes ten times as long. */
+/** Compresses what many will ask for, when the first does. Quality 5: 9 is 5 % smaller and holds up the rest five times as long. */
 export function pack(text: string | Buffer, type: string): Packed {
   const plain = Buffer.from(text);
-  const params = { [constants.BROTLI_PARAM_QUALITY]: 9, [constants.BROTLI_PARAM_SIZE_HINT]: plain.length };
-  return { type, plain, br: brotliCompressSync(plain, { params }), gzip: gzipSync(plain, { level: 9 }) };
+  const params = { [constants.BROTLI_PARAM_QUALITY]: 5, [constants.BROTLI_PARAM_SIZE_HINT]: plain.length };
+  return { type, plain, br: brotliCompressSync(plain, { params }), gzip: gzipSync(plain) };
 }
 
 /** Sends the form that the reader understands. */

@@ -67,7 +67,7 @@ export function send({ wh_url }: Pick<Webhook, 'wh_url'>) {
     </div>
     <div role="tabpanel" id="snippet" aria-labelledby=${`tab-${language}`}>${copyable(code, 'example')}</div>
     <h3>Receive on your machine</h3>
-    ${copyable(`restante forward dev --url ${BASE} --to http://localhost:3000/hook`, 'command')}
+    ${copyable(`restante forward dev \\\n  --url ${BASE} \\\n  --to http://localhost:3000/hook`, 'command')}
     <p class="muted fine">With your credentials in the environment: <code>RESTANTE_AUTH=${app.user}:TOKEN</code>. What came while it was not running comes first.</p>
   </div>`;
 }
