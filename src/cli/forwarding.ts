@@ -1,6 +1,7 @@
 // The agent's loop: takes contents of a consumer, replays each to the target, acks what it accepted, gives back the rest.
 import { writeFileSync } from 'node:fs';
 import type { Client, Delivery } from '../client/index.ts';
+import { sleep } from '../client/wait.ts';
 import { plain } from './io.ts';
 import { replay, type Sent } from './replay.ts';
 import type { StatusLine } from './statusline.ts';
@@ -80,7 +81,7 @@ export async function forward(parts: Forwarding): Promise<{ readonly delivered: 
         downSince ||= performance.now();
         show();
         if (signal.aborted) return void (await content.nack({ reason: sent.failed }));
-        await pause(Math.min(MOST_TRY_MS, FIRST_TRY_MS * 2 ** Math.min(tries, 10)), signal);
+        await sleep(Math.min(MOST_TRY_MS, FIRST_TRY_MS * 2 ** Math.min(tries, 10)), signal);
         continue;
       }
       downSince = 0;
@@ -118,14 +119,3 @@ export async function forward(parts: Forwarding): Promise<{ readonly delivered: 
   }
   return { delivered, failed };
 }
-
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-  });
