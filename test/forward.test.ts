@@ -97,7 +97,10 @@ describe('the agent', () => {
     });
     const running = cli(['forward', name, '--to', `http://127.0.0.1:${port}/hook`, ...args], env, stopped);
     await Promise.race([until(done), running]).finally(() => stop('SIGINT'));
-    return running;
+    const asked = performance.now();
+    const result = await running;
+    expect(performance.now() - asked).toBeLessThan(3_000);
+    return result;
   }
   const stateOf = async (name: string) =>
     (await (await api('GET', `/consumers/${name}`)).json()) as { backlog: number; in_flight: number; dead: number };

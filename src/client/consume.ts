@@ -119,7 +119,7 @@ export function createConsume(calls: Consumer, options: ConsumeOptions): Consume
           ...(options.start ? { start: options.start } : {}),
           ...(acked ? { ack: acked.body } : {}),
         },
-        pulling,
+        { signal: pulling.signal },
       )
       .catch((error: unknown) => {
         acked?.settled(false);
