@@ -7,11 +7,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { verify } from '@octokit/webhooks-methods';
+import { Webhook as StandardWebhook } from 'standardwebhooks';
+import Stripe from 'stripe';
+import twilio from 'twilio';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { WebhookDetail } from '../src/schemawebhooks.ts';
 import { cli } from './cli.ts';
 import { type Database, migratedDatabase, pathOf, type Service, startService, type TestUser } from './engines.ts';
 import { requestOf, talk } from './raw.ts';
+import * as sign from './signing.ts';
 
 interface Got {
   readonly method: string;
@@ -158,6 +162,37 @@ describe('the agent', () => {
     expect(await verify('key', got[0]?.body.toString() ?? '', sent)).toBe(true);
     expect([got[1]?.method, got[1]?.url, got[1]?.body.toString()]).toEqual(['POST', '/hook', 'own']);
     expect(got[1]?.headers).toContain('application/octet-stream');
+  });
+
+  test('the verifiers of Stripe, Twilio and Standard Webhooks accept what was forwarded', async () => {
+    const name = await fresh('verifiers');
+    const event = '{"id":"evt_1","name":"J\\u00e4rvi"}';
+    await send(event, sign.stripe('whsec_test', event));
+    const form = { Body: 'Grüße 👋', From: 'whatsapp:+14155238886' };
+    await send(
+      new URLSearchParams(form).toString(),
+      sign.twilio('token', `${webhook.wh_url}/sms?a=%20b`, form),
+      '/sms?a=%20b',
+    );
+    const standard = new StandardWebhook(`whsec_${Buffer.from('a key of 24 bytes or more').toString('base64')}`);
+    const at = new Date();
+    const headers = {
+      'webhook-id': 'msg_1',
+      'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+      'webhook-signature': standard.sign('msg_1', at, event),
+    };
+    await send(event, headers);
+    await forwarding(name, [], () => got.length === 3);
+    const [first, second, third] = got as [Got, Got, Got];
+    const named = ({ headers: sent }: Got, wanted: string) =>
+      sent[sent.findIndex((text, n) => n % 2 === 0 && text.toLowerCase() === wanted) + 1] ?? '';
+    const verified = Stripe.webhooks.constructEvent(first.body, named(first, 'stripe-signature'), 'whsec_test');
+    expect(verified.id).toBe('evt_1');
+    const parameters = Object.fromEntries(new URLSearchParams(second.body.toString()));
+    const url = named(second, 'x-restante-url');
+    expect(twilio.validateRequest('token', named(second, 'x-twilio-signature'), url, parameters)).toBe(true);
+    const all = Object.fromEntries(Object.keys(headers).map((one) => [one, named(third, one)]));
+    expect(standard.verify(third.body.toString(), all)).toMatchObject({ id: 'evt_1' });
   });
 
   test('what arrived while it was away comes first, in order, each once', async () => {
