@@ -4,6 +4,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // Makes pictures and tests nothing: npm run screenshots.
+    exclude: process.env.SCREENSHOTS ? [] : ['test/docs-images.test.ts'],
     globalSetup: ['test/setup.ts'],
     reporters: process.env.CI ? ['default', './test/closing-line.ts'] : ['default'],
     testTimeout: 60_000,
