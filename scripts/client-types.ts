@@ -7,6 +7,7 @@ import { buildApp } from '../src/http/app.ts';
 import { createContext } from '../src/http/create.ts';
 import * as schema from '../src/schema.ts';
 import * as consumers from '../src/schemaconsumers.ts';
+import * as verify from '../src/schemaverify.ts';
 import * as webhooks from '../src/schemawebhooks.ts';
 import { openStore } from '../src/store/index.ts';
 
@@ -48,6 +49,8 @@ const NAMED: Readonly<Record<string, object>> = {
   ReleaseResult: schema.ReleaseResult,
   Webhook: webhooks.WebhookDetail,
   Settings: webhooks.SettingsInput,
+  Verify: verify.VerifyInput,
+  Dedupe: verify.DedupeInput,
   Consumer: consumers.Consumer,
   Trace: consumers.Trace,
 };
@@ -64,7 +67,7 @@ function typeOf(one: Schema, pad = '', top = false): string {
   if (one.const !== undefined) return JSON.stringify(one.const);
   if (one.enum) return one.enum.map((value) => JSON.stringify(value)).join(' | ');
   if (one.anyOf) return one.anyOf.map((each) => typeOf(each, pad)).join(' | ');
-  if (Array.isArray(one.type)) return one.type.map((type) => typeOf({ ...one, type } as Schema, pad, true)).join(' | ');
+  if (Array.isArray(one.type)) return one.type.map((type) => typeOf({ ...one, type } as Schema, pad)).join(' | ');
   if (one.type === 'array') return `readonly (${typeOf(one.items ?? {}, pad)})[]`;
   if (one.type === 'integer' || one.type === 'number') return 'number';
   if (one.type === 'string' || one.type === 'boolean' || one.type === 'null') return one.type;

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { createSseReader, type SseEvent } from '../src/client/sse.ts';
 import { bodyOfBytes } from '../src/page/body/body.ts';
 import { type Line, textLines } from '../src/page/body/code.ts';
 import { hexText } from '../src/page/body/hex.ts';
@@ -12,7 +13,6 @@ import { jsonLines } from '../src/page/body/json.ts';
 import { multipartOf } from '../src/page/body/multipart.ts';
 import { curlOf } from '../src/page/curl.ts';
 import { isSecret } from '../src/page/secrets.ts';
-import { createSseReader, type SseEvent } from '../src/page/sse.ts';
 import { visible } from '../src/page/visible.ts';
 
 const together = (lines: readonly Line[]) =>

@@ -7,7 +7,7 @@ import { type App, buildApp } from '../http/app.ts';
 import type { Log } from '../http/context.ts';
 import { createContext } from '../http/create.ts';
 import { randomText } from '../http/random.ts';
-import { makeWebhook } from '../http/webhooksettings.ts';
+import { isPublic, makeWebhook } from '../http/webhooksettings.ts';
 import { failed } from '../store/db.ts';
 import { openStore, type Store } from '../store/index.ts';
 import { addUser, listUsers } from '../store/users.ts';
@@ -141,7 +141,6 @@ async function firstStart(store: Store, config: Config): Promise<string | undefi
   const token = randomText(32);
   const id = await addUser(store.db, { email: '', phone: '', token });
   const webhook = await makeWebhook({ store, config, now: Date.now }, id, { wh_name: 'First webhook' });
-  const reachable = config.publicUrl.startsWith('https:') && !/\/\/(localhost|127\.|\[::1\])/.test(config.publicUrl);
   return `
 First start: a user and a webhook were made. The token is shown only now.
 
@@ -153,6 +152,6 @@ Send something to it, then fetch it:
 
   curl -d '{"hello":"world"}' ${webhook.wh_url}
   curl -u ${id}:${token} '${config.publicUrl}/whcontent?whid=all&wait=30'
-${reachable ? '' : `\nProviders cannot reach ${config.publicUrl} yet: docs/deploy.md tells how to give it a public https URL.\n`}
+${isPublic(config.publicUrl) ? '' : `\nProviders cannot reach ${config.publicUrl} yet: docs/deploy.md tells how to give it a public https URL.\n`}
 `;
 }

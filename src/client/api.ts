@@ -92,80 +92,7 @@ export interface Webhook {
   /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
   readonly preset: string | null;
   /** How requests are verified. Beside a preset: what differs from it. */
-  readonly verify: {
-    /** hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; shared-secret: the secret itself is sent; none: nothing is verified. */
-    readonly scheme?: "hmac" | "hash" | "asymmetric" | "shared-secret" | "none" | undefined;
-    /** Default sha256; with `asymmetric` there is no default. */
-    readonly algorithm?: "sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | undefined;
-    /** How the signature is written. Default hex. */
-    readonly encoding?: "hex" | "base64" | "base64url" | undefined;
-    /** How the secret is written. Default utf8: its characters are the key. */
-    readonly key_encoding?: "utf8" | "base64" | "hex" | undefined;
-    /** What to cut off the secret first, if it is there: `whsec_`. */
-    readonly key_prefix?: string | undefined;
-    readonly signature?: {
-      /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
-      readonly from?: string | undefined;
-      /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
-      readonly item_separator?: string | undefined;
-      /** What stands between the name of a field and its value: `=` for `v1=ab`. */
-      readonly field_separator?: string | undefined;
-      /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. */
-      readonly field?: string | undefined;
-    } | undefined;
-    readonly timestamp?: {
-      /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `field:t` beside the signature. */
-      readonly from?: string | undefined;
-      /** Of a number. Default s. */
-      readonly unit?: "s" | "ms" | undefined;
-      /** Default unix. */
-      readonly format?: "unix" | "iso8601" | "http-date" | undefined;
-    } | undefined;
-    /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
-    readonly tolerance_seconds?: number | undefined;
-    /** What is signed: text with `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, and with the scheme hash `{secret}`. Default `{body}`. */
-    readonly signed_string?: string | undefined;
-    /** false: the signature does not cover the body, and you know it. */
-    readonly covers_body?: boolean | undefined;
-    /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
-    readonly id?: string | undefined;
-    /** as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: twelve of its percent codes are decoded. twilio: with and without a port, raw and normalised. */
-    readonly url?: "as-is" | "hubspot" | "twilio" | undefined;
-    /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
-    readonly secret_from?: string | undefined;
-    /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
-    readonly token?: string | undefined;
-    /** Requests that are answered and not stored as a content. */
-    readonly handshake?: readonly ({
-      /** Only requests of this method. */
-      readonly method?: string | undefined;
-      /** A request is a handshake when all of these hold. */
-      readonly when?: readonly ({
-        /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
-        readonly from: string;
-        /** What must stand there. Left out: anything. */
-        readonly equals?: string | undefined;
-        /** true: nothing must stand there. */
-        readonly absent?: boolean | undefined;
-      })[] | undefined;
-      /** Where `verify.token` must stand. */
-      readonly token_from?: string | undefined;
-      /** Where the text stands that has to be sent back. */
-      readonly challenge_from?: string | undefined;
-      /** Check the signature before it is answered. Default true. */
-      readonly signed?: boolean | undefined;
-      readonly answer: {
-        /** Default 200. */
-        readonly status?: number | undefined;
-        /** Default text/plain. */
-        readonly content_type?: "text/plain" | "application/json" | undefined;
-        /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
-        readonly body: string;
-      };
-    })[] | undefined;
-    /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
-    readonly event_type?: string | undefined;
-  } | null;
+  readonly verify: Verify | null;
   /** Without their values: those are never told again. */
   readonly secrets: readonly ({
     readonly id: string;
@@ -174,12 +101,7 @@ export interface Webhook {
     readonly expires_at: string | null;
   })[];
   /** How the same event is known again when it is sent twice. It is flagged, never dropped. */
-  readonly dedupe: {
-    /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
-    readonly from?: string | readonly (string)[] | undefined;
-    /** How long an id is remembered. */
-    readonly window_seconds?: number | undefined;
-  } | null;
+  readonly dedupe: Dedupe | null;
   /** keep: what fails its check is kept as a refusal, to be looked at and released. Default keep. */
   readonly on_reject: "keep" | "drop";
   readonly response: {
@@ -223,91 +145,95 @@ export interface Settings {
   /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
   readonly preset?: string | undefined;
   /** How requests are verified. Beside a preset: what differs from it. */
-  readonly verify?: {
-    /** hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; shared-secret: the secret itself is sent; none: nothing is verified. */
-    readonly scheme?: "hmac" | "hash" | "asymmetric" | "shared-secret" | "none" | undefined;
-    /** Default sha256; with `asymmetric` there is no default. */
-    readonly algorithm?: "sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | undefined;
-    /** How the signature is written. Default hex. */
-    readonly encoding?: "hex" | "base64" | "base64url" | undefined;
-    /** How the secret is written. Default utf8: its characters are the key. */
-    readonly key_encoding?: "utf8" | "base64" | "hex" | undefined;
-    /** What to cut off the secret first, if it is there: `whsec_`. */
-    readonly key_prefix?: string | undefined;
-    readonly signature?: {
-      /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
-      readonly from?: string | undefined;
-      /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
-      readonly item_separator?: string | undefined;
-      /** What stands between the name of a field and its value: `=` for `v1=ab`. */
-      readonly field_separator?: string | undefined;
-      /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. */
-      readonly field?: string | undefined;
-    } | undefined;
-    readonly timestamp?: {
-      /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `field:t` beside the signature. */
-      readonly from?: string | undefined;
-      /** Of a number. Default s. */
-      readonly unit?: "s" | "ms" | undefined;
-      /** Default unix. */
-      readonly format?: "unix" | "iso8601" | "http-date" | undefined;
-    } | undefined;
-    /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
-    readonly tolerance_seconds?: number | undefined;
-    /** What is signed: text with `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, and with the scheme hash `{secret}`. Default `{body}`. */
-    readonly signed_string?: string | undefined;
-    /** false: the signature does not cover the body, and you know it. */
-    readonly covers_body?: boolean | undefined;
-    /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
-    readonly id?: string | undefined;
-    /** as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: twelve of its percent codes are decoded. twilio: with and without a port, raw and normalised. */
-    readonly url?: "as-is" | "hubspot" | "twilio" | undefined;
-    /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
-    readonly secret_from?: string | undefined;
-    /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
-    readonly token?: string | undefined;
-    /** Requests that are answered and not stored as a content. */
-    readonly handshake?: readonly ({
-      /** Only requests of this method. */
-      readonly method?: string | undefined;
-      /** A request is a handshake when all of these hold. */
-      readonly when?: readonly ({
-        /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
-        readonly from: string;
-        /** What must stand there. Left out: anything. */
-        readonly equals?: string | undefined;
-        /** true: nothing must stand there. */
-        readonly absent?: boolean | undefined;
-      })[] | undefined;
-      /** Where `verify.token` must stand. */
-      readonly token_from?: string | undefined;
-      /** Where the text stands that has to be sent back. */
-      readonly challenge_from?: string | undefined;
-      /** Check the signature before it is answered. Default true. */
-      readonly signed?: boolean | undefined;
-      readonly answer: {
-        /** Default 200. */
-        readonly status?: number | undefined;
-        /** Default text/plain. */
-        readonly content_type?: "text/plain" | "application/json" | undefined;
-        /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
-        readonly body: string;
-      };
-    })[] | undefined;
-    /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
-    readonly event_type?: string | undefined;
-  } | undefined;
+  readonly verify?: Verify | undefined;
   /** How the same event is known again when it is sent twice. It is flagged, never dropped. */
-  readonly dedupe?: {
-    /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
-    readonly from?: string | readonly (string)[] | undefined;
-    /** How long an id is remembered. */
-    readonly window_seconds?: number | undefined;
-  } | undefined;
+  readonly dedupe?: Dedupe | undefined;
   /** keep: what fails its check is kept as a refusal, to be looked at and released. Default keep. */
   readonly on_reject?: "keep" | "drop" | undefined;
   /** false: senders are answered 503 with Retry-After and try again. Default true. */
   readonly enabled?: boolean | undefined;
+}
+
+export interface Verify {
+  /** hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; shared-secret: the secret itself is sent; none: nothing is verified. */
+  readonly scheme?: "hmac" | "hash" | "asymmetric" | "shared-secret" | "none" | undefined;
+  /** Default sha256; with `asymmetric` there is no default. */
+  readonly algorithm?: "sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | undefined;
+  /** How the signature is written. Default hex. */
+  readonly encoding?: "hex" | "base64" | "base64url" | undefined;
+  /** How the secret is written. Default utf8: its characters are the key. */
+  readonly key_encoding?: "utf8" | "base64" | "hex" | undefined;
+  /** What to cut off the secret first, if it is there: `whsec_`. */
+  readonly key_prefix?: string | undefined;
+  readonly signature?: {
+    /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+    readonly from?: string | undefined;
+    /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
+    readonly item_separator?: string | undefined;
+    /** What stands between the name of a field and its value: `=` for `v1=ab`. */
+    readonly field_separator?: string | undefined;
+    /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. */
+    readonly field?: string | undefined;
+  } | undefined;
+  readonly timestamp?: {
+    /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `field:t` beside the signature. */
+    readonly from?: string | undefined;
+    /** Of a number. Default s. */
+    readonly unit?: "s" | "ms" | undefined;
+    /** Default unix. */
+    readonly format?: "unix" | "iso8601" | "http-date" | undefined;
+  } | undefined;
+  /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
+  readonly tolerance_seconds?: number | undefined;
+  /** What is signed: text with `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, and with the scheme hash `{secret}`. Default `{body}`. */
+  readonly signed_string?: string | undefined;
+  /** false: the signature does not cover the body, and you know it. */
+  readonly covers_body?: boolean | undefined;
+  /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+  readonly id?: string | undefined;
+  /** as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: twelve of its percent codes are decoded. twilio: with and without a port, raw and normalised. */
+  readonly url?: "as-is" | "hubspot" | "twilio" | undefined;
+  /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
+  readonly secret_from?: string | undefined;
+  /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
+  readonly token?: string | undefined;
+  /** Requests that are answered and not stored as a content. */
+  readonly handshake?: readonly ({
+    /** Only requests of this method. */
+    readonly method?: string | undefined;
+    /** A request is a handshake when all of these hold. */
+    readonly when?: readonly ({
+      /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+      readonly from: string;
+      /** What must stand there. Left out: anything. */
+      readonly equals?: string | undefined;
+      /** true: nothing must stand there. */
+      readonly absent?: boolean | undefined;
+    })[] | undefined;
+    /** Where `verify.token` must stand. */
+    readonly token_from?: string | undefined;
+    /** Where the text stands that has to be sent back. */
+    readonly challenge_from?: string | undefined;
+    /** Check the signature before it is answered. Default true. */
+    readonly signed?: boolean | undefined;
+    readonly answer: {
+      /** Default 200. */
+      readonly status?: number | undefined;
+      /** Default text/plain. */
+      readonly content_type?: "text/plain" | "application/json" | undefined;
+      /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
+      readonly body: string;
+    };
+  })[] | undefined;
+  /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+  readonly event_type?: string | undefined;
+}
+
+export interface Dedupe {
+  /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
+  readonly from?: string | readonly (string)[] | undefined;
+  /** How long an id is remembered. */
+  readonly window_seconds?: number | undefined;
 }
 
 export interface Consumer {
@@ -422,87 +348,9 @@ export interface Operations {
       /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
       readonly preset?: string | undefined;
       /** How requests are verified. Beside a preset: what differs from it. */
-      readonly verify?: {
-        /** hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; shared-secret: the secret itself is sent; none: nothing is verified. */
-        readonly scheme?: "hmac" | "hash" | "asymmetric" | "shared-secret" | "none" | undefined;
-        /** Default sha256; with `asymmetric` there is no default. */
-        readonly algorithm?: "sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | undefined;
-        /** How the signature is written. Default hex. */
-        readonly encoding?: "hex" | "base64" | "base64url" | undefined;
-        /** How the secret is written. Default utf8: its characters are the key. */
-        readonly key_encoding?: "utf8" | "base64" | "hex" | undefined;
-        /** What to cut off the secret first, if it is there: `whsec_`. */
-        readonly key_prefix?: string | undefined;
-        readonly signature?: {
-          /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
-          readonly from?: string | undefined;
-          /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
-          readonly item_separator?: string | undefined;
-          /** What stands between the name of a field and its value: `=` for `v1=ab`. */
-          readonly field_separator?: string | undefined;
-          /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. */
-          readonly field?: string | undefined;
-        } | undefined;
-        readonly timestamp?: {
-          /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `field:t` beside the signature. */
-          readonly from?: string | undefined;
-          /** Of a number. Default s. */
-          readonly unit?: "s" | "ms" | undefined;
-          /** Default unix. */
-          readonly format?: "unix" | "iso8601" | "http-date" | undefined;
-        } | undefined;
-        /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
-        readonly tolerance_seconds?: number | undefined;
-        /** What is signed: text with `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, and with the scheme hash `{secret}`. Default `{body}`. */
-        readonly signed_string?: string | undefined;
-        /** false: the signature does not cover the body, and you know it. */
-        readonly covers_body?: boolean | undefined;
-        /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
-        readonly id?: string | undefined;
-        /** as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: twelve of its percent codes are decoded. twilio: with and without a port, raw and normalised. */
-        readonly url?: "as-is" | "hubspot" | "twilio" | undefined;
-        /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
-        readonly secret_from?: string | undefined;
-        /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
-        readonly token?: string | undefined;
-        /** Requests that are answered and not stored as a content. */
-        readonly handshake?: readonly ({
-          /** Only requests of this method. */
-          readonly method?: string | undefined;
-          /** A request is a handshake when all of these hold. */
-          readonly when?: readonly ({
-            /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
-            readonly from: string;
-            /** What must stand there. Left out: anything. */
-            readonly equals?: string | undefined;
-            /** true: nothing must stand there. */
-            readonly absent?: boolean | undefined;
-          })[] | undefined;
-          /** Where `verify.token` must stand. */
-          readonly token_from?: string | undefined;
-          /** Where the text stands that has to be sent back. */
-          readonly challenge_from?: string | undefined;
-          /** Check the signature before it is answered. Default true. */
-          readonly signed?: boolean | undefined;
-          readonly answer: {
-            /** Default 200. */
-            readonly status?: number | undefined;
-            /** Default text/plain. */
-            readonly content_type?: "text/plain" | "application/json" | undefined;
-            /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
-            readonly body: string;
-          };
-        })[] | undefined;
-        /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
-        readonly event_type?: string | undefined;
-      } | undefined;
+      readonly verify?: Verify | undefined;
       /** How the same event is known again when it is sent twice. It is flagged, never dropped. */
-      readonly dedupe?: {
-        /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
-        readonly from?: string | readonly (string)[] | undefined;
-        /** How long an id is remembered. */
-        readonly window_seconds?: number | undefined;
-      } | undefined;
+      readonly dedupe?: Dedupe | undefined;
       /** keep: what fails its check is kept as a refusal, to be looked at and released. Default keep. */
       readonly on_reject?: "keep" | "drop" | undefined;
       /** false: senders are answered 503 with Retry-After and try again. Default true. */

@@ -3,6 +3,7 @@ import type { Content as Wire } from './api.ts';
 import { type Content, toContent } from './content.ts';
 import { RestanteError } from './error.ts';
 import type { Transport } from './request.ts';
+import { createSseReader, type SseEvent } from './sse.ts';
 import { backOff, sleep } from './wait.ts';
 
 export interface StreamOptions {
@@ -35,7 +36,7 @@ export async function* streamContents(
         signal: ended.signal,
       });
       onState('connected');
-      for await (const { event, data } of events(response, ended)) {
+      for await (const { name: event, data } of events(response, ended)) {
         failures = 0;
         if (event === 'reset') next = (JSON.parse(data) as { max_id: number }).max_id + 1;
         if (event === 'end') {
@@ -61,24 +62,16 @@ export async function* streamContents(
   }
 }
 
-async function* events(response: Response, ended: AbortController): AsyncGenerator<{ event: string; data: string }> {
-  const reader = (response.body as ReadableStream<Uint8Array>)
-    .pipeThrough(new TextDecoderStream() as never)
-    .getReader() as ReadableStreamDefaultReader<string>;
-  let rest = '';
-  let [event, data] = ['', ''];
+async function* events(response: Response, ended: AbortController): AsyncGenerator<SseEvent> {
+  const text = (response.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream() as never);
+  const reader = text.getReader() as ReadableStreamDefaultReader<string>;
+  const ready: SseEvent[] = [];
+  const feed = createSseReader((event) => ready.push(event));
   for (;;) {
     const timer = setTimeout(() => ended.abort(new Error('silent for too long')), SILENT_MS);
     const { done, value } = await reader.read().finally(() => clearTimeout(timer));
     if (done) return;
-    const lines = (rest + value).split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) {
-      if (line === '' && event) {
-        yield { event, data };
-        [event, data] = ['', ''];
-      } else if (line.startsWith('event: ')) event = line.slice(7);
-      else if (line.startsWith('data: ')) data = line.slice(6);
-    }
+    feed(value);
+    yield* ready.splice(0);
   }
 }

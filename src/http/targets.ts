@@ -36,11 +36,7 @@ export function openSecrets(sealer: Sealer, owner: string, secrets: readonly Sea
 /** Rules of a webhook; undefined when nothing of them is set. */
 export function rulesOf({ preset, verify, dedupe }: SettingsInput): Rules | undefined {
   if (preset === undefined && verify === undefined && dedupe === undefined) return undefined;
-  return compileRules({
-    ...(preset === undefined ? {} : { preset }),
-    ...(verify === undefined ? {} : { verify }),
-    ...(dedupe === undefined ? {} : { dedupe }),
-  });
+  return compileRules({ preset, verify, dedupe });
 }
 
 /** A stored webhook made ready. */

@@ -62,7 +62,8 @@ export const webhookDetail = (webhook: store_.Webhook, publicUrl: string): Webho
 const isoOrNull = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 
 /** Providers call nothing else. */
-const isPublic = (url: string): boolean => url.startsWith('https:') && !/\/\/(localhost|127\.|\[::1\])/.test(url);
+export const isPublic = (url: string): boolean =>
+  url.startsWith('https:') && !/\/\/(localhost|127\.|\[::1\])/.test(url);
 
 /** One of the user's webhooks that we made. Those of other applications are theirs to change. */
 export async function owned({ store }: Pick<Context, 'store'>, userId: number, whId: number): Promise<store_.Webhook> {

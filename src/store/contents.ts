@@ -121,7 +121,7 @@ export interface ListOptions {
 }
 
 /** MariaDB takes two columns of the index and walks all that the webhook has; told to, it takes the third too. */
-const forced = ({ state: { index } }: Store): string =>
+export const forced = ({ state: { index } }: Store): string =>
   index ? `/*! FORCE INDEX (\`${index.replaceAll('`', '``')}\`) */` : '';
 
 /** More conditions on t (tblwh) and r (restante_request), each with AND before it. */

@@ -1,5 +1,5 @@
 // Finds contents by their event, verdict, age or bytes: by an index where there is one, else among so many rows a call.
-import { type Content, type ListOptions, listByIds, listContents } from './contents.ts';
+import { type Content, forced, type ListOptions, listByIds, listContents } from './contents.ts';
 import type { Value } from './db.ts';
 import { eventKey, VERIFIED, type Verified } from './events.ts';
 import type { Store } from './index.ts';
@@ -51,7 +51,7 @@ async function lookedAt(
   const low = asc || store.state.indexed ? from : Math.max(from, to - MOST_IDS);
   const high = !asc || store.state.indexed ? to : Math.min(to, from + MOST_IDS);
   const one = wh_id !== 'all';
-  const sql = `SELECT COUNT(*) AS n, MIN(id) AS low, MAX(id) AS high FROM (SELECT id FROM tblwh WHERE user_id = ?
+  const sql = `SELECT COUNT(*) AS n, MIN(id) AS low, MAX(id) AS high FROM (SELECT id FROM tblwh ${one ? forced(store) : ''} WHERE user_id = ?
     ${one ? 'AND wh_id = ?' : ''} AND id BETWEEN ? AND ? ORDER BY id ${asc ? 'ASC' : 'DESC'} LIMIT ?) some`;
   const params = [userId, ...(one ? [wh_id] : []), low, high, MOST_LOOKED_AT];
   const [row] = await store.db.all<{ n: number; low: number; high: number }>(sql, params);

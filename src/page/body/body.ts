@@ -1,4 +1,5 @@
 // A body in every form it can be shown in; each is made when it is asked for, once.
+import { bytesOf } from '../../client/content.ts';
 import type { Content } from '../wire.ts';
 import { type Line, textLines } from './code.ts';
 import { jsonLines } from './json.ts';
@@ -30,19 +31,6 @@ export interface Body {
 }
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-// The 32 characters in which windows-1252 differs from ISO 8859-1, as the service writes them.
-const HIGH =
-  '\u20ac\x81\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\x8d\u017d\x8f\x90\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\x9d\u017e\u0178';
-
-function bytesOf({ content, encoding }: Pick<Content, 'content' | 'encoding'>): Uint8Array<ArrayBuffer> {
-  if (encoding === 'utf-8') return new TextEncoder().encode(content);
-  if (encoding === 'base64') return Uint8Array.from(atob(content), (char) => char.charCodeAt(0));
-  return Uint8Array.from(content, (char) => {
-    const high = HIGH.indexOf(char);
-    return high < 0 ? char.charCodeAt(0) : 0x80 + high;
-  });
-}
-
 const once = <T>(make: () => T): (() => T) => {
   let made: { readonly value: T } | undefined;
   return () => {
