@@ -20,7 +20,10 @@ const [{ metafile }, , ofPage] = await Promise.all([
     ...common,
     metafile: true,
     entryPoints: ['src/main.ts'],
-    outfile: 'dist/main.js',
+    outdir: 'dist',
+    // What a verb loads when it needs it is a file of its own: a megabyte that `serve` does not have to read.
+    splitting: true,
+    chunkNames: 'part-[name]',
     // Node 22 warns on every start that node:sqlite is experimental. Requests wait for their commit: with V8's 16 MiB
     // they outlive its young generation, and moving them costs 5 to 10 % of the CPU; 32 would cost 20 MB more at rest.
     banner: { js: `#!/usr/bin/env -S node --disable-warning=ExperimentalWarning --max-semi-space-size=24\n${banner}` },

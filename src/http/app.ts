@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { forbidden, invalid, needsMigrate, Problem } from '../errors.ts';
+import { forbidden, invalid, needsMigrate } from '../errors.ts';
 import { activityRoute } from './activity.ts';
 import { type Auth, createAuth } from './auth.ts';
 import * as actions from './consumeractions.ts';
@@ -13,6 +13,7 @@ import type { Context } from './context.ts';
 import { serveDocs } from './docs.ts';
 import { basePath } from './docspage.ts';
 import { serveInbox } from './inbox.ts';
+import { allFinite, readJson } from './jsonbody.ts';
 import * as meta from './meta.ts';
 import { openApi, routeSchema } from './openapi.ts';
 import { createParked, type Parked, whileOpen } from './parked.ts';
@@ -23,6 +24,7 @@ import { createRequestId } from './requestid.ts';
 import type { Route } from './route.ts';
 import { createServerWith, MAX_HEADER_BYTES } from './server.ts';
 import * as trace from './trace.ts';
+import { validatorsWhenAsked } from './validators.ts';
 import * as webhooks from './webhooks.ts';
 
 export const ROUTES: readonly Route[] = [
@@ -80,6 +82,7 @@ export async function buildApp(context: Context, more: readonly Route[] = []): P
     bodyLimit: context.config.maxBodyBytes,
     // No 414: an id that is too long is told by its schema.
     routerOptions: { maxParamLength: MAX_HEADER_BYTES, ignoreTrailingSlash: true },
+    schemaController: { compilersFactory: { buildValidator: validatorsWhenAsked() } },
     ajv: {
       customOptions: {
         removeAdditional: false,
@@ -161,24 +164,6 @@ function register(fastify: FastifyInstance, context: Context, auth: Auth, parked
       }),
   });
 }
-
-const UTF8 = new TextDecoder('utf-8', { fatal: true });
-
-/** No body means no member: every member of ours is optional or named as missing. */
-function readJson(body: Buffer | undefined): unknown {
-  if (!body?.length) return {};
-  try {
-    return JSON.parse(UTF8.decode(body));
-  } catch (error) {
-    const detail = `The body is not JSON in UTF-8: ${(error as Error).message}. Correct it and send again.`;
-    throw new Problem(400, 'bad-request', 'Bad Request', detail);
-  }
-}
-
-/** ajv turns the text 1e999 into Infinity, and holds that against no maximum. */
-const allFinite = (value: unknown): boolean =>
-  typeof value === 'number' ? Number.isFinite(value) : !isObject(value) || Object.values(value).every(allFinite);
-const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
 function signIn(
   context: Context,
