@@ -4,8 +4,8 @@ import { ContentId } from '../schema.ts';
 import { Trace } from '../schemaconsumers.ts';
 import { type Consumer, listConsumers } from '../store/consumers.ts';
 import type { Content } from '../store/contents.ts';
-import type { Db } from '../store/db.ts';
 import { listDuplicates } from '../store/events.ts';
+import type { Store } from '../store/index.ts';
 import { findPlace, type Standing, standings } from '../store/trace.ts';
 import { isoTime } from './consumers.ts';
 import type { Context } from './context.ts';
@@ -34,9 +34,9 @@ function stageOf(consumer: Consumer, standing: Standing | undefined, pos: number
 }
 
 const MOST_DUPLICATES = 100;
-async function duplicatesFor(db: Db, userId: number, { id, receipt }: Content): Promise<number[]> {
+async function duplicatesFor(store: Store, userId: number, { id, receipt }: Content): Promise<number[]> {
   const event_id = receipt?.event_id;
-  return event_id == null ? [] : listDuplicates(db, userId, { id, event_id }, MOST_DUPLICATES);
+  return event_id == null ? [] : listDuplicates(store, userId, { id, event_id }, MOST_DUPLICATES);
 }
 
 /** The life of one content so far. */
@@ -54,7 +54,7 @@ export async function traceOf({ store }: Pick<Context, 'store'>, userId: number,
     verified: receipt?.head ? receipt.verified : null,
     event_id: receipt?.event_id ?? null,
     duplicate_of: receipt?.duplicate_of ?? null,
-    duplicates: await duplicatesFor(store.db, userId, content),
+    duplicates: await duplicatesFor(store, userId, content),
     consumers: reading.map((one) => stageOf(one, standingOf.get(one.id), place?.pos ?? Number.POSITIVE_INFINITY)),
   };
 }

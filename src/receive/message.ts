@@ -54,8 +54,11 @@ function readFields(check: Check, text: string): readonly (readonly [string, str
     return cut < 0 ? ['', trimmed] : [trimmed.slice(0, cut), trimmed.slice(cut + check.fieldSeparator.length)];
   });
 }
-const valuesOf = (fields: readonly (readonly [string, string])[], wanted: string): readonly string[] =>
-  fields.flatMap(([name, value]) => (name === wanted ? [value] : []));
+function valuesOf(fields: readonly (readonly [string, string])[], wanted: string): readonly string[] {
+  const values: string[] = [];
+  for (const [name, value] of fields) if (name === wanted) values.push(value);
+  return values;
+}
 
 /** The text as it is signed, and the moment it means. */
 function readTime(

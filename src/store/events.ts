@@ -1,6 +1,7 @@
 // What was found out about a content when it came: the verdict on it, its event, and of which earlier content it is a duplicate.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type Db, marks, type Queries } from './db.ts';
+import type { Store } from './index.ts';
 
 /** As stored: the place in this list. */
 export const VERIFIED = ['none', 'token', 'signed'] as const;
@@ -20,10 +21,14 @@ export interface Judged {
 
 /** Ids of providers are long and not always unique: the index holds 16 bytes of a hash over the user and the id. */
 export const eventKey = (userId: number, eventId: string): Buffer =>
-  createHash('sha256').update(`${userId}:${eventId}`).digest().subarray(0, 16);
+  Buffer.from(hash('sha256', `${userId}:${eventId}`, 'hex').slice(0, 32), 'hex');
 
 /** One event of one webhook, as a name in maps. */
 export const eventName = (whId: number, key: Buffer): string => `${whId} ${key.toString('latin1')}`;
+
+/** Where events are looked up by their key: an index on a server, a table that follows behind on SQLite. */
+export const EVENTS = { mysql: 'restante_request', sqlite: 'restante_event' } as const;
+const NO_DUPLICATE = { mysql: 'e.duplicate_of IS NULL', sqlite: 'e.duplicate_of = 0' } as const;
 
 interface Arrival {
   readonly wh_id: number;
@@ -31,8 +36,11 @@ interface Arrival {
   readonly judged: Judged | null;
 }
 
-interface First {
+/** A content that is the first with its event. */
+export interface Event {
   readonly id: number;
+  readonly wh_id: number;
+  readonly event_key: Buffer;
   readonly received_ms: number;
 }
 
@@ -44,6 +52,7 @@ const stretched = (keys: readonly Buffer[]): Buffer[] => {
 
 /** For each row the content of which it is a duplicate: one that is stored, or one before it in `rows`; null = it is the first. */
 export async function duplicatesOf(
+  { db, events }: Store,
   queries: Queries,
   rows: readonly Arrival[],
   ids: readonly number[],
@@ -52,17 +61,18 @@ export async function duplicatesOf(
   if (keys.length === 0) return rows.map(() => null);
   const some = stretched(keys);
   // Duplicates are left out, so that an event which comes a million times costs no more than one that comes twice.
-  const sql = `SELECT id, wh_id, event_key, received_ms FROM restante_request
-    WHERE event_key IN (${marks(some.length)}) AND duplicate_of IS NULL`;
-  const firsts = new Map<string, First>();
-  for (const row of await queries.all<First & { wh_id: number; event_key: Buffer }>(sql, some)) {
+  const sql = `SELECT r.id, r.wh_id, r.event_key, r.received_ms FROM ${EVENTS[db.kind]} e JOIN restante_request r ON r.id = e.id
+    WHERE e.event_key IN (${marks(some.length)}) AND ${NO_DUPLICATE[db.kind]}`;
+  const firsts = new Map<string, Pick<Event, 'id' | 'received_ms'>>();
+  for (const row of await queries.all<Event>(sql, some)) {
     const name = eventName(row.wh_id, row.event_key);
     if (row.id > (firsts.get(name)?.id ?? 0)) firsts.set(name, row);
   }
   return rows.map(({ wh_id, received_ms, judged }, i) => {
     if (!judged?.event_key || judged.window_ms === 0) return null;
     const name = eventName(wh_id, judged.event_key);
-    const first = firsts.get(name);
+    const [stored, known] = [firsts.get(name), events?.first(name)];
+    const first = (known?.id ?? 0) > (stored?.id ?? 0) ? known : stored;
     const id = ids[i] as number;
     if (first && first.id < id && received_ms - first.received_ms <= judged.window_ms) return first.id;
     firsts.set(name, { id, received_ms });
@@ -72,19 +82,21 @@ export async function duplicatesOf(
 
 /** Contents of a user that carry this event id, oldest first. */
 export async function findEvent(db: Db, userId: number, eventId: string, limit: number): Promise<number[]> {
-  const sql = 'SELECT id FROM restante_request WHERE event_key = ? AND event_id = ? ORDER BY id LIMIT ?';
+  const sql = `SELECT r.id FROM ${EVENTS[db.kind]} e JOIN restante_request r ON r.id = e.id
+    WHERE e.event_key = ? AND r.event_id = ? ORDER BY r.id LIMIT ?`;
   const rows = await db.all<{ id: number }>(sql, [eventKey(userId, eventId), eventId, limit]);
   return rows.map(({ id }) => id);
 }
 
 /** Later contents that are duplicates of this one. */
 export async function listDuplicates(
-  db: Db,
+  { db, events }: Store,
   userId: number,
   content: { readonly id: number; readonly event_id: string },
   limit: number,
 ): Promise<number[]> {
-  const sql = 'SELECT id FROM restante_request WHERE event_key = ? AND duplicate_of = ? ORDER BY id LIMIT ?';
+  await events?.settle();
+  const sql = `SELECT id FROM ${EVENTS[db.kind]} WHERE event_key = ? AND duplicate_of = ? ORDER BY id LIMIT ?`;
   const rows = await db.all<{ id: number }>(sql, [eventKey(userId, content.event_id), content.id, limit]);
   return rows.map(({ id }) => id);
 }

@@ -22,7 +22,7 @@ export function grantStatements(database: string, account: string): string[] {
     ['SELECT (id, token, status)', 'tbluser'],
     ['SELECT, INSERT, UPDATE, DELETE', 'tblwhid'],
     ['SELECT, INSERT', 'tblwh'],
-    ...OUR_TABLES.map((table): [string, string] => ['SELECT, INSERT, UPDATE, DELETE', table]),
+    ...OUR_TABLES.mysql.map((table): [string, string] => ['SELECT, INSERT, UPDATE, DELETE', table]),
   ];
   const name = `\`${database.replaceAll('`', '``')}\``;
   return rights.map(([what, table]) => `GRANT ${what} ON ${name}.${table} TO ${account}`);

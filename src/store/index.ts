@@ -1,6 +1,7 @@
 // openStore(url): the database, how far it is migrated, and what is missing. SQLite migrates itself; MySQL never does here.
 import { backfill } from './backfill.ts';
 import type { Db } from './db.ts';
+import { createEventIndex, type EventIndex } from './eventindex.ts';
 import { inspect, isExtended, migrate, type SchemaState } from './migrations.ts';
 import { openMysql } from './mysql.ts';
 import { createRecent, type Recent } from './recent.ts';
@@ -13,6 +14,8 @@ export interface Store {
   readonly state: SchemaState;
   /** On SQLite, where positions are given with the contents. */
   readonly recent: Recent | undefined;
+  /** On SQLite, where events are indexed behind their contents. */
+  readonly events: EventIndex | undefined;
   close(): Promise<void>;
 }
 
@@ -32,12 +35,19 @@ export async function openStore(url: string): Promise<Store> {
     }
     const state = await inspect(db, db.kind);
     if (state.base.length < 3) throw new MissingTables(state.base);
+    const sqlite = db.kind === 'sqlite';
+    const events = sqlite ? createEventIndex(db) : undefined;
+    await events?.settle();
     return {
       db,
       extended: isExtended(state),
       state,
-      recent: db.kind === 'sqlite' ? createRecent() : undefined,
-      close: () => db.close(),
+      recent: sqlite ? createRecent() : undefined,
+      events,
+      async close() {
+        events?.close();
+        await db.close();
+      },
     };
   } catch (error) {
     await db.close();

@@ -1,7 +1,7 @@
 // Stores contents: what was received goes into tblwh byte for byte, how it came into restante_request, in one transaction.
 import { crc32 } from 'node:zlib';
 import { failed, marks, type Queries, type Value } from './db.ts';
-import { duplicatesOf, type Judged, VERIFIED } from './events.ts';
+import { duplicatesOf, type Event, type Judged, VERIFIED } from './events.ts';
 import type { Store } from './index.ts';
 import { type Placed, placeInserted } from './positions.ts';
 
@@ -28,32 +28,51 @@ const JUDGED_COLUMNS = ['wh_id', 'verified', 'event_id', 'event_type', 'event_ke
 /** `tblwh.ip` is varchar(15): a longer address would be refused, or cut into a wrong but valid-looking one. */
 const shortIp = (ip: string): string => (ip.includes(':') || ip.length > 15 ? 'ipv6' : ip);
 
-/** Stores all rows in one transaction; resolves with their ids, in order, once they are committed. */
-export async function insertContents(store: Store, rows: readonly NewContent[]): Promise<number[]> {
-  const { ids, placed } = await store.db.transaction((queries) => insertWithin(store, queries, rows), 'writer');
-  store.recent?.add(placed);
-  return ids;
+/** What a transaction stored. */
+export interface Stored {
+  readonly ids: number[];
+  readonly placed: readonly Placed[];
+  readonly events: readonly Event[];
 }
 
-/** The same within a transaction of the caller, who tells `store.recent` what was placed once it is committed. */
-export async function insertWithin(
-  store: Store,
-  queries: Queries,
-  rows: readonly NewContent[],
-): Promise<{ readonly ids: number[]; readonly placed: readonly Placed[] }> {
+/** Stores all rows in one transaction; resolves with their ids, in order, once they are committed. */
+export async function insertContents(store: Store, rows: readonly NewContent[]): Promise<number[]> {
+  const stored = await store.db.transaction((queries) => insertWithin(store, queries, rows), 'writer');
+  remember(store, stored);
+  return stored.ids;
+}
+
+/** What was committed is known to this process before it is read. */
+export function remember({ recent, events }: Store, stored: Stored): void {
+  recent?.add(stored.placed);
+  events?.add(stored.events);
+}
+
+/** The same within a transaction of the caller, who calls `remember` once it is committed. */
+export async function insertWithin(store: Store, queries: Queries, rows: readonly NewContent[]): Promise<Stored> {
   const ids = await queries.insertIds(
     'tblwh',
     CONTENT_COLUMNS,
     rows.map((row) => [row.content, shortIp(row.ip), row.api, row.dt, row.user_id, row.wh_id]),
   );
-  if (store.extended) await insertRequests(queries, rows, ids);
-  if (store.db.kind !== 'sqlite') return { ids, placed: [] };
+  const duplicates = store.extended ? await duplicatesOf(store, queries, rows, ids) : [];
+  if (store.extended) await insertRequests(queries, rows, ids, duplicates);
+  if (store.db.kind !== 'sqlite') return { ids, placed: [], events: [] };
   const owned = rows.map(({ user_id, wh_id }, i) => ({ id: ids[i] as number, user_id, wh_id }));
-  return { ids, placed: await placeInserted(store.db, queries, owned) };
+  const events = rows.flatMap(({ wh_id, received_ms, judged }, i) =>
+    judged?.event_key && duplicates[i] === null
+      ? [{ id: ids[i] as number, wh_id, received_ms, event_key: judged.event_key }]
+      : [],
+  );
+  return { ids, placed: await placeInserted(store.db, queries, owned), events };
 }
 
-async function insertRequests(queries: Queries, rows: readonly NewContent[], ids: readonly number[]): Promise<void> {
-  const duplicates = await duplicatesOf(queries, rows, ids);
+async function insertRequests(
+  queries: Queries,
+  rows: readonly NewContent[],
+  ids: readonly number[],
+  duplicates: readonly (number | null)[],
+): Promise<void> {
   const plain: Value[][] = [];
   const judged: Value[][] = [];
   for (const [i, { content, received_ms, ip, head, wh_id, judged: verdict }] of rows.entries()) {
@@ -73,6 +92,7 @@ async function insertRequests(queries: Queries, rows: readonly NewContent[], ids
     if (!failed(error, 'duplicate')) throw error;
     // Another application emptied tblwh and its ids begin again: what we knew of the old rows is worthless now.
     await queries.run(`DELETE FROM restante_request WHERE id IN (${marks(ids.length)})`, ids);
+    await queries.run("UPDATE restante_meta SET v = 0 WHERE k = 'event'");
     await insert();
   });
 }

@@ -96,5 +96,5 @@ async function lock(db: Db, queries: Queries): Promise<void> {
 
 /** Drops our tables; the three shared ones stay as they are. */
 export async function dropOurs(db: Db): Promise<void> {
-  for (const name of OUR_TABLES) await db.ddl(`DROP TABLE IF EXISTS ${name}`);
+  for (const name of OUR_TABLES[db.kind]) await db.ddl(`DROP TABLE IF EXISTS ${name}`);
 }

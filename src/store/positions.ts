@@ -177,8 +177,11 @@ export async function forgetPlaces(db: Db, top: number): Promise<void> {
   await db.transaction((queries) => queries.run("DELETE FROM restante_meta WHERE k IN ('fence', 'backfill')"));
 }
 
-/** What survives a restart: `fence`, up to which every content is settled and has its position; `backfill`, up to which old ones have. */
-export type Mark = 'fence' | 'backfill';
+/**
+ * What survives a restart: `fence`, up to which every content is settled and has its position; `backfill`, up to which old
+ * ones have; `event`, up to which events are in restante_event.
+ */
+export type Mark = 'fence' | 'backfill' | 'event';
 
 export async function readMark(db: Pick<Db, 'all'>, mark: Mark): Promise<number | undefined> {
   return (await db.all<{ v: number }>('SELECT v FROM restante_meta WHERE k = ?', [mark]))[0]?.v;

@@ -2,7 +2,7 @@
 import type { RefusalKind } from '../schema.ts';
 import type { Db, Value } from './db.ts';
 import type { Store } from './index.ts';
-import { insertWithin, type NewContent } from './ingest.ts';
+import { insertWithin, type NewContent, remember } from './ingest.ts';
 
 export interface NewRefusal {
   readonly user_id: number;
@@ -102,7 +102,7 @@ export async function releaseRefusal(store: Store, id: number, row: NewContent):
     await queries.run('UPDATE restante_refusal SET released_as = ? WHERE id = ?', [inserted.ids[0] as number, id]);
     return inserted;
   });
-  if (done) store.recent?.add(done.placed);
+  if (done) remember(store, done);
   return done?.ids[0];
 }
 
