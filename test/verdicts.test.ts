@@ -144,6 +144,10 @@ describe.each(ENGINES)('%s', (engine) => {
     expect(content?.request).toMatchObject({ verified: 'signed', released_from: first?.id });
     expect(first?.released_as).toBe(content?.id);
     expect(second?.released_as).toBe(null);
+    // Why it stays is no longer that there was no secret.
+    await expect
+      .poll(async () => (await refusals(webhook, 2))[1]?.reason, { timeout: 5_000 })
+      .toMatch(/signature does not fit/);
   });
 
   test('a refusal is released after a fix: once, alone or in bulk, however many ask', async () => {
@@ -333,6 +337,9 @@ describe.each(ENGINES)('%s', (engine) => {
       },
       422,
     );
+    const wrong = { wh_name: 'x', verify: { signature: { from: 'header:a', fields: 'v1' } } };
+    const told = await call<{ errors: { path: string }[] }>('POST', '/webhooks', wrong, 422);
+    expect(told.errors.map(({ path }) => path)).toContain('body.verify.signature.fields');
   });
 
   test('a rotated URL goes on for its grace, and the log says so once', async () => {
@@ -358,6 +365,23 @@ describe.each(ENGINES)('%s', (engine) => {
     service.context.targets.forget(() => true);
     expect((await send(webhook, '{}', sign.github('some secret', '{}'))).status).toBe(503);
     expect((await send(webhook, '{}', sign.github('forged', '{}'))).status).toBe(503);
+  });
+
+  test('a flood of forgeries takes no more than its share of the time: those beyond are refused without a near miss', async () => {
+    const webhook = await hook({ preset: 'github', secrets: ['s'] });
+    const body = `${'x'.repeat(900_000)}\n`;
+    const forged = sign.github('forged', body);
+    const answers = await Promise.all(Array.from({ length: 30 }, () => send(webhook, body, forged)));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([401]));
+    // Cut off on its way: it would verify with its newline.
+    const bare = body.slice(0, -1);
+    for (let i = 0; i < 10; i++) await send(webhook, bare, sign.github('s', body));
+    const near = (await refusals(webhook, 40)).slice(30).map(({ near_miss }) => near_miss);
+    expect(near).toHaveLength(10);
+    expect(near).toContain(null);
+    await sleep(1_000);
+    await send(webhook, bare, sign.github('s', body));
+    expect((await refusals(webhook, 41)).at(-1)?.near_miss).toContain('newline');
   });
 
   test('dropped on request: a forgery leaves nothing behind', async () => {

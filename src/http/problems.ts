@@ -40,12 +40,13 @@ export function toProblem(error: unknown, maxBodyBytes: number): Problem {
   if (validation) {
     const place = PLACES[validationContext] ?? validationContext;
     const named = validation.map(({ instancePath, message: what = 'is wrong', keyword, params }) => {
+      const path = `${place}${instancePath.replaceAll('/', '.')}`;
       if (keyword === 'additionalProperties')
-        return { path: `${place}.${params.additionalProperty}`, message: 'is not known here' };
-      if (keyword === 'required') return { path: `${place}.${params.missingProperty}`, message: 'is missing' };
+        return { path: `${path}.${params.additionalProperty}`, message: 'is not known here' };
+      if (keyword === 'required') return { path: `${path}.${params.missingProperty}`, message: 'is missing' };
       const words = keyword === 'pattern' ? PATTERN_WORDS[String(params.pattern)] : undefined;
       const allowed = keyword === 'enum' ? `: ${(params.allowedValues as unknown[]).join(', ')}` : '';
-      return { path: `${place}${instancePath.replaceAll('/', '.')}`, message: words ?? `${what}${allowed}` };
+      return { path, message: words ?? `${what}${allowed}` };
     });
     // A union names each of its branches; one word per path is enough.
     return invalid(named.filter((one, i) => named.findIndex((other) => other.path === one.path) === i).slice(0, 20));

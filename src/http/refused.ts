@@ -94,8 +94,8 @@ export function createRefusals(context: Context): Refusals {
 
   function push(target: Target, refused: Refused, done: (error?: unknown) => void): boolean {
     const { kind, reason, received_ms, ip, head, size, incoming, event_id } = refused;
+    if (waiting.length >= MOST_WAITING || bytes + (incoming?.body.length ?? 0) > MOST_WAITING_BYTES) return false;
     const content = incoming && admit(target, incoming.body.length) ? incoming.body : null;
-    if (waiting.length >= MOST_WAITING || bytes + (content?.length ?? 0) > MOST_WAITING_BYTES) return false;
     const { user_id, wh_id } = target;
     const event_key = event_id ? eventKey(user_id, event_id) : null;
     const row = { user_id, wh_id, kind, reason, near_miss: null, size, received_ms, ip, head, content, event_key };

@@ -1,7 +1,14 @@
 // Judges refusals again and makes contents of those that pass: each once, wherever and however often it is asked for.
 import type { Incoming } from '../receive/incoming.ts';
 import type { NewContent } from '../store/ingest.ts';
-import { findRefusedBody, listRefusals, type Refusal, type RefusalFilter, releaseRefusal } from '../store/refusals.ts';
+import {
+  findRefusedBody,
+  listRefusals,
+  type Refusal,
+  type RefusalFilter,
+  releaseRefusal,
+  saveReason,
+} from '../store/refusals.ts';
 import { findWebhook } from '../store/webhooks.ts';
 import type { Context } from './context.ts';
 import { decodeHead } from './head.ts';
@@ -47,7 +54,11 @@ async function releaseOne(parts: Parts, target: Target | undefined, refusal: Ref
   const judged = force ? forced(target, incoming) : judgeRequest(target, incoming);
   if (judged.kind === 'unreadable')
     return 'The secrets of its webhook cannot be read: SECRETS_KEY is not the right one.';
-  if (judged.kind !== 'accepted') return judged.reason;
+  if (judged.kind !== 'accepted') {
+    // What is wrong now is what its owner has to know: the secret that was missing may be there, and be another one.
+    if (judged.reason !== refusal.reason) await saveReason(store.db, refusal.id, judged.reason);
+    return judged.reason;
+  }
   const row: NewContent = {
     user_id: userId,
     wh_id: refusal.wh_id,

@@ -106,6 +106,11 @@ export async function releaseRefusal(store: Store, id: number, row: NewContent):
   return done?.ids[0];
 }
 
+/** Why it stays, as it was found when it was judged again. */
+export async function saveReason(db: Db, id: number, reason: string): Promise<void> {
+  await db.run('UPDATE restante_refusal SET reason = ? WHERE id = ?', [reason, id]);
+}
+
 /** Webhooks with requests that came before their secret was set. */
 export const listWithoutSecret = (db: Db): Promise<{ readonly user_id: number; readonly wh_id: number }[]> =>
   db.all("SELECT DISTINCT user_id, wh_id FROM restante_refusal WHERE kind = 'secret_missing' AND released_as IS NULL");
