@@ -1,9 +1,11 @@
 // The bin: verbs, exit codes, and the only file that touches `process`.
 import { realpathSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
+import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { configCommand } from './cli/config.ts';
+import { consumerCommand } from './cli/consumer.ts';
 import { forwardCommand } from './cli/forward.ts';
 import { Complaint, type Io } from './cli/io.ts';
 import { migrateCommand } from './cli/migrate.ts';
@@ -11,6 +13,7 @@ import { presetsCommand } from './cli/presets.ts';
 import { pullCommand } from './cli/pull.ts';
 import { serveCommand } from './cli/serve.ts';
 import { userCommand } from './cli/user.ts';
+import { closing } from './cli/verb.ts';
 import { webhookCommand } from './cli/webhook.ts';
 import { whyCommand } from './cli/why.ts';
 import { BadSettings } from './config.ts';
@@ -23,20 +26,26 @@ const VERBS = [
   webhookCommand,
   pullCommand,
   forwardCommand,
+  consumerCommand,
   presetsCommand,
   whyCommand,
   configCommand,
 ];
+
+const EXAMPLES = [
+  'restante serve',
+  'restante webhook add "Payments" --preset stripe --secret-file -',
+  'restante why evt_123',
+  'restante consumer list',
+  'restante migrate --check',
+] as const;
 
 /** Runs one command line. 0 = done, 1 = it did not work, 2 = it was asked wrongly (flags, settings, rights). */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
   const program = new Command('restante')
     .description('Poste restante for webhooks: receives them, keeps them, hands them out to whoever polls.')
     .version(VERSION)
-    .addHelpText(
-      'after',
-      '\nExamples:\n  restante serve\n  restante webhook add "Payments" --preset stripe --secret-file -\n  restante why evt_123\n  restante migrate --check\n\nEvery verb has its own --help.\n',
-    );
+    .addHelpText('after', `${closing(EXAMPLES)}\nEvery verb has its own --help.\n`);
   for (const verb of VERBS) program.addCommand(verb(io));
   prepare(program, io);
   try {
@@ -66,7 +75,7 @@ function prepare(command: Command, io: Io): void {
 
 const io: Io = {
   env: process.env,
-  out: (text) => void process.stdout.write(text),
+  out: (data) => void process.stdout.write(data),
   err: (text) => void process.stderr.write(text),
   async input() {
     const chunks: Buffer[] = [];
@@ -77,11 +86,16 @@ const io: Io = {
     const lines = createInterface({ input: process.stdin, output: process.stderr });
     try {
       return await lines.question(question);
+    } catch {
+      // Ctrl-C and Ctrl-D are an answer too.
+      process.stderr.write('\n');
+      throw new Complaint('not answered: nothing was done');
     } finally {
       lines.close();
     }
   },
-  tty: process.stdout.isTTY === true,
+  // All three: nobody answers a question from a pipe, and a log wants no status that rewrites itself.
+  tty: [0, 1, 2].every((stream) => isatty(stream)),
   stopped: () =>
     new Promise((resolve) => {
       for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve);
@@ -94,6 +108,6 @@ if (started) {
   // Whoever reads may have seen enough: `restante presets | head`.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   process.exitCode = await run(process.argv.slice(2), io);
-  // A connection to a hung database must not keep an ended program alive.
-  setTimeout(() => process.exit(), 2_000).unref();
+  // A connection to a hung database must not keep an ended program alive. A slow reader gets all there is first.
+  process.stdout.write('', () => setTimeout(() => process.exit(), 2_000).unref());
 }

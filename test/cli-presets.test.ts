@@ -30,7 +30,7 @@ async function typed(argv: readonly string[], env: Readonly<Record<string, strin
   const [out, err]: [string[], string[]] = [[], []];
   const code = await run(argv, {
     env,
-    out: (text) => void out.push(text),
+    out: (text) => void out.push(String(text)),
     err: (text) => void err.push(text),
     input: async () => input,
     ask: async () => '',
@@ -98,9 +98,10 @@ describe.each(ENGINES)('%s', (engine) => {
   // Each test has a user of its own, as `why` and `list` are about all that one has.
   beforeEach(async () => {
     user = await service.user();
-    env = { DATABASE_URL: database.url, PUBLIC_URL, SECRETS_KEY };
+    env = { DATABASE_URL: database.url, PUBLIC_URL, SECRETS_KEY, ...credentials() };
   });
 
+  const credentials = () => ({ RESTANTE_URL: service.url, RESTANTE_AUTH: `${user.id}:${user.token}` });
   const own = () => ['--user', String(user.id)];
   const json = async <T = WebhookDetail>(argv: readonly string[], input = ''): Promise<T> => {
     const { code, out, err } = await typed([...argv, ...own(), '--json'], env, input);
@@ -138,7 +139,7 @@ describe.each(ENGINES)('%s', (engine) => {
     );
     return page.whcontent.map(({ content, request }) => [request.verified, JSON.parse(content).id]);
   };
-  const why = (id: string) => typed(['why', id, ...own()], env);
+  const why = (id: string) => typed(['why', id], credentials());
 
   test('add prints the steps with the real URL, and warns while nobody can reach it', async () => {
     const good = await typed(['webhook', 'add', 'Payments', '--preset', 'stripe', ...own()], env);
@@ -349,7 +350,7 @@ describe.each(ENGINES)('%s', (engine) => {
     expect(released.out).toContain(`was refused first, and released from refusal ${wrong?.id}`);
     expect(released.out).toMatch(/not verified, .*\n/);
     expect(released.out).toMatch(/released as content \d+\n/);
-    const story = JSON.parse((await typed(['why', 'evt_2', ...own(), '--json'], env)).out);
+    const story = JSON.parse((await typed(['why', 'evt_2', '--json'], env)).out);
     expect(story).toMatchObject({
       asked: 'evt_2',
       known: true,
@@ -370,12 +371,13 @@ describe.each(ENGINES)('%s', (engine) => {
     expect(none.out).toContain(hook.wh_url);
     expect(none.out).toContain('Refused in the last three days: 1 signature');
     expect(none.out).toMatch(/webhook \d+ keeps no event ids/);
-    const { code, out } = await typed(['why', 'evt_nowhere', ...own(), '--json'], env);
+    const { code, out } = await typed(['why', 'evt_nowhere', '--json'], env);
     expect([code, JSON.parse(out)]).toMatchObject([1, { known: false, elsewhere: { refused: { signature: 1 } } }]);
-    const mine = JSON.parse((await typed(['why', 'evt_mine', ...own(), '--json'], env)).out);
+    const mine = JSON.parse((await typed(['why', 'evt_mine', '--json'], env)).out);
     user = await service.user();
+    env = { ...env, ...credentials() };
     const alone = await why('evt_mine');
-    expect([alone.code, alone.out]).toEqual([1, expect.stringContaining('has no webhook')]);
+    expect([alone.code, alone.out]).toEqual([1, expect.stringContaining('You have no webhook')]);
     expect(alone.out).toContain('Nothing was refused in the last three days');
     expect((await why(String(mine.contents[0].id))).code).toBe(1);
   });
@@ -417,7 +419,7 @@ describe.each(ENGINES)('%s', (engine) => {
       ['config'],
       ['config', '--json'],
     ]) {
-      const { out, err } = await typed(argv[0] === 'config' ? argv : [...argv, ...own()], env, SECRET);
+      const { out, err } = await typed(argv[0] === 'webhook' ? [...argv, ...own()] : argv, env, SECRET);
       expect(`${out}${err}`, argv.join(' ')).not.toContain(planted);
       expect(`${out}${err}`, argv.join(' ')).not.toContain(SECRETS_KEY);
       told.push(out);
@@ -491,8 +493,10 @@ describe('docs/providers.md', () => {
 
   test('its commands work, in their order, and its rules for a provider of your own verify', async () => {
     const { url } = dropped(await migratedDatabase('sqlite'));
-    const env = { DATABASE_URL: url, PUBLIC_URL: 'https://hooks.example.org' };
-    const { id } = JSON.parse((await cli(['user', 'add', '--json'], env)).out);
+    const PUBLIC_URL = 'https://hooks.example.org';
+    const service = kept(await startService(url, { PUBLIC_URL, SECRETS_KEY: '' }), (one) => one.close());
+    const { id, token } = await service.user();
+    const env = { DATABASE_URL: url, PUBLIC_URL, RESTANTE_URL: service.url, RESTANTE_AUTH: `${id}:${token}` };
     // The first start has made one already.
     await cli(['webhook', 'add', 'First webhook'], env);
     const rules = /```json verify\.json\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
@@ -515,9 +519,6 @@ describe('docs/providers.md', () => {
       [6, 'Alarms', 'generic'],
     ]);
 
-    const service = kept(await startService(url, { PUBLIC_URL: env.PUBLIC_URL, SECRETS_KEY: '' }), (one) =>
-      one.close(),
-    );
     const body = '{"event":"order.paid","order":{"id":"A-1017"}}';
     expect(page).toContain(`\`${body}\``);
     const at = Math.floor(Date.now() / 1000);
@@ -527,7 +528,7 @@ describe('docs/providers.md', () => {
     expect([(await send(signature)).status, (await send(signature.replace('v1=', 'v1=00'))).status]).toEqual([
       200, 401,
     ]);
-    expect(JSON.parse((await cli(['why', 'A-1017', '--user', String(id), '--json'], env)).out)).toMatchObject({
+    expect(JSON.parse((await cli(['why', 'A-1017', '--json'], env)).out)).toMatchObject({
       contents: [{ verified: 'signed', event_id: 'A-1017', event_type: 'order.paid' }],
     });
   });

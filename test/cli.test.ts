@@ -1,6 +1,6 @@
 // The program as an operator meets it: verbs, exit codes, what is printed, what is refused, how it starts and ends.
 import { once } from 'node:events';
-import { statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -132,16 +132,101 @@ test('an unknown verb or flag is exit code 2 and a suggestion', async () => {
   expect(await cli(['serve', 'now'])).toMatchObject({ code: 2 });
 });
 
-test('every verb has a help with examples', async () => {
+/** All there are; docs/cli.md has a line on each. */
+const VERBS = [
+  '',
+  'config',
+  'consumer',
+  ...['dead', 'delete', 'list', 'redrive', 'seek', 'show'].map((name) => `consumer ${name}`),
+  'forward',
+  'migrate',
+  'presets',
+  'pull',
+  'serve',
+  'user',
+  ...['add', 'list', 'rotate'].map((name) => `user ${name}`),
+  'webhook',
+  ...['add', 'disable', 'enable', 'list', 'rotate', 'set', 'show'].map((name) => `webhook ${name}`),
+  'why',
+];
+const EXITS = /\nExit codes:\n {2}0 {2}done, .*\n {2}1 {2}it did not work.*\n {2}2 {2}asked wrongly: .*\n/;
+
+test('every verb has a help with two examples of its own and the exit codes, and knows what was misspelt', async () => {
+  const visited: string[] = [];
   const visit = async (verb: readonly string[]): Promise<void> => {
+    const name = verb.join(' ');
     const { code, out, err } = await cli([...verb, '--help']);
-    expect([code, err], verb.join(' ')).toEqual([0, '']);
-    expect(out, `restante ${verb.join(' ')} --help`).toMatch(/\nExamples:\n {2}\S.*restante|\nExamples:\n {2}restante/);
-    const names = (out.split('\nCommands:\n')[1]?.split('\n\n')[0] ?? '').matchAll(/^ {2}([a-z]+) /gm);
-    for (const [, name = ''] of names) if (name !== 'help') await visit([...verb, name]);
+    expect([code, err], name).toEqual([0, '']);
+    const examples = [...(out.split('\nExamples:\n')[1] ?? '').matchAll(/^ {2}(\S.*)$/gm)].map(([, line = '']) => line);
+    const own = examples.filter((line) => line.includes(`restante${verb.length > 0 ? ` ${name}` : ''}`));
+    expect(own.length, `restante ${name} --help\n${out}`).toBeGreaterThanOrEqual(2);
+    expect(out, name).toMatch(EXITS);
+
+    // The last letter of the longest flag is forgotten.
+    const flags = [...out.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map(([, flag = '']) => flag);
+    const flag = flags.sort((a, b) => b.length - a.length)[0] ?? '';
+    const needed = out.includes('  --to <') ? ['--to', 'x'] : [];
+    const misspelt = await cli([...verb, ...needed, flag.slice(0, -1)]);
+    expect([misspelt.code, misspelt.out], `${name} ${flag.slice(0, -1)}`).toEqual([2, '']);
+    expect(misspelt.err, name).toMatch(
+      new RegExp(`error: unknown option '${flag.slice(0, -1)}'\n\\(Did you mean .*--`),
+    );
+    // Whoever reads this is no terminal.
+    for (const text of [out, misspelt.err]) expect(text.replaceAll('\n', ''), name).not.toMatch(/\p{Cc}/u);
+
+    visited.push(name);
+    const commands = (out.split('\nCommands:\n')[1]?.split('\n\n')[0] ?? '').matchAll(/^ {2}([a-z]+) /gm);
+    const verbs = [...commands].map(([, one = '']) => one).filter((one) => one !== 'help');
+    for (const one of verbs) await visit([...verb, one]);
+    const [longest = ''] = verbs.sort((a, b) => b.length - a.length);
+    if (!longest) return;
+    const wrong = await cli([...verb, longest.slice(0, -1)]);
+    expect([wrong.code, wrong.out, wrong.err], name).toEqual([
+      2,
+      '',
+      expect.stringContaining(`Did you mean ${longest}?`),
+    ]);
   };
   await visit([]);
+  expect(visited.sort()).toEqual([...VERBS].sort());
   expect(await cli(['--version'])).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+});
+
+describe('docs/cli.md', () => {
+  const page = readFileSync('docs/cli.md', 'utf8');
+
+  test('has a line on every verb, and tells the exit codes as the helps do', async () => {
+    const told = [...page.matchAll(/^\| `restante ([a-z ]+?)(?: [A-Z[-].*?)?` \|/gm)].map(([, name]) => name);
+    const nouns = VERBS.filter((name) => VERBS.some((one) => name && one.startsWith(`${name} `)));
+    expect(told.sort()).toEqual(VERBS.filter((name) => name && !nouns.includes(name)).sort());
+    const { out } = await cli(['--help']);
+    for (const [, code, meaning = ''] of out.matchAll(/^ {2}([012]) {2}(.*)$/gm))
+      expect(page).toContain(`| ${code} | ${meaning}`);
+  });
+
+  test('names verbs and flags that there are', async () => {
+    const lines = [...page.matchAll(/^```sh\n([\s\S]*?)^```/gm)].flatMap(([, text = '']) => text.split('\n'));
+    const commands = lines.filter((line) => line.startsWith('restante '));
+    expect(commands.length).toBeGreaterThan(8);
+    for (const line of commands) {
+      const [words = ''] = line.split(/ +[#|] /);
+      const name =
+        VERBS.filter((one) => one && `${words} `.startsWith(`restante ${one} `))
+          .sort()
+          .at(-1) ?? '';
+      expect(name, line).not.toBe('');
+      const { out } = await cli([...name.split(' '), '--help']);
+      for (const [flag] of words.matchAll(/--[\w-]+/g)) expect(out, line).toContain(`${flag} `);
+    }
+  });
+});
+
+test('what talks to a running service goes through the client, never to the database', () => {
+  const verbs = ['consumer', 'deadletters', 'redrive', 'pull', 'forward', 'forwarding', 'replay', 'why', 'story'];
+  for (const name of [...verbs, 'credentials', 'options'])
+    expect(readFileSync(`src/cli/${name}.ts`, 'utf8'), name).not.toMatch(
+      / from '\.\.\/(store|flow|http)\/|\/(open|whose)\.ts'/,
+    );
 });
 
 test('serve ends cleanly while it still waits for its database', async () => {

@@ -109,6 +109,8 @@ export async function startService(databaseUrl: string, env: Record<string, stri
     },
     webhook: (user, settings = {}) => makeWebhook(context, user.id, { wh_name: 'Test', ...settings }),
     async settle() {
+      // Reads of one turn of the event loop share a snapshot on SQLite; what was committed in this one may not be in it.
+      await new Promise((resolve) => setImmediate(resolve));
       const highest = await highestId(store);
       for (let i = 0; context.tail.readable < highest; i++) {
         if (i === 500) throw new Error(`lists stand at ${context.tail.readable}, before ${highest}`);

@@ -32,8 +32,10 @@ function proxied(env: Io['env']): typeof fetch {
   if (!named) return globalThis.fetch;
   let sending: Promise<typeof fetch> | undefined;
   const load = async (): Promise<typeof fetch> => {
-    const undici = await import('undici');
-    const dispatcher = new undici.EnvHttpProxyAgent();
+    // Its default alone is there in a bundle, too.
+    const { default: undici } = await import('undici');
+    // To http:// as to any proxy; through a tunnel, which many allow to port 443 alone, only to https://.
+    const dispatcher = new undici.EnvHttpProxyAgent({ proxyTunnel: false });
     return ((input: string, init: object) => undici.fetch(input, { ...init, dispatcher })) as unknown as typeof fetch;
   };
   return async (input, init) => {
@@ -67,6 +69,16 @@ function readKept(env: Io['env']): Record<string, string> {
   return Object.fromEntries(pairs.flatMap((pair) => (pair ? [[pair[1] as string, pair[2] as string]] : [])));
 }
 
+/** What a verb does with the service; what goes wrong there becomes a sentence. */
+export async function withClient<T>(io: Io, flags: ClientFlags, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = clientOf(io, flags);
+  try {
+    return await work(client);
+  } catch (error) {
+    throw toComplaint(error);
+  }
+}
+
 /** An error of the SDK in one sentence; what is to be done stands in it. */
 export function toComplaint(error: unknown): unknown {
   if (!(error instanceof RestanteError)) return error;
@@ -76,5 +88,6 @@ export function toComplaint(error: unknown): unknown {
       `${error.problem.count} contents wait and this consumer is new: say --start earliest or --start latest`,
       2,
     );
-  return new Complaint(error.message, error.temporary ? 1 : 2);
+  // What is not there was not asked wrongly: it may have been there.
+  return new Complaint(error.message, error.temporary || error.status === 404 ? 1 : 2);
 }

@@ -4,7 +4,9 @@ import type { Client } from '../client/index.ts';
 import { RestanteError } from '../client/index.ts';
 import { type ClientFlags, clientOf, toComplaint } from './credentials.ts';
 import { forward } from './forwarding.ts';
+import { startHealth } from './health.ts';
 import { Complaint, type Io, plain } from './io.ts';
+import { oneOf, STARTS, whole, withService } from './options.ts';
 import { createStatusLine } from './statusline.ts';
 import { verb } from './verb.ts';
 
@@ -18,22 +20,23 @@ interface Options extends ClientFlags {
   readonly pending?: string;
   readonly json?: boolean;
   readonly healthFile?: string;
+  readonly healthPort?: string;
 }
 
 export const forwardCommand = (io: Io): Command =>
-  verb({
-    name: 'forward',
-    summary: 'Replay webhooks to a server of yours, as identical requests, also those that came while you were away.',
-    examples: [
-      'restante forward dev --to http://localhost:3000/hook',
-      'restante forward jenkins --to http://jenkins.local/github-webhook --concurrency 4 --pending forward --json',
-    ],
-    settings: [],
-  })
+  withService(
+    verb({
+      name: 'forward',
+      summary: 'Replay webhooks to a server of yours, as identical requests, also those that came while you were away.',
+      examples: [
+        'restante forward dev --to http://localhost:3000/hook',
+        'restante forward jenkins --to http://jenkins.local/github-webhook --concurrency 4 --pending forward --json',
+      ],
+      settings: [],
+    }),
+  )
     .argument('<name>', 'the consumer: who reads under this name goes on where it stopped')
     .requiredOption('--to <url>', 'where to send them; what followed the key of the webhook is appended')
-    .option('--url <url>', 'the service (env RESTANTE_URL, default http://127.0.0.1:4343)')
-    .option('--auth-file <file>', 'a file with id:token (env RESTANTE_AUTH or RESTANTE_AUTH_FILE)')
     .option('--concurrency <n>', 'how many at a time; 1 keeps their order', '1')
     .option('--start <where>', 'where a new consumer begins: earliest or latest')
     .option('--pending <what>', 'what arrived while you were away: forward or skip; asked on a terminal')
@@ -41,14 +44,17 @@ export const forwardCommand = (io: Io): Command =>
     .option('--timeout <seconds>', 'how long the target may take', '30')
     .option('--lease <seconds>', 'how long the server waits before it hands a content to another agent', '60')
     .option('--health-file <file>', 'written whenever the server answers, for a supervisor')
+    .option('--health-port <port>', 'answers GET on 127.0.0.1: 200 while the server answered within 60 s, else 503')
     .option('--json', 'one line of JSON per request')
-    .addHelpText('after', '\nExit codes: 0 stopped by SIGINT or SIGTERM, 1 it cannot go on, 2 asked wrongly.\n')
     .action(async (name: string, options: Options) => {
       const target = targetOf(options.to);
       const client = clientOf(io, options);
       const ended = new AbortController();
       void io.stopped().then(() => ended.abort());
-      const start = oneOf(options.start, '--start', ['earliest', 'latest'] as const);
+      const start = oneOf(options.start, '--start', STARTS);
+      const { healthPort } = options;
+      const port = healthPort === undefined ? undefined : whole(healthPort, '--health-port', 1, 65_535);
+      const health = await startHealth(options.healthFile, port);
       try {
         await client.verify({ signal: ended.signal });
         const began = await settlePending(
@@ -70,13 +76,15 @@ export const forwardCommand = (io: Io): Command =>
           start,
           accepts: acceptedBy(options.ok),
           json: options.json === true,
-          healthFile: options.healthFile,
+          health,
           signal: ended.signal,
           line: createStatusLine(io),
         });
         if (!options.json) io.err(`Stopped: ${delivered} delivered, ${failed} failed.\n`);
       } catch (error) {
         if (!ended.signal.aborted) throw toComplaint(error);
+      } finally {
+        health.close();
       }
     });
 
@@ -140,18 +148,6 @@ function acceptedBy(text: string): (status: number) => boolean {
   const ranges = text.split(',').map((part) => /^\s*([1-5]\d\d)(?:-([1-5]\d\d))?\s*$/.exec(part));
   if (ranges.some((range) => !range)) throw new Complaint(`--ok must be statuses such as 200-299,409, not ${text}`, 2);
   return (status) => ranges.some((range) => status >= Number(range?.[1]) && status <= Number(range?.[2] ?? range?.[1]));
-}
-
-const whole = (text: string, flag: string, least: number, most: number): number => {
-  if (!/^\d{1,6}$/.test(text) || Number(text) < least || Number(text) > most)
-    throw new Complaint(`${flag} must be a whole number from ${least} to ${most}, not ${text}`, 2);
-  return Number(text);
-};
-
-function oneOf<T extends string>(text: string | undefined, flag: string, words: readonly T[]): T | undefined {
-  if (text !== undefined && !words.includes(text as T))
-    throw new Complaint(`${flag} must be ${words.join(' or ')}, not ${text}`, 2);
-  return text as T | undefined;
 }
 
 const age = (seconds: number): string =>

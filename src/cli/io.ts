@@ -2,7 +2,7 @@
 export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Data for people and scripts. */
-  out(text: string): void;
+  out(data: string | Uint8Array): void;
   /** Diagnostics. */
   err(text: string): void;
   /** All of standard input. */

@@ -41,6 +41,7 @@ export const migrateCommand = (io: Io): Command =>
       "restante migrate --grants \"'restante'@'10.0.0.%'\"            the least rights for the account that serves",
     ],
     settings: ['databaseUrl'],
+    fails: 'with --check something is missing',
   })
     .option('--create-base', 'make the three shared tables too; only on a database that has none of them')
     .option('--index', 'add the index that lists need on a large tblwh; other applications go on writing')

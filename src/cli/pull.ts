@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import type { Delivery } from '../client/index.ts';
 import { type ClientFlags, clientOf, toComplaint } from './credentials.ts';
 import { Complaint, type Io } from './io.ts';
+import { oneOf, STARTS, whole, withService } from './options.ts';
 import { verb } from './verb.ts';
 
 interface Options extends ClientFlags {
@@ -19,15 +20,18 @@ interface Options extends ClientFlags {
 }
 
 export const pullCommand = (io: Io): Command =>
-  verb({
-    name: 'pull',
-    summary: 'Fetch contents of a consumer as lines of JSON, for jq and scripts.',
-    examples: [
-      'restante pull billing --limit 10 | jq .request.event_type',
-      "restante pull billing --follow --exec './handle.sh'",
-    ],
-    settings: [],
-  })
+  withService(
+    verb({
+      name: 'pull',
+      summary: 'Fetch contents of a consumer as lines of JSON, for jq and scripts.',
+      examples: [
+        'restante pull billing --limit 10 | jq .request.event_type',
+        "restante pull billing --follow --exec './handle.sh'",
+      ],
+      settings: [],
+      fails: 'a command failed',
+    }),
+  )
     .argument('<name>', 'the consumer: who reads under this name goes on where it stopped')
     .option('--follow', 'go on with what comes; else it ends when nothing waits')
     .option('--limit <n>', 'at most so many contents')
@@ -36,12 +40,6 @@ export const pullCommand = (io: Io): Command =>
     .option('--ack <when>', 'auto: once a content is printed, stored or handled; none: it comes again', 'auto')
     .option('--raw <folder>', 'a file of each body, named by its id')
     .option('--exec <command>', 'run for each, with the body as its input and RESTANTE_* set; exit code 0 = done')
-    .option('--url <url>', 'the service (env RESTANTE_URL, default http://127.0.0.1:4343)')
-    .option('--auth-file <file>', 'a file with id:token (env RESTANTE_AUTH or RESTANTE_AUTH_FILE)')
-    .addHelpText(
-      'after',
-      '\nExit codes: 0 all went well, 1 a command failed or the service cannot be reached, 2 asked wrongly.\n',
-    )
     .action(async (name: string, options: Options) => {
       const settings = read(options);
       const client = clientOf(io, options);
@@ -72,23 +70,19 @@ interface Settings {
 type Client = ReturnType<typeof clientOf>;
 
 function read({ follow, limit, ack, whid, start, raw, exec }: Options): Settings {
-  if (limit !== undefined && !/^[1-9]\d{0,8}$/.test(limit))
-    throw new Complaint(`--limit must be a whole number from 1, not ${limit}`, 2);
-  if (!['auto', 'none'].includes(ack)) throw new Complaint(`--ack must be auto or none, not ${ack}`, 2);
   if (whid !== undefined && !/^\d{1,10}(,\d{1,10})*$/.test(whid))
     throw new Complaint(`--whid must be numbers of webhooks as 1,2, not ${whid}`, 2);
-  if (start !== undefined && start !== 'earliest' && start !== 'latest')
-    throw new Complaint(`--start must be earliest or latest, not ${start}`, 2);
-  if (raw) mkdirSync(raw, { recursive: true });
-  return {
+  const settings = {
     follow: follow === true,
-    limit: limit === undefined ? Number.POSITIVE_INFINITY : Number(limit),
-    ack: ack === 'auto',
+    limit: limit === undefined ? Number.POSITIVE_INFINITY : whole(limit, '--limit', 1, 999_999_999),
+    ack: oneOf(ack, '--ack', ['auto', 'none']) === 'auto',
     whid: whid?.split(',').map(Number),
-    start,
+    start: oneOf(start, '--start', STARTS),
     raw,
     exec,
   };
+  if (raw) mkdirSync(raw, { recursive: true });
+  return settings;
 }
 
 /** Until nothing waits. Resolves with how many were not handled. */

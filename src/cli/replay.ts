@@ -5,10 +5,13 @@ import type { Content } from '../client/index.ts';
 
 export type Sent =
   | { readonly status: number; readonly ms: number }
-  /** `down`: nobody listens there, or it went away; the content itself is not to blame. */
-  | { readonly failed: string; readonly down: boolean; readonly ms: number };
+  /**
+   * `away`: there was no connection, the content is not to blame. `cut`: the connection broke before the answer; who knows why.
+   * `bad`: the target is there, and took too long over this content, or it cannot be sent at all.
+   */
+  | { readonly failed: string; readonly why: 'away' | 'cut' | 'bad'; readonly ms: number };
 
-// What belongs to one connection, and what the length and the name of the target replace.
+// What belongs to one connection, what the length and the name of the target replace, and what only we may say.
 const OWN = new Set([
   'host',
   'content-length',
@@ -22,16 +25,10 @@ const OWN = new Set([
   'te',
   'trailer',
   'upgrade',
-]);
-const DOWN = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EPIPE',
-  'ETIMEDOUT',
+  'x-restante-id',
+  'x-restante-attempt',
+  'x-restante-webhook',
+  'x-restante-url',
 ]);
 
 /** The path at the target: what followed the webhook's key is appended to the target's own path. */
@@ -70,10 +67,16 @@ export function replay(target: URL, content: Content, attempt: number, timeoutMs
   const began = performance.now();
   const ms = () => Math.round(performance.now() - began);
   const body = content.bytes();
-  const send = target.protocol === 'https:' ? overHttps : overHttp;
+  const secure = target.protocol === 'https:';
+  const send = secure ? overHttps : overHttp;
   return new Promise((resolve) => {
-    const fail = (failed: string, down: boolean) => resolve({ failed, down, ms: ms() });
-    let late = false;
+    let connected = false;
+    let late: NodeJS.Timeout | undefined;
+    const settle = (sent: Sent) => {
+      clearTimeout(late);
+      resolve(sent);
+    };
+    const fail = (failed: string, why: 'away' | 'cut' | 'bad') => settle({ failed, why, ms: ms() });
     try {
       const request = send(
         {
@@ -82,26 +85,36 @@ export function replay(target: URL, content: Content, attempt: number, timeoutMs
           method: content.request?.method ?? 'POST',
           path: pathAt(target, content.request?.url ?? ''),
           headers: headersFor(target, content, attempt, body.length),
-          timeout: timeoutMs,
         },
         (response) => {
           response.on('error', () => {});
-          response.on('end', () => resolve({ status: response.statusCode ?? 0, ms: ms() }));
-          response.on('close', () => fail('the target closed the connection in its answer', false));
+          response.on('end', () => settle({ status: response.statusCode ?? 0, ms: ms() }));
+          response.on('close', () => fail('the target closed the connection in its answer', 'bad'));
           response.resume();
         },
       );
-      request.on('timeout', () => {
-        late = true;
-        request.destroy();
+      const within = () => {
+        clearTimeout(late);
+        late = setTimeout(() => {
+          fail(`no answer within ${timeoutMs / 1000} s`, connected ? 'bad' : 'away');
+          request.destroy();
+        }, timeoutMs);
+      };
+      within();
+      // What is large may take as long as that to be sent, and again to be answered.
+      request.on('finish', within);
+      request.on('socket', (socket) => {
+        if (!socket.connecting) connected = true;
+        else
+          socket.once(secure ? 'secureConnect' : 'connect', () => {
+            connected = true;
+          });
       });
-      request.on('error', (error: NodeJS.ErrnoException) =>
-        late ? fail(`no answer within ${timeoutMs / 1000} s`, false) : fail(error.message, DOWN.has(error.code ?? '')),
-      );
+      request.on('error', (error) => fail(error.message, connected ? 'cut' : 'away'));
       request.end(body);
     } catch (error) {
       // A path or a header that node:http will not send: it fails each time, and becomes a dead letter.
-      fail((error as Error).message, false);
+      fail((error as Error).message, 'bad');
     }
   });
 }

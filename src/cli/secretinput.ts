@@ -1,9 +1,11 @@
 // Secrets on their way in from the command line: out of a file, standard input or the environment, never an argument.
 import { readFileSync } from 'node:fs';
+import { isoTime } from '../http/consumers.ts';
 import { isToken } from '../http/sealedtoken.ts';
 import type { SecretInput } from '../schemawebhooks.ts';
 import type { SealedSecret } from '../store/webhooks.ts';
 import { Complaint, type Io } from './io.ts';
+import { spanMs } from './options.ts';
 
 export interface SecretFlags {
   readonly secretFile?: string;
@@ -11,8 +13,6 @@ export interface SecretFlags {
   readonly secretExpires?: string;
   readonly tokenFile?: string;
 }
-
-const HOUR_MS = 3_600_000;
 
 /** Neither file names nor what is in them is ever repeated: somebody may have typed the secret itself. */
 export async function readSecret(io: Io, flag: string, file: string): Promise<string> {
@@ -49,7 +49,7 @@ export async function readSecrets(
     const ends = secretExpires === undefined ? null : readMoment(secretExpires);
     const kept = before
       .filter((one) => !isToken(one))
-      .map(({ id, expires_ms }) => ({ id, expires_at: isoOrNull(earlier(expires_ms, ends)) }));
+      .map(({ id, expires_ms }) => ({ id, expires_at: earlier(expires_ms, ends) }));
     return [...kept, await readSecret(io, '--add-secret-file', addSecretFile)];
   }
   const text = io.env.RESTANTE_SECRET?.trim();
@@ -58,14 +58,15 @@ export async function readSecrets(
   return [text];
 }
 
-const isoOrNull = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
-const earlier = (a: number | null, b: number | null): number | null =>
-  a === null || b === null ? (a ?? b) : Math.min(a, b);
+/** The earlier of two ends; null is never. */
+const earlier = (...ends: readonly (number | null)[]): string | null => {
+  const soonest = Math.min(...ends.map((ms) => ms ?? Number.POSITIVE_INFINITY));
+  return soonest === Number.POSITIVE_INFINITY ? null : isoTime(soonest);
+};
 
 function readMoment(text: string): number {
-  const [, count, unit] = /^(\d{1,4})([hd])$/.exec(text) ?? [];
-  const span = Number(count) * (unit === 'd' ? 24 : 1) * HOUR_MS;
-  const ms = unit ? Date.now() + span : /^\d{4}-\d\d-\d\dT.+$/.test(text) ? Date.parse(text) : Number.NaN;
+  const span = spanMs(text);
+  const ms = span !== undefined ? Date.now() + span : /^\d{4}-\d\d-\d\dT.+$/.test(text) ? Date.parse(text) : Number.NaN;
   if (!(ms > Date.now()))
     throw new Complaint('--secret-expires must be a time to come: 2026-12-01T12:00:00Z, or 24h, or 7d', 2);
   return ms;

@@ -1,11 +1,11 @@
 // restante user add|list|rotate: who may sign in. On MySQL that table belongs to another application.
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import type { Config } from '../config.ts';
 import { randomText } from '../http/random.ts';
 import { addUser, listUsers, rotateToken } from '../store/users.ts';
 import { Complaint, type Io, table } from './io.ts';
 import { withStore } from './open.ts';
-import { configOf, verb } from './verb.ts';
+import { configOf, noun, verb } from './verb.ts';
 
 interface Options {
   readonly json?: boolean;
@@ -32,7 +32,7 @@ export const userCommand = (io: Io): Command => {
   const add = verb({
     name: 'add',
     summary: 'Add a user and print the token, once.',
-    examples: ['restante user add --email ana@example.org'],
+    examples: ['restante user add --email ana@example.org', 'restante user add --json --write-tbluser   on MySQL'],
     settings,
   })
     .option('--email <address>', 'at most 45 characters', '')
@@ -49,7 +49,12 @@ export const userCommand = (io: Io): Command => {
         tell(options, await addUser(db, { email: options.email ?? '', phone: options.phone ?? '', token }), token);
       });
     });
-  const list = verb({ name: 'list', summary: 'List the users.', examples: ['restante user list --json'], settings })
+  const list = verb({
+    name: 'list',
+    summary: 'List the users.',
+    examples: ['restante user list', 'restante user list --json'],
+    settings,
+  })
     .option('--json', 'as JSON')
     .action((options: Options) =>
       withStore(configOf(io, options as Record<string, unknown>), async ({ db }) => {
@@ -60,7 +65,7 @@ export const userCommand = (io: Io): Command => {
   const rotate = verb({
     name: 'rotate',
     summary: 'Give a user another token; the old one ends within 5 s.',
-    examples: ['restante user rotate 1'],
+    examples: ['restante user rotate 1', 'restante user rotate 1 --write-tbluser   on MySQL'],
     settings,
   })
     .argument('<id>', 'user id')
@@ -76,10 +81,6 @@ export const userCommand = (io: Io): Command => {
         tell(options, Number(id), token);
       });
     });
-  return new Command('user')
-    .description('Users: add, list, rotate the token.')
-    .addHelpText('after', '\nExamples:\n  restante user add --email ana@example.org\n')
-    .addCommand(add)
-    .addCommand(list)
-    .addCommand(rotate);
+  const examples = ['restante user add --email ana@example.org', 'restante user rotate 1'] as const;
+  return noun('user', 'Users: add, list, rotate the token.', examples, [add, list, rotate]);
 };

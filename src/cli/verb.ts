@@ -1,4 +1,4 @@
-// How a verb becomes a command: settings as flags, examples in --help, an exit code.
+// How a verb becomes a command: settings as flags, examples and exit codes in --help.
 import { Command } from 'commander';
 import { type Config, readConfig, SETTINGS } from '../config.ts';
 import type { Io } from './io.ts';
@@ -12,15 +12,31 @@ export const ALL = Object.keys(SETTINGS) as Key[];
 /** Without a flag: whoever may list the processes of a machine sees their arguments. */
 const NO_FLAG: readonly Key[] = ['secretsKey', 'metricsToken'];
 
+/** The plain use, and one that shows what else there is. */
+export type Examples = readonly [string, string, ...string[]];
+
 export interface Verb {
   readonly name: string;
   readonly summary: string;
-  readonly examples: readonly string[];
+  readonly examples: Examples;
   readonly settings?: readonly Key[];
+  /** What exit code 1 says besides "it did not work". */
+  readonly fails?: string;
 }
 
+/** The end of each help. Scripts count on the codes: they are the same for every verb. */
+export const closing = (examples: Examples, fails?: string): string => `
+Examples:
+${examples.map((line) => `  ${line}`).join('\n')}
+
+Exit codes:
+  0  done, or ended by SIGINT or SIGTERM
+  1  it did not work${fails ? `, or ${fails}` : ''}
+  2  asked wrongly: arguments, settings, credentials
+`;
+
 /** A command with the settings as flags, those that are secrets told apart, and the examples below its help. */
-export function verb({ name, summary, examples, settings = COMMON }: Verb): Command {
+export function verb({ name, summary, examples, settings = COMMON, fails }: Verb): Command {
   const command = new Command(name).description(summary);
   const quiet: string[] = [];
   for (const key of settings) {
@@ -34,7 +50,14 @@ export function verb({ name, summary, examples, settings = COMMON }: Verb): Comm
   }
   if (quiet.length > 0)
     command.addHelpText('after', `\nFrom the environment alone, as arguments are seen by others:\n${quiet.join('\n')}`);
-  return command.addHelpText('after', `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}\n`);
+  return command.addHelpText('after', closing(examples, fails));
+}
+
+/** A noun with verbs of its own: `webhook add`. */
+export function noun(name: string, summary: string, examples: Examples, verbs: readonly Command[]): Command {
+  const command = verb({ name, summary, examples, settings: [] });
+  for (const one of verbs) command.addCommand(one);
+  return command;
 }
 
 /** The settings: flags of this command over the environment. */

@@ -1,5 +1,5 @@
 // restante webhook add|set|list|show|rotate|enable|disable: the public URLs of a user, for operators.
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import type { Config } from '../config.ts';
 import { openSealer, type Sealer } from '../flow/sealer.ts';
 import {
@@ -14,8 +14,9 @@ import type { Store } from '../store/index.ts';
 import { findWebhook, listWebhooks, type Webhook } from '../store/webhooks.ts';
 import { Complaint, type Io } from './io.ts';
 import { withStore } from './open.ts';
+import { MOST_ID, whole } from './options.ts';
 import { readSecret, readSecrets } from './secretinput.ts';
-import { COMMON, configOf, verb } from './verb.ts';
+import { COMMON, configOf, type Examples, noun, verb } from './verb.ts';
 import { judgeWaiting } from './waiting.ts';
 import {
   asCreate,
@@ -27,7 +28,7 @@ import {
   withSettings,
 } from './webhookflags.ts';
 import { type Told, tellWebhook } from './webhooktell.ts';
-import { userIdOf, whole } from './whose.ts';
+import { userIdOf } from './whose.ts';
 
 interface Options extends SettingFlags {
   readonly user?: string;
@@ -46,7 +47,7 @@ type Work = (parts: Parts, userId: number, argument: string, options: Options) =
 const told = (webhook: Webhook, publicUrl: string): Told =>
   webhook.settings ? webhookDetail(webhook, publicUrl) : webhookClassic(webhook, publicUrl);
 
-const idOf = (text: string): number => whole(text, 'the webhook id');
+const idOf = (text: string): number => whole(text, 'the webhook id', 1, MOST_ID);
 
 /** Opened only where there is something to encrypt or to judge: a plain webhook needs no key. */
 const sealerOf = ({ store, config }: Parts): Promise<Sealer> =>
@@ -88,10 +89,13 @@ const enable =
     changeWebhook(parts, userId, idOf(id), { enabled });
 
 export const webhookCommand = (io: Io): Command => {
-  const command = new Command('webhook')
-    .description('Webhooks: add, change, list, show, rotate the URL, enable, disable.')
-    .addHelpText('after', '\nExamples:\n  restante webhook add "Payments" --preset stripe --secret-file -\n');
-  const add = (name: string, argument: string, summary: string, examples: readonly string[], work: Work): Command => {
+  const command = noun(
+    'webhook',
+    'Webhooks: add, change, list, show, rotate the URL, enable, disable.',
+    ['restante webhook add "Payments" --preset stripe --secret-file -', 'restante webhook list'],
+    [],
+  );
+  const add = (name: string, argument: string, summary: string, examples: Examples, work: Work): Command => {
     const secret = name === 'add' || name === 'set';
     const settings = [...COMMON, 'webhookIdFrom', ...(secret ? (['secretsKey'] as const) : [])] as const;
     const made = verb({ name, summary, examples, settings });
@@ -145,24 +149,41 @@ export const webhookCommand = (io: Io): Command => {
       change,
     ),
   );
-  add('list', '', "List a user's webhooks.", ['restante webhook list --json'], async ({ store, config }, userId) =>
-    (await listWebhooks(store, userId)).map((webhook) => told(webhook, config.publicUrl)),
+  add(
+    'list',
+    '',
+    "List a user's webhooks.",
+    ['restante webhook list', 'restante webhook list --user 1 --json'],
+    async ({ store, config }, userId) =>
+      (await listWebhooks(store, userId)).map((webhook) => told(webhook, config.publicUrl)),
   );
-  add('show', '<wh_id>', 'Show a webhook and its settings.', ['restante webhook show 1'], show);
+  add(
+    'show',
+    '<wh_id>',
+    'Show a webhook and its settings.',
+    ['restante webhook show 1', 'restante webhook show 1 --json'],
+    show,
+  );
   add(
     'rotate',
     '<wh_id>',
     'Give a webhook a new URL; the old one goes on for a while.',
-    ['restante webhook rotate 1 --grace 3600'],
+    ['restante webhook rotate 1', 'restante webhook rotate 1 --grace 0   the old URL ends at once'],
     (parts, userId, id, { grace = '86400' }) =>
-      rotateWebhook(parts, userId, idOf(id), whole(grace, '--grace', 30 * 86_400)),
+      rotateWebhook(parts, userId, idOf(id), whole(grace, '--grace', 0, 30 * 86_400)),
   ).option('--grace <seconds>', 'how long the old URL goes on', '86400');
-  add('enable', '<wh_id>', 'Receive again.', ['restante webhook enable 1'], enable(true));
+  add(
+    'enable',
+    '<wh_id>',
+    'Receive again.',
+    ['restante webhook enable 1', 'restante webhook enable 1 --user 2 --json'],
+    enable(true),
+  );
   add(
     'disable',
     '<wh_id>',
     'Answer senders 503 until it is enabled again: they try later.',
-    ['restante webhook disable 1'],
+    ['restante webhook disable 1', 'restante webhook disable 1 --user 2 --json'],
     enable(false),
   );
   return command;

@@ -2,16 +2,11 @@
 import type { Store } from '../store/index.ts';
 import { listUserIds } from '../store/users.ts';
 import { Complaint } from './io.ts';
-
-export const whole = (text: string, what: string, most = 4_294_967_295): number => {
-  if (!/^\d{1,10}$/.test(text) || Number(text) > most)
-    throw new Complaint(`${what} must be a whole number up to ${most}, not ${text}`, 2);
-  return Number(text);
-};
+import { MOST_ID, whole } from './options.ts';
 
 export async function userIdOf(store: Store, given: string | undefined): Promise<number> {
   const users = await listUserIds(store.db);
-  const id = given === undefined ? users[0]?.id : whole(given, '--user');
+  const id = given === undefined ? users[0]?.id : whole(given, '--user', 1, MOST_ID);
   if (given === undefined && users.length !== 1)
     throw new Complaint(`there are ${users.length} users: say which one with --user ID (restante user list)`, 2);
   if (id === undefined || !users.some((user) => user.id === id))

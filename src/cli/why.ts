@@ -1,40 +1,36 @@
 // restante why: where an event is, or why it is not here, on one screen.
 import type { Command } from 'commander';
+import { type ClientFlags, withClient } from './credentials.ts';
 import { Complaint, type Io, plain } from './io.ts';
-import { withStore } from './open.ts';
-import { gather, type Known, type Refused, type Story } from './story.ts';
-import { COMMON, configOf, verb } from './verb.ts';
-import { userIdOf } from './whose.ts';
+import { withService } from './options.ts';
+import { type Elsewhere, gather, type Known, type Refused, type Story } from './story.ts';
+import { verb } from './verb.ts';
 
 const MOST_REFUSALS = 5;
-const MOST_WEBHOOKS = 10;
 const MOST_DUPLICATES = 10;
 
-interface Options {
-  readonly user?: string;
+interface Options extends ClientFlags {
   readonly json?: boolean;
 }
 
 export const whyCommand = (io: Io): Command =>
-  verb({
-    name: 'why',
-    summary: 'Tell where an event is, or why it is not here. Exit code 1 when nothing is known of it.',
-    examples: [
-      'restante why evt_1QkT2eLzKpW8dJ3x   the id the provider gave it',
-      'restante why 27                     the id of a content',
-      'restante why evt_123 --json',
-    ],
-    settings: COMMON,
-  })
+  withService(
+    verb({
+      name: 'why',
+      summary: 'Tell where an event is, or why it is not here.',
+      examples: [
+        'restante why evt_1QkT2eLzKpW8dJ3x   the id the provider gave it',
+        'restante why 27                     the id of a content',
+        'restante why evt_123 --json',
+      ],
+      settings: [],
+      fails: 'nothing is known of the event',
+    }),
+  )
     .argument('<id>', "the provider's id of the event, or the id of a content")
-    .option('--user <id>', 'whose event; may be left out while there is one user')
     .option('--json', 'as JSON')
     .action(async (asked: string, options: Options) => {
-      const config = configOf(io, options as Record<string, unknown>);
-      const story = await withStore(config, async (store) => {
-        if (!store.extended) throw new Complaint('how events came is kept in our tables: restante migrate', 2);
-        return gather(store, config, await userIdOf(store, options.user), asked);
-      });
+      const story = await withClient(io, options, (client) => gather(client, asked));
       io.out(options.json ? `${JSON.stringify(story)}\n` : plainLines(tell(story)));
       if (!story.known) throw new Complaint(plain(`nothing is known of ${asked}`));
     });
@@ -46,7 +42,7 @@ const listed = (ids: readonly number[]) =>
   `${ids.slice(0, MOST_DUPLICATES).join(', ')}${ids.length > MOST_DUPLICATES ? ' and more' : ''}`;
 
 function tell(story: Story): string[] {
-  const { asked, contents, gone, refusals, more, elsewhere } = story;
+  const { asked, contents, refusals, more, elsewhere } = story;
   if (elsewhere) return tellNothing(story, elsewhere);
   // What is told of its original is enough for a duplicate, unless it was asked for.
   const shown = contents.filter(
@@ -57,21 +53,18 @@ function tell(story: Story): string[] {
     `${asked}: ${headline(story)}`,
     ...shown.flatMap(tellContent),
     ...(more ? ['', 'There are more: GET /whcontent?whid=all&event_id=… lists all of them.'] : []),
-    ...gone.flatMap((id) => ['', `content ${id}: was received, and is not in tblwh any more`]),
     ...(left > 0 ? ['', `Older refusals are not shown: GET /refusals?event_id=… lists all of them.`] : []),
     ...refusals.slice(-MOST_REFUSALS).flatMap(tellRefusal),
   ];
 }
 
-function headline({ contents, gone, refusals }: Story): string {
+function headline({ contents, refusals }: Story): string {
   const open = refusals.filter(({ released_as }) => released_as === null);
   const waits = open.filter(isWaiting).length;
   const refused = open.length > waits ? `refused ${times(open.length - waits)}` : '';
   const waiting = waits > 0 ? `came ${times(waits)} before the secret was set, and waits for it` : '';
   const received = contents.length > 0 ? `received ${times(contents.length)}` : '';
-  return [received, refused, waiting, contents.length === 0 && gone.length > 0 ? 'received and deleted' : '']
-    .filter(Boolean)
-    .join(', ');
+  return [received, refused, waiting].filter(Boolean).join(', ') || 'refused, and released';
 }
 const isWaiting = ({ kind, secret_set }: Refused): boolean => kind === 'secret_missing' && !secret_set;
 const times = (count: number): string => (count === 1 ? 'once' : count === 2 ? 'twice' : `${count} times`);
@@ -123,21 +116,23 @@ function tellRefusal(refusal: Refused): string[] {
   ];
 }
 
-function tellNothing({ asked, user_id }: Story, elsewhere: NonNullable<Story['elsewhere']>): string[] {
-  const { webhooks, refused, last_refused_at } = elsewhere;
+function tellNothing({ asked }: Story, elsewhere: Elsewhere): string[] {
+  const { webhooks, more_webhooks, refused, last_refused_at } = elsewhere;
   const kinds = Object.entries(refused).map(([kind, count]) => `${count} ${kind}`);
   const unread = webhooks.filter(({ keeps_ids }) => !keeps_ids).map(({ wh_id }) => wh_id);
   const checks = [
     [
       webhooks.length === 0
-        ? `User ${user_id} has no webhook: restante webhook add`
+        ? 'You have no webhook: restante webhook add'
         : 'Does the provider call one of these URLs? (restante webhook list)',
-      ...webhooks
-        .slice(0, MOST_WEBHOOKS)
-        .map((one) => `  ${one.wh_id} ${one.wh_name}${one.enabled ? '' : ' (disabled: answers 503)'}: ${one.wh_url}`),
-      ...(webhooks.length > MOST_WEBHOOKS ? ['  …'] : []),
+      ...webhooks.map(
+        (one) => `  ${one.wh_id} ${one.wh_name}${one.enabled ? '' : ' (disabled: answers 503)'}: ${one.wh_url}`,
+      ),
+      ...(more_webhooks ? ['  …'] : []),
     ],
-    ["Does the provider's own log say that it was sent, and what it was answered?"],
+    [
+      "Does the provider's own log say that it was sent, and what it was answered? After a 2xx it was here, and was deleted since.",
+    ],
     [
       kinds.length === 0
         ? 'Nothing was refused in the last three days.'

@@ -127,6 +127,7 @@ export function createClient(options: Options) {
      * Everything there is and everything that comes, each once, also after a crash: `for await (const content of …)`.
      * A content is acked when the loop asks for the next one, and given back when the loop ends before.
      */
-    consume: (name: string, more: ConsumeOptions = {}): Consume => createConsume(consumer(name), more),
+    consume: (name: string, more: ConsumeOptions = {}): Consume =>
+      createConsume({ ...consumer(name), healthz: (how) => call('GET /healthz', how) }, more),
   };
 }

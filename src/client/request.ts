@@ -9,11 +9,13 @@ export interface Options {
   readonly auth: string;
   /** Instead of the global fetch: with a proxy, for tests. */
   readonly fetch?: typeof globalThis.fetch;
-  /** So long a call may take without an answer, beyond what it was asked to wait, in ms. Default 30,000. */
+  /** So long nothing may come, beyond what a call was asked to wait, in ms. Default 30,000. */
   readonly timeoutMs?: number;
 }
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
+  /** For this call, when less than that of the client. */
+  readonly timeoutMs?: number;
 }
 
 type Operation = keyof Operations;
@@ -56,13 +58,20 @@ export function createTransport({ url, auth, fetch = globalThis.fetch, timeoutMs
       given.length > 0
         ? `?${new URLSearchParams(given.map(([name, value]): [string, string] => [name, String(value)]))}`
         : '';
-    // A connection may die without a word: nothing is waited for without end.
+    // A connection may die without a word: nothing is waited for without end. What comes slowly still comes.
     const late = new AbortController();
-    const timer = setTimeout(() => late.abort(new Error('no answer in time')), waitMs + timeoutMs);
+    const limit = Math.min(timeoutMs, input.timeoutMs ?? timeoutMs);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const within = (ms: number) => {
+      clearTimeout(timer);
+      timer = setTimeout(() => late.abort(new Error(`no answer within ${ms / 1000} s`)), ms);
+    };
     const stop = () => late.abort(signal?.reason);
     signal?.addEventListener('abort', stop);
+    let endless = false;
     try {
       signal?.throwIfAborted();
+      within(waitMs + limit);
       const bytes = body instanceof Uint8Array;
       const response = await fetch(base + filled + search, {
         method,
@@ -73,20 +82,21 @@ export function createTransport({ url, auth, fetch = globalThis.fetch, timeoutMs
         },
         ...(body === undefined ? {} : { body: bytes ? (body as Uint8Array<ArrayBuffer>) : JSON.stringify(body) }),
         redirect: 'error',
-        signal: accept === 'text/event-stream' ? (signal ?? null) : late.signal,
+        signal: late.signal,
       });
-      if (!response.ok) throw await problemOf(response);
-      // The body is read within the same time; a stream has no end.
-      return accept === 'text/event-stream'
-        ? response
-        : new Response(response.status === 204 ? null : await response.arrayBuffer(), response);
+      // A stream has no end; who reads it says when it has been silent for too long.
+      endless = response.ok && accept === 'text/event-stream';
+      if (endless) return response;
+      const whole = await wholeOf(response, () => within(limit));
+      if (!response.ok) throw await problemOf(whole);
+      return whole;
     } catch (error) {
       if (error instanceof RestanteError) throw error;
       signal?.throwIfAborted();
       throw unreachable(base, error);
     } finally {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', stop);
+      if (!endless) signal?.removeEventListener('abort', stop);
     }
   }
 
@@ -96,13 +106,30 @@ export function createTransport({ url, auth, fetch = globalThis.fetch, timeoutMs
       const [method = '', path = ''] = operation.split(' ');
       const response = await open(method, path, input as Loose);
       if (path.endsWith('/raw')) return new Uint8Array(await response.arrayBuffer()) as never;
-      return (response.status === 204 ? undefined : await response.json()) as never;
+      if (response.status === 204) return undefined as never;
+      // Something between here and the service may answer for it.
+      return (await response.json().catch((error: unknown) => Promise.reject(unreachable(base, error)))) as never;
     },
   };
 }
 
+/** The answer with all of its body; `alive` is called whenever some of it has come. */
+async function wholeOf(response: Response, alive: () => void): Promise<Response> {
+  if (!response.body) return response;
+  const reader = response.body.getReader();
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  for (;;) {
+    alive();
+    const { done, value } = await reader.read();
+    if (done) return new Response(new Blob(pieces), response);
+    pieces.push(value as Uint8Array<ArrayBuffer>);
+  }
+}
+
 async function problemOf(response: Response): Promise<RestanteError> {
-  const after = Number(response.headers.get('retry-after') ?? Number.NaN);
+  const told = response.headers.get('retry-after') || 'never';
+  // Seconds, or a date.
+  const after = /^\d+$/.test(told) ? Number(told) : (Date.parse(told) - Date.now()) / 1000;
   const text = await response.text().catch(() => '');
   let problem: Record<string, unknown>;
   try {

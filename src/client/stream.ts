@@ -26,6 +26,7 @@ export async function* streamContents(
   let next: number | 'latest' = id;
   for (let failures = 0; !signal?.aborted; ) {
     const ended = new AbortController();
+    let told: RestanteError | undefined;
     const stop = () => ended.abort(signal?.reason);
     signal?.addEventListener('abort', stop);
     try {
@@ -50,15 +51,15 @@ export async function* streamContents(
       }
     } catch (error) {
       if (signal?.aborted) return;
-      const told =
-        error instanceof RestanteError ? error : new RestanteError(0, { type: 'broken', detail: String(error) });
+      told = error instanceof RestanteError ? error : new RestanteError(0, { type: 'broken', detail: String(error) });
       if (!told.temporary) throw told;
       onState('broken', told);
-      await sleep(backOff(failures++, told.retryAfter), signal);
     } finally {
       signal?.removeEventListener('abort', stop);
       ended.abort();
     }
+    // One that ended is taken up again after a moment too: something in between may end each at once.
+    await sleep(backOff(failures++, told?.retryAfter), signal);
   }
 }
 

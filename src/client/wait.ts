@@ -1,11 +1,18 @@
 // Waiting: between tries, longer each time, and never past the end of who waits.
 
 const FIRST_MS = 250;
-const MOST_MS = 10_000;
+// Whoever was away is found again within seconds.
+const MOST_MS = 5_000;
 
-/** How long to wait after so many failures, in ms, with some chance in it; at least what the server asked for. */
-export const backOff = (failures: number, retryAfter = 0): number =>
-  Math.max(retryAfter * 1000, Math.min(MOST_MS, FIRST_MS * 2 ** Math.min(failures, 10)) * (0.5 + Math.random() / 2));
+/**
+ * How long to wait after so many failures, in ms, with some chance in it; at least what the server asked for. What failed after
+ * `took` ms has been waited for already.
+ */
+export const backOff = (failures: number, retryAfter = 0, took = 0): number =>
+  Math.max(
+    retryAfter * 1000,
+    Math.min(MOST_MS, FIRST_MS * 2 ** Math.min(failures, 10)) * (0.5 + Math.random() / 2) - took,
+  );
 
 /** Resolves after `ms`, or at once when `signal` is aborted. */
 export const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>

@@ -40,7 +40,7 @@ async function duplicatesFor(store: Store, userId: number, { id, receipt }: Cont
 }
 
 /** The life of one content so far. */
-export async function traceOf({ store }: Pick<Context, 'store'>, userId: number, content: Content): Promise<Trace> {
+async function traceOf({ store }: Pick<Context, 'store'>, userId: number, content: Content): Promise<Trace> {
   const { id, wh_id, receipt } = content;
   const [place, consumers] = await Promise.all([findPlace(store.db, userId, id), listConsumers(store.db, userId)]);
   const reading = consumers.filter(({ whids }) => !whids || whids.includes(wh_id));

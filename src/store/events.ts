@@ -1,6 +1,6 @@
 // What was found out about a content when it came: the verdict on it, its event, and of which earlier content it is a duplicate.
 import { hash } from 'node:crypto';
-import { type Db, marks, type Queries } from './db.ts';
+import { marks, type Queries } from './db.ts';
 import type { Store } from './index.ts';
 
 /** As stored: the place in this list. */
@@ -78,14 +78,6 @@ export async function duplicatesOf(
     firsts.set(name, { id, received_ms });
     return null;
   });
-}
-
-/** Contents of a user that carry this event id, oldest first. */
-export async function findEvent(db: Db, userId: number, eventId: string, limit: number): Promise<number[]> {
-  const sql = `SELECT r.id FROM ${EVENTS[db.kind]} e JOIN restante_request r ON r.id = e.id
-    WHERE e.event_key = ? AND r.event_id = ? ORDER BY r.id LIMIT ?`;
-  const rows = await db.all<{ id: number }>(sql, [eventKey(userId, eventId), eventId, limit]);
-  return rows.map(({ id }) => id);
 }
 
 /** Later contents that are duplicates of this one. */

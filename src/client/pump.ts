@@ -1,0 +1,243 @@
+// Pulls contents ahead of those who read them, keeps their leases, and tells the server what became of them.
+import type { ConsumeOptions, Delivery, Start } from './consume.ts';
+import type { Content } from './content.ts';
+import { RestanteError } from './error.ts';
+import { createLeases, type GivenBack, type Lease, type LeaseCalls, type Named } from './lease.ts';
+import { reach } from './reach.ts';
+import type { CallOptions } from './request.ts';
+import { backOff, sleep } from './wait.ts';
+
+interface Pulled {
+  readonly lease: string | null;
+  readonly items: readonly (Content & { readonly attempt: number })[];
+  readonly backlog: number;
+  readonly backlog_more: boolean;
+  readonly dead: number;
+  readonly poll_after_ms: number;
+}
+export interface Calls extends LeaseCalls {
+  pull(
+    body: { limit: number; wait: number; lease_seconds: number; start?: Start; ack?: Named },
+    more: CallOptions,
+  ): Promise<Pulled>;
+  get(more: CallOptions): Promise<{ readonly ordered: boolean }>;
+  healthz(more: CallOptions): Promise<unknown>;
+}
+/** One content, queued or in the hand of a reader. */
+export interface Held {
+  lease: Lease;
+  readonly id: number;
+  readonly content: Delivery;
+}
+
+export interface Pump {
+  /** One more reader; the first one starts it. */
+  enter(): void;
+  /** The next content for one reader. Undefined: it is over. */
+  next(): Promise<Held | undefined>;
+  /** Worked through. */
+  done(one: Held): void;
+  giveBack(one: Held, how?: GivenBack): Promise<void>;
+  /** The last reader ends it. Rejects with why it cannot go on. */
+  leave(): Promise<void>;
+}
+
+// Together, a connection that died without a word is noticed within 10 s. A server that only is slow gets more each time.
+const WAIT_S = 6;
+const QUIET_MS = 4_000;
+const MOST_BATCH = 500;
+const QUICK_MS = 1_000;
+// Acks travel with the next pull; when none is due they go by themselves.
+const FLUSH_MS = 200;
+// So often the server hears of what is in hand, and we of the server, though nothing is pulled.
+const BEAT_MS = 15_000;
+// Whoever is asked to end does not wait longer for a server that does not answer.
+const END_MS = 5_000;
+
+export function createPump(calls: Calls, options: ConsumeOptions): Pump {
+  const { concurrency = 1, lease_seconds = 30, batch: most = MOST_BATCH, signal, onState = () => {} } = options;
+  const leases = createLeases(calls);
+  const held = new Map<number, Held>();
+  const queue: Held[] = [];
+  let server = { backlog: 0, backlog_more: false, dead: 0 };
+  // Few at first: what is pulled ahead and given back has spent an attempt.
+  let size = Math.min(most, concurrency);
+  const wake: (() => void)[] = [];
+  const ended = new AbortController();
+  let running: Promise<void> | undefined;
+  let ordered: Promise<boolean> | undefined;
+  let flushing: Promise<void> | undefined;
+  let failure: unknown;
+  let readers = 0;
+  const over = () => ended.signal.aborted || failure !== undefined;
+
+  const wakeAll = () => {
+    for (const one of wake.splice(0)) one();
+  };
+  const changed = () => new Promise<void>((resolve) => wake.push(resolve));
+  const answered = () => onState({ state: 'connected', ...server, ahead: queue.length });
+
+  function deliver(lease: Lease, item: Pulled['items'][number]): Held {
+    const methods = {
+      ack: { value: () => done(one) },
+      nack: { value: (how?: GivenBack) => giveBack(one, how) },
+    };
+    const one: Held = { lease, id: item.id, content: Object.defineProperties(item, methods) as unknown as Delivery };
+    held.set(item.id, one);
+    return one;
+  }
+
+  function done({ lease, id }: Held): void {
+    leases.done(lease, id);
+    flushing ??= sleep(FLUSH_MS, ended.signal).then(() => {
+      flushing = undefined;
+      return leases.flush().catch(broken);
+    });
+  }
+
+  const forget = (one: Held) => held.get(one.id) === one && held.delete(one.id);
+
+  /** Until the server knows: in order, those behind it may not be worked on before. */
+  async function giveBack(one: Held, how?: GivenBack): Promise<void> {
+    // It may be here again before the answer is.
+    forget(one);
+    for (let failures = 0; !over(); failures++) {
+      try {
+        ordered ??= calls.get({ signal: ended.signal }).then((consumer) => consumer.ordered);
+        await leases.giveBack(one.lease, [one.id], how);
+        // The server gave back those behind it, too: it says so, and they are not ours any more.
+        if (await ordered) await leases.extend(lease_seconds, one.lease);
+        return;
+      } catch (error) {
+        ordered = undefined;
+        broken(error);
+        await sleep(backOff(failures), ended.signal);
+      }
+    }
+    await soon(leases.giveBack(one.lease, [one.id], how));
+  }
+
+  function broken(error: unknown): void {
+    if (error instanceof RestanteError && error.temporary) onState({ state: 'broken', error });
+    else {
+      failure ??= error;
+      wakeAll();
+    }
+  }
+
+  async function pull(limitMs: number): Promise<void> {
+    const acked = leases.take();
+    const began = performance.now();
+    const more = { signal: ended.signal, timeoutMs: limitMs };
+    const body = { limit: size, wait: WAIT_S, lease_seconds, ...(options.start ? { start: options.start } : {}) };
+    const pulled = await calls.pull(acked ? { ...body, ack: acked.body } : body, more).catch((error: unknown) => {
+      acked?.settled(false);
+      throw error;
+    });
+    acked?.settled(true);
+    const { lease: text, items, poll_after_ms, ...state } = pulled;
+    server = state;
+    if (text !== null && items.length > 0) {
+      const ids = items.map(({ id }) => id);
+      const lease = leases.add(text, ids);
+      for (const item of items) {
+        // Its lease was over, and it came here again: it keeps its place, under the new one.
+        const known = held.get(item.id);
+        if (known) known.lease = lease;
+        else queue.push(deliver(lease, item));
+      }
+    }
+    answered();
+    if (items.length === 0) return sleep(poll_after_ms, ended.signal);
+    // As much as is worked through in a second: others want some too, and a lease must not end meanwhile.
+    const full = items.length >= size;
+    wakeAll();
+    while (queue.length > size / 2 && !over()) await changed();
+    const took = performance.now() - began;
+    if (full && took < QUICK_MS) size = Math.min(most, size * 2);
+    else if (took > QUICK_MS * 4) size = Math.max(1, concurrency, size >> 1);
+  }
+
+  async function run(): Promise<void> {
+    const heard = (asked: boolean) => asked && answered();
+    const beat = () => void leases.extend(lease_seconds).then(heard).catch(broken);
+    const beating = setInterval(beat, Math.min((lease_seconds * 1000) / 3, BEAT_MS));
+    for (let failures = 0, quietMs = QUIET_MS; !over(); ) {
+      const began = performance.now();
+      try {
+        if (failures > 0) {
+          await reach(calls.healthz, ended.signal);
+          await leases.flush();
+        }
+        await pull(quietMs);
+        failures = 0;
+        quietMs = QUIET_MS;
+      } catch (error) {
+        if (over()) break;
+        broken(error);
+        const took = performance.now() - began;
+        if (!over()) await sleep(backOff(failures++, (error as RestanteError).retryAfter, took), ended.signal);
+        quietMs *= 2;
+      }
+    }
+    ended.abort();
+    wakeAll();
+    // What nobody has begun is somebody else's at once.
+    const byLease = new Map<Lease, number[]>();
+    for (const { lease, id } of queue.splice(0)) byLease.set(lease, [...(byLease.get(lease) ?? []), id]);
+    await soon(Promise.all([...byLease].map(([lease, ids]) => leases.giveBack(lease, ids))));
+    while (readers > 0) await changed();
+    clearInterval(beating);
+    await soon(Promise.resolve(flushing).then(leases.flush));
+  }
+
+  function stop(): void {
+    ended.abort();
+    wakeAll();
+  }
+
+  return {
+    enter() {
+      readers++;
+      if (running) return;
+      signal?.addEventListener('abort', stop);
+      if (signal?.aborted) stop();
+      running = run();
+    },
+    async next() {
+      wakeAll();
+      while (!over()) {
+        const one = queue.shift();
+        if (!one) await changed();
+        else if (one.lease.open.has(one.id)) return one;
+        // No longer ours.
+        else forget(one);
+      }
+      return undefined;
+    },
+    done(one) {
+      done(one);
+      forget(one);
+    },
+    giveBack,
+    async leave() {
+      readers--;
+      wakeAll();
+      if (readers > 0) return;
+      stop();
+      await running;
+      signal?.removeEventListener('abort', stop);
+      if (failure !== undefined) throw failure;
+    },
+  };
+}
+
+/** Done, failed, or not waited for any longer. */
+export function soon(work: Promise<unknown>): Promise<void> {
+  const done = new AbortController();
+  const settled = work.then(
+    () => {},
+    () => {},
+  );
+  return Promise.race([settled, sleep(END_MS, done.signal)]).finally(() => done.abort());
+}
