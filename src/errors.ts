@@ -99,6 +99,12 @@ export const needsMigrate = (
 export const unavailable = (detail: string, cause?: unknown) =>
   new Problem(503, 'unavailable', 'Service unavailable', detail, { headers: retry(2), cause });
 
+/** 503 to a sender: some take any 4xx for a no for ever. */
+export const overLimit = (why: string, seconds: number) =>
+  new Problem(503, 'over-limit', 'Service unavailable', `${why} Nothing was stored: send it again in ${seconds} s.`, {
+    headers: retry(seconds),
+  });
+
 export const internal = () =>
   new Problem(
     500,

@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
-import { SETTINGS } from '../src/config.ts';
 import { ROUTES } from '../src/http/app.ts';
+import { SETTINGS } from '../src/settings.ts';
 
 const files = (folder: string): string[] =>
   readdirSync(folder, { recursive: true, withFileTypes: true })

@@ -95,6 +95,18 @@ describe.each(ENGINES)('%s', (engine) => {
     expect((await post()).status).toBe(201);
   });
 
+  test('a row of one webhook does not wait behind the flood of another', async () => {
+    const { writer } = service.context;
+    let stored = 0;
+    const flood = times(5_000, (i) => writer.write({ ...row(`flood ${i}`), wh_id: 501 }).then(() => stored++));
+    await writer.write({ ...row('alone'), wh_id: 502 });
+    const before = stored;
+    await Promise.all(flood);
+    expect(stored).toBe(5_000);
+    // The batches that began before it, and the one it was in.
+    expect(before).toBeLessThan(500 * (service.store.db.lanes + 1));
+  });
+
   test('transactions that start at the same moment all come to pass, each as a whole', async () => {
     const store = await openStore(database.url);
     await store.db.insert('restante_meta', ['k', 'v'], [['test', 0]]);

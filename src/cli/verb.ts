@@ -1,6 +1,7 @@
 // How a verb becomes a command: settings as flags, examples and exit codes in --help.
 import { Command } from 'commander';
-import { type Config, readConfig, SETTINGS } from '../config.ts';
+import { type Config, readConfig } from '../config.ts';
+import { SETTINGS } from '../settings.ts';
 import type { Io } from './io.ts';
 
 type Key = keyof typeof SETTINGS;

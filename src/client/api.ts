@@ -854,7 +854,7 @@ export interface Operations {
   'GET /refusals': {
     query: {
       readonly whid?: number | undefined;
-      readonly kind?: "signature" | "secret_missing" | "handshake" | "too_large" | "method" | "network" | undefined;
+      readonly kind?: "signature" | "secret_missing" | "handshake" | "too_large" | "method" | "network" | "limit" | undefined;
       /** Only requests that say to be this event. */
       readonly event_id?: string | undefined;
       /** Start here. */

@@ -4,6 +4,7 @@ import { type Failure, failed, StoreError } from '../store/db.ts';
 import { eventName } from '../store/events.ts';
 import type { Store } from '../store/index.ts';
 import { insertContents, type NewContent } from '../store/ingest.ts';
+import { createQueue, type Entry } from './queue.ts';
 
 const MOST_ROWS = 500;
 // One statement must fit max_allowed_packet with room to spare, and not keep the others of its batch waiting.
@@ -11,28 +12,31 @@ const MOST_BYTES = 4 * 1024 * 1024;
 // What may wait for its commit. Beyond it senders get a 503 before their body is read, and try again later.
 const QUEUE_BYTES = 64 * 1024 * 1024;
 const QUEUE_AGE_MS = 2_000;
+// One webhook alone may fill so much of it: the others have room left.
+const LINE_BYTES = QUEUE_BYTES / 2;
 // A sender is answered after this, whatever a stuck database does: most wait 5 to 15 s.
 const GIVE_UP_MS = 4_000;
 
 export interface Writer {
   /** Resolves with the id once the row is committed. Rejects with a 503 when it is not, or when nobody can know. */
   write(row: NewContent): Promise<number>;
-  /** True when the queue holds too much or for too long: refuse before reading a body. */
-  full(): boolean;
+  /** True when too much waits, or for too long: refuse before reading a body. `line`: of this webhook, too. */
+  full(line?: number): boolean;
   /** Resolves when everything accepted so far is answered. */
   drain(): Promise<void>;
   readonly waiting: number;
 }
 
-interface Waiting {
+interface Waiting extends Entry {
   readonly row: NewContent;
   /** The event that it says to be; undefined without an id. */
   readonly event: string | undefined;
-  readonly bytes: number;
-  readonly since: number;
   resolve(id: number): void;
   reject(error: unknown): void;
 }
+
+/** The line of a webhook; own contents of a user have one as well. */
+export const lineOf = ({ wh_id, user_id }: Pick<NewContent, 'wh_id' | 'user_id'>): number => wh_id || -user_id;
 
 export interface WriterOptions {
   /** Told what the database refused or lost; the sender has got a 503. */
@@ -43,32 +47,17 @@ export interface WriterOptions {
 
 export function createWriter(store: Store, { onError = () => {}, onCommitted = () => {} }: WriterOptions = {}): Writer {
   const mostBytes = Math.min(MOST_BYTES, store.db.maxValueBytes / 4);
-  let queue: Waiting[] = [];
-  let queuedBytes = 0;
-  const running = new Set<readonly Waiting[]>();
+  const queue = createQueue<Waiting>();
+  // With the moment at which each began.
+  const running = new Map<readonly Waiting[], number>();
   // Events in the transactions under way.
   const underWay = new Set<string>();
   let scheduled = false;
   let drained: (() => void)[] = [];
 
-  /**
-   * The longest head of the queue that fits one transaction; a bigger row travels alone. An event that is on its way to the
-   * database already waits for that: only then can it be known as a duplicate.
-   */
-  function take(): Waiting[] {
-    let bytes = 0;
-    let count = 0;
-    for (const one of queue) {
-      if (count === MOST_ROWS || (count > 0 && bytes + one.bytes > mostBytes)) break;
-      if (one.event !== undefined && underWay.has(one.event)) break;
-      bytes += one.bytes;
-      count++;
-    }
-    queuedBytes -= bytes;
-    const batch = queue.slice(0, count);
-    queue = queue.slice(count);
-    return batch;
-  }
+  /** An event that is on its way to the database already waits for that: only then can it be known as a duplicate. */
+  const take = (): Waiting[] =>
+    queue.take(MOST_ROWS, mostBytes, ({ event }) => event !== undefined && underWay.has(event));
 
   async function store_(batch: readonly Waiting[]): Promise<void> {
     try {
@@ -92,10 +81,10 @@ export function createWriter(store: Store, { onError = () => {}, onCommitted = (
 
   function start(): void {
     scheduled = false;
-    while (running.size < store.db.lanes && queue.length > 0) {
+    while (running.size < store.db.lanes && queue.size > 0) {
       const batch = take();
       if (batch.length === 0) return;
-      running.add(batch);
+      running.set(batch, performance.now());
       for (const { event } of batch) if (event !== undefined) underWay.add(event);
       void store_(batch).finally(() => {
         running.delete(batch);
@@ -106,25 +95,20 @@ export function createWriter(store: Store, { onError = () => {}, onCommitted = (
     }
   }
 
-  /** The one that has waited longest, be it in the queue or on its way to the database. */
-  function oldest(): number {
-    let since = queue[0]?.since ?? Number.POSITIVE_INFINITY;
-    for (const batch of running) since = Math.min(since, (batch[0] as Waiting).since);
+  /** For how long the database has had the same transaction. */
+  function busyFor(): number {
+    let since = Number.POSITIVE_INFINITY;
+    for (const began of running.values()) since = Math.min(since, began);
     return performance.now() - since;
   }
 
   const timer = setInterval(() => {
-    if (oldest() < GIVE_UP_MS) return;
     const until = performance.now() - GIVE_UP_MS;
-    // Not begun yet, so certainly not stored. In order of arrival: the old ones are the head of the queue.
-    const old = queue.filter((one) => one.since < until);
-    queue = queue.slice(old.length);
-    for (const one of old) {
-      queuedBytes -= one.bytes;
-      one.reject(unavailable(reason('away')));
-    }
+    // Not begun yet, so certainly not stored.
+    const old = queue.dropBefore(until);
+    for (const one of old) one.reject(unavailable(reason('away')));
     // Begun: the statement runs on and nobody can know yet. Its own answer comes too late and is ignored.
-    for (const batch of running)
+    for (const batch of running.keys())
       for (const one of batch) if (one.since < until) one.reject(unavailable(reason('unknown')));
     if (old.length > 0) onError(new Error('the database did not answer in time'), old.length);
   }, 250);
@@ -135,23 +119,26 @@ export function createWriter(store: Store, { onError = () => {}, onCommitted = (
       new Promise((resolve, reject) => {
         const bytes = row.content.length + (row.head?.length ?? 0) + 100;
         const event = row.judged?.event_key ? eventName(row.wh_id, row.judged.event_key) : undefined;
-        queue.push({ row, event, bytes, since: performance.now(), resolve, reject });
-        queuedBytes += bytes;
+        queue.add({ row, line: lineOf(row), event, bytes, since: performance.now(), resolve, reject });
         // Whatever else arrived in this turn of the event loop joins the first batch.
         if (!scheduled && running.size < store.db.lanes) {
           scheduled = true;
           setImmediate(start);
         }
       }),
-    full: () => queuedBytes > QUEUE_BYTES || oldest() > QUEUE_AGE_MS,
+    full(line) {
+      if (queue.bytes > QUEUE_BYTES || busyFor() > QUEUE_AGE_MS) return true;
+      const held = line === undefined ? undefined : queue.of(line);
+      return held !== undefined && (held.bytes > LINE_BYTES || performance.now() - held.since > QUEUE_AGE_MS);
+    },
     drain: () =>
-      running.size === 0 && queue.length === 0
+      running.size === 0 && queue.size === 0
         ? Promise.resolve()
         : new Promise((resolve) => {
             drained = [...drained, resolve];
           }),
     get waiting() {
-      return queue.length;
+      return queue.size;
     },
   };
 }

@@ -1,10 +1,13 @@
-// The contents of a user: list them, fetch one as JSON or as its exact bytes, post one's own.
+// The contents of a user: list them, fetch one as JSON or as its exact bytes, post one's own, delete one.
 import type { FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
-import { needsMigrate, notFound, revoked, tooLarge, unavailable } from '../errors.ts';
+import { forbidden, needsMigrate, notFound, overLimit, revoked, tooLarge, unavailable } from '../errors.ts';
 import type { Page, PageOptions } from '../flow/lists.ts';
 import type { Ending } from '../flow/tail.ts';
+import { lineOf } from '../flow/writer.ts';
 import { ContentId, ContentOne, ContentPage, ListQuery, Posted, PostQuery } from '../schema.ts';
+import { failed } from '../store/db.ts';
+import { deleteContent } from '../store/erase.ts';
 import type { Filter } from '../store/search.ts';
 import { listWebhooks } from '../store/webhooks.ts';
 import type { Context } from './context.ts';
@@ -166,6 +169,28 @@ export const getRaw = route({
   },
 });
 
+export const deleteContentRoute = route({
+  method: 'DELETE',
+  url: '/whcontent/:id',
+  tag: 'Contents',
+  kind: 'extended',
+  summary: 'Delete one content',
+  description:
+    'For good, with its request and the refusal that it may have been. No list and no consumer hands it out any more; whoever has it in hand acks it as ever.',
+  params: ContentId,
+  answers: { 204: { description: 'Deleted' } },
+  problems: [403],
+  async handler({ store }, { params, userId, reply }) {
+    const deleted = await deleteContent(store.db, userId, params.id).catch((error: unknown) => {
+      throw failed(error, 'denied') ? forbidden(MAY_NOT_DELETE) : error;
+    });
+    if (!deleted) throw notFound(`You have no content ${params.id}.`);
+    return reply.code(204).send();
+  },
+});
+const MAY_NOT_DELETE =
+  'This service may not delete contents: the account of its database has no DELETE on tblwh. Ask its operator for it (restante migrate --grants).';
+
 export const postContent = route({
   method: 'POST',
   url: '/whcontent',
@@ -177,8 +202,11 @@ export const postContent = route({
   query: PostQuery,
   rawBody: true,
   answers: { 201: { schema: Posted, example: { result: 'ok', id: 28 }, description: 'Stored' } },
-  async handler({ store, writer, sender, clockText, now }, { query, request, userId, reply, hint }) {
-    if (writer.full()) throw unavailable('Too much is waiting to be stored. Send it again soon.');
+  async handler({ store, writer, allowance, sender, clockText, now }, { query, request, userId, reply, hint }) {
+    if (writer.full(lineOf({ user_id: userId, wh_id: 0 })))
+      throw unavailable('Too much is waiting to be stored. Send it again soon.');
+    const over = allowance.refuse({ user_id: userId, wh_id: 0 });
+    if (over) throw overLimit(over.why, over.seconds);
     const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
     const content = ownContent(query.content, body, request.url);
     if (content.length > store.db.maxValueBytes - 1024 * 1024) throw tooLarge(store.db.maxValueBytes - 1024 * 1024);

@@ -1,5 +1,6 @@
 // What every route needs, made once per app: no globals, so that tests and other programs can build their own.
 import type { Config } from '../config.ts';
+import type { Allowance } from '../flow/allowance.ts';
 import type { Consumers } from '../flow/consumers.ts';
 import type { Fresh } from '../flow/fresh.ts';
 import type { Lists } from '../flow/lists.ts';
@@ -23,6 +24,8 @@ export interface Context {
   readonly store: Store;
   readonly config: Config;
   readonly writer: Writer;
+  /** How much each webhook and user may still send. */
+  readonly allowance: Allowance;
   /** What lists promise on this database, in a word and in a sentence. */
   readonly promise: () => { readonly code: string; readonly text: string };
   readonly tail: Tail;

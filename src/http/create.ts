@@ -1,5 +1,6 @@
 // Puts the parts of the service together: store, writer, fence and sender become the context of an app.
 import type { Config } from '../config.ts';
+import { createAllowance } from '../flow/allowance.ts';
 import { createConsumers } from '../flow/consumers.ts';
 import { createFresh } from '../flow/fresh.ts';
 import { createGather } from '../flow/gather.ts';
@@ -29,6 +30,7 @@ export async function createContext(parts: {
   const toTarget = createTargetMaker(sealer);
   const reading = await openReading({ store, config, log, content });
   const consumers = createConsumers({ store, tail: reading.tail, maxPageBytes: config.maxPageBytes, log });
+  const allowance = createAllowance(store, log, config);
   const onError = (error: unknown, rows: number) =>
     log.error({ error, rows }, 'contents were not stored; their senders got a 503');
   return {
@@ -42,9 +44,11 @@ export async function createContext(parts: {
     config,
     log,
     now,
+    allowance,
     writer: createWriter(store, {
       onError,
       onCommitted(rows, ids) {
+        allowance.stored(rows);
         consumers.committed(rows, ids);
         reading.lists.committed(rows, ids);
       },

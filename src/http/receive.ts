@@ -6,10 +6,12 @@ import {
   methodNotAllowed,
   needsMigrate,
   notFound,
+  overLimit,
   Problem,
   tooLarge,
   unavailable,
 } from '../errors.ts';
+import { lineOf } from '../flow/writer.ts';
 import type { RefusalKind } from '../schema.ts';
 import { createAccept } from './accept.ts';
 import { Aborted, readBody, readOn } from './body.ts';
@@ -39,7 +41,7 @@ interface Verdict {
 }
 
 export function createReceiver(context: Context): Receiver {
-  const { store, config, writer, sender, targets, log, now } = context;
+  const { store, config, writer, allowance, sender, targets, log, now } = context;
   const oldUrls = createOldUrls(context);
   const refusals = createRefusals(context);
   const hardLimit = Math.min(config.maxBodyBytes, store.db.maxValueBytes - 1024 * 1024);
@@ -67,6 +69,17 @@ export function createReceiver(context: Context): Receiver {
     if (Number(request.headers['content-length'] ?? 0) > limitOf(target))
       return { problem: tooLarge(limitOf(target)), kind: 'too_large' };
     return undefined;
+  }
+
+  /** One webhook or user too many: the others go on. */
+  function shed(target: Target): Verdict | undefined {
+    if (writer.full(lineOf(target)))
+      return {
+        problem: unavailable('Too much of this webhook is waiting to be stored. Send it again soon.'),
+        kind: null,
+      };
+    const over = allowance.refuse(target);
+    return over && { problem: overLimit(over.why, over.seconds), kind: over.first ? 'limit' : null };
   }
 
   function answer(response: ServerResponse, status: number, headers: readonly string[], body: string) {
@@ -104,6 +117,7 @@ export function createReceiver(context: Context): Receiver {
       verdict = judge(target, request, ip);
     }
     if (request.method === 'HEAD' && target) return answer(response, 200, [], '');
+    verdict ??= target && shed(target);
     const old = known && oldUrls.absolute(request.url ?? '/');
     const about = () => ({ ip, received_ms: now(), head: encodeHead(request, old), url: old ?? request.url ?? '/' });
     if (verdict || !target) {

@@ -1,0 +1,195 @@
+// Every setting, one entry each: name, default, help, how it is read.
+import {
+  databaseUrl,
+  httpUrl,
+  imageFile,
+  key,
+  linkUrl,
+  list,
+  network,
+  oneOf,
+  origin,
+  text,
+  timeZone,
+  upTo,
+  whole,
+} from './read.ts';
+
+export interface Setting<T> {
+  readonly name: string;
+  /** As a person would write it; '' = not set. */
+  readonly default: string;
+  readonly help: string;
+  readonly secret?: true;
+  /** Throws a sentence that says what the value must be. */
+  readonly read: (text: string) => T;
+}
+
+const setting = <T>(
+  name: string,
+  byDefault: string,
+  help: string,
+  read: (text: string) => T,
+  secret?: true,
+): Setting<T> => ({ name, default: byDefault, help, read, ...(secret ? { secret } : {}) });
+
+const MiB = 1024 * 1024;
+
+/** The settings, in the order in which `restante config` and the README print them. */
+export const SETTINGS = {
+  databaseUrl: setting(
+    'DATABASE_URL',
+    'sqlite:./data/restante.db',
+    'mysql://user:password@host/database (add ?ssl=true for TLS) or sqlite:./path. Folder 0700, files 0600.',
+    databaseUrl,
+    true,
+  ),
+  host: setting('HOST', '127.0.0.1', 'Address to listen on. 0.0.0.0 opens it to the network: put TLS in front.', text),
+  port: setting('PORT', '4343', 'Port to listen on; 0 takes a free one.', whole(0, 65_535)),
+  publicUrl: setting(
+    'PUBLIC_URL',
+    '',
+    'What providers call, may carry a path. Webhook URLs are computed from it. Default http://HOST:PORT.',
+    httpUrl,
+  ),
+  trustProxy: setting(
+    'TRUST_PROXY',
+    '',
+    'Addresses or networks of your reverse proxies: only their X-Forwarded-For is believed.',
+    (value) => list(value).map(network),
+  ),
+  keepAliveSeconds: setting(
+    'KEEP_ALIVE_SECONDS',
+    '75',
+    "Longer than a balancer's 60, or it sends into a closing socket and a webhook is lost.",
+    whole(1, 3_600),
+  ),
+  maxBodyBytes: setting(
+    'MAX_BODY_BYTES',
+    String(10 * MiB),
+    'Larger bodies are refused with 413. MySQL lowers it to max_allowed_packet - 1 MiB.',
+    whole(1, 256 * MiB),
+  ),
+  maxPageBytes: setting(
+    'MAX_PAGE_BYTES',
+    String(8 * MiB),
+    'A list ends here, but never before its first content.',
+    whole(1, 256 * MiB),
+  ),
+  ratePerWebhook: setting(
+    'RATE_PER_WEBHOOK',
+    '',
+    'Requests a second that one webhook may receive, ten seconds of it at once; more get 503 with Retry-After. Default: no limit.',
+    whole(1, 1_000_000),
+  ),
+  ratePerUser: setting(
+    'RATE_PER_USER',
+    '',
+    'The same for all webhooks and own contents of one user together. Default: no limit.',
+    whole(1, 1_000_000),
+  ),
+  quotaMbPerUser: setting(
+    'QUOTA_MB_PER_USER',
+    '',
+    'Megabytes of bodies that one user may have stored; more get 503 with Retry-After. Default: no limit.',
+    whole(1, 100_000_000),
+  ),
+  logLevel: setting(
+    'LOG_LEVEL',
+    'info',
+    'debug logs every request. Webhook keys and credentials are masked.',
+    oneOf('debug', 'info', 'warn', 'error', 'silent'),
+  ),
+  requireUserStatus: setting(
+    'REQUIRE_USER_STATUS',
+    '',
+    "Accept only users with these values of tbluser.status, as 1,2. Default: the column is another application's business.",
+    (value) => list(value).map(whole(0, 255)),
+  ),
+  contentEncoding: setting(
+    'CONTENT_ENCODING',
+    'auto',
+    'How rows of other writers are read: auto (UTF-8, else windows-1252), utf-8 or windows-1252.',
+    oneOf('auto', 'utf-8', 'windows-1252'),
+  ),
+  dtTimezone: setting('DT_TIMEZONE', 'UTC', 'Time zone of the column dt in the rows we write.', timeZone),
+  webhookIdFrom: setting(
+    'WEBHOOK_ID_FROM',
+    '',
+    'Lowest id of a new webhook. Default 1000000000 on MySQL, out of the way of max + 1 of other applications; 1 on SQLite.',
+    whole(1, 4_000_000_000),
+  ),
+  retentionDays: setting(
+    'RETENTION_DAYS',
+    '0',
+    'Contents are removed when they are so many days old, unless somebody is still to get them; 0 = never. A webhook may have its own.',
+    whole(0, 36_500),
+  ),
+  pruneForeign: setting(
+    'PRUNE_FOREIGN',
+    '0',
+    '1: RETENTION_DAYS removes rows of tblwh too that other applications have inserted.',
+    (value) => oneOf('0', '1')(value) === '1',
+  ),
+  oldUrls: setting(
+    'OLD_URLS',
+    '',
+    'Origins of your old receiver: requests whose path and query equal a stored wh_url there are received for it.',
+    (value) => list(value).map(origin),
+  ),
+  fenceNodes: setting(
+    'FENCE_NODES',
+    '',
+    'On a cluster that is written to on several nodes: mysql:// URLs of the other nodes, so that rows on their way there are seen too.',
+    (value) => list(value).map(databaseUrl),
+    true,
+  ),
+  fenceMaxHold: setting(
+    'FENCE_MAX_HOLD',
+    '',
+    'Seconds after which lists go on past a row that is still being written, and may skip it. Default: they wait.',
+    whole(1, 86_400),
+  ),
+  metricsToken: setting(
+    'METRICS_TOKEN',
+    '',
+    'Shows the details of /readyz to whoever sends it as `Authorization: Bearer`.',
+    text,
+    true,
+  ),
+  secretsKey: setting(
+    'SECRETS_KEY',
+    '',
+    'Encrypts the secrets of webhooks at rest: 32 bytes as hex or base64 (openssl rand -hex 32). On SQLite the default is a key file beside the database.',
+    key,
+    true,
+  ),
+  serviceName: setting(
+    'SERVICE_NAME',
+    'Restante',
+    'Your name for the service, in the sign-in realm and the documentation.',
+    (value) => {
+      if (!/^[\x20-\x7e]{1,60}$/.test(value) || /["\\]/.test(value))
+        throw new Error('must be 1 to 60 printable ASCII characters without " and \\');
+      return value;
+    },
+  ),
+  serviceLogo: setting(
+    'SERVICE_LOGO',
+    '',
+    'Your logo in the documentation: an image file (svg, png, jpg, webp), 256 KiB at most.',
+    imageFile,
+  ),
+  serviceText: setting(
+    'SERVICE_TEXT',
+    '',
+    'What your users read first in the documentation, as plain text.',
+    upTo(1_000),
+  ),
+  dashboardUrl: setting(
+    'DASHBOARD_URL',
+    '',
+    'Where your users find their id and token: the documentation links to it.',
+    linkUrl,
+  ),
+} as const;
