@@ -1,5 +1,8 @@
 // Builds dist/: one bundle for the bin, one for importers, and the assets of /docs and /inbox. Run by npm start and npm test.
+// npm pack runs it with --pack: from an empty dist/, and with the types that importers need.
+import { execFile } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { brotliCompress, brotliCompressSync, constants, gzip, gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
@@ -14,11 +17,14 @@ const common = {
   external: ['@photostructure/sqlite'],
   logLevel: 'warning',
   legalComments: 'none',
+  metafile: true,
 };
-const [{ metafile }, , ofPage] = await Promise.all([
+const packing = process.argv.includes('--pack');
+if (packing) rmSync('dist', { recursive: true, force: true });
+const typed = packing && types();
+const [{ metafile: ofBin }, { metafile: ofIndex }, ofPage] = await Promise.all([
   build({
     ...common,
-    metafile: true,
     entryPoints: ['src/main.ts'],
     outdir: 'dist',
     // What a verb loads when it needs it is a file of its own: a megabyte that `serve` does not have to read.
@@ -40,10 +46,11 @@ const [{ metafile }, , ofPage] = await Promise.all([
     outfile: 'dist/client.js',
   }),
 ]);
-notices([...Object.keys(metafile.inputs), ...Object.keys(ofPage)]);
+contained([ofBin.inputs, ofIndex.inputs, ofPage].flatMap(Object.keys));
 chmodSync('dist/main.js', 0o755);
 await scalar();
 documentation();
+await typed;
 
 /** The live page: scripts and a style sheet, named by what is in them, compressed once. Resolves with what went in. */
 async function page() {
@@ -101,21 +108,47 @@ async function scalar() {
   writeFileSync(new URL(`${name}.gz`, to), gz);
 }
 
-/** The licences of everything that is inside the bundle and the page, as they ask for. */
-function notices(inputs) {
-  const packages = new Set(
-    inputs.map((path) => /^(node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1]).filter(Boolean),
-  );
-  packages.add('node_modules/@scalar/fastify-api-reference');
-  const texts = [...packages].sort().map((folder) => {
+/** What is inside the bundles and the page: its licences, as they ask for, and a list for whoever looks for flaws in it. */
+function contained(inputs) {
+  // The last one: a package may lie within another.
+  const folders = inputs.map((path) => /^(.*\bnode_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1]).filter(Boolean);
+  const all = ['node_modules/@scalar/fastify-api-reference', ...folders].map((folder) => {
     const { name, version, license } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'));
-    const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
-    return `${name} ${version} (${license})\n\n${file ? readFileSync(`${folder}/${file}`, 'utf8').trim() : `Licence: ${license}`}\n`;
+    return { name, version, license, folder, purl: `pkg:npm/${name.replace('@', '%40')}@${version}` };
   });
-  writeFileSync(
-    'dist/THIRD-PARTY-NOTICES',
-    `Restante contains these works of others.\n\n${texts.join(`\n${'-'.repeat(80)}\n\n`)}`,
+  const packages = [...new Map(all.map((one) => [one.purl, one])).values()].sort((a, b) => (a.purl < b.purl ? -1 : 1));
+  const texts = packages.map(({ name, version, license, folder }) => {
+    const files = readdirSync(folder).filter((entry) => /^(licen[cs]e|notice)/i.test(entry));
+    const own = files.map((file) => readFileSync(`${folder}/${file}`, 'utf8').trim()).join('\n\n');
+    return `${name} ${version} (${license})\n\n${own || `Licence: ${license}`}\n`;
+  });
+  const rule = `\n${'-'.repeat(80)}\n\n`;
+  writeFileSync('dist/THIRD-PARTY-NOTICES', `Restante contains these works of others.\n\n${texts.join(rule)}`);
+  const components = packages.map(({ name, version, license, purl }) => {
+    return { type: 'library', 'bom-ref': purl, name, version, licenses: [{ expression: license }], purl };
+  });
+  const bom = { bomFormat: 'CycloneDX', specVersion: '1.5', version: 1, components };
+  writeFileSync('dist/sbom.cdx.json', `${JSON.stringify(bom, null, 1)}\n`);
+}
+
+/** The types of what is exported, made from the sources, and of these only the files that the two entries lead to. */
+async function types() {
+  await promisify(execFile)(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.types.json']).catch(
+    ({ stdout, stderr }) => Promise.reject(new Error(`${stdout}${stderr}`)),
   );
+  const reached = new Set();
+  const reach = (file) => {
+    if (reached.has(file)) return;
+    reached.add(file);
+    const text = readFileSync(file, 'utf8');
+    for (const [, from] of text.matchAll(/(?:from |import\()['"](\.[^'"]+)\.ts['"]/g))
+      reach(join(file, '..', `${from}.d.ts`));
+  };
+  for (const entry of ['index', 'client/index']) reach(join('dist/types', `${entry}.d.ts`));
+  for (const entry of readdirSync('dist/types', { recursive: true, withFileTypes: true })) {
+    const file = join(entry.parentPath, entry.name);
+    if (entry.isFile() && !reached.has(file)) rmSync(file);
+  }
 }
 
 /** What the documentation reads at its start: its guides, its style and its script. */

@@ -1,9 +1,11 @@
 // The full service from the package's parts, with one route of its own: sign-in, validation and its place in /docs included.
-// Run it: npx tsx examples/custom.ts   (in your own project: import from 'restante' and 'typebox')
+//
+//   npm i restante fastify pino typebox      (outside of this repository; fastify is there for its types)
+//   npx tsx examples/custom.ts
 import { pathToFileURL } from 'node:url';
 import { pino } from 'pino';
+import { buildApp, createContext, openStore, readConfig, route } from 'restante';
 import { Type } from 'typebox';
-import { buildApp, createContext, openStore, readConfig, route } from '../src/index.ts';
 
 /** How many contents of each webhook a user has: a question of yours, answered by your SQL on the shared table. */
 const countContents = route({

@@ -33,8 +33,7 @@ const OWN = new Set([
 
 /** The path at the target: what followed the webhook's key is appended to the target's own path. */
 function pathAt(target: URL, url: string): string {
-  const base = target.pathname.replace(/\/$/, '');
-  return `${base}${url}`.replace(/^(?!\/)/, '/');
+  return (url.startsWith('/') ? target.pathname.replace(/\/$/, '') : target.pathname) + url;
 }
 
 /** Headers as node:http takes them, flat. `attempt`: 1 the first time. */
