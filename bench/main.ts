@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startServer } from '../test/servers.ts';
+import { agent } from './agent.ts';
 import { asis } from './asis.ts';
 import { drain } from './drain.ts';
 import { empty } from './empty.ts';
@@ -26,6 +27,7 @@ const HELP = `npm run bench [-- --quick] [-- --only PART] [-- --engine sqlite|ma
   empty     polls and pulls that find nothing
   latency   from the sender's 2xx to whoever waits
   drain     a long backlog by one consumer
+  agent     the SDK's loop and restante forward, through a long backlog
   migrate   positions for contents that are there already
   idle      ten thousand long polls
   asis      the three shared tables without an index; not on SQLite
@@ -52,6 +54,7 @@ const PARTS: Readonly<Record<string, (url: string) => Promise<void>>> = {
   empty: (url) => empty(url, plan),
   latency: (url) => latency(url, { seconds: quick ? 5 : 20 }),
   drain: (url) => drain(url, { rows: quick ? 50_000 : 1_000_000 }),
+  agent: (url) => agent(url, { rows: quick ? 20_000 : 100_000 }),
   migrate: (url) => migrate(url, { rows: quick ? 50_000 : 1_000_000 }),
   idle: (url) =>
     idle(

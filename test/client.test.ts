@@ -1,6 +1,6 @@
 // The SDK against a running service: every call, and contents that come once whatever happens to the loop.
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
@@ -228,6 +228,85 @@ describe('the SDK', () => {
     await clientOf().contents.post('third');
     await over;
     expect(seen).toEqual(['first', 'second', 'third']);
+  });
+
+  /** A server of which each answer is made by `answer`. */
+  const pretending = async (answer: (response: ServerResponse, path: string) => unknown, more = {}) => {
+    const server = createServer(({ url = '' }, response) => void answer(response, url)).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const close = () => {
+      server.closeAllConnections();
+      server.close();
+    };
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    return { client: createClient({ url, auth: '1:x', ...more }), close };
+  };
+
+  test('what comes slowly still comes; what stops coming is given up', async () => {
+    const { client, close } = await pretending(
+      async (response, path) => {
+        for (const piece of ['{"user', 'name":', '"1"', '}']) {
+          response.write(piece);
+          await sleep(120);
+          if (path.startsWith('/webhooks')) return;
+        }
+        response.end();
+      },
+      { timeoutMs: 300 },
+    );
+    expect(await client.verify()).toEqual({ username: '1' });
+    await expect(client.webhooks.list()).rejects.toMatchObject({ status: 0, code: 'unreachable' });
+    close();
+  });
+
+  test('a page that something in between answers with is no answer of the service', async () => {
+    const { client, close } = await pretending((response) => response.end('<html>Sign in'));
+    await expect(client.verify()).rejects.toMatchObject({ status: 0, temporary: true });
+    close();
+  });
+
+  test('a stream that ends at once is taken up again, but not at once', async () => {
+    let asked = 0;
+    const { client, close } = await pretending((response) => {
+      asked++;
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).end();
+    });
+    const ended = new AbortController();
+    const over = (async () => {
+      for await (const content of client.contents.stream({ signal: ended.signal })) return content;
+      return undefined;
+    })();
+    await sleep(1_000);
+    ended.abort();
+    await over;
+    expect(asked).toBeGreaterThan(1);
+    expect(asked).toBeLessThan(8);
+    close();
+  });
+
+  test('a content whose lease was over, and that came here again, is worked on once', async () => {
+    await clientOf().consumer('again').put({ start: 'latest' });
+    await post(3);
+    let pulls = 0;
+    // Its extensions get lost, and the first content takes longer than the lease.
+    const deaf: typeof fetch = (input, init) => {
+      if (String(input).endsWith('/extend')) return Promise.reject(new TypeError('fetch failed'));
+      if (String(input).endsWith('/pull')) pulls++;
+      return fetch(input, init);
+    };
+    const ended = new AbortController();
+    const seen: number[] = [];
+    await clientOf({ fetch: deaf })
+      .consume('again', { concurrency: 2, lease_seconds: 1, signal: ended.signal })
+      .forEach(async (content) => {
+        seen.push(content.id);
+        if (seen.length === 1) await sleep(2_500);
+        if (seen.length === 3) ended.abort();
+      });
+    expect(pulls).toBeGreaterThan(1);
+    expect(new Set(seen).size).toBe(3);
+    expect(seen).toHaveLength(3);
+    expect(await clientOf().consumer('again').get()).toMatchObject({ backlog: 0, in_flight: 0 });
   });
 
   test('a server that never answers is given up', async () => {

@@ -2,7 +2,8 @@
 import type { Content } from './content.ts';
 import type { RestanteError } from './error.ts';
 import type { GivenBack } from './lease.ts';
-import { type Calls, createPump, type Held, soon } from './pump.ts';
+import { type Calls, createPump, type Held } from './pump.ts';
+import { soon } from './wait.ts';
 
 export type Start = 'earliest' | 'latest' | { readonly id: number } | { readonly time: string };
 

@@ -34,6 +34,8 @@ export interface Leases {
   take(): { readonly body: Named; settled(ok: boolean): void } | undefined;
   /** Acks all that is done. Rejects when the server cannot be reached: nothing is forgotten, the next call goes on. */
   flush(): Promise<void>;
+  /** Whether anything is done that the server has not been told, nor is being told. */
+  readonly untold: boolean;
   /** Rejects likewise. */
   giveBack(lease: Lease, ids: readonly number[], how?: GivenBack): Promise<void>;
   /** What is open gets another `seconds`, of one lease or of all; what is not ours any more is no longer open. False: there was nothing. */
@@ -116,6 +118,9 @@ export function createLeases(calls: LeaseCalls): Leases {
         tidy(lease);
       }
       return asked;
+    },
+    get untold() {
+      return [...all].some(({ done }) => done.size > 0);
     },
   };
 }

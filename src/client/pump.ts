@@ -5,7 +5,7 @@ import { RestanteError } from './error.ts';
 import { createLeases, type GivenBack, type Lease, type LeaseCalls, type Named } from './lease.ts';
 import { reach } from './reach.ts';
 import type { CallOptions } from './request.ts';
-import { backOff, sleep } from './wait.ts';
+import { backOff, sleep, soon } from './wait.ts';
 
 interface Pulled {
   readonly lease: string | null;
@@ -51,8 +51,6 @@ const QUICK_MS = 1_000;
 const FLUSH_MS = 200;
 // So often the server hears of what is in hand, and we of the server, though nothing is pulled.
 const BEAT_MS = 15_000;
-// Whoever is asked to end does not wait longer for a server that does not answer.
-const END_MS = 5_000;
 
 export function createPump(calls: Calls, options: ConsumeOptions): Pump {
   const { concurrency = 1, lease_seconds = 30, batch: most = MOST_BATCH, signal, onState = () => {} } = options;
@@ -66,7 +64,7 @@ export function createPump(calls: Calls, options: ConsumeOptions): Pump {
   const ended = new AbortController();
   let running: Promise<void> | undefined;
   let ordered: Promise<boolean> | undefined;
-  let flushing: Promise<void> | undefined;
+  let telling: Promise<void> | undefined;
   let failure: unknown;
   let readers = 0;
   const over = () => ended.signal.aborted || failure !== undefined;
@@ -89,10 +87,23 @@ export function createPump(calls: Calls, options: ConsumeOptions): Pump {
 
   function done({ lease, id }: Held): void {
     leases.done(lease, id);
-    flushing ??= sleep(FLUSH_MS, ended.signal).then(() => {
-      flushing = undefined;
-      return leases.flush().catch(broken);
-    });
+    if (!telling) tell();
+  }
+
+  /** One at a time: while one is on its way the next ones gather. */
+  function tell(): void {
+    telling = sleep(FLUSH_MS, ended.signal)
+      .then(leases.flush)
+      .then(
+        () => {
+          telling = undefined;
+          if (leases.untold) tell();
+        },
+        (error: unknown) => {
+          telling = undefined;
+          broken(error);
+        },
+      );
   }
 
   const forget = (one: Held) => held.get(one.id) === one && held.delete(one.id);
@@ -188,7 +199,11 @@ export function createPump(calls: Calls, options: ConsumeOptions): Pump {
     await soon(Promise.all([...byLease].map(([lease, ids]) => leases.giveBack(lease, ids))));
     while (readers > 0) await changed();
     clearInterval(beating);
-    await soon(Promise.resolve(flushing).then(leases.flush));
+    const last = async () => {
+      while (telling) await telling;
+      await leases.flush();
+    };
+    await soon(last());
   }
 
   function stop(): void {
@@ -230,14 +245,4 @@ export function createPump(calls: Calls, options: ConsumeOptions): Pump {
       if (failure !== undefined) throw failure;
     },
   };
-}
-
-/** Done, failed, or not waited for any longer. */
-export function soon(work: Promise<unknown>): Promise<void> {
-  const done = new AbortController();
-  const settled = work.then(
-    () => {},
-    () => {},
-  );
-  return Promise.race([settled, sleep(END_MS, done.signal)]).finally(() => done.abort());
 }

@@ -3,6 +3,8 @@
 const FIRST_MS = 250;
 // Whoever was away is found again within seconds.
 const MOST_MS = 5_000;
+// Whoever is asked to end does not wait longer for a server that does not answer.
+const END_MS = 3_000;
 
 /**
  * How long to wait after so many failures, in ms, with some chance in it; at least what the server asked for. What failed after
@@ -26,3 +28,13 @@ export const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
     const timer = setTimeout(done, ms);
     signal?.addEventListener('abort', done);
   });
+
+/** Done, failed, or not waited for any longer. */
+export function soon(work: Promise<unknown>): Promise<void> {
+  const done = new AbortController();
+  const settled = work.then(
+    () => {},
+    () => {},
+  );
+  return Promise.race([settled, sleep(END_MS, done.signal)]).finally(() => done.abort());
+}
