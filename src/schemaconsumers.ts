@@ -137,6 +137,7 @@ export const NackInput = Type.Object(
       Type.Integer({ minimum: 0, maximum: MOST_LEASE_SECONDS, description: 'Default 0: at once.' }),
     ),
     dead: Type.Optional(Type.Boolean({ description: 'Give them up: they become dead letters.' })),
+    untried: Type.Optional(Type.Boolean({ description: 'Nobody has begun with them: this was no attempt.' })),
     reason: Type.Optional(Type.String({ maxLength: 255, description: 'Why: kept with a dead letter.' })),
   },
   strict,

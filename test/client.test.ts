@@ -134,6 +134,19 @@ describe('the SDK', () => {
     expect(again.items).toHaveLength(30);
   });
 
+  test('what was only pulled ahead has spent no attempt when the loop ends', async () => {
+    await clientOf().consumer('ahead').put({ start: 'latest', max_attempts: 2 });
+    await post(40);
+    for (let i = 0; i < 5; i++)
+      for await (const content of clientOf().consume('ahead', { concurrency: 20 })) {
+        await content.nack({ untried: true });
+        break;
+      }
+    expect(await clientOf().consumer('ahead').get()).toMatchObject({ backlog: 40, in_flight: 0, dead: 0 });
+    const { items } = await clientOf().consumer('ahead').pull({ limit: 100 });
+    expect(items.map(({ attempt }) => attempt)).toEqual(Array(40).fill(1));
+  });
+
   test('forEach works on several at a time; what fails comes again later and holds up nobody', async () => {
     await clientOf().consumer('each').put({ start: 'latest', max_attempts: 3 });
     await post(200);

@@ -94,7 +94,7 @@ export async function forward(parts: Forwarding): Promise<{ readonly delivered: 
         const blame = sent.why === 'cut' && performance.now() - cutSince > BLAME_MS * 2 ** blamed;
         if (!blame) {
           // Nobody is there: this content waits in hand, its lease extended, and spends none of its attempts.
-          if (signal.aborted) return content.nack({ reason: sent.failed });
+          if (signal.aborted) return content.nack({ reason: sent.failed, untried: sent.why === 'away' });
           await sleep(Math.min(MOST_TRY_MS, FIRST_TRY_MS * 2 ** Math.min(tries, 10)), signal);
           continue;
         }

@@ -10,6 +10,8 @@ export interface GivenBack {
   readonly delay_seconds?: number;
   readonly reason?: string;
   readonly dead?: boolean;
+  /** Nobody has begun with them: this was no attempt. */
+  readonly untried?: boolean;
 }
 /** The part of a consumer that leases need. */
 export interface LeaseCalls {

@@ -58,7 +58,7 @@ export function createPump(calls: Calls, options: ConsumeOptions): Pump {
   const held = new Map<number, Held>();
   const queue: Held[] = [];
   let server = { backlog: 0, backlog_more: false, dead: 0 };
-  // Few at first: what is pulled ahead and given back has spent an attempt.
+  // Few at first: others may want some too.
   let size = Math.min(most, concurrency);
   const wake: (() => void)[] = [];
   const ended = new AbortController();
@@ -196,7 +196,7 @@ export function createPump(calls: Calls, options: ConsumeOptions): Pump {
     // What nobody has begun is somebody else's at once.
     const byLease = new Map<Lease, number[]>();
     for (const { lease, id } of queue.splice(0)) byLease.set(lease, [...(byLease.get(lease) ?? []), id]);
-    await soon(Promise.all([...byLease].map(([lease, ids]) => leases.giveBack(lease, ids))));
+    await soon(Promise.all([...byLease].map(([lease, ids]) => leases.giveBack(lease, ids, { untried: true }))));
     while (readers > 0) await changed();
     clearInterval(beating);
     const last = async () => {

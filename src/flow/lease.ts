@@ -112,6 +112,8 @@ export async function ack(
 export interface Nack {
   readonly delayMs: number;
   readonly dead: boolean;
+  /** They were only in hand: that was no attempt. */
+  readonly untried?: boolean;
   readonly reason: string | null;
 }
 
@@ -121,7 +123,7 @@ export async function nack(
   { consumer, now }: Locked,
   lease: Lease,
   ids: readonly number[] | undefined,
-  { delayMs, dead, reason }: Nack,
+  { delayMs, dead, untried = false, reason }: Nack,
 ): Promise<Change<Done>> {
   if (lease.consumerId !== consumer.id) return { consumer, result: ofAnother(lease, ids) };
   const { places, strangers } = named(lease, ids);
@@ -131,10 +133,11 @@ export async function nack(
   // In order, whoever fails at one has not come to those behind it.
   const failed = dead ? own : consumer.ordered ? held.slice(0, 1) : held;
   const behind = !dead && consumer.ordered && held[0] ? (await rows.ofLease(lease.token, held[0].pos)).slice(1) : [];
-  const spent = dead ? failed : failed.filter(({ attempt }) => attempt >= consumer.max_attempts);
-  const back = dead ? [] : failed.filter(({ attempt }) => attempt < consumer.max_attempts);
+  const isSpent = ({ attempt }: { attempt: number }) => dead || (!untried && attempt >= consumer.max_attempts);
+  const spent = failed.filter(isSpent);
+  const back = failed.filter((one) => !isSpent(one));
   await rows.bury(spent.map(posOf), reason, dead ? GIVEN_UP : NOT_ACKED, now);
-  await rows.giveBack(back.map(posOf), { due, refund: 0, reason });
+  await rows.giveBack(back.map(posOf), { due, refund: untried ? 1 : 0, reason });
   await rows.giveBack(behind.map(posOf), { due, refund: 1 });
   const mine = new Set(own.map(posOf));
   const judged = await judge(

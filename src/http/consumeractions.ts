@@ -105,8 +105,8 @@ export const nackConsumer = route({
   body: NackInput,
   answers: outcome,
   handler: ({ consumers }, { params, body, userId }) => {
-    const { delay_seconds = 0, dead = false, reason = null } = body;
-    return consumers.nack(userId, params.name, body, { delayMs: delay_seconds * 1000, dead, reason });
+    const { delay_seconds = 0, dead = false, untried = false, reason = null } = body;
+    return consumers.nack(userId, params.name, body, { delayMs: delay_seconds * 1000, dead, untried, reason });
   },
 });
 
