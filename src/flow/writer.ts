@@ -24,7 +24,13 @@ export interface Writer {
   full(line?: number): boolean;
   /** Resolves when everything accepted so far is answered. */
   drain(): Promise<void>;
+  /** Rows and bytes that wait for their transaction. */
   readonly waiting: number;
+  readonly waitingBytes: number;
+  /** For how long the database has had the same transaction; 0 = it has none. */
+  readonly busyMs: number;
+  /** Of what was committed. */
+  readonly highestId: number;
 }
 
 interface Waiting extends Entry {
@@ -41,11 +47,16 @@ export const lineOf = ({ wh_id, user_id }: Pick<NewContent, 'wh_id' | 'user_id'>
 export interface WriterOptions {
   /** Told what the database refused or lost; the sender has got a 503. */
   readonly onError?: (error: unknown, rows: number) => void;
+  /** Told of each transaction, and how long it took. */
+  readonly onBatch?: (rows: readonly NewContent[], ms: number) => void;
   /** Told what was committed, before the senders are. */
   readonly onCommitted?: (rows: readonly NewContent[], ids: readonly number[]) => void;
 }
 
-export function createWriter(store: Store, { onError = () => {}, onCommitted = () => {} }: WriterOptions = {}): Writer {
+export function createWriter(
+  store: Store,
+  { onError = () => {}, onBatch = () => {}, onCommitted = () => {} }: WriterOptions = {},
+): Writer {
   const mostBytes = Math.min(MOST_BYTES, store.db.maxValueBytes / 4);
   const queue = createQueue<Waiting>();
   // With the moment at which each began.
@@ -53,6 +64,7 @@ export function createWriter(store: Store, { onError = () => {}, onCommitted = (
   // Events in the transactions under way.
   const underWay = new Set<string>();
   let scheduled = false;
+  let highestId = 0;
   let drained: (() => void)[] = [];
 
   /** An event that is on its way to the database already waits for that: only then can it be known as a duplicate. */
@@ -62,7 +74,10 @@ export function createWriter(store: Store, { onError = () => {}, onCommitted = (
   async function store_(batch: readonly Waiting[]): Promise<void> {
     try {
       const rows = batch.map((one) => one.row);
+      const began = performance.now();
       const ids = await insertContents(store, rows);
+      onBatch(rows, performance.now() - began);
+      highestId = Math.max(highestId, ids.at(-1) ?? 0);
       onCommitted(rows, ids);
       for (let i = 0; i < batch.length; i++) (batch[i] as Waiting).resolve(ids[i] as number);
     } catch (error) {
@@ -97,9 +112,10 @@ export function createWriter(store: Store, { onError = () => {}, onCommitted = (
 
   /** For how long the database has had the same transaction. */
   function busyFor(): number {
-    let since = Number.POSITIVE_INFINITY;
+    const now = performance.now();
+    let since = now;
     for (const began of running.values()) since = Math.min(since, began);
-    return performance.now() - since;
+    return now - since;
   }
 
   const timer = setInterval(() => {
@@ -139,6 +155,15 @@ export function createWriter(store: Store, { onError = () => {}, onCommitted = (
           }),
     get waiting() {
       return queue.size;
+    },
+    get waitingBytes() {
+      return queue.bytes;
+    },
+    get busyMs() {
+      return busyFor();
+    },
+    get highestId() {
+      return highestId;
     },
   };
 }

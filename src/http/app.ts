@@ -14,6 +14,7 @@ import { serveDocs } from './docs.ts';
 import { basePath } from './docspage.ts';
 import { serveInbox } from './inbox.ts';
 import { allFinite, readJson } from './jsonbody.ts';
+import { measureCalls } from './measure.ts';
 import * as meta from './meta.ts';
 import { openApi, routeSchema } from './openapi.ts';
 import { createParked, type Parked, whileOpen } from './parked.ts';
@@ -38,6 +39,7 @@ export const ROUTES: readonly Route[] = [
   contents.listContentsRoute, //  GET    /whcontent
   contents.postContent, //        POST   /whcontent
   contents.getContent, //         GET    /whcontent/:id
+  contents.deleteContentRoute, // DELETE /whcontent/:id
   contents.getRaw, //             GET    /whcontent/:id/raw
   trace.traceContent, //          GET    /whcontent/:id/trace
   activityRoute, //               GET    /activity
@@ -60,6 +62,7 @@ export const ROUTES: readonly Route[] = [
   refusals.releaseRefusalsRoute, //POST  /refusals/release
   meta.healthz, //                GET    /healthz
   meta.readyz, //                 GET    /readyz
+  meta.metricsRoute, //           GET    /metrics
 ]; //                             ANY    /in/{key} is receive.ts; GET /docs and /openapi.json are docs.ts, /inbox is inbox.ts
 
 export interface App {
@@ -103,6 +106,7 @@ export async function buildApp(context: Context, more: readonly Route[] = []): P
   fastify.setNotFoundHandler((request, reply) => answerProblem(noSuchRoute(request), request, reply, context.log));
   fastify.addContentTypeParser(['*'], { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   const parked = createParked(auth);
+  measureCalls(fastify, context.metrics, parked);
   for (const route of [...ROUTES, ...more]) register(fastify, context, auth, parked, route);
   await serveDocs(fastify, context, auth, [...ROUTES, ...more]);
   await serveInbox(fastify, context);

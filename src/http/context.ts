@@ -7,6 +7,7 @@ import type { Lists } from '../flow/lists.ts';
 import type { Sealer } from '../flow/sealer.ts';
 import type { Tail } from '../flow/tail.ts';
 import type { Writer } from '../flow/writer.ts';
+import type { Metrics } from '../metrics.ts';
 import type { Content, ContentKey } from '../store/contents.ts';
 import type { Store } from '../store/index.ts';
 import type { Sender } from './sender.ts';
@@ -39,6 +40,7 @@ export interface Context {
   readonly sealer: Sealer;
   /** The webhooks behind URL keys, as the receiver knows them. */
   readonly targets: Fresh<string, Target>;
+  readonly metrics: Metrics;
   readonly log: Log;
   /** A moment as the column `dt` has it. */
   readonly clockText: (ms: number) => string;

@@ -7,10 +7,13 @@ import { createGather } from '../flow/gather.ts';
 import { openReading } from '../flow/reading.ts';
 import { openSealer } from '../flow/sealer.ts';
 import { createWriter } from '../flow/writer.ts';
+import { openMetrics } from '../metrics.ts';
 import { type ContentKey, findContents } from '../store/contents.ts';
 import type { Store } from '../store/index.ts';
 import { findTargets } from '../store/webhooks.ts';
 import type { Context, Log } from './context.ts';
+import { followed, tellStored } from './follow.ts';
+import { measured, measureState, measureWrites } from './measure.ts';
 import { createSender } from './sender.ts';
 import { createTargetMaker } from './targets.ts';
 import { createClockText } from './wire.ts';
@@ -29,10 +32,27 @@ export async function createContext(parts: {
   const sealer = await openSealer(store, config.secretsKey, config.databaseUrl);
   const toTarget = createTargetMaker(sealer);
   const reading = await openReading({ store, config, log, content });
-  const consumers = createConsumers({ store, tail: reading.tail, maxPageBytes: config.maxPageBytes, log });
+  const metrics = await openMetrics(config.metricsToken !== undefined);
+  const made = createConsumers({ store, tail: reading.tail, maxPageBytes: config.maxPageBytes, log });
+  const counted = metrics.enabled ? measured(metrics, made) : made;
+  const debug = config.logLevel === 'debug';
+  const consumers = debug ? followed(log, counted) : counted;
+  const writes = measureWrites(metrics);
   const allowance = createAllowance(store, log, config);
-  const onError = (error: unknown, rows: number) =>
-    log.error({ error, rows }, 'contents were not stored; their senders got a 503');
+  const writer = createWriter(store, {
+    onBatch: writes.onBatch,
+    onError(error, rows) {
+      writes.onError(error, rows);
+      log.error({ error, rows }, 'contents were not stored; their senders got a 503');
+    },
+    onCommitted(rows, ids) {
+      allowance.stored(rows);
+      if (debug) tellStored(log, rows, ids);
+      consumers.committed(rows, ids);
+      reading.lists.committed(rows, ids);
+    },
+  });
+  measureState(metrics, { store, writer, tail: reading.tail });
   return {
     ...reading,
     consumers,
@@ -45,14 +65,8 @@ export async function createContext(parts: {
     log,
     now,
     allowance,
-    writer: createWriter(store, {
-      onError,
-      onCommitted(rows, ids) {
-        allowance.stored(rows);
-        consumers.committed(rows, ids);
-        reading.lists.committed(rows, ids);
-      },
-    }),
+    writer,
+    metrics,
     content,
     sealer,
     targets: createFresh(async (keys: readonly string[]) => {

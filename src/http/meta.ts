@@ -1,6 +1,6 @@
 // Who am I, is it alive, is it ready.
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { unavailable } from '../errors.ts';
+import { notFound, unauthenticated, unavailable } from '../errors.ts';
 import { Health, Me, Ready } from '../schema.ts';
 import { route } from './route.ts';
 
@@ -47,6 +47,28 @@ export const readyz = route({
       readable: tail.readable,
       held_s: Math.ceil(tail.heldSeconds),
     };
+  },
+});
+
+export const metricsRoute = route({
+  method: 'GET',
+  url: '/metrics',
+  tag: 'Operation',
+  kind: 'public',
+  summary: 'Numbers for Prometheus',
+  description: 'With `Authorization: Bearer` and the METRICS_TOKEN. 404 while that is not set.',
+  answers: { 200: { type: 'text/plain', description: 'In its text format' } },
+
+  async handler({ metrics, config }, { request, reply }) {
+    const page = metrics.page();
+    if (!page) throw notFound('There are no metrics here: METRICS_TOKEN is not set.');
+    if (!bears(request.headers.authorization, config.metricsToken))
+      throw unauthenticated('Send the METRICS_TOKEN as Authorization: Bearer.', config.serviceName);
+    const { type, text } = await page;
+    return reply
+      .type(type)
+      .serializer((body: unknown) => String(body))
+      .send(text);
   },
 });
 

@@ -20,6 +20,7 @@ export const whileOpen = (socket: Socket): Ending => ({
 export interface Parked {
   /** Watches over a request until its answer is sent. */
   watch(request: FastifyRequest, reply: FastifyReply): Ending;
+  readonly size: number;
   /** Ends all that wait, and whoever comes to wait. */
   close(): void;
 }
@@ -75,6 +76,9 @@ export function createParked(auth: Auth): Parked {
         watched.end('closed');
       });
       return watched;
+    },
+    get size() {
+      return parked.size;
     },
     close() {
       closing = true;

@@ -5,6 +5,7 @@ import type { RefusalKind } from '../schema.ts';
 import { eventKey } from '../store/events.ts';
 import { insertRefusals, type NewRefusal } from '../store/refusals.ts';
 import type { Context } from './context.ts';
+import { measureRefusals } from './measure.ts';
 import { createNearMisses } from './nearmisses.ts';
 import type { Target } from './targets.ts';
 
@@ -46,6 +47,7 @@ interface Waiting {
 export function createRefusals(context: Context): Refusals {
   const { store, log, now } = context;
   const nearMiss = createNearMisses(context);
+  const count = measureRefusals(context.metrics);
   let waiting: Waiting[] = [];
   let bytes = 0;
   let running: Promise<void> | undefined;
@@ -94,6 +96,7 @@ export function createRefusals(context: Context): Refusals {
 
   function push(target: Target, refused: Refused, done: (error?: unknown) => void): boolean {
     const { kind, reason, received_ms, ip, head, size, incoming, event_id } = refused;
+    count(kind);
     if (waiting.length >= MOST_WAITING || bytes + (incoming?.body.length ?? 0) > MOST_WAITING_BYTES) return false;
     const content = incoming && admit(target, incoming.body.length) ? incoming.body : null;
     const { user_id, wh_id } = target;

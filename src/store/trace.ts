@@ -16,6 +16,23 @@ export const listDead = (db: Db, consumerId: number, from: number, limit: number
     [consumerId, from, limit],
   );
 
+/** What all consumers together have: in hand, given back, given up. */
+export async function countStanding(
+  db: Db,
+): Promise<{ readonly leased: number; readonly waiting: number; readonly dead: number; readonly consumers: number }> {
+  const sql = `SELECT (SELECT COUNT(*) FROM restante_lease WHERE waiting = 0) AS leased,
+    (SELECT COUNT(*) FROM restante_lease WHERE waiting = 1) AS waiting, COALESCE(SUM(dead), 0) AS dead, COUNT(*) AS consumers
+    FROM restante_consumer WHERE user_id <> 0`;
+  const [row] = await db.all<Record<'leased' | 'waiting' | 'dead' | 'consumers', number | string>>(sql);
+  const number = (name: 'leased' | 'waiting' | 'dead' | 'consumers') => Number(row?.[name] ?? 0);
+  return {
+    leased: number('leased'),
+    waiting: number('waiting'),
+    dead: number('dead'),
+    consumers: number('consumers'),
+  };
+}
+
 /** Where one content of a user stands in the order of visibility; undefined while it has no place yet. */
 export async function findPlace(
   db: Db,

@@ -1,0 +1,154 @@
+// What the service tells about itself: every metric of ours, in one place.
+import type { FastifyInstance } from 'fastify';
+import type { Consumers } from '../flow/consumers.ts';
+import type { Tail } from '../flow/tail.ts';
+import type { Writer, WriterOptions } from '../flow/writer.ts';
+import type { Metrics } from '../metrics.ts';
+import type { RefusalKind } from '../schema.ts';
+import { StoreError } from '../store/db.ts';
+import { VERIFIED } from '../store/events.ts';
+import type { Store } from '../store/index.ts';
+import { countStanding } from '../store/trace.ts';
+
+const MOST_IDS = 2 ** 32 - 1;
+const ROWS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
+const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
+// Counted by the database, for all processes: no more often than this, however many ask.
+const COUNT_EVERY_MS = 5_000;
+
+/** What the writer tells of its batches. */
+export function measureWrites(metrics: Metrics): Required<Pick<WriterOptions, 'onError' | 'onBatch'>> {
+  const contents = metrics.counter(
+    'contents_total',
+    'Contents stored by this process, by what is known of the sender',
+    'verified',
+  );
+  const bytes = metrics.counter('content_bytes_total', 'Bytes of the bodies that were stored');
+  const lost = metrics.counter(
+    'not_stored_total',
+    'Contents that the database did not take; their senders got a 503',
+    'failure',
+  );
+  const rows = metrics.histogram('batch_rows', 'Contents that one transaction stores', ROWS);
+  const seconds = metrics.histogram('commit_seconds', 'From the begin of a transaction to its commit', SECONDS);
+  return {
+    onBatch(batch, ms) {
+      rows(batch.length);
+      seconds(ms / 1000);
+      const counts = new Map<string, number>();
+      let size = 0;
+      for (const { judged, api, content } of batch) {
+        const verified = judged?.verified ?? (api ? VERIFIED[0] : 'own');
+        counts.set(verified, (counts.get(verified) ?? 0) + 1);
+        size += content.length;
+      }
+      for (const [verified, count] of counts) contents(count, verified);
+      bytes(size);
+    },
+    onError: (error, count) => lost(count, error instanceof StoreError ? error.failure : 'timeout'),
+  };
+}
+
+/** What can be read from the parts at any time. */
+export function measureState(metrics: Metrics, parts: { store: Store; writer: Writer; tail: Tail }): void {
+  const { store, writer, tail } = parts;
+  metrics.gauge('queue_rows', 'Contents that wait for their transaction', () => writer.waiting);
+  metrics.gauge('queue_bytes', 'Bytes that wait for their transaction', () => writer.waitingBytes);
+  metrics.gauge('queue_age_seconds', 'How long the database has had the same transaction', () => writer.busyMs / 1000);
+  metrics.gauge(
+    'fence_hold_seconds',
+    'For so long lists have stood before a row that is still being written',
+    () => tail.heldSeconds,
+  );
+  metrics.gauge(
+    'tail_age_seconds',
+    'How long ago new contents were last looked for with success',
+    () => tail.age / 1000,
+  );
+  metrics.gauge('unreadable_contents', 'Contents that this process stored and no list may hand out yet', () =>
+    Math.max(0, writer.highestId - tail.readable),
+  );
+  metrics.gauge('readable_id', 'The highest id that a list may hand out', () => tail.readable);
+  metrics.gauge('id_headroom_ratio', 'Share of the ids of tblwh that is left', () => 1 - tail.readable / MOST_IDS);
+  if (!store.extended) return;
+  let at = Number.NEGATIVE_INFINITY;
+  let counted: ReturnType<typeof countStanding>;
+  const count = () => {
+    const now = performance.now();
+    if (now - at > COUNT_EVERY_MS) {
+      at = now;
+      counted = countStanding(store.db);
+    }
+    return counted;
+  };
+  metrics.gauge('leases', 'Contents that consumers have in hand', async () => (await count()).leased);
+  metrics.gauge(
+    'redeliveries',
+    'Contents that were given back and wait to be handed out again',
+    async () => (await count()).waiting,
+  );
+  metrics.gauge('dead_letters', 'Contents that were given up', async () => (await count()).dead);
+  metrics.gauge('consumers', 'Named reading positions', async () => (await count()).consumers);
+}
+
+/** The same consumers, counted. */
+export function measured(metrics: Metrics, consumers: Consumers): Consumers {
+  const handedOut = metrics.counter('handed_out_total', 'Contents that consumers were given');
+  const done = metrics.counter(
+    'settled_total',
+    'Contents that were acked, given back or extended by a call of its own',
+    'how',
+  );
+  const stale = metrics.counter(
+    'stale_leases_total',
+    'Acks and the like for what a worker had no longer in hand',
+    'reason',
+  );
+  const settle =
+    <A extends unknown[], T extends { readonly done: readonly number[] }>(
+      how: string,
+      call: (...args: A) => Promise<T>,
+    ) =>
+    async (...args: A): Promise<T> => {
+      try {
+        const outcome = await call(...args);
+        done(outcome.done.length, how);
+        return outcome;
+      } catch (error) {
+        tell((error as { members?: { conflicts?: readonly { reason: string }[] } }).members?.conflicts ?? []);
+        throw error;
+      }
+    };
+  const tell = (conflicts: readonly { readonly reason: string }[]) => {
+    for (const { reason } of conflicts) stale(1, reason);
+  };
+  return {
+    ...consumers,
+    async pull(...args) {
+      const pulled = await consumers.pull(...args);
+      handedOut(pulled.items.length);
+      tell(pulled.conflicts);
+      return pulled;
+    },
+    ack: settle('ack', consumers.ack),
+    nack: settle('nack', consumers.nack),
+    extend: settle('extend', consumers.extend),
+  };
+}
+
+/** Calls of the API by route and status, and those that wait. The receiver's are counted as contents and refusals. */
+export function measureCalls(fastify: FastifyInstance, metrics: Metrics, parked: { readonly size: number }): void {
+  metrics.gauge('waiting_calls', 'Long polls, waiting pulls and streams', () => parked.size);
+  if (!metrics.enabled) return;
+  const calls = metrics.counter('calls_total', 'Calls of the API, by status', 'status');
+  fastify.addHook('onResponse', (_request, { statusCode }, done) => {
+    calls(1, String(statusCode));
+    done();
+  });
+}
+
+/** Requests that did not become a content, by why. */
+export const measureRefusals = (metrics: Metrics): ((kind: RefusalKind) => void) => {
+  const refusals = metrics.counter('refusals_total', 'Requests that did not become a content, by why', 'kind');
+  return (kind) => refusals(1, kind);
+};
