@@ -6,7 +6,7 @@ import { type Prepared, prepare } from './database.ts';
 import { type Contender, startOurs } from './processes.ts';
 import { figure, figures } from './table.ts';
 import { percentile } from './watch.ts';
-import { connect, get, post } from './wire.ts';
+import { connect, get, paced, post } from './wire.ts';
 
 const PER_SECOND = 500;
 const SENDERS = 16;
@@ -53,28 +53,6 @@ const list =
     }
     wire.close();
   };
-
-/** A steady pace, however long each takes: who waits for one leaves the next to another. */
-async function paced(perSecond: number, until: number, send: (seq: number) => Promise<void>): Promise<void> {
-  const began = performance.now();
-  let seq = 0;
-  let failed: unknown;
-  const running = new Set<Promise<void>>();
-  while (performance.now() < until && !failed) {
-    const due = Math.floor(((performance.now() - began) * perSecond) / 1000);
-    for (; seq < due; seq++) {
-      const one: Promise<void> = send(seq)
-        .catch((error: unknown) => {
-          failed = error;
-        })
-        .finally(() => running.delete(one));
-      running.add(one);
-    }
-    await sleep(1);
-  }
-  await Promise.all(running);
-  if (failed) throw failed;
-}
 
 const webhooks =
   (ours: Contender, { path }: Prepared): Sender =>

@@ -1,5 +1,6 @@
 // A client on a bare socket, one request at a time: ten thousand that wait cost next to nothing, so the service is what is measured.
 import { createConnection } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 interface Answer {
   readonly status: number;
@@ -83,4 +84,26 @@ export function connect(url: string): Promise<Wire> {
       }),
     );
   });
+}
+
+/** A steady pace, however long each takes: who waits for one leaves the next to another. */
+export async function paced(perSecond: number, until: number, send: (seq: number) => Promise<void>): Promise<void> {
+  const began = performance.now();
+  let seq = 0;
+  let failed: unknown;
+  const running = new Set<Promise<void>>();
+  while (performance.now() < until && !failed) {
+    const due = Math.floor(((performance.now() - began) * perSecond) / 1000);
+    for (; seq < due; seq++) {
+      const one: Promise<void> = send(seq)
+        .catch((error: unknown) => {
+          failed = error;
+        })
+        .finally(() => running.delete(one));
+      running.add(one);
+    }
+    await sleep(1);
+  }
+  await Promise.all(running);
+  if (failed) throw failed;
 }
