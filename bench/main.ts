@@ -8,6 +8,7 @@ import { agent } from './agent.ts';
 import { asis } from './asis.ts';
 import { drain } from './drain.ts';
 import { empty } from './empty.ts';
+import { fair } from './fair.ts';
 import { idle } from './idle.ts';
 import { ingest } from './ingest.ts';
 import { latency } from './latency.ts';
@@ -15,6 +16,7 @@ import { hasWrk } from './load.ts';
 import { migrate } from './migrate.ts';
 import { preset } from './preset.ts';
 import { hasFastApi } from './processes.ts';
+import { prune } from './prune.ts';
 import { reads } from './reads.ts';
 import { startAndRest } from './rest.ts';
 
@@ -28,7 +30,9 @@ const HELP = `npm run bench [-- --quick] [-- --only PART] [-- --engine sqlite|ma
   latency   from the sender's 2xx to whoever waits
   drain     a long backlog by one consumer
   agent     the SDK's loop and restante forward, through a long backlog
+  fair      one sender floods: how much later the others are answered
   migrate   positions for contents that are there already
+  prune     ingest while old contents are being removed, in turns with ingest alone
   idle      ten thousand long polls
   asis      the three shared tables without an index; not on SQLite
 
@@ -55,7 +59,9 @@ const PARTS: Readonly<Record<string, (url: string) => Promise<void>>> = {
   latency: (url) => latency(url, { seconds: quick ? 5 : 20 }),
   drain: (url) => drain(url, { rows: quick ? 50_000 : 1_000_000 }),
   agent: (url) => agent(url, { rows: quick ? 20_000 : 100_000 }),
+  fair: (url) => fair(url, plan),
   migrate: (url) => migrate(url, { rows: quick ? 50_000 : 1_000_000 }),
+  prune: (url) => prune(url, { rows: quick ? 200_000 : 1_000_000, rounds: plan.rounds, seconds: quick ? 3 : 10 }),
   idle: (url) =>
     idle(
       url,

@@ -6,10 +6,14 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { configCommand } from './cli/config.ts';
 import { consumerCommand } from './cli/consumer.ts';
+import { doctorCommand } from './cli/doctor.ts';
+import { eraseCommand } from './cli/erase.ts';
+import { exportCommand } from './cli/export.ts';
 import { forwardCommand } from './cli/forward.ts';
 import { Complaint, type Io } from './cli/io.ts';
 import { migrateCommand } from './cli/migrate.ts';
 import { presetsCommand } from './cli/presets.ts';
+import { pruneCommand } from './cli/prune.ts';
 import { pullCommand } from './cli/pull.ts';
 import { serveCommand } from './cli/serve.ts';
 import { userCommand } from './cli/user.ts';
@@ -22,6 +26,7 @@ import { VERSION } from './http/openapi.ts';
 const VERBS = [
   serveCommand,
   migrateCommand,
+  doctorCommand,
   userCommand,
   webhookCommand,
   pullCommand,
@@ -29,6 +34,9 @@ const VERBS = [
   consumerCommand,
   presetsCommand,
   whyCommand,
+  pruneCommand,
+  eraseCommand,
+  exportCommand,
   configCommand,
 ];
 
@@ -96,6 +104,7 @@ const io: Io = {
   },
   // All three: nobody answers a question from a pipe, and a log wants no status that rewrites itself.
   tty: [0, 1, 2].every((stream) => isatty(stream)),
+  nodeVersion: process.versions.node,
   stopped: () =>
     new Promise((resolve) => {
       for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve);

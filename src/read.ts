@@ -16,6 +16,8 @@ export const oneOf =
     if (!(values as readonly string[]).includes(value)) throw new Error(`must be one of ${values.join(', ')}`);
     return value as T;
   };
+/** Its flag says 1 by being there. */
+export const onOff = (value: string): boolean => oneOf('0', '1')(value) === '1';
 export const list = (value: string): string[] =>
   value
     .split(',')

@@ -45,6 +45,11 @@ const settings = {
     ['keep', 'drop'],
     'keep: what fails its check is kept as a refusal, to be looked at and released. Default keep.',
   ),
+  retention_days: Type.Integer({
+    minimum: 0,
+    maximum: 36_500,
+    description: 'Contents are removed when they are so many days old; 0 = never. Default: RETENTION_DAYS.',
+  }),
   enabled: Type.Boolean({
     description: 'false: senders are answered 503 with Retry-After and try again. Default true.',
   }),
@@ -62,6 +67,7 @@ export interface Settings {
   readonly max_body_bytes: number | null;
   readonly allow_methods: readonly string[] | null;
   readonly allow_networks: readonly string[] | null;
+  readonly retention_days: number | null;
   readonly enabled: boolean;
 }
 
@@ -82,6 +88,7 @@ export const resolveSettings = (input: SettingsInput, answer?: Answer): Settings
   max_body_bytes: input.max_body_bytes ?? null,
   allow_methods: input.allow_methods ?? null,
   allow_networks: input.allow_networks ?? null,
+  retention_days: input.retention_days ?? null,
   enabled: input.enabled ?? true,
 });
 
@@ -124,6 +131,7 @@ export const WebhookDetail = Type.Object({
   max_body_bytes: nullable(settings.max_body_bytes),
   allow_methods: nullable(settings.allow_methods),
   allow_networks: nullable(settings.allow_networks),
+  retention_days: nullable(settings.retention_days),
   enabled: settings.enabled,
   created_at: Type.String({ format: 'date-time' }),
   steps: Type.Optional(Type.Array(Type.String(), { description: 'What to do at the provider, with this URL.' })),

@@ -1,4 +1,4 @@
-// Waiting costs nothing, ends in time, and wakes the right one: parked pulls, idle pulls, other processes, retention.
+// Waiting costs nothing, ends in time, and wakes the right one: parked pulls, idle pulls, other processes.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createConsumers } from '../src/flow/consumers.ts';
@@ -6,7 +6,6 @@ import type { Db, Queries } from '../src/store/db.ts';
 import { openStore, type Store } from '../src/store/index.ts';
 import { insertContents } from '../src/store/ingest.ts';
 import { type Placed, placeRows } from '../src/store/positions.ts';
-import { purgeUpTo } from '../src/store/retention.ts';
 import { rotateToken } from '../src/store/users.ts';
 import { type Desk, deskOf, openDesk } from './consumers.ts';
 import { type Database, ENGINES, migratedDatabase, startService } from './engines.ts';
@@ -371,34 +370,5 @@ describe.each(ENGINES)('%s', (engine) => {
     const { status, body } = await parked;
     expect([status, body.items, body.poll_after_ms > 0]).toEqual([200, [], true]);
     expect(performance.now() - began).toBeLessThan(10_000);
-  });
-
-  test('retention tells a consumer what it has missed, until it acked something after it', async () => {
-    const mine = deskOf(desk.service, await desk.service.user());
-    const other = deskOf(desk.service, await desk.service.user());
-    const ids = await mine.send(['a', 'b', 'c', 'd', 'e', 'f']);
-    await other.call('PUT', '/consumers/quiet', { start: 'latest' });
-    await mine.call('PUT', '/consumers/ahead', { start: 'latest' });
-    const leased = await mine.pull('w', { limit: 2 });
-    await mine.act('w', 'nack', { lease: leased.lease, ids: [ids[1]], dead: true });
-    const { db } = desk.service.store;
-    const at = async (id: number | undefined) =>
-      (await db.all<{ pos: number }>('SELECT pos FROM restante_position WHERE id = ?', [id as number]))[0]
-        ?.pos as number;
-    const pos = await at(ids[3]);
-    for (const upTo of [await at(ids[2]), pos]) await db.transaction((queries) => purgeUpTo(db, queries, upTo));
-    expect((await mine.call('GET', `/whcontent/${ids[3]}`)).status).toBe(404);
-    const meta = await db.all<{ v: number }>("SELECT v FROM restante_meta WHERE k = 'purged_pos'");
-    expect(meta).toEqual([{ v: pos }]);
-    const gap = { from: ids[2], to: ids[3] };
-    expect((await mine.call('GET', '/consumers/w')).body).toMatchObject({ gap, dead: 0, in_flight: 0, backlog: 2 });
-    for (const name of ['ahead', 'later']) expect((await mine.pull(name)).gap).toBeUndefined();
-    expect((await other.pull('quiet')).gap).toBeUndefined();
-    // What it had in hand before counts for nothing; what comes after the gap does.
-    await mine.act('w', 'ack', { lease: leased.lease, ids: [ids[0]] });
-    const after = await mine.pull('w');
-    expect([idsOf(after), after.gap]).toEqual([ids.slice(4), gap]);
-    expect((await mine.pull('w', { ack: { lease: after.lease, ids: [ids[5]] } })).gap).toBeUndefined();
-    expect((await mine.call('GET', '/consumers/w')).body.gap).toBeUndefined();
   });
 });

@@ -93,3 +93,33 @@ describe.each(['mariadb', 'mysql'] as const)('%s', (engine) => {
     expect(found.size).toBe((await service.store.db.all('SELECT id FROM tblwh WHERE user_id = 102')).length);
   });
 });
+
+test.each(['mariadb', 'mysql'] as const)(
+  '%s: ids that begin high, and a hole of millions, cost nobody a thousand calls',
+  async (engine) => {
+    const database = await emptyDatabase(engine);
+    const admin = await createConnection(database.url);
+    await admin.query("INSERT INTO tbluser (email, phone, token, status, pwd) VALUES ('', '', 't1', 1, '')");
+    const insert = "INSERT INTO tblwh (content, ip, api, dt, user_id, wh_id) VALUES ('x', '', 1, '', 1, 7)";
+    for (const next of [1_000_000_000, 3_000_000_000]) {
+      await admin.query(`ALTER TABLE tblwh AUTO_INCREMENT = ${next}`);
+      for (let i = 0; i < 3; i++) await admin.query(insert);
+    }
+    await admin.end();
+    const service = await startService(database.url);
+    await service.settle();
+    const authorization = `Basic ${Buffer.from('1:t1').toString('base64')}`;
+    const ids: number[] = [];
+    for (let id = 0, calls = 0; ids.length < 6; calls++) {
+      expect(calls).toBeLessThan(10);
+      const page = (await (
+        await fetch(`${service.url}/whcontent?whid=7&limit=2&id=${id}`, { headers: { authorization } })
+      ).json()) as { whcontent: { id: number }[]; next_id: number };
+      ids.push(...page.whcontent.map((row) => row.id));
+      id = page.next_id;
+    }
+    expect(ids).toEqual([0, 1, 2].map((i) => 1_000_000_000 + i).concat([0, 1, 2].map((i) => 3_000_000_000 + i)));
+    await service.close();
+    await database.drop();
+  },
+);

@@ -11,6 +11,8 @@ export interface Io {
   ask(question: string): Promise<string>;
   /** True when a person sits there. */
   readonly tty: boolean;
+  /** Such as 20.19.4; left out where nobody asks. */
+  readonly nodeVersion?: string;
   /** Resolves with the name of the signal that asks the program to end. */
   stopped(): Promise<string>;
 }

@@ -3,12 +3,14 @@ import { type AddressInfo, createServer } from 'node:net';
 import type { Command } from 'commander';
 import { pino } from 'pino';
 import { type Config, masked } from '../config.ts';
+import { startPruner } from '../flow/prune.ts';
 import { type App, buildApp } from '../http/app.ts';
 import type { Log } from '../http/context.ts';
 import { createContext } from '../http/create.ts';
 import { randomText } from '../http/random.ts';
 import { isPublic, makeWebhook } from '../http/webhooksettings.ts';
 import { failed } from '../store/db.ts';
+import { readUnsafe } from '../store/durability.ts';
 import { openStore, type Store } from '../store/index.ts';
 import { addUser, listUsers } from '../store/users.ts';
 import { Complaint, type Io } from './io.ts';
@@ -40,6 +42,10 @@ async function serve(io: Io, given: Config): Promise<void> {
   const stop = io.stopped();
   const store = await openPatiently(config, log, stop);
   if (!store) return;
+  await insistOnDurability(store, config).catch(async (error: unknown) => {
+    await store.close();
+    throw complain(error, config);
+  });
   const context = await createContext({ store, config, log }).catch(async (error: unknown) => {
     await store.close();
     throw complain(error, config);
@@ -67,13 +73,28 @@ async function serve(io: Io, given: Config): Promise<void> {
     'listening',
   );
   const chores = startChores(context);
+  const pruner = store.extended
+    ? startPruner({ db: store.db, days: config.retentionDays, foreign: config.pruneForeign, log })
+    : undefined;
 
   log.info({ signal: await stop }, 'stopping: no new requests, committing what was accepted');
-  const ended = Promise.all([app.close(), chores.stop()]).then(() => context.writer.drain());
+  const ended = Promise.all([app.close(), chores.stop(), pruner?.stop()]).then(() => context.writer.drain());
   const late = new Promise<'late'>((resolve) => setTimeout(resolve, DRAIN_MS, 'late').unref());
   if ((await Promise.race([ended, late])) === 'late') app.server.closeAllConnections();
   else await store.close();
   log.info({}, 'stopped');
+}
+
+/** Our receiver answers 2xx for what a crash cannot take, and says so; at the as-is level others receive. */
+async function insistOnDurability(store: Store, config: Config): Promise<void> {
+  if (!store.extended || store.db.kind === 'sqlite' || config.allowUnsafeDurability) return;
+  const unsafe = await readUnsafe(store.db);
+  if (unsafe.length === 0) return;
+  throw new Complaint(
+    `${masked(config.databaseUrl)}: ${unsafe.map(({ found, fix }) => `${found}. To put it right: ${fix}`).join('\n')}
+To receive all the same: --allow-unsafe-durability, or ALLOW_UNSAFE_DURABILITY=1`,
+    2,
+  );
 }
 
 /** Port 0 takes a free one, before anything computes a URL from it. */

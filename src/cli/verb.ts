@@ -1,6 +1,7 @@
 // How a verb becomes a command: settings as flags, examples and exit codes in --help.
 import { Command } from 'commander';
 import { type Config, readConfig } from '../config.ts';
+import { onOff } from '../read.ts';
 import { SETTINGS } from '../settings.ts';
 import type { Io } from './io.ts';
 
@@ -41,11 +42,11 @@ export function verb({ name, summary, examples, settings = COMMON, fails }: Verb
   const command = new Command(name).description(summary);
   const quiet: string[] = [];
   for (const key of settings) {
-    const { name: setting, help, default: byDefault } = SETTINGS[key];
+    const { name: setting, help, default: byDefault, read } = SETTINGS[key];
     if (NO_FLAG.includes(key)) quiet.push(`  ${setting}, or a file named by ${setting}_FILE: ${help}`);
     else
       command.option(
-        `${flagOf(setting)} <value>`,
+        `${flagOf(setting)} ${read === onOff ? '[1]' : '<value>'}`,
         `${help} (env ${setting}${byDefault ? `, default ${byDefault}` : ''})`,
       );
   }
@@ -66,7 +67,9 @@ export function configOf(io: Io, options: Readonly<Record<string, unknown>>): Co
   const flags: Record<string, string> = {};
   for (const { name } of Object.values(SETTINGS)) {
     const key = name.toLowerCase().replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
-    if (typeof options[key] === 'string') flags[name] = options[key];
+    const given = options[key];
+    if (typeof given === 'string') flags[name] = given;
+    if (given === true) flags[name] = '1';
   }
   return readConfig(io.env, flags);
 }

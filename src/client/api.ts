@@ -118,6 +118,8 @@ export interface Webhook {
   readonly allow_methods: readonly (string)[] | null;
   /** Senders outside of these addresses and CIDR networks are refused with 403. Default: everybody. */
   readonly allow_networks: readonly (string)[] | null;
+  /** Contents are removed when they are so many days old; 0 = never. Default: RETENTION_DAYS. */
+  readonly retention_days: number | null;
   /** false: senders are answered 503 with Retry-After and try again. Default true. */
   readonly enabled: boolean;
   readonly created_at: string;
@@ -150,6 +152,8 @@ export interface Settings {
   readonly dedupe?: Dedupe | undefined;
   /** keep: what fails its check is kept as a refusal, to be looked at and released. Default keep. */
   readonly on_reject?: "keep" | "drop" | undefined;
+  /** Contents are removed when they are so many days old; 0 = never. Default: RETENTION_DAYS. */
+  readonly retention_days?: number | undefined;
   /** false: senders are answered 503 with Retry-After and try again. Default true. */
   readonly enabled?: boolean | undefined;
 }
@@ -353,6 +357,8 @@ export interface Operations {
       readonly dedupe?: Dedupe | undefined;
       /** keep: what fails its check is kept as a refusal, to be looked at and released. Default keep. */
       readonly on_reject?: "keep" | "drop" | undefined;
+      /** Contents are removed when they are so many days old; 0 = never. Default: RETENTION_DAYS. */
+      readonly retention_days?: number | undefined;
       /** false: senders are answered 503 with Retry-After and try again. Default true. */
       readonly enabled?: boolean | undefined;
       /** Any of them may have signed. A public key, a token of your choice or a shared key is a secret too. */
@@ -470,6 +476,8 @@ export interface Operations {
       } | null | undefined;
       /** keep: what fails its check is kept as a refusal, to be looked at and released. Default keep. */
       readonly on_reject?: "keep" | "drop" | null | undefined;
+      /** Contents are removed when they are so many days old; 0 = never. Default: RETENTION_DAYS. */
+      readonly retention_days?: number | null | undefined;
       /** false: senders are answered 503 with Retry-After and try again. Default true. */
       readonly enabled?: boolean | null | undefined;
       /** At most 45 bytes of UTF-8. */
@@ -575,6 +583,11 @@ export interface Operations {
       } | null;
       readonly hint?: string | undefined;
     };
+  };
+  'DELETE /whcontent/{id}': {
+    query: undefined;
+    body: undefined;
+    answer: undefined;
   };
   'GET /whcontent/{id}/raw': {
     query: undefined;
@@ -754,6 +767,8 @@ export interface Operations {
       readonly delay_seconds?: number | undefined;
       /** Give them up: they become dead letters. */
       readonly dead?: boolean | undefined;
+      /** Nobody has begun with them: this was no attempt. */
+      readonly untried?: boolean | undefined;
       /** Why: kept with a dead letter. */
       readonly reason?: string | undefined;
     };
@@ -923,5 +938,10 @@ export interface Operations {
       /** For so long they have been waiting for a row that is being written. */
       readonly held_s?: number | undefined;
     };
+  };
+  'GET /metrics': {
+    query: undefined;
+    body: undefined;
+    answer: bytes;
   };
 }

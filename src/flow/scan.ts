@@ -1,6 +1,6 @@
 // Finds contents of one webhook in the shared table. Where no index serves: one walk over the table for all who wait for it.
 import { LRUCache } from 'lru-cache';
-import { type Content, listByIds, listContents, ownersBetween } from '../store/contents.ts';
+import { type Content, listByIds, listContents, lowestId, ownersBetween } from '../store/contents.ts';
 import type { Store } from '../store/index.ts';
 import type { Which } from './known.ts';
 
@@ -108,7 +108,10 @@ function createWalk(store: Store): Walk {
     for (const job of jobs) byUser.set(job.userId, [...(byUser.get(job.userId) ?? []), job]);
     const users = [...byUser.keys()];
     const end = Math.max(...jobs.map((job) => job.to));
-    for (let at = Math.min(...jobs.map((job) => job.from)); at <= end; ) {
+    for (let next = Math.min(...jobs.map((job) => job.from)); next <= end; ) {
+      // Ids may begin high, and have holes of millions: nobody waits while nothing is walked over.
+      const at = (await lowestId(store, next)) ?? end + 1;
+      if (at > end) return;
       const to = Math.min(end, at + partIds - 1);
       const began = performance.now();
       for (let i = 0; i < users.length; i += USERS_PER_QUERY)
@@ -119,7 +122,7 @@ function createWalk(store: Store): Walk {
       const took = performance.now() - began;
       if (took > PART_MS * 2) partIds = Math.max(LEAST_IDS, partIds >> 1);
       else if (took < PART_MS / 2) partIds = Math.min(MOST_PART_IDS, partIds * 2);
-      at = to + 1;
+      next = to + 1;
     }
   }
 

@@ -1,20 +1,21 @@
 // One mapper from anything that was thrown to the problem a client is told; the rest goes to the log.
 import { STATUS_CODES } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { internal, invalid, notFound, Problem, tooLarge, unavailable } from '../errors.ts';
+import { type FieldError, internal, invalid, notFound, Problem, tooLarge, unavailable } from '../errors.ts';
 import { PATTERN_WORDS } from '../schema.ts';
 import { failed } from '../store/db.ts';
 import type { Log } from './context.ts';
 import { maskTarget } from './head.ts';
 
+interface Fault {
+  readonly instancePath: string;
+  readonly message?: string;
+  readonly keyword: string;
+  readonly params: Readonly<Record<string, unknown>>;
+}
 interface FrameworkError extends Error {
   readonly statusCode?: number;
-  readonly validation?: readonly {
-    instancePath: string;
-    message?: string;
-    keyword: string;
-    params: Record<string, unknown>;
-  }[];
+  readonly validation?: readonly Fault[];
   readonly validationContext?: string;
 }
 
@@ -32,6 +33,20 @@ const TELLS: Readonly<Record<number, string>> = {
   415: 'The Content-Type is not well-formed. Send application/json, or none.',
 };
 
+const MOST_NAMED = 20;
+// A member that is not known here may have a name of megabytes.
+const MOST_CHARACTERS = 100;
+
+function fieldError(place: string, { instancePath, message = 'is wrong', keyword, params }: Fault): FieldError {
+  const at = (name: unknown) =>
+    `${place}${instancePath.replaceAll('/', '.')}${name === undefined ? '' : `.${String(name).slice(0, MOST_CHARACTERS)}`}`;
+  if (keyword === 'additionalProperties') return { path: at(params.additionalProperty), message: 'is not known here' };
+  if (keyword === 'required') return { path: at(params.missingProperty), message: 'is missing' };
+  const words = keyword === 'pattern' ? PATTERN_WORDS[String(params.pattern)] : undefined;
+  const allowed = keyword === 'enum' ? `: ${(params.allowedValues as unknown[]).join(', ')}` : '';
+  return { path: at(undefined), message: words ?? `${message}${allowed}` };
+}
+
 export function toProblem(error: unknown, maxBodyBytes: number): Problem {
   if (error instanceof Problem) return error;
   if (failed(error, 'away', 'unknown', 'again'))
@@ -39,17 +54,14 @@ export function toProblem(error: unknown, maxBodyBytes: number): Problem {
   const { statusCode = 500, validation, validationContext = '', message } = error as FrameworkError;
   if (validation) {
     const place = PLACES[validationContext] ?? validationContext;
-    const named = validation.map(({ instancePath, message: what = 'is wrong', keyword, params }) => {
-      const path = `${place}${instancePath.replaceAll('/', '.')}`;
-      if (keyword === 'additionalProperties')
-        return { path: `${path}.${params.additionalProperty}`, message: 'is not known here' };
-      if (keyword === 'required') return { path: `${path}.${params.missingProperty}`, message: 'is missing' };
-      const words = keyword === 'pattern' ? PATTERN_WORDS[String(params.pattern)] : undefined;
-      const allowed = keyword === 'enum' ? `: ${(params.allowedValues as unknown[]).join(', ')}` : '';
-      return { path, message: words ?? `${what}${allowed}` };
-    });
-    // A union names each of its branches; one word per path is enough.
-    return invalid(named.filter((one, i) => named.findIndex((other) => other.path === one.path) === i).slice(0, 20));
+    // One word per path: a union names each of its branches. No more than can be read: a body may be wrong in a million places.
+    const named = new Map<string, FieldError>();
+    for (const one of validation) {
+      if (named.size === MOST_NAMED) break;
+      const error = fieldError(place, one);
+      if (!named.has(error.path)) named.set(error.path, error);
+    }
+    return invalid([...named.values()]);
   }
   if (statusCode === 413) return tooLarge(maxBodyBytes);
   if (statusCode >= 400 && statusCode < 500) {

@@ -62,6 +62,8 @@ const VALUES: Readonly<Record<string, (mine: Mine) => Values>> = {
   'GET /whcontent': () => ({ query: { id: 0, whid: 'all', limit: 20, wait: 0 } }),
   'POST /whcontent': () => ({ body: { content: 'Hello' } }),
   'GET /whcontent/:id': ofContent,
+  // For what was made for it: tried by chance, it takes nothing away.
+  'DELETE /whcontent/:id': () => ({ params: { id: TAKEN }, before: postContent }),
   'GET /whcontent/:id/raw': ofContent,
   'GET /whcontent/:id/trace': ofContent,
   'PUT /consumers/:name': () => ({ ...trying, body: { start: 'earliest', lease_seconds: 30 } }),

@@ -30,6 +30,7 @@ const detail = {
   max_body_bytes: null,
   allow_methods: null,
   allow_networks: null,
+  retention_days: null,
   enabled: true,
   created_at: '2026-11-22T10:00:00.000Z',
 };

@@ -36,7 +36,17 @@ export const webhookDetail = (webhook: store_.Webhook, publicUrl: string): Webho
   const input = showToken(webhook.settings ?? {}, webhook.secrets);
   const preset = PRESETS.get(input.preset ?? '');
   const settings = resolveSettings(input, preset?.response);
-  const { response, verify, dedupe, on_reject, max_body_bytes, allow_methods, allow_networks, enabled } = settings;
+  const {
+    response,
+    verify,
+    dedupe,
+    on_reject,
+    max_body_bytes,
+    allow_methods,
+    allow_networks,
+    retention_days,
+    enabled,
+  } = settings;
   const classic = webhookClassic(webhook, publicUrl);
   return {
     ...classic,
@@ -51,6 +61,7 @@ export const webhookDetail = (webhook: store_.Webhook, publicUrl: string): Webho
     max_body_bytes,
     allow_methods: allow_methods && [...allow_methods],
     allow_networks: allow_networks && [...allow_networks],
+    retention_days,
     enabled,
     created_at: new Date(webhook.created_ms ?? 0).toISOString(),
     ...(preset ? { steps: preset.steps.map((step) => step.replaceAll('{url}', classic.wh_url)) } : {}),

@@ -1,5 +1,6 @@
 // Every statement on restante_consumer: the named reading positions of the users.
 import { type Db, failed, marks, padded, type Queries, type Value } from './db.ts';
+import { HEAD } from './positions.ts';
 
 export interface Gap {
   /** Ids of the first and the last content that retention took before it was read. */
@@ -61,7 +62,7 @@ export interface Locked {
   readonly consumer: Consumer;
   /** The database's clock: one for all processes. */
   readonly now: number;
-  /** The highest position of all; every one up to it can be seen. */
+  /** The highest position that was given; every one up to it can be seen, or its content is gone. */
   readonly head: number;
 }
 
@@ -72,7 +73,7 @@ export async function lockConsumer(
   key: number | [number, string],
 ): Promise<Locked | undefined> {
   const which = typeof key === 'number' ? 'c.id = ?' : 'c.user_id = ? AND c.name = ?';
-  const sql = `SELECT ${COLUMNS}, ${db.dialect.nowMs} AS now, (SELECT MAX(pos) FROM restante_position) AS head
+  const sql = `SELECT ${COLUMNS}, ${db.dialect.nowMs} AS now, ${HEAD[db.kind]} AS head
     FROM restante_consumer c WHERE ${which}${db.dialect.forUpdate}`;
   const [row] = await queries.all<ConsumerRow & { now: number; head: number | null }>(sql, [key].flat());
   if (!row) return undefined;
@@ -108,6 +109,18 @@ export async function findConsumer(db: Db, userId: number, name: string): Promis
 export async function listConsumers(db: Db, userId: number): Promise<Consumer[]> {
   const sql = `SELECT ${COLUMNS} FROM restante_consumer c WHERE c.user_id = ? ORDER BY c.name`;
   return (await db.all<ConsumerRow>(sql, [userId])).map(toConsumer);
+}
+
+/** The consumers of these users, as they are now, and the database's clock. */
+export async function consumersOf(
+  db: Db,
+  queries: Queries,
+  userIds: readonly number[],
+): Promise<{ readonly consumers: Consumer[]; readonly now: number }> {
+  const some = padded(userIds);
+  const sql = `SELECT ${COLUMNS}, ${db.dialect.nowMs} AS now FROM restante_consumer c WHERE c.user_id IN (${marks(some.length)}) ORDER BY c.id`;
+  const rows = await queries.all<ConsumerRow & { now: number }>(sql, some);
+  return { consumers: rows.map(({ now: _, ...row }) => toConsumer(row)), now: rows[0]?.now ?? 0 };
 }
 
 /** Consumers of everybody that changed in the last `ms`; deleted ones have user_id 0. */

@@ -193,3 +193,9 @@ export function ownersBetween(store: Store, from: number, to: number, users: rea
 export async function highestId(store: Store): Promise<number> {
   return (await store.db.all<{ id: number | null }>('SELECT MAX(id) AS id FROM tblwh'))[0]?.id ?? 0;
 }
+
+/** The lowest id in the table from `from` on; undefined when there is none. */
+export async function lowestId(store: Store, from: number): Promise<number | undefined> {
+  const sql = 'SELECT MIN(id) AS id FROM tblwh WHERE id >= ?';
+  return (await store.db.all<{ id: number | null }>(sql, [from]))[0]?.id ?? undefined;
+}

@@ -52,6 +52,11 @@ export interface Db extends Queries {
    * before that moment is on disk: the log is flushed in order. -Infinity before the first one.
    */
   flushedAt(): number;
+  /**
+   * Takes what was deleted out of the files, where they are in our hands (SQLite): out of the log, and with `rewrite` out of
+   * the gaps in the file too, which takes as long as writing all of it anew. False: somebody is reading it still.
+   */
+  scrub?(rewrite: boolean): Promise<boolean>;
   /** Rejects when the database does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;

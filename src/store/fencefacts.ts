@@ -1,5 +1,6 @@
 // What kind of server this is, as far as the fence's promise depends on it, and that promise in one sentence.
-import type { Queries, Value } from './db.ts';
+import type { Queries } from './db.ts';
+import { DURABILITY, isOn, readVariables, unsafeIn } from './durability.ts';
 
 export interface FenceFacts {
   /** Ids are committed in their order (SQLite). */
@@ -18,35 +19,15 @@ const FLUSHED_WITHIN_MS = 100;
 // With innodb_flush_log_at_trx_commit = 0 or 2 the log is flushed once a second.
 const FLUSHED_LATE_MS = 2_000;
 
-const isOn = (value: Value | undefined): boolean => value === 1 || /^(1|ON|YES)$/i.test(String(value));
-
 export async function readFacts(queries: Queries): Promise<FenceFacts> {
-  const rows = await queries.all<Record<string, Value>>(
-    "SHOW VARIABLES WHERE Variable_name IN ('innodb_flush_log_at_trx_commit', 'log_bin', 'sync_binlog', 'wsrep_on', 'group_replication_single_primary_mode')",
-  );
-  const variables = new Map(
-    rows.map((row): [string, Value] => {
-      const [name, value] = Object.values(row);
-      return [String(name).toLowerCase(), value ?? null];
-    }),
-  );
-  const flush = Number(variables.get('innodb_flush_log_at_trx_commit') ?? 1);
-  const binlog = isOn(variables.get('log_bin')) && Number(variables.get('sync_binlog')) === 1;
-  const late = isOn(variables.get('log_bin')) && !binlog;
-  const minAgeMs = flush !== 1 || late ? FLUSHED_LATE_MS : binlog ? 0 : FLUSHED_WITHIN_MS;
-  const setting =
-    flush !== 1
-      ? `innodb_flush_log_at_trx_commit is ${flush}`
-      : late
-        ? `sync_binlog is ${variables.get('sync_binlog')} while log_bin is on`
-        : '';
-  const warning =
-    setting &&
-    `${setting}: a crash can lose contents that were answered with 2xx, and give their ids to others. Set it to 1`;
+  const more = ['wsrep_on', 'group_replication_single_primary_mode'];
+  const variables = await readVariables(queries, [...DURABILITY, ...more]);
+  const [unsafe] = unsafeIn(variables);
+  const minAgeMs = unsafe ? FLUSHED_LATE_MS : isOn(variables.get('log_bin')) ? 0 : FLUSHED_WITHIN_MS;
   return {
     ordered: false,
     minAgeMs,
-    warning,
+    warning: unsafe ? `${unsafe.found}. Set it to 1` : '',
     cluster: isOn(variables.get('wsrep_on')) || variables.get('group_replication_single_primary_mode') === 'OFF',
     sight: false,
   };

@@ -1,4 +1,4 @@
-// The least rights with which the service runs: a password is never read, tbluser never written, tblwh never changed.
+// The least rights with which the service runs: a password is never read, tbluser never written, no row of tblwh changed.
 import { OUR_TABLES } from './steps.ts';
 
 /**
@@ -16,14 +16,27 @@ export const sightStatements = (version: string, database: string, account: stri
         (table) => `GRANT SELECT ON performance_schema.${table} TO ${account}`,
       );
 
-/** GRANT statements for an account such as `'restante'@'10.0.0.%'` on a migrated MySQL database. */
-export function grantStatements(database: string, account: string): string[] {
-  const rights: [string, string][] = [
-    ['SELECT (id, token, status)', 'tbluser'],
-    ['SELECT, INSERT, UPDATE, DELETE', 'tblwhid'],
-    ['SELECT, INSERT', 'tblwh'],
-    ...OUR_TABLES.mysql.map((table): [string, string] => ['SELECT, INSERT, UPDATE, DELETE', table]),
-  ];
-  const name = `\`${database.replaceAll('`', '``')}\``;
-  return rights.map(([what, table]) => `GRANT ${what} ON ${name}.${table} TO ${account}`);
+export interface Right {
+  readonly table: string;
+  readonly may: readonly ('SELECT' | 'INSERT' | 'UPDATE' | 'DELETE')[];
+  /** Of SELECT; left out: all. */
+  readonly columns?: string;
 }
+const ALL = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'] as const;
+/** What the service does to each table; at the as-is level it reads the first three, and adds to tblwh. */
+export const RIGHTS: readonly Right[] = [
+  { table: 'tbluser', may: ['SELECT'], columns: 'id, token, status' },
+  { table: 'tblwhid', may: ALL },
+  // DELETE for retention and for `DELETE /whcontent/{id}` alone: without it everything else works.
+  { table: 'tblwh', may: ['SELECT', 'INSERT', 'DELETE'] },
+  ...OUR_TABLES.mysql.map((table) => ({ table, may: ALL })),
+];
+
+export function grantStatement(database: string, account: string, { table, may, columns }: Right): string {
+  const what = columns ? `${may.join(', ')} (${columns})` : may.join(', ');
+  return `GRANT ${what} ON \`${database.replaceAll('`', '``')}\`.${table} TO ${account}`;
+}
+
+/** GRANT statements for an account such as `'restante'@'10.0.0.%'` on a migrated MySQL database. */
+export const grantStatements = (database: string, account: string): string[] =>
+  RIGHTS.map((right) => grantStatement(database, account, right));

@@ -10,11 +10,11 @@ const STATEMENT_TIMEOUT_MS = 10_000;
 const READ_TIMEOUT_MS = 4_000;
 // What failed at once met a connection that the server had closed: it is simply done again. A slow one is not.
 const AT_ONCE_MS = 1_000;
-const READ_CONNECTIONS = 8;
+export const READ_CONNECTIONS = 8;
 // Two transactions in flight: while one waits for its flush the other is being filled. Three or four were slower.
 const LANES = 2;
 // The sequencer, and claims of consumers; those of one consumer wait for each other anyway.
-const OTHER_TRANSACTIONS = 8;
+export const OTHER_TRANSACTIONS = 8;
 const TRIES = 5;
 // 2 tables x about 70 sizes, and the rest of the program; the server's own limit is 16,382 for all connections.
 const PREPARED_STATEMENTS = 300;

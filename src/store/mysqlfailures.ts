@@ -27,5 +27,18 @@ export function failureOf(error: DriverError): Failure {
   return error.fatal ? 'away' : 'other';
 }
 
-export const toStoreError = (error: unknown): StoreError =>
-  error instanceof StoreError ? error : new StoreError(failureOf(error as DriverError), error);
+/** At its end MariaDB says 167; MySQL 1467, or that the last id is there already. */
+const isUsedUp = ({ errno, message }: DriverError): boolean =>
+  errno === 167 || errno === 1467 || (errno === DUPLICATE && /'4294967295' for key 'tblwh\.PRIMARY'/.test(message));
+
+export function toStoreError(error: unknown): StoreError {
+  if (error instanceof StoreError) return error;
+  const one = error as DriverError;
+  // Neither `duplicate` nor `data`: no other row would fare better, and trying again does not help.
+  if (isUsedUp(one))
+    return new StoreError(
+      'other',
+      new Error(`the ids of this table are used up: restante doctor tells what to do (${one.message})`, { cause: one }),
+    );
+  return new StoreError(failureOf(one), one);
+}

@@ -1,6 +1,7 @@
 // What consumers read of the order of visibility: what lies ahead of them, and where an id or a moment stands in it.
 import type { Consumer } from './consumers.ts';
 import { type Db, marks, padded, type Queries, type Value } from './db.ts';
+import { HEAD } from './positions.ts';
 
 /** A content and its position. */
 export interface Place {
@@ -100,7 +101,7 @@ export async function readBacklog(db: Db, consumer: Consumer): Promise<Backlog> 
   const over = `waiting = 1 OR due_ms <= ${db.dialect.nowMs}`;
   type Row = Backlog & { head: number | null; ahead_ms: number | null; back_ms: number | null };
   const [row] = await db.all<Row>(
-    `SELECT ${db.dialect.nowMs} AS now, (SELECT MAX(pos) FROM restante_position) AS head,
+    `SELECT ${db.dialect.nowMs} AS now, ${HEAD[db.kind]} AS head,
        (SELECT COUNT(*) FROM (SELECT 1 AS one ${ahead} LIMIT ?) a) AS ahead, (SELECT seen_ms ${ahead} ORDER BY pos LIMIT 1) AS ahead_ms,
        l.back, l.in_flight, (SELECT seen_ms FROM restante_position WHERE pos = l.lowest) AS back_ms
      FROM (SELECT COUNT(CASE WHEN ${over} THEN 1 END) AS back, COUNT(CASE WHEN ${over} THEN NULL ELSE 1 END) AS in_flight,
@@ -152,9 +153,9 @@ export async function countStock(db: Db, reading: Reading, most: number): Promis
   return { count, oldest_ms: row?.oldest_ms ?? null, now: row?.now ?? 0 };
 }
 
-/** The highest position there is; every one up to it can be seen. */
-export const headOf = async (db: Reader): Promise<number> =>
-  (await db.all<{ pos: number | null }>('SELECT MAX(pos) AS pos FROM restante_position'))[0]?.pos ?? 0;
+/** The highest position that was given; every one up to it can be seen, or its content is gone. */
+export const headOf = async (db: Pick<Db, 'all' | 'kind'>): Promise<number> =>
+  (await db.all<{ head: number | null }>(`SELECT ${HEAD[db.kind]} AS head`))[0]?.head ?? 0;
 
 /** The last content of a user up to a position, 0 when there is none. */
 export async function lastIdAt(db: Reader, userId: number, pos: number): Promise<number> {
@@ -169,7 +170,7 @@ const SEARCHED = 200_000;
  * The position before the first content with an id >= `id`, so that from there on none of those is missed: a late one may stand
  * far from its neighbours. Looks at the ids from there upwards or at the positions below it, whichever is less.
  */
-export async function positionBeforeId(db: Reader, id: number): Promise<number> {
+export async function positionBeforeId(db: Db, id: number): Promise<number> {
   const [first] = await db.all<Place>('SELECT id, pos FROM restante_position WHERE id >= ? ORDER BY id LIMIT 1', [id]);
   if (!first) return headOf(db);
   const [edge] = await db.all<{ low: number; high: number }>(
@@ -194,7 +195,7 @@ export async function positionBeforeId(db: Reader, id: number): Promise<number> 
 }
 
 /** The position before the first content that was seen at `ms` or later. Times never fall with the position. */
-export async function positionBeforeTime(db: Reader, ms: number): Promise<number> {
+export async function positionBeforeTime(db: Db, ms: number): Promise<number> {
   const at = async (pos: number) =>
     (
       await db.all<{ pos: number; seen_ms: number }>(

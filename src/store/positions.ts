@@ -107,10 +107,8 @@ export async function placeInserted(db: Db, queries: Queries, rows: readonly Row
   );
 }
 
-/** AUTOINCREMENT's memory: the highest position ever given, though its content may be gone. */
 async function lastPosition(queries: Queries): Promise<number> {
-  const sql = "SELECT seq FROM sqlite_sequence WHERE name = 'restante_position'";
-  return (await queries.all<{ seq: number }>(sql))[0]?.seq ?? 0;
+  return (await queries.all<{ head: number | null }>(`SELECT ${HEAD.sqlite} AS head`))[0]?.head ?? 0;
 }
 
 async function withPosition(queries: Queries, rows: readonly Row[]): Promise<Set<number>> {
@@ -130,15 +128,20 @@ async function withPosition(queries: Queries, rows: readonly Row[]): Promise<Set
   return have;
 }
 
+/**
+ * The highest position that was ever given, as an expression; NULL before the first one. The content that got it may be gone:
+ * whoever waited for it must not take it for one that is still to be seen.
+ */
+export const HEAD = {
+  mysql: "(SELECT v - 1 FROM restante_meta WHERE k = 'seq')",
+  sqlite: "(SELECT seq FROM sqlite_sequence WHERE name = 'restante_position')",
+} as const;
+
 /** The position that will be given next, and the highest id that has one. */
 export async function positionState(db: Db): Promise<{ next: number; highest: number }> {
-  const next =
-    db.kind === 'mysql'
-      ? "SELECT v FROM restante_meta WHERE k = 'seq'"
-      : "SELECT seq + 1 FROM sqlite_sequence WHERE name = 'restante_position'";
-  const sql = `SELECT (${next}) AS next, (SELECT MAX(id) FROM restante_position) AS highest`;
-  const [row] = await db.all<{ next: number | null; highest: number | null }>(sql);
-  return { next: row?.next ?? 1, highest: row?.highest ?? 0 };
+  const sql = `SELECT ${HEAD[db.kind]} AS head, (SELECT MAX(id) FROM restante_position) AS highest`;
+  const [row] = await db.all<{ head: number | null; highest: number | null }>(sql);
+  return { next: (row?.head ?? 0) + 1, highest: row?.highest ?? 0 };
 }
 
 const BETWEEN =

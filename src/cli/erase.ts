@@ -1,0 +1,130 @@
+// restante erase: removes all that is kept of a user, or all that contains a text, and says what it cannot reach.
+import type { Command } from 'commander';
+import { walkIds } from '../flow/walk.ts';
+import { eraseReasons, eraseWanted, findWanted, type Kind, lastId, MOST_ERASED, type Wanted } from '../store/erase.ts';
+import type { Store } from '../store/index.ts';
+import { withExtended } from './extended.ts';
+import { Complaint, type Io } from './io.ts';
+import { MOST_ID, whole } from './options.ts';
+import { createProgress } from './progress.ts';
+import { configOf, verb } from './verb.ts';
+
+interface Options {
+  readonly user?: string;
+  readonly match?: string;
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+  readonly vacuum: boolean;
+}
+type Counts = Readonly<Record<Kind, number>>;
+
+// A shorter text is in everything.
+const LEAST_TEXT = 4;
+
+export const eraseCommand = (io: Io): Command =>
+  verb({
+    name: 'erase',
+    summary: 'Erase what is kept of a user, or whatever contains a text.',
+    examples: [
+      'restante erase --user 7 --dry-run             how much there is',
+      'restante erase --user 7 --yes                 all contents of user 7, their requests, and what was refused',
+      'restante erase --match ana@example.org        all that has this text in its bytes, of all users',
+      'restante erase --match ana@example.org --user 7',
+    ],
+    settings: ['databaseUrl'],
+  })
+    .option('--user <id>', 'of this user; he need not exist any more')
+    .option('--match <text>', 'what contains this text, exactly as it is written here, as UTF-8, in URLs, or in JSON')
+    .option('--dry-run', 'only count')
+    .option('--yes', 'do not ask')
+    .option('--no-vacuum', 'on SQLite: leave the file as it is; fragments may stay in its unused parts')
+    .action(async (options: Options) => {
+      const { user, match, dryRun } = options;
+      const config = configOf(io, options as unknown as Record<string, unknown>);
+      if (user === undefined && match === undefined)
+        throw new Complaint('say what: --user ID, --match TEXT, or both', 2);
+      if (match !== undefined && match.length < LEAST_TEXT)
+        throw new Complaint(`--match needs at least ${LEAST_TEXT} characters: a shorter text is in everything`, 2);
+      const userId = user === undefined ? undefined : whole(user, '--user', 1, MOST_ID);
+      const wanted: Wanted = { userId, texts: match === undefined ? [] : spellings(match) };
+      if (!dryRun && !options.yes && !io.tty)
+        throw new Complaint('nobody can be asked here: add --yes, or --dry-run', 2);
+      await withExtended(config, async (store) => {
+        if (dryRun || !options.yes) {
+          const counts = await walk(io, store, wanted, false);
+          io.out(`${told(counts)} ${dryRun ? 'would be erased' : 'are to be erased'}\n`);
+          if (dryRun) return;
+          if ((await io.ask('Erase them for good? Type yes: ')).trim() !== 'yes')
+            throw new Complaint('not answered with yes: nothing was done');
+        }
+        const counts = await walk(io, store, wanted, true);
+        await eraseReasons(store.db, wanted);
+        const inFiles = await scrub(store, options.vacuum);
+        io.out(`${told(counts)} were erased\n`);
+        io.err(unreached(store, inFiles));
+      });
+    });
+
+/** The ways in which a text may stand in a request. */
+function spellings(text: string): Buffer[] {
+  const json = JSON.stringify(text).slice(1, -1);
+  const ascii = json.replace(/[^\x20-\x7e]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  const url = encodeURIComponent(text);
+  const all = [text, json, ascii, url, url.replaceAll('%20', '+')];
+  return [...new Set(all)].map((one) => Buffer.from(one));
+}
+
+/** Counts what is wanted, and erases it. */
+async function walk(io: Io, { db }: Store, wanted: Wanted, erase: boolean): Promise<Counts> {
+  const counts = { contents: 0, refusals: 0 };
+  const progress = createProgress(io, erase ? 'erasing' : 'looking');
+  try {
+    for (const kind of ['contents', 'refusals'] as const) {
+      const last = await lastId(db, kind);
+      await walkIds(last, async (after, upTo) => {
+        const ids = await findWanted(db, kind, wanted, { after, upTo });
+        if (erase)
+          for (let from = 0; from < ids.length; from += MOST_ERASED)
+            await eraseWanted(db, kind, ids.slice(from, from + MOST_ERASED));
+        counts[kind] += ids.length;
+        progress.at(upTo / last, `${counts[kind]} ${kind}`);
+      });
+    }
+    return counts;
+  } finally {
+    progress.end();
+  }
+}
+
+const told = ({ contents, refusals }: Counts): string => `${contents} contents and ${refusals} refusals`;
+
+const SCRUB_TRIES = 20;
+const SCRUB_PAUSE_MS = 250;
+/** On SQLite: what files of the database may still have of it. */
+async function scrub({ db }: Store, rewrite: boolean): Promise<string[]> {
+  if (!db.scrub) return [];
+  const gaps = rewrite ? [] : ['unused parts of the file: without --no-vacuum it is written anew'];
+  let done = await db.scrub(rewrite);
+  for (let tries = 0; !done && tries < SCRUB_TRIES; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, SCRUB_PAUSE_MS));
+    done = await db.scrub(false);
+  }
+  return done ? gaps : [...gaps, 'the log beside the file: somebody is reading it. It ends when the service stops'];
+}
+
+const MYSQL = [
+  'the binary log, and replicas that have not caught up',
+  'free pages of InnoDB, until they are used again; OPTIMIZE TABLE tblwh, restante_request, restante_refusal is sooner',
+];
+
+/** What is left for people to see to. */
+function unreached({ db }: Store, inFiles: readonly string[]): string {
+  const lines = [
+    'backups and exports of the database',
+    'copies of other applications, and of whoever has fetched it',
+    'tbluser; webhooks, with their names and settings; names of consumers',
+    ...(db.kind === 'mysql' ? MYSQL : inFiles),
+    'what came while this was running: run it again when nothing is sent any more',
+  ];
+  return `Not reached by this:\n${lines.map((line) => `  * ${line}\n`).join('')}`;
+}

@@ -1,0 +1,74 @@
+// restante export: all contents of a user as lines of JSON, each as the API has it, and the bodies as files.
+import { closeSync, mkdirSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { walkIds } from '../flow/walk.ts';
+import { contentToWire } from '../http/wire.ts';
+import { highestId, listContents } from '../store/contents.ts';
+import type { Io } from './io.ts';
+import { withStore } from './open.ts';
+import { MOST_ID, whole } from './options.ts';
+import { createProgress } from './progress.ts';
+import { configOf, verb } from './verb.ts';
+
+interface Options {
+  readonly user: string;
+  readonly out?: string;
+  readonly raw?: string;
+}
+
+const PAGE = 100;
+// Never more than this, and one content, is in memory.
+const PAGE_BYTES = 8 * 1024 * 1024;
+
+export const exportCommand = (io: Io): Command =>
+  verb({
+    name: 'export',
+    summary: 'Write all contents of a user, each as the API has it, as lines of JSON.',
+    examples: [
+      'restante export --user 7 > contents.ndjson',
+      'restante export --user 7 --out ./user-7                   as ./user-7/contents.ndjson',
+      'restante export --user 7 --out ./user-7 --raw ./bodies    and the exact bytes as ./bodies/ID',
+    ],
+    settings: ['databaseUrl', 'publicUrl', 'contentEncoding'],
+  })
+    .requiredOption('--user <id>', 'whose')
+    .option('--out <folder>', 'write contents.ndjson there instead of to the standard output')
+    .option('--raw <folder>', 'write the exact bytes of each content too, as a file with its id as the name')
+    .action((options: Options) => {
+      const config = configOf(io, options as unknown as Record<string, unknown>);
+      const userId = whole(options.user, '--user', 1, MOST_ID);
+      return withStore(config, async (store) => {
+        for (const folder of [options.out, options.raw])
+          if (folder !== undefined) mkdirSync(folder, { recursive: true, mode: 0o700 });
+        const name = options.out === undefined ? undefined : join(options.out, 'contents.ndjson');
+        // Its own name is given to it when it is whole.
+        const file = name === undefined ? undefined : openSync(`${name}.part`, 'w', 0o600);
+        const write = (line: string) => void (file === undefined ? io.out(line) : writeSync(file, line));
+        const progress = createProgress(io, 'writing');
+        let written = 0;
+        try {
+          const last = await highestId(store);
+          await walkIds(last, async (after, upTo) => {
+            for (let from = after + 1, more = true; more; ) {
+              const page = { wh_id: 'all', from, to: upTo, order: 'asc', limit: PAGE, maxBytes: PAGE_BYTES } as const;
+              const { contents, cut } = await listContents(store, userId, page);
+              for (const content of contents) {
+                write(`${JSON.stringify(contentToWire(content, config))}\n`);
+                if (options.raw !== undefined)
+                  writeFileSync(join(options.raw, String(content.id)), content.content, { mode: 0o600 });
+              }
+              written += contents.length;
+              more = cut;
+              from = (contents.at(-1)?.id ?? upTo) + 1;
+            }
+            progress.at(upTo / last, `${written} contents`);
+          });
+        } finally {
+          progress.end();
+          if (file !== undefined) closeSync(file);
+        }
+        if (name !== undefined) renameSync(`${name}.part`, name);
+        io.err(`${written} contents of user ${userId} were written\n`);
+      });
+    });
