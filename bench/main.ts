@@ -61,7 +61,8 @@ const PARTS: Readonly<Record<string, (url: string) => Promise<void>>> = {
   agent: (url) => agent(url, { rows: quick ? 20_000 : 100_000 }),
   fair: (url) => fair(url, plan),
   migrate: (url) => migrate(url, { rows: quick ? 50_000 : 1_000_000 }),
-  prune: (url) => prune(url, { rows: quick ? 200_000 : 1_000_000, rounds: plan.rounds, seconds: quick ? 3 : 10 }),
+  prune: (url) =>
+    prune(url, quick ? { rows: 100_000, rounds: 6, seconds: 2 } : { rows: 1_000_000, rounds: 20, seconds: 5 }),
   idle: (url) =>
     idle(
       url,

@@ -1,25 +1,21 @@
-// What removing old contents costs those who send: the same load in turns, with the pruner at work and without it.
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type Db, marks } from '../src/store/db.ts';
-import { openDb } from '../src/store/index.ts';
+// What removing old contents costs those who send: the same load in short turns, with the pruner at work and without it.
+import type { AddressInfo } from 'node:net';
+import { readConfig } from '../src/config.ts';
+import { prunePass } from '../src/flow/prune.ts';
+import { buildApp } from '../src/http/app.ts';
+import { createContext } from '../src/http/create.ts';
+import { openStore } from '../src/store/index.ts';
+import { readRules } from '../src/store/prune.ts';
 import { prepare } from './database.ts';
 import { fillReceived, restante } from './drain.ts';
 import { BODY, load, median, type Result } from './load.ts';
-import { startOurs } from './processes.ts';
 import { figure, figures } from './table.ts';
 
 const CONNECTIONS = 64;
 const IDS = 20_000;
-// The first pass begins three seconds after a start.
-const WARM_MS = 5_000;
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
-async function count(db: Db, below: number): Promise<number> {
-  const [row] = await db.all<{ n: number }>(`SELECT COUNT(*) AS n FROM restante_position WHERE pos <= ${marks(1)}`, [
-    below,
-  ]);
-  return row?.n ?? 0;
-}
-
+/** The service runs in this process, so that the pruner can be started and stopped between two turns. */
 export async function prune(
   server: string,
   { rows, rounds, seconds }: { readonly rows: number; readonly rounds: number; readonly seconds: number },
@@ -27,42 +23,61 @@ export async function prune(
   const database = await prepare(server);
   await fillReceived(database, rows);
   await restante(database.url, 'migrate');
-  const db = await openDb(database.url);
+  const store = await openStore(database.url);
+  const { db } = store;
   const [last] = await db.all<{ pos: number }>('SELECT MAX(pos) AS pos FROM restante_position');
-  const end = last?.pos ?? 0;
-  for (let at = 0; at < end; at += IDS)
+  for (let at = 0; at < (last?.pos ?? 0); at += IDS)
     await db.run('UPDATE restante_position SET seen_ms = 1 WHERE pos > ? AND pos <= ?', [at, at + IDS]);
+  const config = readConfig({ DATABASE_URL: database.url });
+  const context = await createContext({ store, config, log: silent });
+  const app = await buildApp(context);
+  await app.fastify.listen({ host: '127.0.0.1', port: 0 });
+  const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}${database.path}`;
+  const send = () =>
+    load({
+      url,
+      method: 'POST',
+      body: BODY,
+      headers: { 'Content-Type': 'application/json' },
+      connections: CONNECTIONS,
+      seconds,
+    });
+
   const results: Record<'with' | 'without', Result[]> = { with: [], without: [] };
-  const pace: number[] = [];
+  let removed = 0;
+  async function turn(how: 'with' | 'without'): Promise<void> {
+    const stop = new AbortController();
+    const rules = await readRules(db, 1);
+    const pass =
+      how === 'with'
+        ? prunePass(db, rules, new Map(), { foreign: false, stop: stop.signal })
+        : Promise.resolve({ contents: 0 });
+    results[how].push(await send());
+    stop.abort();
+    const { contents } = await pass;
+    removed += contents;
+    if (how === 'with' && contents === 0) throw new Error('nothing is left to be removed: more rows, or fewer rounds');
+  }
+  await send(); // warm
   for (let round = 0; round < rounds; round++)
-    for (const how of round % 2 === 0 ? (['without', 'with'] as const) : (['with', 'without'] as const)) {
-      const ours = await startOurs(database.url, { RETENTION_DAYS: how === 'with' ? '1' : '0' });
-      const post = { method: 'POST', body: BODY, headers: { 'Content-Type': 'application/json' } } as const;
-      const url = ours.url + database.path;
-      await Promise.all([load({ ...post, url, connections: CONNECTIONS, seconds: 2 }), sleep(WARM_MS)]);
-      const before = await count(db, end);
-      results[how].push(await load({ ...post, url, connections: CONNECTIONS, seconds }));
-      const removed = before - (await count(db, end));
-      await ours.stop();
-      if (how === 'with') pace.push(removed / seconds);
-      if (how === 'with' && removed === 0)
-        throw new Error('nothing was removed: it had nothing left, or did not begin');
-      if (how === 'without' && removed > 0) throw new Error(`${removed} contents were removed without a setting`);
-    }
-  await db.close();
-  const by = (how: 'with' | 'without', key: 'perSecond' | 'p50ms' | 'p99ms') =>
-    median(results[how].map((one) => one[key]));
-  const ratio = (key: 'perSecond' | 'p50ms' | 'p99ms') =>
-    median(results.with.map((one, i) => one[key] / (results.without[i] as Result)[key]));
-  const what = `ingest, ${CONNECTIONS} connections, of ${rows.toLocaleString('en')} old contents some are being removed`;
+    for (const how of round % 2 === 0 ? (['without', 'with'] as const) : (['with', 'without'] as const))
+      await turn(how);
+  await app.close();
+  await store.close();
+
+  type Key = 'perSecond' | 'p99ms';
+  const by = (how: 'with' | 'without', key: Key) => median(results[how].map((one) => one[key]));
+  const ratio = (key: Key) => median(results.with.map((one, i) => one[key] / (results.without[i] as Result)[key]));
+  const pace = removed / (rounds * seconds);
+  const what = `pruning, ${CONNECTIONS} connections`;
   figures();
-  figure({ what: `${what}: contents removed meanwhile`, value: median(pace), unit: '/s', digits: 0 });
-  figure({ what: `${what}: a million takes`, value: 1e6 / median(pace), unit: 's', digits: 0 });
-  figure({ what: `${what}: webhooks without`, value: by('without', 'perSecond'), unit: '/s', digits: 0 });
-  figure({ what: `${what}: webhooks with / without`, value: ratio('perSecond'), unit: '', digits: 2, atLeast: 0.9 });
-  figure({ what: `${what}: p99 without`, value: by('without', 'p99ms'), unit: 'ms' });
+  figure({ what: `${what}: old contents removed meanwhile`, value: pace, unit: '/s', digits: 0 });
+  figure({ what: `${what}: a million of them would take`, value: 1e6 / pace, unit: 's', digits: 0 });
+  figure({ what: `${what}: webhooks/s without it`, value: by('without', 'perSecond'), unit: '/s', digits: 0 });
+  figure({ what: `${what}: webhooks/s with / without`, value: ratio('perSecond'), unit: '', digits: 2, atLeast: 0.9 });
+  figure({ what: `${what}: p99 without it`, value: by('without', 'p99ms'), unit: 'ms' });
   figure({ what: `${what}: p99 with / without`, value: ratio('p99ms'), unit: '', digits: 2, atMost: 2 });
   const each = (how: 'with' | 'without') => results[how].map((one) => one.perSecond.toFixed(0)).join(' ');
-  console.log(`webhooks/s, round by round: without ${each('without')}; with ${each('with')}`);
+  console.log(`webhooks/s, turn by turn: without ${each('without')}; with ${each('with')}`);
   await database.drop();
 }

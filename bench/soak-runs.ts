@@ -1,5 +1,9 @@
 // The runs of `npm run soak`: each makes worlds of its own and tells its figures and what went wrong.
+import { randomBytes } from 'node:crypto';
+import { openStore } from '../src/store/index.ts';
+import { addUser } from '../src/store/users.ts';
 import { killDatabase, killProgram, type Report, underLoad, verdictOf } from '../test/faults.ts';
+import { furnish, METRICS_TOKEN, runFuzz } from '../test/fuzzrun.ts';
 import { runLastIds, runReadOnly } from '../test/limits.ts';
 import { runLong } from '../test/longtransaction.ts';
 import { runMixed } from '../test/mixed.ts';
@@ -23,6 +27,8 @@ export interface Size {
   readonly processes: number;
   readonly processSeconds: number;
   readonly cuts: number;
+  /** Hostile calls. */
+  readonly fuzz: number;
 }
 export const FULL: Size = {
   kills: 200,
@@ -35,6 +41,7 @@ export const FULL: Size = {
   processes: 4,
   processSeconds: 60,
   cuts: 25,
+  fuzz: 1_000_000,
 };
 export const LITE: Size = {
   ...FULL,
@@ -47,6 +54,7 @@ export const LITE: Size = {
   deleteMs: 10_000,
   processSeconds: 15,
   cuts: 5,
+  fuzz: 40_000,
 };
 
 export interface Run {
@@ -93,6 +101,7 @@ export const RUNS: readonly Run[] = [
   },
   { name: 'read-only', engines: SERVERS, run: (world) => runReadOnly(world, 5_000) },
   { name: 'last ids', engines: SERVERS, run: (world) => runLastIds(world) },
+  { name: 'fuzz', engines: ENGINES, run: runFuzzRounds },
   { name: 'kill -9 of the program', engines: ENGINES, run: killPrograms },
   { name: 'kill -9 of the database', engines: SERVERS, run: killDatabases },
   {
@@ -152,4 +161,41 @@ async function killDatabases(world: World, { databaseKills }: Size, told: (line:
     const report = await underLoad(world, program, kill, { watched: true });
     return { report, slowest: Math.max(...recoveries) };
   });
+}
+
+// Users of its own and a process of its own for each round: what piles up would make every list slow.
+const CALLS_PER_ROUND = 20_000;
+
+async function runFuzzRounds(world: World, { fuzz }: Size, told: (line: string) => void): Promise<Verdict> {
+  const figures: Record<string, number | string> = {};
+  const failures: string[] = [];
+  const store = await openStore(world.databaseUrl);
+  const user = async () => {
+    const token = randomBytes(16).toString('hex');
+    const id = await addUser(store.db, { email: 'ana@example.org', phone: '', token });
+    return `Basic ${Buffer.from(`${id}:${token}`).toString('base64')}`;
+  };
+  const env = { METRICS_TOKEN, MAX_BODY_BYTES: '100000', SECRETS_KEY: '5e'.repeat(32), LOG_LEVEL: 'error' };
+  try {
+    for (let done = 0; done < fuzz && failures.length === 0; done += CALLS_PER_ROUND) {
+      const program = await world.serve(env);
+      const [attacker, control] = [await user(), await user()];
+      for (const auth of [attacker, control]) await furnish(program.port, auth);
+      const count = Math.min(CALLS_PER_ROUND, fuzz - done);
+      const seed = randomBytes(4).readUInt32BE() >>> 2;
+      const verdict = await runFuzz({ port: program.port, attacker, control, count, seed });
+      await program.kill();
+      failures.push(...verdict.failures);
+      const logged = program
+        .log()
+        .split('\n')
+        .filter((line) => line.startsWith('{'));
+      if (logged.length > 0) failures.push(`it logged an error: ${logged[0]}`);
+      for (const [name, value] of Object.entries(summed(verdict.figures))) addFigure(figures, name, value);
+      told(`${done + count} of ${fuzz} calls, ${failures.length} failures`);
+    }
+  } finally {
+    await store.close();
+  }
+  return { figures, failures };
 }

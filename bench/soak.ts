@@ -4,7 +4,7 @@ import { summed } from '../test/verdict.ts';
 import { createWorld } from '../test/world.ts';
 import { ENGINES, type Engine, FULL, LITE, RUNS, type Size } from './soak-runs.ts';
 
-const HELP = `npm run soak -- [--lite] [--engine sqlite|mariadb|mysql]… [--run NAME]… [--kills N] [--db-kills N]
+const HELP = `npm run soak -- [--lite] [--engine sqlite|mariadb|mysql]… [--run NAME]… [--kills N] [--db-kills N] [--fuzz N]
 
 Runs, each on every engine it is made for:
 ${RUNS.map(({ name, engines }) => `  ${name.padEnd(32)}${engines.join(', ')}`).join('\n')}
@@ -21,12 +21,14 @@ const { values } = parseArgs({
     run: { type: 'string', multiple: true },
     kills: { type: 'string' },
     'db-kills': { type: 'string' },
+    fuzz: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
 const size: Size = values.lite ? LITE : FULL;
 const kills = Number(values.kills ?? size.kills);
 const databaseKills = Number(values['db-kills'] ?? size.databaseKills);
+const fuzz = Number(values.fuzz ?? size.fuzz);
 const engines = (values.engine ?? ENGINES) as readonly Engine[];
 const runs = RUNS.filter(({ name }) => !values.run || values.run.some((begin) => name.startsWith(begin)));
 
@@ -35,7 +37,8 @@ else if (
   !engines.every((engine) => ENGINES.includes(engine)) ||
   runs.length === 0 ||
   !(kills >= 0) ||
-  !(databaseKills >= 0)
+  !(databaseKills >= 0) ||
+  !(fuzz >= 0)
 ) {
   console.error(HELP);
   process.exitCode = 2;
@@ -49,7 +52,7 @@ async function soak(): Promise<number> {
       const told = (line: string) => console.log(`${new Date().toISOString()} ${engine}, ${name}: ${line}`);
       const began = performance.now();
       const world = await createWorld(engine, { serverArgs });
-      const verdict = await run(world, { ...size, kills, databaseKills }, told)
+      const verdict = await run(world, { ...size, kills, databaseKills, fuzz }, told)
         .catch((error: unknown) => ({ figures: {}, failures: [`the run broke off: ${(error as Error).stack}`] }))
         .finally(() => world.close());
       const caught = verdict.failures.some((failure) => mustFail?.test(failure));

@@ -63,6 +63,9 @@ export const unauthenticated = (detail: string, realm: string) =>
     headers: { 'www-authenticate': `Basic realm="${realm}", charset="UTF-8"` },
   });
 
+export const unauthenticatedBearer = (detail: string) =>
+  new Problem(401, 'unauthenticated', 'Unauthorized', detail, { headers: { 'www-authenticate': 'Bearer' } });
+
 /** For a call that was waiting when its token was changed or taken away. */
 export const revoked = (realm: string) =>
   unauthenticated('The token was changed or taken away. Your dashboard shows the new one.', realm);

@@ -59,6 +59,7 @@ const TRIES: Readonly<Record<string, (ids: Ids) => Try>> = {
   'GET /whcontent': ({ wh }) => ({ path: `/whcontent?whid=${wh}`, status: [200] }),
   'POST /whcontent': ({ wh }) => ({ path: `/whcontent?content=x&whid=${wh}&user_id=1`, status: [201] }),
   'GET /whcontent/:id': ({ content }) => ({ path: `/whcontent/${content}`, status: [404] }),
+  'DELETE /whcontent/:id': ({ content }) => ({ path: `/whcontent/${content}`, status: [404] }),
   'GET /whcontent/:id/raw': ({ content }) => ({ path: `/whcontent/${content}/raw`, status: [404] }),
   'GET /whcontent/:id/trace': ({ content }) => ({ path: `/whcontent/${content}/trace`, status: [404] }),
   'GET /activity': () => ({ path: '/activity', status: [200] }),
@@ -97,6 +98,7 @@ const TRIES: Readonly<Record<string, (ids: Ids) => Try>> = {
   }),
   'POST /refusals/release': ({ wh }) => ({ path: '/refusals/release', body: { whid: wh, force: true }, status: [200] }),
   'GET /healthz': () => ({ path: '/healthz', status: [200] }),
+  'GET /metrics': () => ({ path: '/metrics', status: [404] }),
   'GET /readyz': () => ({ path: '/readyz', status: [200] }),
 };
 

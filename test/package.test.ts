@@ -1,32 +1,16 @@
 // The package as a stranger gets it: packed from a clean copy, installed without scripts, run and compiled against.
 import { execFile, spawn } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import ts from 'typescript';
-import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';
-import { cacheFolder, mortal, moveOnce, run, scratchFolder } from './fetch-debs.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { mortal, run, scratchFolder } from './fetch-debs.ts';
+import { fetchNode, NPM } from './nodes.ts';
 
 // 4.6 MB when this was written, half of it the page of /docs in its two compressions.
 const MOST_BYTES = 6_000_000;
-const NPM = [
-  '--no-audit',
-  '--no-fund',
-  '--ignore-scripts',
-  '--prefer-offline',
-  '--fetch-retries=1',
-  '--loglevel=error',
-];
 
 let scratch: Awaited<ReturnType<typeof scratchFolder>>;
 /** The unpacked tarball, and a project that has it installed. */
@@ -35,7 +19,7 @@ let [unpacked, project] = ['', ''];
 beforeAll(async () => {
   scratch = await scratchFolder('/tmp/restante-package-');
   const [source, folder] = [join(scratch.path, 'source'), join(scratch.path, 'project')];
-  const parts = ['src', 'docs', 'build.js', 'package.json', 'tsconfig.json', 'tsconfig.types.json', 'README.md'];
+  const parts = ['src', 'docs', 'ops', 'build.js', 'package.json', 'tsconfig.json', 'tsconfig.types.json', 'README.md'];
   for (const name of [...parts, 'LICENSE']) cpSync(name, join(source, name), { recursive: true });
   symlinkSync(resolve('node_modules'), join(source, 'node_modules'));
   // What an older build has left is not in it.
@@ -66,10 +50,11 @@ test('it has what it needs, and nothing of the workshop', () => {
   const kinds = [
     /^(package\.json|README\.md|LICENSE)$/,
     /^dist\/(THIRD-PARTY-NOTICES|sbom\.cdx\.json)$/,
-    /^dist\/(main|index|client|part-chunk|part-undici)\.js$/,
+    /^dist\/(main|index|client|part-chunk|part-undici|part-prom-client)\.js$/,
     /^dist\/page\/(inbox|replay|style)-\w{8}\.(js|css)\.(br|gz)$/,
     /^dist\/assets\/(scalar-[\d.]+\.js\.(br|gz)|docs\/[\w-]+\.(md|css|js))$/,
     /^dist\/types\/[\w/]+\.d\.ts$/,
+    /^ops\/[\w./-]+$/,
   ];
   expect(files().filter((name) => !kinds.some((kind) => kind.test(name)))).toEqual([]);
   for (const kind of kinds) expect(files().some((name) => kind.test(name))).toBe(true);
@@ -160,29 +145,6 @@ test.concurrent('it runs on the Node of this machine, by npx too', async () => {
 test.concurrent('it runs on Node 24, with the SQLite that is in it', { timeout: 180_000 }, async (context) => {
   await holds(await fetchNode(24, context));
 });
-
-/** Another Node, from npm's packages of it, once. Not to be had: fails in a CI, skips with the reason elsewhere. */
-async function fetchNode(major: number, context: TestContext): Promise<string> {
-  const given = process.env[`TEST_NODE_${major}`];
-  if (given) return given;
-  const name = `node-${process.platform}-${process.arch}`;
-  const folder = join(cacheFolder(), `node-${major}`);
-  const path = join(folder, 'node_modules', name, 'bin/node');
-  if (existsSync(path)) return path;
-  const work = await scratchFolder(join(cacheFolder(), 'fetching-'));
-  try {
-    process.stderr.write(`fetching Node ${major}, once, ~45 MB …\n`);
-    await run(['npm', 'install', '--prefix', work.path, ...NPM, `${name}@${major}`]);
-    await moveOnce(work.path, folder);
-    return path;
-  } catch (error) {
-    const reason = `no Node ${major} to test with. Name one: TEST_NODE_${major}=/path/to/node. ${(error as Error).message}`;
-    if (process.env.CI) throw new Error(reason);
-    return context.skip(reason);
-  } finally {
-    await work.remove();
-  }
-}
 
 const STRICT = `
 import { type Content, createClient, type Delivery, RestanteError, type Webhook } from 'restante/client';

@@ -1,7 +1,18 @@
 // restante erase: removes all that is kept of a user, or all that contains a text, and says what it cannot reach.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { walkIds } from '../flow/walk.ts';
-import { eraseReasons, eraseWanted, findWanted, type Kind, lastId, MOST_ERASED, type Wanted } from '../store/erase.ts';
+import { type Db, failed } from '../store/db.ts';
+import {
+  eraseReasons,
+  eraseWanted,
+  findWanted,
+  type Ids,
+  type Kind,
+  lastId,
+  MOST_ERASED,
+  type Wanted,
+} from '../store/erase.ts';
 import type { Store } from '../store/index.ts';
 import { withExtended } from './extended.ts';
 import { Complaint, type Io } from './io.ts';
@@ -82,10 +93,13 @@ async function walk(io: Io, { db }: Store, wanted: Wanted, erase: boolean): Prom
     for (const kind of ['contents', 'refusals'] as const) {
       const last = await lastId(db, kind);
       await walkIds(last, async (after, upTo) => {
-        const ids = await findWanted(db, kind, wanted, { after, upTo });
-        if (erase)
-          for (let from = 0; from < ids.length; from += MOST_ERASED)
-            await eraseWanted(db, kind, ids.slice(from, from + MOST_ERASED));
+        const ids = await find(db, kind, wanted, { after, upTo });
+        for (let from = 0; erase && from < ids.length; from += MOST_ERASED) {
+          const began = performance.now();
+          await eraseWanted(db, kind, ids.slice(from, from + MOST_ERASED));
+          // A service that runs beside it gets the database for half of the time.
+          await sleep(performance.now() - began);
+        }
         counts[kind] += ids.length;
         progress.at(upTo / last, `${counts[kind]} ${kind}`);
       });
@@ -93,6 +107,18 @@ async function walk(io: Io, { db }: Store, wanted: Wanted, erase: boolean): Prom
     return counts;
   } finally {
     progress.end();
+  }
+}
+
+/** Where the bodies are so large that the database is not done in time: in smaller parts. */
+async function find(db: Db, kind: Kind, wanted: Wanted, { after, upTo }: Ids): Promise<number[]> {
+  try {
+    return await findWanted(db, kind, wanted, { after, upTo });
+  } catch (error) {
+    if (!failed(error, 'away') || upTo - after === 1) throw error;
+    const middle = Math.floor((after + upTo) / 2);
+    const first = await find(db, kind, wanted, { after, upTo: middle });
+    return [...first, ...(await find(db, kind, wanted, { after: middle, upTo }))];
   }
 }
 
@@ -106,7 +132,7 @@ async function scrub({ db }: Store, rewrite: boolean): Promise<string[]> {
   const gaps = rewrite ? [] : ['unused parts of the file: without --no-vacuum it is written anew'];
   let done = await db.scrub(rewrite);
   for (let tries = 0; !done && tries < SCRUB_TRIES; tries++) {
-    await new Promise((resolve) => setTimeout(resolve, SCRUB_PAUSE_MS));
+    await sleep(SCRUB_PAUSE_MS);
     done = await db.scrub(false);
   }
   return done ? gaps : [...gaps, 'the log beside the file: somebody is reading it. It ends when the service stops'];

@@ -5,14 +5,14 @@ import type { Command } from 'commander';
 import { walkIds } from '../flow/walk.ts';
 import { contentToWire } from '../http/wire.ts';
 import { highestId, listContents } from '../store/contents.ts';
-import type { Io } from './io.ts';
+import { Complaint, type Io } from './io.ts';
 import { withStore } from './open.ts';
 import { MOST_ID, whole } from './options.ts';
 import { createProgress } from './progress.ts';
 import { configOf, verb } from './verb.ts';
 
 interface Options {
-  readonly user: string;
+  readonly user?: string;
   readonly out?: string;
   readonly raw?: string;
 }
@@ -32,11 +32,12 @@ export const exportCommand = (io: Io): Command =>
     ],
     settings: ['databaseUrl', 'publicUrl', 'contentEncoding'],
   })
-    .requiredOption('--user <id>', 'whose')
+    .option('--user <id>', 'whose')
     .option('--out <folder>', 'write contents.ndjson there instead of to the standard output')
     .option('--raw <folder>', 'write the exact bytes of each content too, as a file with its id as the name')
     .action((options: Options) => {
-      const config = configOf(io, options as unknown as Record<string, unknown>);
+      const config = configOf(io, options as Record<string, unknown>);
+      if (options.user === undefined) throw new Complaint('say whose: --user ID (restante user list)', 2);
       const userId = whole(options.user, '--user', 1, MOST_ID);
       return withStore(config, async (store) => {
         for (const folder of [options.out, options.raw])

@@ -13,7 +13,7 @@ import type { Context } from './context.ts';
 import { serveDocs } from './docs.ts';
 import { basePath } from './docspage.ts';
 import { serveInbox } from './inbox.ts';
-import { allFinite, readJson } from './jsonbody.ts';
+import { allFinite, isTime, readJson } from './jsonbody.ts';
 import { measureCalls } from './measure.ts';
 import * as meta from './meta.ts';
 import { openApi, routeSchema } from './openapi.ts';
@@ -65,6 +65,9 @@ export const ROUTES: readonly Route[] = [
   meta.metricsRoute, //           GET    /metrics
 ]; //                             ANY    /in/{key} is receive.ts; GET /docs and /openapi.json are docs.ts, /inbox is inbox.ts
 
+// Reading a body of a million members holds up everybody for seconds; the largest that makes sense has half of this.
+const MAX_JSON_BYTES = 1024 * 1024;
+
 export interface App {
   /** For `inject` and for routes of your own; add them before `ready()` or `listen()`. */
   readonly fastify: FastifyInstance;
@@ -78,7 +81,7 @@ export async function buildApp(context: Context, more: readonly Route[] = []): P
   const receiver = createReceiver(context);
   const auth = createAuth(context);
   const onError = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
-    answerProblem(toProblem(error, context.config.maxBodyBytes), request, reply, context.log);
+    answerProblem(toProblem(error, request.routeOptions.bodyLimit), request, reply, context.log);
   const fastify = Fastify({
     serverFactory: (handler) => createServerWith(context, receiver, handler),
     genReqId: createRequestId,
@@ -94,6 +97,7 @@ export async function buildApp(context: Context, more: readonly Route[] = []): P
         useDefaults: false,
         allowUnionTypes: true,
       },
+      onCreate: (ajv) => void ajv.addFormat('date-time', isTime),
     },
     frameworkErrors: onError,
   });
@@ -130,6 +134,7 @@ function register(fastify: FastifyInstance, context: Context, auth: Auth, parked
     method: route.method,
     url: route.url,
     schema: routeSchema(route),
+    ...(route.body ? { bodyLimit: Math.min(MAX_JSON_BYTES, context.config.maxBodyBytes) } : {}),
     onRequest(request, reply, done) {
       reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
       // Browsers send Basic credentials along by themselves: another site must not act with them.

@@ -27,6 +27,10 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Buffe
   });
 }
 
+/** More may still come of a refused request than is read on: its connection ends then, and a proxy in front must be told. */
+export const isLong = ({ complete, headers }: IncomingMessage): boolean =>
+  !complete && Number(headers['content-length'] ?? 0) > READ_ON_BYTES;
+
 /** Reads and forgets what a refused sender still sends, up to a limit. */
 export function readOn(request: IncomingMessage): void {
   let left = READ_ON_BYTES;

@@ -1,6 +1,6 @@
 // Who am I, is it alive, is it ready.
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { notFound, unauthenticated, unavailable } from '../errors.ts';
+import { notFound, unauthenticatedBearer, unavailable } from '../errors.ts';
 import { Health, Me, Ready } from '../schema.ts';
 import { route } from './route.ts';
 
@@ -10,7 +10,10 @@ export const me = route({
   tag: 'Account',
   kind: 'classic',
   summary: 'Verify your credentials',
-  answers: { 200: { schema: Me, example: { username: '1001' }, description: 'They are right' } },
+  answers: {
+    200: { schema: Me, example: { username: '1001' }, description: 'They are right' },
+    302: { description: 'To /docs: a browser that has no credentials' },
+  },
   handler: (_context, { userId, hint }) => ({ username: String(userId), ...hint }),
 });
 
@@ -57,13 +60,14 @@ export const metricsRoute = route({
   kind: 'public',
   summary: 'Numbers for Prometheus',
   description: 'With `Authorization: Bearer` and the METRICS_TOKEN. 404 while that is not set.',
-  answers: { 200: { type: 'text/plain', description: 'In its text format' } },
+  answers: { 200: { type: 'text/plain', example: 'restante_queue_rows 0\n', description: 'In its text format' } },
+  problems: [401, 404],
 
   async handler({ metrics, config }, { request, reply }) {
     const page = metrics.page();
     if (!page) throw notFound('There are no metrics here: METRICS_TOKEN is not set.');
     if (!bears(request.headers.authorization, config.metricsToken))
-      throw unauthenticated('Send the METRICS_TOKEN as Authorization: Bearer.', config.serviceName);
+      throw unauthenticatedBearer('Send the METRICS_TOKEN as Authorization: Bearer.');
     const { type, text } = await page;
     return reply
       .type(type)

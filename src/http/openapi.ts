@@ -92,7 +92,7 @@ const receiver = {
     responses: {
       '200': { description: 'Committed. What the webhook configures; empty by default.' },
       ...Object.fromEntries(
-        [403, 404, 405, 413, 503].map((status) => [
+        [401, 403, 404, 405, 413, 503].map((status) => [
           status,
           {
             description: 'Not stored',

@@ -33,17 +33,33 @@ const decodeQuery = (text: string): Buffer => {
   return Buffer.from(text.replaceAll('+', ' ').replace(/%[0-9a-f]{2}/gi, byte), 'latin1');
 };
 
-/** The string of `{"content":"…"}`; undefined when the body is anything else, which is then taken as it is. */
+const OPENS = /^[ \t\r\n]*\{[ \t\r\n]*"content"[ \t\r\n]*:[ \t\r\n]*(?=")/;
+const CLOSES = /^[ \t\r\n]*\}[ \t\r\n]*$/;
+
+/**
+ * The string of `{"content":"…"}`; undefined when the body is anything else, which is then taken as it is. Nothing but
+ * that string is parsed: an object of a million members would hold up everybody for seconds.
+ */
 function jsonMember(body: Buffer): Buffer | undefined {
-  const first = body.find((byte) => byte > 0x20);
-  if (first !== 0x7b || !isUtf8(body)) return undefined; // 0x7b: {
+  if (!isUtf8(body)) return undefined;
+  const text = body.toString('utf8');
+  const from = OPENS.exec(text)?.[0].length;
+  if (from === undefined) return undefined;
+  let end = from;
+  do end = text.indexOf('"', end + 1);
+  while (end > 0 && isEscaped(text, end));
+  if (end < 0 || !CLOSES.test(text.slice(end + 1))) return undefined;
   try {
-    const value = JSON.parse(body.toString('utf8')) as Record<string, unknown>;
-    const { content, ...more } = value;
+    const content = JSON.parse(text.slice(from, end + 1)) as string;
     // A lone surrogate has no bytes: such a body is kept as it is.
-    if (typeof content !== 'string' || Object.keys(more).length > 0 || !content.isWellFormed()) return undefined;
-    return Buffer.from(content);
+    return content.isWellFormed() ? Buffer.from(content) : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let from = at;
+  while (text[from - 1] === '\\') from--;
+  return (at - from) % 2 === 1;
 }

@@ -14,7 +14,7 @@ import {
 import { lineOf } from '../flow/writer.ts';
 import type { RefusalKind } from '../schema.ts';
 import { createAccept } from './accept.ts';
-import { Aborted, readBody, readOn } from './body.ts';
+import { Aborted, isLong, readBody, readOn } from './body.ts';
 import type { Context } from './context.ts';
 import { encodeHead, maskTarget, splitTarget } from './head.ts';
 import { inNetworks } from './networks.ts';
@@ -23,8 +23,15 @@ import { createRefusals } from './refused.ts';
 import { createRequestId } from './requestid.ts';
 import type { Target } from './targets.ts';
 
-// A browser that is lured here must not run or guess what a webhook's owner lets us answer.
-const SECURITY = ['Content-Security-Policy', "sandbox; default-src 'none'", 'X-Content-Type-Options', 'nosniff'];
+// A browser that is lured here must not run or guess what a webhook's owner lets us answer. And a cache that answered in our
+// place (some keep whatever ends in .css) would lose a webhook.
+const SECURITY = [
+  ...['Content-Security-Policy', "sandbox; default-src 'none'", 'X-Content-Type-Options', 'nosniff'],
+  ...['Cache-Control', 'no-store'],
+];
+
+// A refused sender has this long to read its answer before its connection ends.
+const LINGER_MS = 5_000;
 
 export interface Receiver {
   /** True when the request was for the receiver; it will be answered. `expects`: it waits for 100 Continue. */
@@ -82,20 +89,26 @@ export function createReceiver(context: Context): Receiver {
     return over && { problem: overLimit(over.why, over.seconds), kind: over.first ? 'limit' : null };
   }
 
-  function answer(response: ServerResponse, status: number, headers: readonly string[], body: string) {
+  function answer(response: ServerResponse, status: number, headers: readonly string[], body: string, last = ending) {
     if (response.headersSent || response.destroyed) return;
-    const connection = ending ? ['Connection', 'close'] : [];
+    const connection = last ? ['Connection', 'close'] : [];
     // RFC 9110: no length with 204.
     const length = status === 204 ? [] : ['Content-Length', String(Buffer.byteLength(body))];
     response.writeHead(status, [...SECURITY, ...headers, ...length, ...connection]);
-    response.end(status === 204 ? '' : body);
+    const text = status === 204 ? '' : body;
+    if (!last || response.req.complete || text === '') return void response.end(text);
+    // At the end of the last answer node:http closes the connection, and what still comes would reset it: read on first.
+    response.write(text);
+    const end = () => void response.end();
+    response.req.once('end', end);
+    setTimeout(end, LINGER_MS).unref();
   }
 
   function refuse(request: IncomingMessage, response: ServerResponse, problem: Problem): void {
     readOn(request);
     const body = JSON.stringify(problem.toBody(createRequestId()));
     const headers = [...Object.entries(problem.headers).flat(), 'Content-Type', 'application/problem+json'];
-    answer(response, problem.status, headers, request.method === 'HEAD' ? '' : body);
+    answer(response, problem.status, headers, request.method === 'HEAD' ? '' : body, ending || isLong(request));
   }
 
   const accept = createAccept(context, { refusals, answer, refuse });

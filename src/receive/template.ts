@@ -8,6 +8,8 @@ export type Part =
   | { readonly kind: Name }
   | { readonly kind: 'read'; readonly source: Source };
 
+// No provider needs half of this.
+const MOST_PLACES = 12;
 const KNOWN = '{body}, {timestamp}, {id}, {method}, {url}, {params}, {header:x} and {json:/pointer}';
 
 /** The parts, or a sentence that says what is wrong: a slip with one brace would sign the same text every time. */
@@ -43,6 +45,10 @@ interface Surroundings {
 /** Why these parts must not be what is signed; undefined: they may. */
 export function faultOf(parts: readonly Part[], { coversBody, hash, id, timestamp }: Surroundings): string | undefined {
   const has = (...kinds: Part['kind'][]) => parts.some(({ kind }) => kinds.includes(kind));
+  // Anybody may send: a body that is signed a hundred times would hold up all others for seconds.
+  for (const kind of ['body', 'params'] as const)
+    if (parts.filter((part) => part.kind === kind).length > 1) return `has {${kind}} more than once`;
+  if (parts.filter(({ kind }) => kind !== 'text').length > MOST_PLACES) return `has more than ${MOST_PLACES} places`;
   if (coversBody && !has('body', 'params'))
     return 'has no {body}: one signature would fit every body. Say covers_body: false if the provider does that';
   // The method and the URL are the same each time.

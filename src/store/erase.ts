@@ -41,13 +41,14 @@ const SEARCHES: Readonly<Record<Kind, readonly Search[]>> = {
   ],
 };
 
-/** Ids with after < id <= upTo. Reads all of them: the fewer, the sooner it is done. */
-export async function findWanted(
-  db: Db,
-  kind: Kind,
-  wanted: Wanted,
-  { after, upTo }: { readonly after: number; readonly upTo: number },
-): Promise<number[]> {
+/** after < id <= upTo. */
+export interface Ids {
+  readonly after: number;
+  readonly upTo: number;
+}
+
+/** Ids of what is wanted. Reads all of them: the fewer, the sooner it is done. */
+export async function findWanted(db: Db, kind: Kind, wanted: Wanted, { after, upTo }: Ids): Promise<number[]> {
   const found = new Set<number>();
   for (const { sql, columns } of SEARCHES[kind]) {
     if (columns.length === 0 && wanted.texts.length > 0) continue;
