@@ -19,7 +19,7 @@ export interface Schema {
   readonly required?: readonly string[];
 }
 type Media = Readonly<Record<string, { readonly schema?: Schema; readonly example?: unknown }>>;
-export interface Operation {
+interface Operation {
   readonly parameters?: readonly {
     readonly name: string;
     readonly in: 'query' | 'path';

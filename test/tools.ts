@@ -4,7 +4,11 @@ import type { TestContext } from 'vitest';
 
 const PLACES = ['/usr/bin', '/usr/sbin', '/usr/local/bin', '/snap/bin'];
 
-const PACKAGES: Readonly<Record<string, string>> = { apache2: 'apache2-bin', php: 'php-cli', 'systemd-analyze': 'systemd' };
+const PACKAGES: Readonly<Record<string, string>> = {
+  apache2: 'apache2-bin',
+  php: 'php-cli',
+  'systemd-analyze': 'systemd',
+};
 
 /** The path of a program. Missing: fails in a CI, skips with the reason elsewhere. */
 export function tool(name: string, test: TestContext): string {
