@@ -939,9 +939,4 @@ export interface Operations {
       readonly held_s?: number | undefined;
     };
   };
-  'GET /metrics': {
-    query: undefined;
-    body: undefined;
-    answer: bytes;
-  };
 }

@@ -112,7 +112,12 @@ export async function buildApp(context: Context, more: readonly Route[] = []): P
   const parked = createParked(auth);
   measureCalls(fastify, context.metrics, parked);
   for (const route of [...ROUTES, ...more]) register(fastify, context, auth, parked, route);
-  await serveDocs(fastify, context, auth, [...ROUTES, ...more]);
+  await serveDocs(
+    fastify,
+    context,
+    auth,
+    [...ROUTES, ...more].filter((route) => !route.hidden),
+  );
   await serveInbox(fastify, context);
   const server = fastify.server as Server;
   const sockets = new Set<Socket>();

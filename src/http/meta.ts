@@ -57,6 +57,7 @@ export const metricsRoute = route({
   method: 'GET',
   url: '/metrics',
   tag: 'Operation',
+  hidden: true,
   kind: 'public',
   summary: 'Numbers for Prometheus',
   description: 'With `Authorization: Bearer` and the METRICS_TOKEN. 404 while that is not set.',

@@ -36,6 +36,7 @@ export function routeSchema(route: Route): FastifySchema {
     response: Object.fromEntries([...answers, ...problemsOf(route).map((status) => [status, problem])]),
     summary: route.summary,
     ...(route.description ? { description: route.description } : {}),
+    ...(route.hidden ? { hide: true } : {}),
     tags: [route.tag],
     security: route.kind === 'public' ? [] : [{ basic: [] }],
   } as FastifySchema;

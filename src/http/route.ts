@@ -24,6 +24,8 @@ export interface RouteOptions<Q extends TSchema, P extends TSchema, B extends TS
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly url: string;
   readonly tag: string;
+  /** For the operator alone: not in the documentation of users. */
+  readonly hidden?: true;
   readonly summary: string;
   readonly description?: string;
   /**
