@@ -60,7 +60,7 @@ export function readConfig(env: Env, flags: Env = {}): Config {
 }
 
 const unset = (key: Name): unknown =>
-  ['trustProxy', 'requireUserStatus', 'oldUrls', 'fenceNodes'].includes(key)
+  ['trustProxy', 'corsOrigins', 'requireUserStatus', 'oldUrls', 'fenceNodes'].includes(key)
     ? []
     : key === 'publicUrl'
       ? ''

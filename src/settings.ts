@@ -77,6 +77,12 @@ export const SETTINGS = {
     'A list ends here, but never before its first content.',
     whole(1, 256 * MiB),
   ),
+  corsOrigins: setting(
+    'CORS_ORIGINS',
+    '',
+    'Origins of other web sites whose pages may call the API, as https://app.example.org. Default: none.',
+    (value) => list(value).map(origin),
+  ),
   ratePerWebhook: setting(
     'RATE_PER_WEBHOOK',
     '',

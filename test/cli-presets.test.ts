@@ -201,6 +201,8 @@ describe.each(ENGINES)('%s', (engine) => {
     expect(await set('--dedupe', '{"from":"body:/id","window_seconds":60}')).toMatchObject({
       dedupe: { from: 'body:/id', window_seconds: 60 },
     });
+    expect(await set('--days', '7')).toMatchObject({ retention_days: 7 });
+    expect(await set('--days', 'none')).toMatchObject({ retention_days: null });
     expect(await set('--preset', 'none', '--verify', 'null', '--dedupe', 'null')).toMatchObject({
       preset: null,
       verify: null,

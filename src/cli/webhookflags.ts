@@ -5,6 +5,7 @@ import { Errors } from 'typebox/schema';
 import { Problem } from '../errors.ts';
 import { WebhookCreate, WebhookPatch } from '../schemawebhooks.ts';
 import { Complaint } from './io.ts';
+import { whole } from './options.ts';
 import type { SecretFlags } from './secretinput.ts';
 
 export interface SettingFlags extends SecretFlags {
@@ -13,6 +14,7 @@ export interface SettingFlags extends SecretFlags {
   readonly verify?: string;
   readonly dedupe?: string;
   readonly onReject?: string;
+  readonly days?: string;
 }
 
 const WHY = `A secret has no flag of its own: whoever may list the processes of a machine sees their arguments, and shells keep them.
@@ -27,6 +29,7 @@ export const withSettings = (command: Command): Command =>
     .option('--verify <json>', 'how to verify, beside the preset or with --preset generic: docs/providers.md')
     .option('--dedupe <json>', 'how an event is known again: {"from":"body:/id","window_seconds":86400}')
     .option('--on-reject <what>', 'what fails its check: keep it as a refusal, or drop it')
+    .option('--days <n>', 'its contents go after so many days, 0 = never; none: RETENTION_DAYS counts')
     .addHelpText('after', WHY);
 
 /** Of `set` alone. */
@@ -50,7 +53,7 @@ function json(flag: string, text: string): unknown {
 
 /** The flags as members of a request; nothing of what was left out. */
 export function settingsOf(
-  { name, preset, verify, dedupe, onReject }: SettingFlags,
+  { name, preset, verify, dedupe, onReject, days }: SettingFlags,
   token: string | undefined,
 ): Record<string, unknown> {
   const rules = verify === undefined ? undefined : json('--verify', verify);
@@ -62,8 +65,11 @@ export function settingsOf(
       : { verify: token === undefined ? rules : { ...(rules as object | undefined), token } }),
     ...(dedupe === undefined ? {} : { dedupe: json('--dedupe', dedupe) }),
     ...(onReject === undefined ? {} : { on_reject: onReject }),
+    ...(days === undefined ? {} : { retention_days: daysOf(days) }),
   };
 }
+
+const daysOf = (text: string) => (text === 'none' ? null : whole(text, '--days', 0, 36_500));
 
 export const asCreate = (input: unknown): WebhookCreate => checked(WebhookCreate, input);
 export const asPatch = (input: unknown): WebhookPatch => checked(WebhookPatch, input);

@@ -1,15 +1,17 @@
 // The route table, on one screen, and the few rules that hold for every route. Builds an app, never listens.
 import type { Server } from 'node:http';
-import { Server as NetServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { forbidden, invalid, needsMigrate } from '../errors.ts';
 import { activityRoute } from './activity.ts';
 import { type Auth, createAuth } from './auth.ts';
+import { closeApp } from './close.ts';
 import * as actions from './consumeractions.ts';
 import * as consumers from './consumers.ts';
 import * as contents from './contents.ts';
 import type { Context } from './context.ts';
+import { allowOrigins } from './cors.ts';
 import { serveDocs } from './docs.ts';
 import { basePath } from './docspage.ts';
 import { serveInbox } from './inbox.ts';
@@ -19,7 +21,7 @@ import * as meta from './meta.ts';
 import { openApi, routeSchema } from './openapi.ts';
 import { createParked, type Parked, whileOpen } from './parked.ts';
 import { answerProblem, noSuchRoute, toProblem } from './problems.ts';
-import { createReceiver, type Receiver } from './receive.ts';
+import { createReceiver } from './receive.ts';
 import * as refusals from './refusals.ts';
 import { createRequestId } from './requestid.ts';
 import type { Route } from './route.ts';
@@ -102,6 +104,7 @@ export async function buildApp(context: Context, more: readonly Route[] = []): P
     frameworkErrors: onError,
   });
   await fastify.register(swagger, openApi(context.config));
+  await allowOrigins(fastify, context.config.corsOrigins);
   // Every shape is built field by field in wire.ts and its kin, and tests hold it against its schema: nothing is left to cut.
   fastify.setSerializerCompiler(() => JSON.stringify);
   // The answers of one turn of the event loop leave together. Sent one by one, each wakes its reader: 1.6 x slower.
@@ -127,7 +130,7 @@ export async function buildApp(context: Context, more: readonly Route[] = []): P
   });
   const end = async () => {
     parked.close();
-    await close(fastify, server, sockets, receiver, auth);
+    await closeApp(fastify, server, sockets, receiver, auth);
     await context.close();
   };
   return { fastify, server, close: end };
@@ -143,7 +146,8 @@ function register(fastify: FastifyInstance, context: Context, auth: Auth, parked
     onRequest(request, reply, done) {
       reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
       // Browsers send Basic credentials along by themselves: another site must not act with them.
-      if (request.method !== 'GET' && request.headers['sec-fetch-site'] === 'cross-site')
+      const { origin = '', 'sec-fetch-site': site } = request.headers;
+      if (request.method !== 'GET' && site === 'cross-site' && !context.config.corsOrigins.includes(origin))
         return done(forbidden('Calls from another web site that change something are not accepted.'));
       // A body is bytes to Fastify, whatever it says it is; a call that takes none leaves it unread.
       const { headers } = request.raw;
@@ -211,34 +215,6 @@ function hintOf(request: FastifyRequest, known: ReadonlySet<string>): { hint?: s
     .map((name) => name.slice(0, 40))
     .join(', ');
   return { hint: `Ignored: ${names}. This call knows ${[...known].join(', ') || 'no parameters'}.` };
-}
-
-/** A kept-alive connection may have a request on its way that we cannot see yet: each gets one more answer, which closes it. */
-const LAST_ANSWERS_MS = 2_000;
-
-async function close(
-  fastify: FastifyInstance,
-  server: Server,
-  sockets: ReadonlySet<Socket>,
-  receiver: Receiver,
-  auth: Auth,
-): Promise<void> {
-  receiver.closing();
-  server.prependListener('request', (_request, response) => {
-    response.shouldKeepAlive = false;
-  });
-  // Only stops listening: http's own close() would cut connections at once that look idle.
-  const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
-  await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, LAST_ANSWERS_MS))]);
-  const idle = setInterval(() => {
-    server.closeIdleConnections();
-    // Opened in advance, by a browser or a balancer: http waits for a request on them.
-    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
-  }, 50);
-  await fastify.close();
-  clearInterval(idle);
-  await receiver.drain();
-  auth.close();
 }
 
 declare module 'fastify' {
