@@ -14,7 +14,7 @@ import {
 import { lineOf } from '../flow/writer.ts';
 import type { RefusalKind } from '../schema.ts';
 import { createAccept } from './accept.ts';
-import { Aborted, isLong, readBody, readOn } from './body.ts';
+import { Aborted, createIntake, isLong, readOn } from './body.ts';
 import type { Context } from './context.ts';
 import { encodeHead, maskTarget, splitTarget } from './head.ts';
 import { inNetworks } from './networks.ts';
@@ -51,6 +51,7 @@ export function createReceiver(context: Context): Receiver {
   const { store, config, writer, allowance, sender, targets, log, now } = context;
   const oldUrls = createOldUrls(context);
   const refusals = createRefusals(context);
+  const intake = createIntake();
   const hardLimit = Math.min(config.maxBodyBytes, store.db.maxValueBytes - 1024 * 1024);
   let ending = false;
 
@@ -147,8 +148,10 @@ export function createReceiver(context: Context): Receiver {
     }
     if (expects) response.writeContinue();
     const limit = limitOf(target);
-    const content = await readBody(request, limit);
-    if (content === undefined) {
+    const content = await intake.read(request, lineOf(target), limit);
+    if (content === 'no-room')
+      return refuse(request, response, unavailable('Too many large bodies are being read. Send it again soon.'));
+    if (content === 'too-large') {
       refusals.add(target, { ...about(), kind: 'too_large', reason: tooLarge(limit).message, size: null });
       return refuse(request, response, tooLarge(limit));
     }
