@@ -28,7 +28,12 @@ export const eventName = (whId: number, key: Buffer): string => `${whId} ${key.t
 
 /** Where events are looked up by their key: an index on a server, a table that follows behind on SQLite. */
 export const EVENTS = { mysql: 'restante_request', sqlite: 'restante_event' } as const;
-const NO_DUPLICATE = { mysql: 'e.duplicate_of IS NULL', sqlite: 'e.duplicate_of = 0' } as const;
+/** The first contents of events, by their keys. On a server without a join: MariaDB would walk all of it for a long list. */
+const FIRSTS = {
+  mysql: (list: string) => `restante_request r WHERE r.event_key IN (${list}) AND r.duplicate_of IS NULL`,
+  sqlite: (list: string) =>
+    `restante_event e JOIN restante_request r ON r.id = e.id WHERE e.event_key IN (${list}) AND e.duplicate_of = 0`,
+} as const;
 
 interface Arrival {
   readonly wh_id: number;
@@ -61,8 +66,7 @@ export async function duplicatesOf(
   if (keys.length === 0) return rows.map(() => null);
   const some = stretched(keys);
   // Duplicates are left out, so that an event which comes a million times costs no more than one that comes twice.
-  const sql = `SELECT r.id, r.wh_id, r.event_key, r.received_ms FROM ${EVENTS[db.kind]} e JOIN restante_request r ON r.id = e.id
-    WHERE e.event_key IN (${marks(some.length)}) AND ${NO_DUPLICATE[db.kind]}`;
+  const sql = `SELECT r.id, r.wh_id, r.event_key, r.received_ms FROM ${FIRSTS[db.kind](marks(some.length))}`;
   const firsts = new Map<string, Pick<Event, 'id' | 'received_ms'>>();
   for (const row of await queries.all<Event>(sql, some)) {
     const name = eventName(row.wh_id, row.event_key);
