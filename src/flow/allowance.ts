@@ -51,6 +51,8 @@ export function createAllowance(
   const noted = new LRUCache<number, true>({ max: MOST_REMEMBERED, ttl: NOTED_EVERY_MS });
   const quota = quotaMbPerUser === undefined || !extended ? Number.POSITIVE_INFINITY : quotaMbPerUser * MB;
 
+  const limited = ratePerWebhook > 0 || ratePerUser > 0 || quota !== Number.POSITIVE_INFINITY;
+
   function bucket(key: number, rate: number): Bucket {
     const now = performance.now();
     const known = buckets.get(key);
@@ -93,6 +95,8 @@ export function createAllowance(
 
   return {
     refuse(owner) {
+      // As it is mostly, and each request comes by here.
+      if (!limited) return undefined;
       const { user_id, wh_id } = owner;
       const limits = [
         { rate: wh_id > 0 ? ratePerWebhook : 0, key: wh_id, whose: 'This webhook' },

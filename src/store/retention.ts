@@ -1,7 +1,6 @@
 // Removes contents for good, with all that is kept of them and all that points at them, and tells the consumers what they miss.
 import { type Consumer, consumersOf, lockConsumer, saveConsumer } from './consumers.ts';
 import { type Db, marks, padded, type Queries } from './db.ts';
-import { EVENTS } from './events.ts';
 import type { Row } from './fence.ts';
 
 /**
@@ -170,7 +169,7 @@ async function drop(db: Db, queries: Queries, ids: readonly number[]): Promise<n
     some,
   )) {
     const key = 'DELETE FROM restante_event WHERE event_key = ? AND duplicate_of = ? AND id = ?';
-    if (event_key && EVENTS[db.kind] === 'restante_event') await queries.run(key, [event_key, duplicate_of, id]);
+    if (event_key && db.kind === 'sqlite') await queries.run(key, [event_key, duplicate_of, id]);
     // A refusal that was released has the same bytes.
     if (released_from) await queries.run('DELETE FROM restante_refusal WHERE id = ?', [released_from]);
   }
