@@ -2,7 +2,7 @@
 import type { Db } from './db.ts';
 import { BY_USER } from './places.ts';
 
-/** Bytes of the bodies that came through us for a user and are still there. Reads along all of his rows: a second per million. */
+/** Bytes of the bodies that came through us for a user and are still there. Reads along all of his rows. */
 export async function storedBytes(db: Db, userId: number): Promise<number> {
   const sql = `SELECT SUM(r.size) AS bytes FROM ${BY_USER}
     JOIN restante_request r ON r.id = restante_position.id WHERE restante_position.user_id = ?`;
