@@ -11,6 +11,7 @@ export type Config = Unset<
   | 'ratePerWebhook'
   | 'ratePerUser'
   | 'quotaMbPerUser'
+  | 'maxMemoryMb'
   | 'webhookIdFrom'
   | 'fenceMaxHold'
   | 'metricsToken'

@@ -155,6 +155,7 @@ export const Ready = Type.Object({
       promise_text: Type.String(),
       readable: Type.Integer({ description: 'Lists hand out contents up to this id.' }),
       held_s: Type.Integer({ description: 'For so long they have been waiting for a row that is being written.' }),
+      trouble: Type.String({ description: 'Why contents are not stored: since the last one that was.' }),
     }),
   ).properties,
 });

@@ -101,6 +101,12 @@ export const SETTINGS = {
     'Megabytes of bodies that one user may have stored; more get 503 with Retry-After. Default: no limit.',
     whole(1, 100_000_000),
   ),
+  maxMemoryMb: setting(
+    'MAX_MEMORY_MB',
+    '',
+    'Megabytes in use from which on new work gets 503 with Retry-After, before the system ends the service. Default: 70 % of what the container or the machine has.',
+    whole(64, 1_000_000),
+  ),
   logLevel: setting(
     'LOG_LEVEL',
     'info',

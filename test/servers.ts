@@ -10,6 +10,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import { cacheFolder, type Flavour, fetchServer, mortal, moveOnce, onExit, run, scratchFolder } from './fetch-debs.ts';
 
+import type { Volume } from './volume.ts';
+
 export type { Flavour } from './fetch-debs.ts';
 
 export interface DatabaseServer {
@@ -24,6 +26,8 @@ export interface DatabaseServer {
   start(): Promise<void>;
   /** Shuts down and removes the data. */
   stop(): Promise<void>;
+  /** The end of what it has logged. */
+  log(): Promise<string>;
   /** SIGSTOP: connections stay open and nothing answers, as with a hung machine. */
   pause(): void;
   resume(): void;
@@ -64,11 +68,11 @@ export async function sharedServer(
 /** Starts a private server with default durability, on a free port of 127.0.0.1, user root without a password. */
 export async function startServer(
   flavour: Flavour,
-  options: { readonly args?: readonly string[] } = {},
+  options: { readonly args?: readonly string[]; readonly volume?: Volume | undefined } = {},
 ): Promise<DatabaseServer> {
   const { program, template } = await prepare(flavour);
   const folder = await scratchFolder(join(tmpdir(), `restante-${flavour}-`));
-  const data = join(folder.path, 'data');
+  const data = join(options.volume?.path ?? folder.path, 'data');
   const port = await freePort();
   const url = `mysql://root@127.0.0.1:${port}/`;
   const command = [
@@ -121,6 +125,7 @@ export async function startServer(
         await end('SIGTERM');
         await folder.remove();
       },
+      log: async () => (await readFile(join(folder.path, 'log'), 'utf8')).slice(-5_000),
       pause: () => void child?.kill('SIGSTOP'),
       resume: () => void child?.kill('SIGCONT'),
     };

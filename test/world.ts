@@ -15,6 +15,7 @@ import { migrate } from '../src/store/migrations.ts';
 import { addUser } from '../src/store/users.ts';
 import { mortal, onExit, scratchFolder } from './fetch-debs.ts';
 import { type DatabaseServer, freePort, startServer } from './servers.ts';
+import { makeVolume, type Volume } from './volume.ts';
 
 // RESTANTE_TEST_MAIN names another build: one that is broken on purpose shows that a check can fail.
 const MAIN = process.env.RESTANTE_TEST_MAIN ?? fileURLToPath(new URL('../dist/main.js', import.meta.url));
@@ -24,6 +25,8 @@ export interface World {
   readonly databaseUrl: string;
   /** The private database server; SQLite has none. */
   readonly server: DatabaseServer | undefined;
+  /** The disk of the database alone, with `diskMb`. */
+  readonly volume: Volume | undefined;
   /** For ledgers and logs; gone after close(). */
   readonly folder: string;
   readonly userId: number;
@@ -63,21 +66,26 @@ export interface Program {
 
 export async function createWorld(
   engine: 'sqlite' | 'mariadb' | 'mysql',
-  options: { readonly serverArgs?: readonly string[] } = {},
+  options: { readonly serverArgs?: readonly string[]; readonly diskMb?: number | undefined } = {},
 ): Promise<World> {
   const scratch = await scratchFolder(join(tmpdir(), 'restante-world-'));
   const programs: Program[] = [];
   const connections: Connection[] = [];
   let server: DatabaseServer | undefined;
+  let volume: Volume | undefined;
   const close = async () => {
     for (const connection of connections) connection.destroy();
     await Promise.all(programs.map((program) => program.kill()));
     await server?.stop();
+    await volume?.remove();
     await scratch.remove();
   };
   try {
-    if (engine !== 'sqlite') server = await startServer(engine, { args: options.serverArgs ?? [] });
-    const databaseUrl = server ? await makeDatabase(server.url) : `sqlite:${scratch.path}/data/restante.db`;
+    if (options.diskMb) volume = await makeVolume(join(scratch.path, 'disk'), options.diskMb);
+    if (engine !== 'sqlite') server = await startServer(engine, { args: options.serverArgs ?? [], volume });
+    const databaseUrl = server
+      ? await makeDatabase(server.url)
+      : `sqlite:${volume?.path ?? scratch.path}/data/restante.db`;
     const withStore = async <T>(work: (store: Awaited<ReturnType<typeof openStore>>) => Promise<T>): Promise<T> => {
       const store = await openStore(databaseUrl);
       return work(store).finally(() => store.close());
@@ -94,6 +102,7 @@ export async function createWorld(
     return {
       databaseUrl,
       server,
+      volume,
       folder: scratch.path,
       userId,
       connect,

@@ -3,10 +3,10 @@ import { readdirSync, readFileSync, type Stats, statfsSync, statSync } from 'nod
 import { basename, dirname, join } from 'node:path';
 import type { Config } from '../config.ts';
 import { openSealer, WrongSecretsKey } from '../flow/sealer.ts';
+import { type Cause, causeOf } from '../store/causes.ts';
 import { failed } from '../store/db.ts';
 import { type DatabaseFacts, examine, type Looked, listStaleUrls, openToLook, type StaleUrl } from '../store/doctor.ts';
 import { readKeyMark } from '../store/secrets.ts';
-import { type Unreachable, whyUnreachable } from '../store/unreachable.ts';
 import { listForeign } from '../store/webhooks.ts';
 import type { Io } from './io.ts';
 
@@ -14,7 +14,7 @@ export interface Facts {
   readonly config: Config;
   /** Undefined when it cannot be opened: `unreachable` says why. */
   readonly database: DatabaseFacts | undefined;
-  readonly unreachable: Unreachable | undefined;
+  readonly unreachable: Cause | undefined;
   /** What of the database concerns the settings. */
   readonly stored: StoredFacts | undefined;
   /** Of SQLite; undefined on a server. */
@@ -82,7 +82,7 @@ async function lookAtDatabase(
     const database = await examine(looked, config.fenceNodes);
     return { database, unreachable: undefined, stored: await lookAtStored(looked, config, database) };
   } catch (error) {
-    const unreachable = whyUnreachable(error);
+    const unreachable = causeOf(error);
     if (unreachable) return { ...nothing, unreachable };
     throw error;
   } finally {

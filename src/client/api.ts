@@ -937,6 +937,8 @@ export interface Operations {
       readonly readable?: number | undefined;
       /** For so long they have been waiting for a row that is being written. */
       readonly held_s?: number | undefined;
+      /** Why contents are not stored: since the last one that was. */
+      readonly trouble?: string | undefined;
     };
   };
 }

@@ -34,8 +34,9 @@ export async function openReading(parts: {
   readonly config: Pick<Config, 'maxPageBytes' | 'fenceNodes' | 'fenceMaxHold'>;
   readonly log: Log;
   readonly content: (key: ContentKey) => Promise<Content | undefined>;
+  readonly onLook?: (ms: number) => void;
 }): Promise<Reading> {
-  const { store, config, log, content } = parts;
+  const { store, config, log, content, onLook } = parts;
   const { db } = store;
   const nodes = await Promise.all(config.fenceNodes.map(openDb));
   const opened = await openFenceSource(db, nodes, store.recent);
@@ -89,6 +90,7 @@ export async function openReading(parts: {
     sequencer,
     swept: () => sweep?.take() ?? [],
     onPassed: (rows) => lists.passed(rows),
+    ...(onLook ? { onLook } : {}),
     onError: (error) =>
       error
         ? log.warn({ error }, 'cannot look for new contents; trying again')

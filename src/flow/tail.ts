@@ -38,6 +38,8 @@ export interface TailParts {
   readonly onError?: (error: unknown) => void;
   /** Told of every row that the fence has passed, before those who wait are woken. */
   readonly onPassed?: (rows: readonly Row[]) => void;
+  /** How long a look took that found contents for consumers, in ms. */
+  readonly onLook?: (ms: number) => void;
   readonly now?: () => number;
 }
 
@@ -58,7 +60,8 @@ const BOOT_MS = 4_000;
 type Listeners<T> = Map<number, Set<(value: T) => void>>;
 
 export function createTail(parts: TailParts): Tail {
-  const { swept = () => [], onError = () => {}, onPassed = () => {}, now = () => performance.now() } = parts;
+  const { swept = () => [], onError = () => {}, onPassed = () => {}, onLook = () => {} } = parts;
+  const { now = () => performance.now() } = parts;
   let { fence, sequencer } = parts;
   const placedListeners: Listeners<Placed> = new Map();
   const readableListeners: Listeners<Row> = new Map();
@@ -94,6 +97,7 @@ export function createTail(parts: TailParts): Tail {
       if (sequencer) {
         const placed = await sequencer.run([...swept(), ...fresh]);
         dispatch(placedListeners, placed);
+        if (placed.length > 0) onLook(now() - began);
         // Its commit has put on disk what was seen before: the next look may hand that out.
         if (placed.length > 0 && !fence.settled) nudged = true;
       }

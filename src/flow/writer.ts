@@ -126,7 +126,7 @@ export function createWriter(
     // Begun: the statement runs on and nobody can know yet. Its own answer comes too late and is ignored.
     for (const batch of running.keys())
       for (const one of batch) if (one.since < until) one.reject(unavailable(reason('unknown')));
-    if (old.length > 0) onError(new Error('the database did not answer in time'), old.length);
+    if (old.length > 0) onError(noAnswer(), old.length);
   }, 250);
   timer.unref();
 
@@ -167,6 +167,9 @@ export function createWriter(
     },
   };
 }
+
+const noAnswer = () =>
+  new StoreError('away', Object.assign(new Error('the database did not answer in time'), { code: 'ETIMEDOUT' }));
 
 function reason(failure: Failure): string {
   if (failure === 'data')

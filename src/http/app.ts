@@ -26,6 +26,7 @@ import * as refusals from './refusals.ts';
 import { createRequestId } from './requestid.ts';
 import type { Route } from './route.ts';
 import { createServerWith, MAX_HEADER_BYTES } from './server.ts';
+import { shedLoad } from './shed.ts';
 import * as trace from './trace.ts';
 import { validatorsWhenAsked } from './validators.ts';
 import * as webhooks from './webhooks.ts';
@@ -83,7 +84,7 @@ export async function buildApp(context: Context, more: readonly Route[] = []): P
   const receiver = createReceiver(context);
   const auth = createAuth(context);
   const onError = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
-    answerProblem(toProblem(error, request.routeOptions.bodyLimit), request, reply, context.log);
+    answerProblem(toProblem(error, request.routeOptions.bodyLimit), request, reply, context);
   const fastify = Fastify({
     serverFactory: (handler) => createServerWith(context, receiver, handler),
     genReqId: createRequestId,
@@ -107,10 +108,12 @@ export async function buildApp(context: Context, more: readonly Route[] = []): P
   await allowOrigins(fastify, context.config.corsOrigins);
   // Every shape is built field by field in wire.ts and its kin, and tests hold it against its schema: nothing is left to cut.
   fastify.setSerializerCompiler(() => JSON.stringify);
+  const operators = ROUTES.filter(({ tag }) => tag === 'Operation').map(({ url }) => url);
+  shedLoad(fastify, context, (url) => url !== undefined && operators.includes(url));
   // The answers of one turn of the event loop leave together. Sent one by one, each wakes its reader: 1.6 x slower.
   fastify.addHook('onSend', (_request, _reply, payload, done) => void setImmediate(done, null, payload));
   fastify.setErrorHandler(onError);
-  fastify.setNotFoundHandler((request, reply) => answerProblem(noSuchRoute(request), request, reply, context.log));
+  fastify.setNotFoundHandler((request, reply) => answerProblem(noSuchRoute(request), request, reply, context));
   fastify.addContentTypeParser(['*'], { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   const parked = createParked(auth);
   measureCalls(fastify, context.metrics, parked);

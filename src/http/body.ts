@@ -1,5 +1,6 @@
 // Reads the body of a request below Fastify: whole up to a limit, or not at all.
 import type { IncomingMessage } from 'node:http';
+import { createRoom } from '../flow/room.ts';
 
 // A refused sender is read on for a while, so that it sees the answer and not a reset; then it is cut off.
 const READ_ON_BYTES = 8 * 1024 * 1024;
@@ -21,19 +22,7 @@ export interface Intake {
 }
 
 export function createIntake(mostBytes = MOST_BYTES): Intake {
-  const lines = new Map<number, number>();
-  let all = 0;
-
-  /** False: that is too much. */
-  function hold(line: number, bytes: number): boolean {
-    const held = (lines.get(line) ?? 0) + bytes;
-    if (bytes > 0 && (all + bytes > mostBytes || held > mostBytes / 2)) return false;
-    all += bytes;
-    if (held > 0) lines.set(line, held);
-    else lines.delete(line);
-    return true;
-  }
-
+  const { hold } = createRoom(mostBytes);
   return {
     read: (request, line, limit) =>
       new Promise((resolve, reject) => {

@@ -4,12 +4,15 @@ import type { Allowance } from '../flow/allowance.ts';
 import type { Consumers } from '../flow/consumers.ts';
 import type { Fresh } from '../flow/fresh.ts';
 import type { Lists } from '../flow/lists.ts';
+import type { Pressure } from '../flow/pressure.ts';
 import type { Sealer } from '../flow/sealer.ts';
 import type { Tail } from '../flow/tail.ts';
+import type { Trouble } from '../flow/trouble.ts';
 import type { Writer } from '../flow/writer.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Content, ContentKey } from '../store/contents.ts';
 import type { Store } from '../store/index.ts';
+import type { ShedWhy } from './measure.ts';
 import type { Sender } from './sender.ts';
 import type { Target } from './targets.ts';
 
@@ -27,6 +30,12 @@ export interface Context {
   readonly writer: Writer;
   /** How much each webhook and user may still send. */
   readonly allowance: Allowance;
+  /** Whether new work must be refused for now. */
+  readonly pressure: Pressure;
+  /** Counts what was refused so that the rest goes on, by why. */
+  readonly shed: (why: ShedWhy) => void;
+  /** Whatever keeps contents from being stored is told here. */
+  readonly trouble: Trouble;
   /** What lists promise on this database, in a word and in a sentence. */
   readonly promise: () => { readonly code: string; readonly text: string };
   readonly tail: Tail;

@@ -4,8 +4,10 @@ import { createAllowance } from '../flow/allowance.ts';
 import { createConsumers } from '../flow/consumers.ts';
 import { createFresh } from '../flow/fresh.ts';
 import { createGather } from '../flow/gather.ts';
+import { watchPressure } from '../flow/pressure.ts';
 import { openReading } from '../flow/reading.ts';
 import { openSealer } from '../flow/sealer.ts';
+import { createTrouble } from '../flow/trouble.ts';
 import { createWriter } from '../flow/writer.ts';
 import { openMetrics } from '../metrics.ts';
 import { type ContentKey, findContents } from '../store/contents.ts';
@@ -13,7 +15,7 @@ import type { Store } from '../store/index.ts';
 import { findTargets } from '../store/webhooks.ts';
 import type { Context, Log } from './context.ts';
 import { followed, tellStored } from './follow.ts';
-import { measured, measureState, measureWrites } from './measure.ts';
+import { measured, measureLooks, measureShed, measureState, measureWrites } from './measure.ts';
 import { createSender } from './sender.ts';
 import { createTargetMaker } from './targets.ts';
 import { createClockText } from './wire.ts';
@@ -31,32 +33,36 @@ export async function createContext(parts: {
   const content = createGather((keys: readonly ContentKey[]) => findContents(store, keys, config.maxPageBytes), READS);
   const sealer = await openSealer(store, config.secretsKey, config.databaseUrl);
   const toTarget = createTargetMaker(sealer);
-  const reading = await openReading({ store, config, log, content });
   const metrics = await openMetrics(config.metricsToken !== undefined);
+  const reading = await openReading({ store, config, log, content, onLook: measureLooks(metrics) });
   const made = createConsumers({ store, tail: reading.tail, maxPageBytes: config.maxPageBytes, log });
   const counted = metrics.enabled ? measured(metrics, made) : made;
   const debug = config.logLevel === 'debug';
   const consumers = debug ? followed(log, counted) : counted;
   const writes = measureWrites(metrics);
+  const trouble = createTrouble(log);
   const allowance = createAllowance(store, log, config);
   const writer = createWriter(store, {
     onBatch: writes.onBatch,
     onError(error, rows) {
       writes.onError(error, rows);
-      log.error({ error, rows }, 'contents were not stored; their senders got a 503');
+      trouble.failed(error, rows);
     },
     onCommitted(rows, ids) {
+      trouble.stored();
       allowance.stored(rows);
       if (debug) tellStored(log, rows, ids);
       consumers.committed(rows, ids);
       reading.lists.committed(rows, ids);
     },
   });
-  measureState(metrics, { store, writer, tail: reading.tail });
+  const pressure = watchPressure(log, config.maxMemoryMb);
+  measureState(metrics, { store, writer, tail: reading.tail, pressure });
   return {
     ...reading,
     consumers,
     async close() {
+      pressure.close();
       consumers.close();
       await reading.close();
     },
@@ -65,6 +71,9 @@ export async function createContext(parts: {
     log,
     now,
     allowance,
+    trouble,
+    pressure,
+    shed: measureShed(metrics),
     writer,
     metrics,
     content,

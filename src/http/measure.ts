@@ -1,11 +1,12 @@
 // What the service tells about itself: every metric of ours, in one place.
 import type { FastifyInstance } from 'fastify';
 import type { Consumers } from '../flow/consumers.ts';
+import type { Pressure } from '../flow/pressure.ts';
 import type { Tail } from '../flow/tail.ts';
 import type { Writer, WriterOptions } from '../flow/writer.ts';
 import type { Metrics } from '../metrics.ts';
 import type { RefusalKind } from '../schema.ts';
-import { StoreError } from '../store/db.ts';
+import { causeOf } from '../store/causes.ts';
 import { VERIFIED } from '../store/events.ts';
 import type { Store } from '../store/index.ts';
 import { countStanding } from '../store/trace.ts';
@@ -27,7 +28,7 @@ export function measureWrites(metrics: Metrics): Required<Pick<WriterOptions, 'o
   const lost = metrics.counter(
     'not_stored_total',
     'Contents that the database did not take; their senders got a 503',
-    'failure',
+    'cause',
   );
   const rows = metrics.histogram('batch_rows', 'Contents that one transaction stores', ROWS);
   const seconds = metrics.histogram('commit_seconds', 'From the begin of a transaction to its commit', SECONDS);
@@ -45,13 +46,31 @@ export function measureWrites(metrics: Metrics): Required<Pick<WriterOptions, 'o
       for (const [verified, count] of counts) contents(count, verified);
       bytes(size);
     },
-    onError: (error, count) => lost(count, error instanceof StoreError ? error.failure : 'timeout'),
+    onError: (error, count) => lost(count, causeOf(error)?.code ?? 'other'),
   };
 }
 
+/** How long it takes until consumers can have what was committed. */
+export function measureLooks(metrics: Metrics): (ms: number) => void {
+  const seconds = metrics.histogram(
+    'placing_seconds',
+    'How long it took to find new contents and to give them their places in the order of consumers',
+    SECONDS,
+  );
+  return (ms) => seconds(ms / 1000);
+}
+
 /** What can be read from the parts at any time. */
-export function measureState(metrics: Metrics, parts: { store: Store; writer: Writer; tail: Tail }): void {
-  const { store, writer, tail } = parts;
+export function measureState(
+  metrics: Metrics,
+  parts: { store: Store; writer: Writer; tail: Tail; pressure: Pressure },
+): void {
+  const { store, writer, tail, pressure } = parts;
+  metrics.gauge(
+    'memory_ratio',
+    'Memory in use, as a share of that from which on new work is refused',
+    () => pressure.memory.used / pressure.memory.most,
+  );
   metrics.gauge('queue_rows', 'Contents that wait for their transaction', () => writer.waiting);
   metrics.gauge('queue_bytes', 'Bytes that wait for their transaction', () => writer.waitingBytes);
   metrics.gauge('queue_age_seconds', 'How long the database has had the same transaction', () => writer.busyMs / 1000);
@@ -70,6 +89,14 @@ export function measureState(metrics: Metrics, parts: { store: Store; writer: Wr
   );
   metrics.gauge('readable_id', 'The highest id that a list may hand out', () => tail.readable);
   metrics.gauge('id_headroom_ratio', 'Share of the ids of tblwh that is left', () => 1 - tail.readable / MOST_IDS);
+  const { connections } = store.db;
+  if (connections)
+    metrics.gauge(
+      'connections',
+      'Connections to the database: open, and busy; calls that wait for one',
+      connections,
+      'state',
+    );
   if (!store.extended) return;
   let at = Number.NEGATIVE_INFINITY;
   let counted: ReturnType<typeof countStanding>;
@@ -146,6 +173,19 @@ export function measureCalls(fastify: FastifyInstance, metrics: Metrics, parked:
     done();
   });
 }
+
+/** `queue`: all that waits for the database is too much; `line`: what one webhook has there; `bodies`, `answers`: on the wire. */
+export type ShedWhy = 'queue' | 'line' | 'bodies' | 'answers' | 'memory' | 'event-loop';
+
+/** Requests that were refused with 503 before any work, so that the rest goes on, by why. */
+export const measureShed = (metrics: Metrics): ((why: ShedWhy) => void) => {
+  const shed = metrics.counter(
+    'shed_total',
+    'Requests refused with 503 before any work, so that the rest goes on',
+    'why',
+  );
+  return (why) => shed(1, why);
+};
 
 /** Requests that did not become a content, by why. */
 export const measureRefusals = (metrics: Metrics): ((kind: RefusalKind) => void) => {

@@ -2,7 +2,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { notFound, unauthenticatedBearer, unavailable } from '../errors.ts';
 import { Health, Me, Ready } from '../schema.ts';
+import { type Cause, causeOf } from '../store/causes.ts';
 import { route } from './route.ts';
+import { underPressure } from './shed.ts';
 
 export const me = route({
   method: 'GET',
@@ -36,11 +38,17 @@ export const readyz = route({
   description:
     'With `Authorization: Bearer` and the METRICS_TOKEN it says more: what lists promise on this database, and why.',
   answers: { 200: { schema: Ready, example: { status: 'ready' }, description: 'Ready' } },
-  async handler({ store, writer, tail, promise, config }, { request }) {
-    if (writer.full()) throw unavailable('Too much is waiting to be stored.');
-    await store.db.ping();
+  async handler({ store, writer, tail, promise, config, pressure, trouble }, { request }) {
+    const knows = bears(request.headers.authorization, config.metricsToken);
+    const overload = underPressure(pressure);
+    if (overload) throw overload;
+    if (writer.full()) throw unavailable(`Too much is waiting to be stored.${knows ? inWords(trouble.cause) : ''}`);
+    await store.db.ping().catch((error: unknown) => {
+      const cause = knows ? inWords(causeOf(error)) : '';
+      throw unavailable(`The database cannot be reached now.${cause}`, error);
+    });
     if (tail.age > STALE_MS) throw unavailable('New contents cannot be looked for.');
-    if (!bears(request.headers.authorization, config.metricsToken)) return { status: 'ready' };
+    if (!knows) return { status: 'ready' };
     return {
       status: 'ready',
       database: store.db.version,
@@ -49,6 +57,7 @@ export const readyz = route({
       promise_text: promise().text,
       readable: tail.readable,
       held_s: Math.ceil(tail.heldSeconds),
+      ...(trouble.cause ? { trouble: inWords(trouble.cause).trim() } : {}),
     };
   },
 });
@@ -78,6 +87,8 @@ export const metricsRoute = route({
 });
 
 const STALE_MS = 10_000;
+
+const inWords = (cause: Cause | undefined): string => (cause ? ` ${cause.code}: ${cause.found}. ${cause.fix}` : '');
 
 /** True for `Bearer TOKEN`, compared in constant time. */
 function bears(header: string | undefined, token: string | undefined): boolean {

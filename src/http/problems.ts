@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type FieldError, internal, invalid, notFound, Problem, tooLarge, unavailable } from '../errors.ts';
 import { PATTERN_WORDS } from '../schema.ts';
 import { failed } from '../store/db.ts';
-import type { Log } from './context.ts';
+import type { Context } from './context.ts';
 import { maskTarget } from './head.ts';
 
 interface Fault {
@@ -79,12 +79,16 @@ export const noSuchRoute = (request: FastifyRequest): Problem =>
     `There is no ${request.method} ${request.url.split('?')[0]?.slice(0, 100)} here. GET /docs shows all calls.`,
   );
 
-export function answerProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply, log: Log): FastifyReply {
-  if (problem.status >= 500) {
-    const data = { request_id: request.id, url: maskTarget(request.url), error: problem.cause ?? problem };
-    if (problem.status === 503) log.warn(data, 'a call got a 503');
-    else log.error(data, 'internal error');
-  }
+export function answerProblem(
+  problem: Problem,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { log, trouble }: Pick<Context, 'log' | 'trouble'>,
+): FastifyReply {
+  const data = { request_id: request.id, url: maskTarget(request.url) };
+  const error = problem.cause ?? problem;
+  if (problem.status === 503) trouble.refused(error, data);
+  else if (problem.status >= 500) log.error({ ...data, error }, 'internal error');
   return reply
     .code(problem.status)
     .headers({ ...problem.headers, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })

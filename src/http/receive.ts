@@ -16,11 +16,12 @@ import type { RefusalKind } from '../schema.ts';
 import { createAccept } from './accept.ts';
 import { Aborted, createIntake, isLong, readOn } from './body.ts';
 import type { Context } from './context.ts';
-import { encodeHead, maskTarget, splitTarget } from './head.ts';
+import { encodeHead, splitTarget } from './head.ts';
 import { inNetworks } from './networks.ts';
 import { createOldUrls } from './oldurls.ts';
 import { createRefusals } from './refused.ts';
 import { createRequestId } from './requestid.ts';
+import { underPressure } from './shed.ts';
 import type { Target } from './targets.ts';
 
 // A browser that is lured here must not run or guess what a webhook's owner lets us answer. And a cache that answered in our
@@ -48,7 +49,7 @@ interface Verdict {
 }
 
 export function createReceiver(context: Context): Receiver {
-  const { store, config, writer, allowance, sender, targets, log, now } = context;
+  const { store, config, writer, allowance, pressure, sender, shed, targets, trouble, now } = context;
   const oldUrls = createOldUrls(context);
   const refusals = createRefusals(context);
   const intake = createIntake();
@@ -57,11 +58,16 @@ export function createReceiver(context: Context): Receiver {
 
   const limitOf = (target: Target) => Math.min(target.settings.max_body_bytes ?? hardLimit, hardLimit);
 
+  /** Why nobody's requests are taken now. */
+  function overloaded(): Problem | undefined {
+    if (pressure.why) shed(pressure.why);
+    else if (writer.full()) shed('queue');
+    else return undefined;
+    return underPressure(pressure) ?? unavailable('Too much is waiting to be stored. Send it again soon.');
+  }
+
   /** What can be said before the body is read; undefined: welcome. */
   function judge(target: Target | undefined, request: IncomingMessage, ip: string): Verdict | undefined {
-    // First: while the database hangs nothing else can be known, and a 404 would make providers give up.
-    if (writer.full())
-      return { problem: unavailable('Too much is waiting to be stored. Send it again soon.'), kind: null };
     if (!target)
       return {
         problem: notFound('No webhook has this URL. Copy it again from the list of your webhooks.'),
@@ -80,12 +86,12 @@ export function createReceiver(context: Context): Receiver {
   }
 
   /** One webhook or user too many: the others go on. */
-  function shed(target: Target): Verdict | undefined {
-    if (writer.full(lineOf(target)))
-      return {
-        problem: unavailable('Too much of this webhook is waiting to be stored. Send it again soon.'),
-        kind: null,
-      };
+  function ration(target: Target): Verdict | undefined {
+    if (writer.full(lineOf(target))) {
+      shed('line');
+      const problem = unavailable('Too much of this webhook is waiting to be stored. Send it again soon.');
+      return { problem, kind: null };
+    }
     const over = allowance.refuse(target);
     return over && { problem: overLimit(over.why, over.seconds), kind: over.first ? 'limit' : null };
   }
@@ -123,15 +129,18 @@ export function createReceiver(context: Context): Receiver {
   ) {
     const ip = sender.address(request);
     sender.blind(request);
+    // First: while the database hangs nothing else can be known, and a 404 would make providers give up.
+    const overload = overloaded();
+    if (overload) return refuse(request, response, overload);
     let target = known ?? targets.get(key);
     let verdict = judge(target, request, ip);
-    if (verdict && !known && !writer.full()) {
+    if (verdict && !known) {
       // Another process may just have made or changed this webhook.
       target = await targets.read(key);
       verdict = judge(target, request, ip);
     }
     if (request.method === 'HEAD' && target) return answer(response, 200, [], '');
-    verdict ??= target && shed(target);
+    verdict ??= target && ration(target);
     const old = known && oldUrls.absolute(request.url ?? '/');
     const about = () => ({ ip, received_ms: now(), head: encodeHead(request, old), url: old ?? request.url ?? '/' });
     if (verdict || !target) {
@@ -149,8 +158,10 @@ export function createReceiver(context: Context): Receiver {
     if (expects) response.writeContinue();
     const limit = limitOf(target);
     const content = await intake.read(request, lineOf(target), limit);
-    if (content === 'no-room')
+    if (content === 'no-room') {
+      shed('bodies');
       return refuse(request, response, unavailable('Too many large bodies are being read. Send it again soon.'));
+    }
     if (content === 'too-large') {
       refusals.add(target, { ...about(), kind: 'too_large', reason: tooLarge(limit).message, size: null });
       return refuse(request, response, tooLarge(limit));
@@ -178,10 +189,8 @@ export function createReceiver(context: Context): Receiver {
         error instanceof Problem
           ? error
           : unavailable('The database cannot be reached, nothing was stored. Send it again soon.', error);
-      log.warn(
-        { url: maskTarget(request.url ?? ''), error: problem.cause ?? problem },
-        'a webhook was not stored; its sender got a 503',
-      );
+      // What the writer could not store it has told itself.
+      if (!(error instanceof Problem) || !error.cause) trouble.failed(error, 1);
       refuse(request, response, problem);
     });
   }

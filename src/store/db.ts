@@ -57,6 +57,8 @@ export interface Db extends Queries {
    * the gaps in the file too, which takes as long as writing all of it anew. False: somebody is reading it still.
    */
   scrub?(rewrite: boolean): Promise<boolean>;
+  /** Connections that are open, and those in use; `waiting`: who waits for one. Not where there is but one (SQLite). */
+  connections?(): { readonly open: number; readonly busy: number; readonly waiting: number };
   /** Rejects when the database does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -1,5 +1,6 @@
 // What a check-up reads of any database: how far it is migrated, ids, promise, URLs. Opens SQLite to read only, changes nothing.
 import type { SettingsInput } from '../schemawebhooks.ts';
+import { type Cause, causeOf } from './causes.ts';
 import { type Db, failed } from './db.ts';
 import { examineServer, type ServerFacts } from './doctorserver.ts';
 import { openFenceSource } from './fence.ts';
@@ -8,7 +9,6 @@ import { openDb, type Store } from './index.ts';
 import { inspect, isExtended, type SchemaState } from './migrations.ts';
 import { openSqlite } from './sqlite.ts';
 import { STEPS } from './steps.ts';
-import { type Unreachable, whyUnreachable } from './unreachable.ts';
 
 export interface DatabaseFacts {
   readonly kind: Db['kind'];
@@ -21,7 +21,7 @@ export interface DatabaseFacts {
   /** Undefined without the three shared tables, or without the right to read them. */
   readonly contents: ContentFacts | undefined;
   /** The other nodes of a cluster that were named and do not answer. */
-  readonly lostNodes: readonly (Unreachable & { readonly node: number })[];
+  readonly lostNodes: readonly (Cause & { readonly node: number })[];
   /** MySQL and MariaDB. */
   readonly server: ServerFacts | undefined;
   /** SQLite. */
@@ -71,7 +71,7 @@ export async function examine(store: Looked, nodes: readonly string[]): Promise<
       maxValueBytes: db.maxValueBytes,
       contents: complete ? await contentsOf(db, others) : undefined,
       lostNodes: opened.flatMap((one, i) => {
-        const why = one.status === 'rejected' ? whyUnreachable(one.reason) : undefined;
+        const why = one.status === 'rejected' ? causeOf(one.reason) : undefined;
         return why ? [{ ...why, node: i + 1 }] : [];
       }),
       server: db.kind === 'mysql' ? await examineServer(db, extended) : undefined,

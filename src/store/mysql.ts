@@ -1,8 +1,9 @@
 // MySQL and MariaDB behind the seam of db.ts, by mysql2: pools, prepared statements, error codes.
-import mysql from 'mysql2';
+import type mysql from 'mysql2';
 import { type Db, failed, type Queries, type Rows, StoreError, type Value } from './db.ts';
 import { insertSql, statementsFor } from './multirow.ts';
 import { failureOf, toStoreError } from './mysqlfailures.ts';
+import { createPools, openedAt } from './mysqlpools.ts';
 
 // A statement that takes longer is given up and its connection dropped: better a 503 than a sender left hanging.
 const STATEMENT_TIMEOUT_MS = 10_000;
@@ -16,15 +17,12 @@ const LANES = 2;
 // The sequencer, and claims of consumers; those of one consumer wait for each other anyway.
 export const OTHER_TRANSACTIONS = 8;
 const TRIES = 5;
-// 2 tables x about 70 sizes, and the rest of the program; the server's own limit is 16,382 for all connections.
-const PREPARED_STATEMENTS = 300;
 
 /** MySQL tells the types of a statement's parameters, and mysql2 then checks every number as a BigInt: a quarter of our CPU. */
 const asText = (value: Value): Value => (typeof value === 'number' ? String(value) : value);
 
 type Connection = mysql.PoolConnection;
 type Result = mysql.ResultSetHeader | mysql.RowDataPacket[];
-const opened = new WeakMap<object, number>();
 type Transaction = Queries & { wrote(): boolean };
 function queriesOn(connection: Connection, returning: boolean, increment: () => number, timeout: number): Transaction {
   let wrote = false;
@@ -51,7 +49,7 @@ function queriesOn(connection: Connection, returning: boolean, increment: () => 
     }
   }
   return {
-    since: opened.get(connection) ?? Number.POSITIVE_INFINITY,
+    since: openedAt(connection),
     wrote: () => wrote,
     all: async <T>(sql: string, params: readonly Value[] = []) => (await execute(sql, params)) as T[],
     async run(sql, params = []) {
@@ -72,27 +70,7 @@ function queriesOn(connection: Connection, returning: boolean, increment: () => 
 
 /** Opens `mysql://user:password@host:port/database[?ssl=true|skip-verify]`. Connects once, so that errors show here. */
 export async function openMysql(url: URL): Promise<Db> {
-  const ssl = url.searchParams.get('ssl');
-  const pool = (connectionLimit: number, ...init: string[]) => {
-    const made = mysql.createPool({
-      host: url.hostname.replace(/^\[|\]$/g, ''),
-      port: Number(url.port || 3306),
-      user: decodeURIComponent(url.username || 'root'),
-      password: decodeURIComponent(url.password),
-      database: decodeURIComponent(url.pathname.slice(1)),
-      charset: 'utf8mb4',
-      connectTimeout: 3_000,
-      connectionLimit,
-      maxPreparedStatements: PREPARED_STATEMENTS,
-      ...(ssl ? { ssl: { rejectUnauthorized: ssl !== 'skip-verify', minVersion: 'TLSv1.2' } } : {}),
-    });
-    // Queued on the fresh connection before anything of ours; one that could not be set up must not be used.
-    made.on('connection', (connection) => {
-      opened.set(connection, performance.now());
-      for (const sql of init) connection.query(sql, (error) => error && connection.destroy());
-    });
-    return made;
-  };
+  const { pool, borrow, connections } = createPools(url);
   const isolation = 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED';
   const reads = pool(READ_CONNECTIONS, isolation);
   // autocommit=0 saves a round trip per transaction: the first statement begins it.
@@ -102,10 +80,6 @@ export async function openMysql(url: URL): Promise<Db> {
   let returning = false;
   let increment = 1;
 
-  const borrow = (from: mysql.Pool) =>
-    new Promise<Connection>((resolve, reject) =>
-      from.getConnection((error, connection) => (error ? reject(toStoreError(error)) : resolve(connection))),
-    );
   const giveBack = (connection: Connection, error?: unknown) =>
     error instanceof StoreError && error.failure === 'away' ? connection.destroy() : connection.release();
   const on = (connection: Connection, timeout: number) => queriesOn(connection, returning, () => increment, timeout);
@@ -227,6 +201,7 @@ export async function openMysql(url: URL): Promise<Db> {
       ),
     since: Number.NEGATIVE_INFINITY,
     flushedAt: () => flushed,
+    connections,
     async transaction(work, who = 'others') {
       const began = performance.now();
       for (let tries = 1; ; tries++) {

@@ -38,7 +38,12 @@ export function toStoreError(error: unknown): StoreError {
   if (isUsedUp(one))
     return new StoreError(
       'other',
-      new Error(`the ids of this table are used up: restante doctor tells what to do (${one.message})`, { cause: one }),
+      Object.assign(
+        new Error(`the ids of this table are used up: restante doctor tells what to do (${one.message})`, {
+          cause: one,
+        }),
+        { code: 'IDS_USED_UP' },
+      ),
     );
   return new StoreError(failureOf(one), one);
 }

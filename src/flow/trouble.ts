@@ -1,0 +1,78 @@
+// Says why contents are not stored, or calls not answered: at once, then seldom, with how many, and when it is over.
+import { type Cause, causeOf } from '../store/causes.ts';
+
+// At a thousand senders a second a line for each would fill the disk, which may be what is wrong.
+const EVERY_MS = 10_000;
+const QUIET_MS = 1_000;
+
+interface Log {
+  info(data: object, message: string): void;
+  warn(data: object, message: string): void;
+  error(data: object, message: string): void;
+}
+
+export interface Trouble {
+  /** So many contents were not stored, and why. */
+  failed(error: unknown, rows: number): void;
+  /** A call of the API got a 503. */
+  refused(error: unknown, about: object): void;
+  /** Some contents were stored. */
+  stored(): void;
+  /** What the matter is, until something is stored again. */
+  readonly cause: Cause | undefined;
+}
+
+export function createTrouble(log: Log, now = () => performance.now()): Trouble {
+  const contents = createSeldom(now);
+  const calls = createSeldom(now);
+  let since: number | undefined;
+  let failedAt = 0;
+  let cause: Cause | undefined;
+  let rows = 0;
+  return {
+    get cause() {
+      return cause;
+    },
+    failed(error, count) {
+      failedAt = now();
+      since ??= failedAt;
+      rows += count;
+      cause = causeOf(error) ?? cause;
+      const untold = contents(error, count);
+      if (untold > 0) log.error({ rows: untold, ...told(error) }, 'contents were not stored; their senders got a 503');
+    },
+    refused(error, about) {
+      const untold = calls(error, 1);
+      if (untold > 0) log.warn({ ...about, calls: untold, ...told(error) }, 'a call got a 503');
+    },
+    stored() {
+      // Some get through while others do not: it is over when nothing has failed for a while.
+      if (since === undefined || now() - failedAt < QUIET_MS) return;
+      log.info({ rows, seconds: Math.round((now() - since) / 1000) }, 'contents are stored again');
+      since = undefined;
+      cause = undefined;
+      rows = 0;
+    },
+  };
+}
+
+function told(error: unknown): object {
+  const cause = causeOf(error);
+  return cause ? { cause: cause.code, found: cause.found, fix: cause.fix, error } : { error };
+}
+
+/** Counts by cause; answers how many are to be told now, 0: none. Another cause is news. */
+function createSeldom(now: () => number): (error: unknown, count: number) => number {
+  const causes = new Map<string, { at: number; untold: number }>();
+  return (error, count) => {
+    const what = causeOf(error)?.code ?? (error instanceof Error ? error.name : 'other');
+    const one = causes.get(what) ?? { at: Number.NEGATIVE_INFINITY, untold: 0 };
+    causes.set(what, one);
+    one.untold += count;
+    if (now() - one.at < EVERY_MS) return 0;
+    const { untold } = one;
+    one.at = now();
+    one.untold = 0;
+    return untold;
+  };
+}
