@@ -6,12 +6,22 @@ type Reading = number | Labelled;
 
 export interface Metrics {
   readonly enabled: boolean;
-  /** Returns what counts. With `label` a value of it is given each time. */
-  counter(name: string, help: string, label?: string): (count: number, value?: string) => void;
+  /** Returns what counts. With `label` a value of it is given each time; `values` are there from the start: a rise from nothing is none. */
+  counter(
+    name: string,
+    help: string,
+    label?: string,
+    values?: readonly string[],
+  ): (count: number, value?: string) => void;
   /** Returns what observes; `buckets` are upper bounds. */
   histogram(name: string, help: string, buckets: readonly number[]): (value: number) => void;
-  /** `read` is called by each scrape. */
-  gauge(name: string, help: string, read: () => Reading | Promise<Reading>, label?: string): void;
+  /** `read` is called by each scrape; undefined: nobody knows now. */
+  gauge(
+    name: string,
+    help: string,
+    read: () => Reading | undefined | Promise<Reading | undefined>,
+    label?: string,
+  ): void;
   /** The page in Prometheus' text format; undefined when nothing is counted. */
   page(): Promise<{ readonly type: string; readonly text: string }> | undefined;
 }
@@ -38,8 +48,9 @@ export async function openMetrics(enabled: boolean): Promise<Metrics> {
   });
   return {
     enabled: true,
-    counter(name, help, label) {
+    counter(name, help, label, values = []) {
       const counter = new Counter(about(name, help, label));
+      for (const value of values) counter.inc({ [label ?? '']: value }, 0);
       return (count, value) => (label ? counter.inc({ [label]: value ?? '' }, count) : counter.inc(count));
     },
     histogram(name, help, buckets) {
@@ -51,6 +62,7 @@ export async function openMetrics(enabled: boolean): Promise<Metrics> {
         ...about(name, help, label),
         async collect() {
           const reading = await read();
+          if (reading === undefined) return this.remove();
           if (typeof reading === 'number') return this.set(reading);
           for (const [value, number] of Object.entries(reading)) this.set({ [label ?? '']: value }, number);
         },

@@ -1,13 +1,12 @@
 // A small disk of its own for a database, so that it can be full without harm to anybody else. A tmpfs: needs root.
-import { statfsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onExit, run } from './fetch-debs.ts';
 
 export interface Volume {
   readonly path: string;
-  /** Takes all the room that is left, but for `bytes`. */
-  fill(bytes?: number): Promise<void>;
+  /** Takes all the room that is left. */
+  fill(): Promise<void>;
   /** Gives it back. */
   free(): Promise<void>;
   remove(): Promise<void>;
@@ -21,9 +20,11 @@ export async function makeVolume(path: string, megabytes: number): Promise<Volum
   const forget = onExit(() => void unmount());
   return {
     path,
-    async fill(bytes = 0) {
-      const { bavail, bsize } = statfsSync(path);
-      await run(['fallocate', '-l', String(Math.max(bsize, bavail * bsize - bytes)), ballast]);
+    async fill() {
+      // Until it fails: the database takes some of it meanwhile.
+      await run(['dd', 'if=/dev/zero', `of=${ballast}`, 'bs=64K']).catch((error: Error) => {
+        if (!/No space left/.test(error.message)) throw error;
+      });
     },
     free: () => rm(ballast, { force: true }),
     async remove() {

@@ -21,7 +21,8 @@ export interface Queue<E extends Entry> {
 }
 
 interface Line<E> {
-  entries: E[];
+  /** What has left leaves a hole: it must not stay in memory until the line is tidied. */
+  entries: (E | undefined)[];
   /** Those before it are gone. */
   at: number;
   bytes: number;
@@ -34,7 +35,7 @@ export function createQueue<E extends Entry>(): Queue<E> {
   let bytes = 0;
 
   function leave(line: Line<E>, entry: E): void {
-    line.at++;
+    line.entries[line.at++] = undefined;
     line.bytes -= entry.bytes;
     bytes -= entry.bytes;
     size--;

@@ -16,8 +16,12 @@ export interface Trouble {
   failed(error: unknown, rows: number): void;
   /** A call of the API got a 503. */
   refused(error: unknown, about: object): void;
+  /** A request was refused before any work, so that the rest goes on. */
+  shed(why: string): void;
   /** Some contents were stored. */
   stored(): void;
+  /** False: nothing could be stored lately, and nothing was since. */
+  readonly storing: boolean;
   /** What the matter is, until something is stored again. */
   readonly cause: Cause | undefined;
 }
@@ -25,6 +29,7 @@ export interface Trouble {
 export function createTrouble(log: Log, now = () => performance.now()): Trouble {
   const contents = createSeldom(now);
   const calls = createSeldom(now);
+  const sheds = createSeldom(now);
   let since: number | undefined;
   let failedAt = 0;
   let cause: Cause | undefined;
@@ -33,17 +38,25 @@ export function createTrouble(log: Log, now = () => performance.now()): Trouble 
     get cause() {
       return cause;
     },
+    // Not for ever: where nothing is sent because of this answer, nobody would find out that it is over.
+    get storing() {
+      return since === undefined || now() - failedAt > EVERY_MS;
+    },
     failed(error, count) {
       failedAt = now();
       since ??= failedAt;
       rows += count;
       cause = causeOf(error) ?? cause;
-      const untold = contents(error, count);
+      const untold = contents(kindOf(error), count);
       if (untold > 0) log.error({ rows: untold, ...told(error) }, 'contents were not stored; their senders got a 503');
     },
     refused(error, about) {
-      const untold = calls(error, 1);
+      const untold = calls(kindOf(error), 1);
       if (untold > 0) log.warn({ ...about, calls: untold, ...told(error) }, 'a call got a 503');
+    },
+    shed(why) {
+      const untold = sheds(why, 1);
+      if (untold > 0) log.warn({ why, requests: untold }, 'requests were refused with 503, so that the rest goes on');
     },
     stored() {
       // Some get through while others do not: it is over when nothing has failed for a while.
@@ -61,13 +74,14 @@ function told(error: unknown): object {
   return cause ? { cause: cause.code, found: cause.found, fix: cause.fix, error } : { error };
 }
 
-/** Counts by cause; answers how many are to be told now, 0: none. Another cause is news. */
-function createSeldom(now: () => number): (error: unknown, count: number) => number {
-  const causes = new Map<string, { at: number; untold: number }>();
-  return (error, count) => {
-    const what = causeOf(error)?.code ?? (error instanceof Error ? error.name : 'other');
-    const one = causes.get(what) ?? { at: Number.NEGATIVE_INFINITY, untold: 0 };
-    causes.set(what, one);
+const kindOf = (error: unknown): string => causeOf(error)?.code ?? (error instanceof Error ? error.name : 'other');
+
+/** Counts by kind; answers how many are to be told now, 0: none. Another kind is news. */
+function createSeldom(now: () => number): (kind: string, count: number) => number {
+  const kinds = new Map<string, { at: number; untold: number }>();
+  return (kind, count) => {
+    const one = kinds.get(kind) ?? { at: Number.NEGATIVE_INFINITY, untold: 0 };
+    kinds.set(kind, one);
     one.untold += count;
     if (now() - one.at < EVERY_MS) return 0;
     const { untold } = one;

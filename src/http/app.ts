@@ -15,7 +15,7 @@ import { allowOrigins } from './cors.ts';
 import { serveDocs } from './docs.ts';
 import { basePath } from './docspage.ts';
 import { serveInbox } from './inbox.ts';
-import { allFinite, isTime, readJson } from './jsonbody.ts';
+import { allFinite, isTime, readBodies, readJson } from './jsonbody.ts';
 import { measureCalls } from './measure.ts';
 import * as meta from './meta.ts';
 import { openApi, routeSchema } from './openapi.ts';
@@ -114,7 +114,7 @@ export async function buildApp(context: Context, more: readonly Route[] = []): P
   fastify.addHook('onSend', (_request, _reply, payload, done) => void setImmediate(done, null, payload));
   fastify.setErrorHandler(onError);
   fastify.setNotFoundHandler((request, reply) => answerProblem(noSuchRoute(request), request, reply, context));
-  fastify.addContentTypeParser(['*'], { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  readBodies(fastify, context);
   const parked = createParked(auth);
   measureCalls(fastify, context.metrics, parked);
   for (const route of [...ROUTES, ...more]) register(fastify, context, auth, parked, route);

@@ -10,6 +10,8 @@ import { createLimits, limitKey } from './limits.ts';
 
 const MOST_VERIFIED = 50_000;
 const MOST_READ = 50_000;
+// The longest that makes sense: Basic, an id, a token of 45 characters. Spaces may make a header of kilobytes of the same.
+const MOST_KEPT = 200;
 const VERIFIED_MS = 10 * 60_000;
 // Every refusal leaves this long after it came: whether a user exists must not show in the time of a database read.
 const REFUSAL_FLOOR_MS = 25;
@@ -126,7 +128,7 @@ export function createAuth({ store, config, sender }: Context): Auth {
       const given = read.get(header) ?? parse(header);
       const account = given && users.get(given.id);
       if (account && known(given) && opens(account, given.token)) {
-        if (!read.has(header)) read.set(header, given);
+        if (header.length <= MOST_KEPT && !read.has(header)) read.set(header, given);
         return account.id;
       }
       return slow(request, header, given);

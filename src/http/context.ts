@@ -12,6 +12,7 @@ import type { Writer } from '../flow/writer.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Content, ContentKey } from '../store/contents.ts';
 import type { Store } from '../store/index.ts';
+import type { Intake } from './body.ts';
 import type { ShedWhy } from './measure.ts';
 import type { Sender } from './sender.ts';
 import type { Target } from './targets.ts';
@@ -28,6 +29,8 @@ export interface Context {
   readonly store: Store;
   readonly config: Config;
   readonly writer: Writer;
+  /** Reads bodies, as many at once as the memory has room for. */
+  readonly intake: Intake;
   /** How much each webhook and user may still send. */
   readonly allowance: Allowance;
   /** Whether new work must be refused for now. */

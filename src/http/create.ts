@@ -13,6 +13,7 @@ import { openMetrics } from '../metrics.ts';
 import { type ContentKey, findContents } from '../store/contents.ts';
 import type { Store } from '../store/index.ts';
 import { findTargets } from '../store/webhooks.ts';
+import { createIntake } from './body.ts';
 import type { Context, Log } from './context.ts';
 import { followed, tellStored } from './follow.ts';
 import { measured, measureLooks, measureShed, measureState, measureWrites } from './measure.ts';
@@ -56,6 +57,7 @@ export async function createContext(parts: {
       reading.lists.committed(rows, ids);
     },
   });
+  const shed = measureShed(metrics);
   const pressure = watchPressure(log, config.maxMemoryMb);
   measureState(metrics, { store, writer, tail: reading.tail, pressure });
   return {
@@ -71,9 +73,13 @@ export async function createContext(parts: {
     log,
     now,
     allowance,
+    intake: createIntake(),
     trouble,
     pressure,
-    shed: measureShed(metrics),
+    shed(why) {
+      shed(why);
+      trouble.shed(why);
+    },
     writer,
     metrics,
     content,

@@ -1,5 +1,24 @@
-// Reads what a call sends as JSON, by rules that the schemas cannot say.
-import { Problem } from '../errors.ts';
+// Reads what a call sends: its bytes, and as JSON by rules that the schemas cannot say.
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Problem, tooLarge, unavailable } from '../errors.ts';
+import { lineOf } from '../flow/writer.ts';
+import { readOn } from './body.ts';
+import type { Context } from './context.ts';
+
+/** A body is bytes, whatever it says it is; bodies of all callers share the room of the receiver's. */
+export function readBodies(fastify: FastifyInstance, { intake, shed }: Pick<Context, 'intake' | 'shed'>): void {
+  fastify.addContentTypeParser('*', async (request: FastifyRequest) => {
+    const { raw, routeOptions } = request;
+    const limit = routeOptions.bodyLimit;
+    const body = await intake.read(raw, lineOf({ user_id: request.userId, wh_id: 0 }), limit);
+    if (Buffer.isBuffer(body)) return body;
+    readOn(raw);
+    if (body === 'no-room') shed('bodies');
+    throw body === 'too-large'
+      ? tooLarge(limit)
+      : unavailable('Too many large bodies are being read. Send it again soon.');
+  });
+}
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 

@@ -5,17 +5,18 @@ import type { Pressure } from '../flow/pressure.ts';
 import type { Tail } from '../flow/tail.ts';
 import type { Writer, WriterOptions } from '../flow/writer.ts';
 import type { Metrics } from '../metrics.ts';
-import type { RefusalKind } from '../schema.ts';
-import { causeOf } from '../store/causes.ts';
+import { REFUSAL_KINDS, type RefusalKind } from '../schema.ts';
+import { CAUSES, causeOf } from '../store/causes.ts';
 import { VERIFIED } from '../store/events.ts';
 import type { Store } from '../store/index.ts';
-import { countStanding } from '../store/trace.ts';
+import { countStanding, type Totals } from '../store/trace.ts';
 
 const MOST_IDS = 2 ** 32 - 1;
 const ROWS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
 // Counted by the database, for all processes: no more often than this, however many ask.
 const COUNT_EVERY_MS = 5_000;
+const COUNT_WITHIN_MS = 1_000;
 
 /** What the writer tells of its batches. */
 export function measureWrites(metrics: Metrics): Required<Pick<WriterOptions, 'onError' | 'onBatch'>> {
@@ -23,12 +24,14 @@ export function measureWrites(metrics: Metrics): Required<Pick<WriterOptions, 'o
     'contents_total',
     'Contents stored by this process, by what is known of the sender',
     'verified',
+    [...VERIFIED, 'own'],
   );
   const bytes = metrics.counter('content_bytes_total', 'Bytes of the bodies that were stored');
   const lost = metrics.counter(
     'not_stored_total',
     'Contents that the database did not take; their senders got a 503',
     'cause',
+    CAUSES,
   );
   const rows = metrics.histogram('batch_rows', 'Contents that one transaction stores', ROWS);
   const seconds = metrics.histogram('commit_seconds', 'From the begin of a transaction to its commit', SECONDS);
@@ -99,12 +102,14 @@ export function measureState(
     );
   if (!store.extended) return;
   let at = Number.NEGATIVE_INFINITY;
-  let counted: ReturnType<typeof countStanding>;
+  let counted: Promise<Partial<Totals>>;
   const count = () => {
     const now = performance.now();
     if (now - at > COUNT_EVERY_MS) {
       at = now;
-      counted = countStanding(store.db);
+      // While the database is away all the other numbers matter most.
+      const late = new Promise<Partial<Totals>>((resolve) => setTimeout(resolve, COUNT_WITHIN_MS, {}).unref());
+      counted = Promise.race([countStanding(store.db).catch(() => ({})), late]);
     }
     return counted;
   };
@@ -175,20 +180,23 @@ export function measureCalls(fastify: FastifyInstance, metrics: Metrics, parked:
 }
 
 /** `queue`: all that waits for the database is too much; `line`: what one webhook has there; `bodies`, `answers`: on the wire. */
-export type ShedWhy = 'queue' | 'line' | 'bodies' | 'answers' | 'memory' | 'event-loop';
+const SHED = ['queue', 'line', 'bodies', 'answers', 'memory', 'event-loop'] as const;
+export type ShedWhy = (typeof SHED)[number];
 
 /** Requests that were refused with 503 before any work, so that the rest goes on, by why. */
 export const measureShed = (metrics: Metrics): ((why: ShedWhy) => void) => {
-  const shed = metrics.counter(
-    'shed_total',
-    'Requests refused with 503 before any work, so that the rest goes on',
-    'why',
-  );
+  const help = 'Requests refused with 503 before any work, so that the rest goes on';
+  const shed = metrics.counter('shed_total', help, 'why', SHED);
   return (why) => shed(1, why);
 };
 
 /** Requests that did not become a content, by why. */
 export const measureRefusals = (metrics: Metrics): ((kind: RefusalKind) => void) => {
-  const refusals = metrics.counter('refusals_total', 'Requests that did not become a content, by why', 'kind');
+  const refusals = metrics.counter(
+    'refusals_total',
+    'Requests that did not become a content, by why',
+    'kind',
+    REFUSAL_KINDS,
+  );
   return (kind) => refusals(1, kind);
 };

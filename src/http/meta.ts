@@ -47,6 +47,7 @@ export const readyz = route({
       const cause = knows ? inWords(causeOf(error)) : '';
       throw unavailable(`The database cannot be reached now.${cause}`, error);
     });
+    if (!trouble.storing) throw unavailable(`Nothing could be stored lately.${knows ? inWords(trouble.cause) : ''}`);
     if (tail.age > STALE_MS) throw unavailable('New contents cannot be looked for.');
     if (!knows) return { status: 'ready' };
     return {

@@ -3,7 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type FieldError, internal, invalid, notFound, Problem, tooLarge, unavailable } from '../errors.ts';
 import { PATTERN_WORDS } from '../schema.ts';
-import { failed } from '../store/db.ts';
+import { failed, StoreError } from '../store/db.ts';
 import type { Context } from './context.ts';
 import { maskTarget } from './head.ts';
 
@@ -51,6 +51,9 @@ export function toProblem(error: unknown, maxBodyBytes: number): Problem {
   if (error instanceof Problem) return error;
   if (failed(error, 'away', 'unknown', 'again'))
     return unavailable('The database cannot be reached now. Try again soon.', error);
+  // A table that somebody has changed, a right that was taken away: no fault of the caller's, and it passes.
+  if (error instanceof StoreError)
+    return unavailable('The database refuses this. Its operator finds the reason in the log. Try again later.', error);
   const { statusCode = 500, validation, validationContext = '', message } = error as FrameworkError;
   if (validation) {
     const place = PLACES[validationContext] ?? validationContext;

@@ -14,7 +14,7 @@ import {
 import { lineOf } from '../flow/writer.ts';
 import type { RefusalKind } from '../schema.ts';
 import { createAccept } from './accept.ts';
-import { Aborted, createIntake, isLong, readOn } from './body.ts';
+import { Aborted, isLong, readOn } from './body.ts';
 import type { Context } from './context.ts';
 import { encodeHead, splitTarget } from './head.ts';
 import { inNetworks } from './networks.ts';
@@ -49,10 +49,9 @@ interface Verdict {
 }
 
 export function createReceiver(context: Context): Receiver {
-  const { store, config, writer, allowance, pressure, sender, shed, targets, trouble, now } = context;
+  const { store, config, writer, allowance, intake, pressure, sender, shed, targets, trouble, now } = context;
   const oldUrls = createOldUrls(context);
   const refusals = createRefusals(context);
-  const intake = createIntake();
   const hardLimit = Math.min(config.maxBodyBytes, store.db.maxValueBytes - 1024 * 1024);
   let ending = false;
 

@@ -1,5 +1,5 @@
 // Why a database cannot be opened or takes nothing now, in words an operator can act on: one line for each cause.
-import { StoreError } from './db.ts';
+import { FAILURES, StoreError } from './db.ts';
 
 export interface Cause {
   /** A word for metrics and alarms. */
@@ -86,7 +86,7 @@ const RULES: readonly Rule[] = [
   ],
   [
     'read-only',
-    /^(1290|1836|SQLITE_8)$/,
+    /^(1290|1792|1836|SQLITE_8)$/,
     'it is read-only',
     'Is DATABASE_URL a replica, or a failover under way? On the primary: SET GLOBAL read_only = 0.',
   ],
@@ -102,6 +102,12 @@ const RULES: readonly Rule[] = [
     /^(1205|1213|SQLITE_5|SQLITE_6)$/,
     'somebody holds a lock for too long',
     'Look for a long transaction, LOCK TABLES or a schema change: SHOW FULL PROCESSLIST.',
+  ],
+  [
+    'no-statements',
+    /^1461$/,
+    'it takes no more prepared statements',
+    'Raise max_prepared_stmt_count; each process of Restante takes up to 5400.',
   ],
   [
     'shutting-down',
@@ -128,6 +134,9 @@ const RULES: readonly Rule[] = [
     'Put a backup in its place, or correct DATABASE_URL.',
   ],
 ];
+
+/** Every word that a Cause may have as its code. */
+export const CAUSES: readonly string[] = [...new Set([...RULES.map(([code]) => code), ...FAILURES])];
 
 /** The codes that an error and its causes carry. */
 function codesOf(error: unknown): string[] {

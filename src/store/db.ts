@@ -75,7 +75,18 @@ export interface Db extends Queries {
  * - `missing`: a table or column is not there
  * - `denied`: the account lacks a right
  */
-export type Failure = 'away' | 'unknown' | 'again' | 'data' | 'duplicate' | 'exists' | 'missing' | 'denied' | 'other';
+export const FAILURES = [
+  'away',
+  'unknown',
+  'again',
+  'data',
+  'duplicate',
+  'exists',
+  'missing',
+  'denied',
+  'other',
+] as const;
+export type Failure = (typeof FAILURES)[number];
 
 export class StoreError extends Error {
   readonly failure: Failure;

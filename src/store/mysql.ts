@@ -3,7 +3,7 @@ import type mysql from 'mysql2';
 import { type Db, failed, type Queries, type Rows, StoreError, type Value } from './db.ts';
 import { insertSql, statementsFor } from './multirow.ts';
 import { failureOf, toStoreError } from './mysqlfailures.ts';
-import { createPools, openedAt } from './mysqlpools.ts';
+import { createPools, openedAt, stepOf } from './mysqlpools.ts';
 
 // A statement that takes longer is given up and its connection dropped: better a 503 than a sender left hanging.
 const STATEMENT_TIMEOUT_MS = 10_000;
@@ -24,7 +24,7 @@ const asText = (value: Value): Value => (typeof value === 'number' ? String(valu
 type Connection = mysql.PoolConnection;
 type Result = mysql.ResultSetHeader | mysql.RowDataPacket[];
 type Transaction = Queries & { wrote(): boolean };
-function queriesOn(connection: Connection, returning: boolean, increment: () => number, timeout: number): Transaction {
+function queriesOn(connection: Connection, returning: boolean, timeout: number): Transaction {
   let wrote = false;
   const execute = (sql: string, values: readonly Value[] = []) =>
     new Promise<Result>((resolve, reject) =>
@@ -45,7 +45,7 @@ function queriesOn(connection: Connection, returning: boolean, increment: () => 
       if (!ids) continue;
       if (Array.isArray(result)) for (const row of result) ids.push(row.id);
       // A multi-row INSERT … VALUES has consecutive ids in every innodb_autoinc_lock_mode (MySQL manual, 17.6.1.6).
-      else for (let i = 0; i < size; i++) ids.push(result.insertId + i * increment());
+      else for (let i = 0; i < size; i++) ids.push(result.insertId + i * stepOf(connection));
     }
   }
   return {
@@ -78,11 +78,10 @@ export async function openMysql(url: URL): Promise<Db> {
   const others = pool(OTHER_TRANSACTIONS, isolation, 'SET autocommit = 0');
   let flushed = Number.NEGATIVE_INFINITY;
   let returning = false;
-  let increment = 1;
 
   const giveBack = (connection: Connection, error?: unknown) =>
     error instanceof StoreError && error.failure === 'away' ? connection.destroy() : connection.release();
-  const on = (connection: Connection, timeout: number) => queriesOn(connection, returning, () => increment, timeout);
+  const on = (connection: Connection, timeout: number) => queriesOn(connection, returning, timeout);
 
   async function using<T>(
     from: mysql.Pool,
@@ -136,17 +135,14 @@ export async function openMysql(url: URL): Promise<Db> {
   }
 
   const facts = await reading((queries) =>
-    queries.all<{ v: string; inc: number; packet: number }>(
-      'SELECT VERSION() AS v, @@auto_increment_increment AS inc, @@max_allowed_packet AS packet',
-    ),
+    queries.all<{ v: string; packet: number }>('SELECT VERSION() AS v, @@max_allowed_packet AS packet'),
   ).catch((error: unknown) => {
     reads.end();
     for (const made of [writer, others]) made.end();
     throw error;
   });
-  const fact = facts[0] ?? { v: '', inc: 1, packet: 1 << 20 };
+  const fact = facts[0] ?? { v: '', packet: 1 << 20 };
   returning = /mariadb/i.test(fact.v);
-  increment = fact.inc;
 
   return {
     kind: 'mysql',

@@ -1,16 +1,17 @@
 // What the error numbers of MySQL and MariaDB mean to us.
 import { type Failure, StoreError } from './db.ts';
 
-const AGAIN = new Set([1020, 1047, 1205, 1213, 3572]);
+const AGAIN = new Set([1020, 1047, 1205, 1213, 1615, 3101, 3572]);
 const MISSING = new Set([1054, 1146]);
 const DENIED = new Set([1044, 1045, 1142, 1143, 1227, 1370, 1698]);
 const DUPLICATE = 1062;
 const EXISTS = new Set([1050, 1060, 1061]);
 // Refused by the row itself: too long, wrong value, a constraint, a trigger of another application, too large a packet.
 const DATA = new Set([1048, 1153, 1264, 1265, 1292, 1364, 1366, 1406, 1452, 1644, 3819, 3988, 4025]);
-// The server answered, but cannot do it now: shutting down, full, read-only, out of connections or of disk.
+// The server answered, but cannot do it now: shutting down, full, read-only, out of time, of connections, of statements or of disk.
 const AWAY = new Set([
-  3, 1021, 1030, 1040, 1053, 1114, 1158, 1159, 1160, 1161, 1203, 1290, 1317, 1836, 1927, 3024, 4031,
+  3, 1021, 1026, 1030, 1040, 1053, 1114, 1129, 1158, 1159, 1160, 1161, 1180, 1203, 1206, 1226, 1290, 1317, 1461, 1792,
+  1836, 1927, 1969, 3024, 3100, 4031,
 ]);
 
 type DriverError = Error & { errno?: number | undefined; fatal?: boolean | undefined };

@@ -9,6 +9,10 @@ const opened = new WeakMap<object, number>();
 /** When a connection was opened, in performance.now(). */
 export const openedAt = (connection: object): number => opened.get(connection) ?? Number.POSITIVE_INFINITY;
 
+const steps = new WeakMap<object, number>();
+/** From one id of a multi-row INSERT on a connection to the next: auto_increment_increment as it was opened. */
+export const stepOf = (connection: object): number => steps.get(connection) ?? 1;
+
 export function createPools(url: URL) {
   const ssl = url.searchParams.get('ssl');
   const open = new Set<object>();
@@ -37,6 +41,11 @@ export function createPools(url: URL) {
       connection.once('end', () => {
         open.delete(connection);
         busy.delete(connection);
+      });
+      // Not that of the start: a cluster changes it when a node joins, an administrator whenever he likes.
+      connection.query<mysql.RowDataPacket[]>('SELECT @@SESSION.auto_increment_increment AS step', (error, rows) => {
+        if (error) connection.destroy();
+        else steps.set(connection, rows[0]?.step ?? 1);
       });
       // Queued on the fresh connection before anything of ours; one that could not be set up must not be used.
       for (const sql of init) connection.query(sql, (error) => error && connection.destroy());

@@ -152,6 +152,14 @@ export async function openSqlite(
     beginSnapshot();
     return work();
   }
+  /** Some failures (a full disk) have ended the transaction already. Not every Node tells: isTransaction came with 22.16. */
+  function rollback(): void {
+    try {
+      database.exec('ROLLBACK');
+    } catch (error) {
+      if (!/no transaction is active/.test((error as Error).message)) throw error;
+    }
+  }
   const transaction = <T>(work: (queries: Queries) => Promise<T>): Promise<T> =>
     inTurn(async () => {
       endSnapshot();
@@ -161,7 +169,7 @@ export async function openSqlite(
         attempt(() => database.exec('COMMIT'));
         return result;
       } catch (error) {
-        if (database.isTransaction) database.exec('ROLLBACK');
+        rollback();
         throw error;
       }
     });

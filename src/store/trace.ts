@@ -16,10 +16,15 @@ export const listDead = (db: Db, consumerId: number, from: number, limit: number
     [consumerId, from, limit],
   );
 
+export interface Totals {
+  readonly leased: number;
+  readonly waiting: number;
+  readonly dead: number;
+  readonly consumers: number;
+}
+
 /** What all consumers together have: in hand, given back, given up. */
-export async function countStanding(
-  db: Db,
-): Promise<{ readonly leased: number; readonly waiting: number; readonly dead: number; readonly consumers: number }> {
+export async function countStanding(db: Db): Promise<Totals> {
   const sql = `SELECT (SELECT COUNT(*) FROM restante_lease WHERE waiting = 0) AS leased,
     (SELECT COUNT(*) FROM restante_lease WHERE waiting = 1) AS waiting, COALESCE(SUM(dead), 0) AS dead, COUNT(*) AS consumers
     FROM restante_consumer WHERE user_id <> 0`;

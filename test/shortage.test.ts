@@ -1,0 +1,37 @@
+// A database without room, without connections, or with tables that somebody changes: nothing is lost, the cause is told, all goes on.
+import { describe, expect, test } from 'vitest';
+import { ENGINES, type Engine } from './engines.ts';
+import { runDiskFull, runForeignDdl, runNoConnections } from './shortage.ts';
+import type { Verdict } from './verdict.ts';
+import { createWorld, type World } from './world.ts';
+
+type Options = Parameters<typeof createWorld>[1];
+
+describe.each(ENGINES)('%s', (engine: Engine) => {
+  /** A server of its own: what is done to it no other test survives. */
+  async function within(options: Options, run: (world: World) => Promise<Verdict>): Promise<void> {
+    const world = await createWorld(engine, options);
+    try {
+      const { figures, failures } = await run(world);
+      console.log(`${engine}: ${JSON.stringify(figures)}`);
+      expect(failures).toEqual([]);
+    } finally {
+      await world.close();
+    }
+  }
+
+  // A tmpfs of its own; who is not root may not mount one, and a CI is root.
+  test.skipIf(process.getuid?.() !== 0 && !process.env.CI)('its disk is full for a while', { timeout: 240_000 }, () =>
+    within({ diskMb: engine === 'sqlite' ? 48 : 700 }, (world) => runDiskFull(world, 4_000)),
+  );
+
+  if (engine === 'sqlite') return; // Nobody else has connections to it, or changes its tables.
+
+  test('others have taken all of its connections', { timeout: 120_000 }, () =>
+    within({ serverArgs: ['--max-connections=60'] }, (world) => runNoConnections(world, 3_000)),
+  );
+
+  test('somebody changes the shared table', { timeout: 240_000 }, () =>
+    within({}, (world) => runForeignDdl(world, 4_500)),
+  );
+});
