@@ -565,6 +565,7 @@ test('by keyboard alone: sign in, walk, read, search, open refusals, sign out', 
   const heard = page.getByLabel('Listen to single keys');
   await heard.focus();
   await keyboard.press('Space');
+  await expect.poll(() => heard.isChecked()).toBe(false);
   await keyboard.press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'detached' });
   await keyboard.press('?');
@@ -574,6 +575,7 @@ test('by keyboard alone: sign in, walk, read, search, open refusals, sign out', 
   await keyboard.press('Enter');
   await heard.focus();
   await keyboard.press('Space');
+  await expect.poll(() => heard.isChecked()).toBe(true);
   await keyboard.press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'detached' });
   await keyboard.press('g');

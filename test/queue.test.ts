@@ -1,4 +1,6 @@
 // The queue before the database: order within a webhook, turns between them, and nothing lost whatever is asked of it.
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createQueue, type Entry } from '../src/flow/queue.ts';
@@ -60,6 +62,24 @@ describe('turns', () => {
     expect(names(queue.dropBefore(103)).sort()).toEqual(['1:2', '2:0']);
     expect(queue.of(2)).toBe(undefined);
   });
+});
+
+test('what has left a line that never ends is not kept in memory', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const queue = createQueue<Numbered & { body?: Buffer }>();
+  const bodies: WeakRef<Buffer>[] = [];
+  for (let n = 0; n < 200; n++) {
+    const body = Buffer.alloc(100_000);
+    bodies.push(new WeakRef(body));
+    queue.add({ ...entry(1, n), body });
+    if (n > 1) queue.take(1, 1e9, () => false);
+  }
+  // What a WeakRef was made of lives until the end of the turn.
+  await new Promise((resolve) => setTimeout(resolve));
+  collect();
+  expect(queue.size).toBe(2);
+  expect(bodies.filter((one) => one.deref()).length).toBeLessThanOrEqual(2);
 });
 
 test('whatever is added, taken and dropped: each once, in order within its line, within the limits, and the sums are right', () => {
