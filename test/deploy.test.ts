@@ -44,7 +44,7 @@ beforeAll(async () => {
 });
 beforeEach(async ({ skip }) => {
   const [, major] = /^node:(\d+)-/.exec(dockerfile[0]?.from ?? '') ?? [];
-  node ??= await fetchNode(Number(major), { skip } as TestContext);
+  node ??= await fetchNode(major ?? '', { skip } as TestContext);
 });
 afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();

@@ -9,8 +9,8 @@ import { createWorld, type Program, type World } from './world.ts';
 
 const BEARER = { headers: { authorization: 'Bearer metrics' } };
 const shed = async (url: string) =>
-  ((await (await fetch(`${url}/metrics`, BEARER)).text()).match(/^restante_shed_total\{.*$/gm) ?? []).map((line) =>
-    line.replace('restante_shed_total', ''),
+  ((await (await fetch(`${url}/metrics`, BEARER)).text()).match(/^restante_shed_total\{.* [1-9]\d*$/gm) ?? []).map(
+    (line) => line.replace('restante_shed_total', ''),
   );
 
 describe('an event loop that stands still', () => {
@@ -129,6 +129,51 @@ describe('memory', () => {
     expect((await shed(program.url)).join()).toContain('{why="answers"}');
     for (const { socket } of lines) socket.destroy();
     await expect.poll(async () => (await page()).status, { timeout: 5_000 }).toBe(200);
+    await program.kill();
+  });
+
+  test('of bodies is shared by webhooks and calls: one user who sends slowly gets half of it, another one is served', async () => {
+    const program = await world.serve({ METRICS_TOKEN: 'metrics' });
+    const { path } = await world.webhook('Beside slow uploads');
+    const head = (bytes: number) =>
+      `POST /whcontent HTTP/1.1\r\nHost: x\r\nAuthorization: ${world.auth}\r\nContent-Length: ${bytes}\r\n\r\n`;
+    const lines = await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        const line = await talk(program.port);
+        line.send(Buffer.concat([Buffer.from(head(PAGE)), Buffer.alloc(PAGE - 10, 'x')]));
+        return line;
+      }),
+    );
+    const post = () =>
+      ask(program.port, Buffer.concat([Buffer.from(head(PAGE)), Buffer.alloc(PAGE, 'x')])).then(
+        ({ status, headers }) => [status, headers.get('retry-after')],
+      );
+    await expect.poll(post, { timeout: 10_000 }).toEqual([503, '2']);
+    expect((await shed(program.url)).join()).toMatch(/why="bodies"\} [1-9]/);
+    expect((await fetch(program.url + path, { method: 'POST', body: Buffer.alloc(PAGE) })).status).toBe(200);
+    const small = requestOf('POST', '/whcontent', [`Authorization: ${world.auth}`], 'small');
+    expect((await ask(program.port, small)).status).toBe(201);
+    for (const { socket } of lines) socket.destroy();
+    await expect.poll(post, { timeout: 10_000 }).toEqual([201, undefined]);
+    await program.kill();
+  });
+
+  test('is not filled by the same credentials written in a thousand ways', async () => {
+    const program = await world.serve({ METRICS_TOKEN: 'metrics' });
+    const used = async () =>
+      Number(
+        /^nodejs_heap_size_used_bytes (\d+)/m.exec(await (await fetch(`${program.url}/metrics`, BEARER)).text())?.[1],
+      );
+    const call = (spaces: number) =>
+      ask(program.port, requestOf('GET', '/', [`Authorization: ${world.auth.replace(' ', ' '.repeat(spaces))}`]));
+    await call(1);
+    const before = await used();
+    for (let i = 0; i < 1_500; i += 50) {
+      const answers = await Promise.all(Array.from({ length: 50 }, (_, j) => call(40_000 + i + j)));
+      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+    }
+    // Kept, they would be 60 MB.
+    await expect.poll(async () => (await used()) - before, { timeout: 20_000 }).toBeLessThan(30e6);
     await program.kill();
   });
 

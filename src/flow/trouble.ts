@@ -26,7 +26,12 @@ export interface Trouble {
   readonly cause: Cause | undefined;
 }
 
-export function createTrouble(log: Log, now = () => performance.now()): Trouble {
+/** `count` is told of each failure, for the metrics. */
+export function createTrouble(
+  log: Log,
+  count: (error: unknown, rows: number) => void,
+  now = () => performance.now(),
+): Trouble {
   const contents = createSeldom(now);
   const calls = createSeldom(now);
   const sheds = createSeldom(now);
@@ -42,12 +47,13 @@ export function createTrouble(log: Log, now = () => performance.now()): Trouble 
     get storing() {
       return since === undefined || now() - failedAt > EVERY_MS;
     },
-    failed(error, count) {
+    failed(error, failed) {
+      count(error, failed);
       failedAt = now();
       since ??= failedAt;
-      rows += count;
+      rows += failed;
       cause = causeOf(error) ?? cause;
-      const untold = contents(kindOf(error), count);
+      const untold = contents(kindOf(error), failed);
       if (untold > 0) log.error({ rows: untold, ...told(error) }, 'contents were not stored; their senders got a 503');
     },
     refused(error, about) {

@@ -41,14 +41,11 @@ export async function createContext(parts: {
   const debug = config.logLevel === 'debug';
   const consumers = debug ? followed(log, counted) : counted;
   const writes = measureWrites(metrics);
-  const trouble = createTrouble(log);
+  const trouble = createTrouble(log, writes.onError);
   const allowance = createAllowance(store, log, config);
   const writer = createWriter(store, {
     onBatch: writes.onBatch,
-    onError(error, rows) {
-      writes.onError(error, rows);
-      trouble.failed(error, rows);
-    },
+    onError: trouble.failed,
     onCommitted(rows, ids) {
       trouble.stored();
       allowance.stored(rows);

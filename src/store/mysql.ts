@@ -79,8 +79,10 @@ export async function openMysql(url: URL): Promise<Db> {
   let flushed = Number.NEGATIVE_INFINITY;
   let returning = false;
 
-  const giveBack = (connection: Connection, error?: unknown) =>
-    error instanceof StoreError && error.failure === 'away' ? connection.destroy() : connection.release();
+  // A right that is given later counts for new connections alone.
+  const isOver = (error: unknown) => failed(error, 'away', 'unknown', 'denied');
+  const giveBack = (connection: Connection, error: unknown) =>
+    isOver(error) ? connection.destroy() : connection.release();
   const on = (connection: Connection, timeout: number) => queriesOn(connection, returning, timeout);
 
   async function using<T>(
@@ -127,8 +129,7 @@ export async function openMysql(url: URL): Promise<Db> {
       connection.release();
       return result;
     } catch (error) {
-      const gone = error instanceof StoreError && (error.failure === 'away' || error.failure === 'unknown');
-      if (gone) connection.destroy();
+      if (isOver(error)) connection.destroy();
       else connection.query('ROLLBACK', (failure) => (failure ? connection.destroy() : connection.release()));
       throw error;
     }
