@@ -8,6 +8,8 @@ import { runLastIds, runReadOnly } from '../test/limits.ts';
 import { runLong } from '../test/longtransaction.ts';
 import { runMixed } from '../test/mixed.ts';
 import { runProcesses, runStopped } from '../test/processes.ts';
+import { runProduction } from '../test/production.ts';
+import { runDiskFull, runForeignDdl, runNoConnections } from '../test/shortage.ts';
 import { addFigure, summed, type Verdict } from '../test/verdict.ts';
 import { runWireFaults } from '../test/wire-faults.ts';
 import type { World } from '../test/world.ts';
@@ -27,6 +29,8 @@ export interface Size {
   readonly processes: number;
   readonly processSeconds: number;
   readonly cuts: number;
+  /** Of the whole in production, with everything going wrong. */
+  readonly minutes: number;
   /** Hostile calls. */
   readonly fuzz: number;
 }
@@ -41,6 +45,7 @@ export const FULL: Size = {
   processes: 4,
   processSeconds: 60,
   cuts: 25,
+  minutes: 30,
   fuzz: 1_000_000,
 };
 export const LITE: Size = {
@@ -54,6 +59,7 @@ export const LITE: Size = {
   deleteMs: 10_000,
   processSeconds: 15,
   cuts: 5,
+  minutes: 5,
   fuzz: 40_000,
 };
 
@@ -62,6 +68,8 @@ export interface Run {
   readonly engines: readonly Engine[];
   /** For its own server. */
   readonly serverArgs?: readonly string[];
+  /** A disk of its own for the database, in MB: needs root. */
+  readonly diskMb?: number;
   /** A run that must fail, in such words: or else what it looks for is never found. */
   readonly mustFail?: RegExp;
   run(world: World, size: Size, told: (line: string) => void): Promise<Verdict>;
@@ -99,6 +107,20 @@ export const RUNS: readonly Run[] = [
     engines: SERVERS,
     run: (world, { cuts }) => runWireFaults(world, { cuts, resets: cuts, silenceMs: 5_000 }),
   },
+  {
+    name: 'production',
+    engines: ENGINES,
+    diskMb: 6_000,
+    run: (world, { minutes }, told) => runProduction(world, { minutes, roundSeconds: 60, told }),
+  },
+  { name: 'disk full', engines: ENGINES, diskMb: 700, run: (world) => runDiskFull(world, 5_000) },
+  {
+    name: 'no connections',
+    engines: SERVERS,
+    serverArgs: ['--max-connections=60'],
+    run: (world) => runNoConnections(world, 10_000),
+  },
+  { name: 'foreign DDL', engines: SERVERS, run: (world) => runForeignDdl(world, 8_000) },
   { name: 'read-only', engines: SERVERS, run: (world) => runReadOnly(world, 5_000) },
   { name: 'last ids', engines: SERVERS, run: (world) => runLastIds(world) },
   { name: 'fuzz', engines: ENGINES, run: runFuzzRounds },

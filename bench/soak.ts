@@ -4,7 +4,7 @@ import { summed } from '../test/verdict.ts';
 import { createWorld } from '../test/world.ts';
 import { ENGINES, type Engine, FULL, LITE, RUNS, type Size } from './soak-runs.ts';
 
-const HELP = `npm run soak -- [--lite] [--engine sqlite|mariadb|mysql]… [--run NAME]… [--kills N] [--db-kills N] [--fuzz N]
+const HELP = `npm run soak -- [--lite] [--engine sqlite|mariadb|mysql]… [--run NAME]… [--kills N] [--db-kills N] [--fuzz N] [--minutes N]
 
 Runs, each on every engine it is made for:
 ${RUNS.map(({ name, engines }) => `  ${name.padEnd(32)}${engines.join(', ')}`).join('\n')}
@@ -22,6 +22,7 @@ const { values } = parseArgs({
     kills: { type: 'string' },
     'db-kills': { type: 'string' },
     fuzz: { type: 'string' },
+    minutes: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -29,6 +30,7 @@ const size: Size = values.lite ? LITE : FULL;
 const kills = Number(values.kills ?? size.kills);
 const databaseKills = Number(values['db-kills'] ?? size.databaseKills);
 const fuzz = Number(values.fuzz ?? size.fuzz);
+const minutes = Number(values.minutes ?? size.minutes);
 const engines = (values.engine ?? ENGINES) as readonly Engine[];
 const runs = RUNS.filter(({ name }) => !values.run || values.run.some((begin) => name.startsWith(begin)));
 
@@ -38,7 +40,8 @@ else if (
   runs.length === 0 ||
   !(kills >= 0) ||
   !(databaseKills >= 0) ||
-  !(fuzz >= 0)
+  !(fuzz >= 0) ||
+  !(minutes >= 0)
 ) {
   console.error(HELP);
   process.exitCode = 2;
@@ -47,12 +50,12 @@ else if (
 async function soak(): Promise<number> {
   const lines: string[] = [];
   let failed = 0;
-  for (const { name, engines: made, run, serverArgs = [], mustFail } of runs) {
+  for (const { name, engines: made, run, serverArgs = [], diskMb, mustFail } of runs) {
     for (const engine of engines.filter((one) => made.includes(one))) {
       const told = (line: string) => console.log(`${new Date().toISOString()} ${engine}, ${name}: ${line}`);
       const began = performance.now();
-      const world = await createWorld(engine, { serverArgs });
-      const verdict = await run(world, { ...size, kills, databaseKills, fuzz }, told)
+      const world = await createWorld(engine, { serverArgs, diskMb });
+      const verdict = await run(world, { ...size, kills, databaseKills, fuzz, minutes }, told)
         .catch((error: unknown) => ({ figures: {}, failures: [`the run broke off: ${(error as Error).stack}`] }))
         .finally(() => world.close());
       const caught = verdict.failures.some((failure) => mustFail?.test(failure));
