@@ -1,6 +1,8 @@
 // Rates and quotas: who is over is told when to come again, is noted once, and is in nobody else's way.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { placeRows } from '../src/store/positions.ts';
+import { storedBytes } from '../src/store/stock.ts';
 import { type Database, ENGINES, migratedDatabase, pathOf, type Service, startService } from './engines.ts';
 
 describe.each(ENGINES)('%s', (engine) => {
@@ -74,5 +76,42 @@ describe.each(ENGINES)('%s', (engine) => {
     await there();
     await expect.poll(async () => (await there()).status).toBe(503);
     await again.close();
+  });
+
+  test('many contents are counted in parts, and nobody waits for it', async () => {
+    const user = await service.user();
+    const { db } = service.store;
+    const count = 9_000;
+    for (let from = 0; from < count; from += 500) {
+      const rows = Array.from({ length: 500 }, () => [Buffer.from('0123456789'), '', 0, '', user.id, 0] as const);
+      const columns = ['content', 'ip', 'api', 'dt', 'user_id', 'wh_id'];
+      const ids = await db.insertIds('tblwh', columns, rows);
+      const requests = ids.map((id) => [id, 10, 0, 1, '', null] as const);
+      await db.insert('restante_request', ['id', 'size', 'crc', 'received_ms', 'ip', 'head'], requests);
+    }
+    // On SQLite whoever inserts gives the places too.
+    const rows = await db.all<{ id: number }>('SELECT id FROM tblwh WHERE user_id = ?', [user.id]);
+    if (db.kind === 'sqlite')
+      await placeRows(
+        db,
+        rows.map(({ id }) => ({ id, user_id: user.id, wh_id: 0 })),
+      );
+    await expect
+      .poll(
+        async () => {
+          const [row] = await db.all<{ n: number }>('SELECT COUNT(*) AS n FROM restante_position WHERE user_id = ?', [
+            user.id,
+          ]);
+          return row?.n;
+        },
+        { timeout: 10_000 },
+      )
+      .toBe(count);
+    // Four parts are full, and after each the others have their turn.
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    expect(await storedBytes(db, user.id)).toBe(10 * count);
+    clearInterval(timer);
+    expect(turns).toBeGreaterThanOrEqual(4);
   });
 });
