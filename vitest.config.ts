@@ -1,17 +1,56 @@
 // Tests run against real servers: one setup starts them, each file makes databases of its own.
 import { defineConfig } from 'vitest/config';
 
+// They measure time, kill processes under load, or take both cores: beside others they would only wait for a core.
+const ALONE = [
+  'allowance',
+  'auth',
+  'bytes',
+  'consumers-waiting',
+  'consumers-workers',
+  'consumersoak',
+  'durability',
+  'fence',
+  'fence-controls',
+  'foreign',
+  'forward-faults',
+  'inbox',
+  'inboxload',
+  'metrics',
+  'nginx',
+  'outage',
+  'pressure',
+  'scan',
+  'security-bombs',
+  'security-floods',
+  'security-fuzz',
+  'shortage',
+  'simulation',
+  'waiting',
+  'writer',
+].map((name) => `test/${name}.test.ts`);
+// Makes pictures and tests nothing: npm run screenshots.
+const PICTURES = process.env.SCREENSHOTS ? [] : ['test/docs-images.test.ts'];
+
+const PATIENCE = { testTimeout: 60_000, hookTimeout: 180_000 };
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    // Makes pictures and tests nothing: npm run screenshots.
-    exclude: process.env.SCREENSHOTS ? [] : ['test/docs-images.test.ts'],
+    // Once, for both projects.
     globalSetup: ['test/setup.ts'],
     reporters: process.env.CI ? ['default', './test/closing-line.ts'] : ['default'],
-    testTimeout: 60_000,
-    hookTimeout: 180_000,
-    // Each file starts services of its own, and several kill processes under load: more at once only makes tests that depend
-    // on time wait for a core.
-    maxWorkers: process.env.CI ? 1 : 2,
+    projects: [
+      {
+        test: {
+          ...PATIENCE,
+          name: 'together',
+          include: ['test/**/*.test.ts'],
+          exclude: [...ALONE, ...PICTURES],
+          maxWorkers: 3,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      { test: { ...PATIENCE, name: 'alone', include: ALONE, maxWorkers: 1, sequence: { groupOrder: 1 } } },
+    ],
   },
 });
