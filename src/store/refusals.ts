@@ -45,8 +45,10 @@ const KEEP_MS = 14 * 86_400_000;
 const KEEP_ROWS = 10_000;
 // Forgeries may be large and many: heads and bodies of one webhook take no more than this, the oldest go first.
 const KEEP_BYTES = 256 * 1024 * 1024;
-// What a row takes. The column `size` is the body as its sender had it, kept or not: only these kinds keep theirs.
-const STORED = "LENGTH(head) + CASE WHEN kind IN ('signature', 'secret_missing', 'handshake') THEN size ELSE 0 END";
+const WITH_BODY = "kind IN ('signature', 'secret_missing', 'handshake')";
+// What a row takes. The column `size` is the body as its sender had it, kept or not.
+const STORED = `LENGTH(head) + CASE WHEN ${WITH_BODY} THEN size ELSE 0 END`;
+const UNJUDGED = "kind = 'secret_missing' AND released_as IS NULL";
 
 export async function insertRefusals(db: Db, rows: readonly NewRefusal[]): Promise<void> {
   await db.insert(
@@ -115,9 +117,19 @@ export async function saveReason(db: Db, id: number, reason: string): Promise<vo
 
 /** Webhooks with requests that came before their secret was set. */
 export const listWithoutSecret = (db: Db): Promise<{ readonly user_id: number; readonly wh_id: number }[]> =>
-  db.all("SELECT DISTINCT user_id, wh_id FROM restante_refusal WHERE kind = 'secret_missing' AND released_as IS NULL");
+  db.all(`SELECT DISTINCT user_id, wh_id FROM restante_refusal WHERE ${UNJUDGED}`);
 
-/** Drops what is older than 14 days, and of each webhook all but the newest 10,000 and 256 MiB. */
+/** What waits for the secret of a webhook. */
+export async function sumUnjudged(db: Db, whId: number): Promise<{ n: number; bytes: number }> {
+  const sql = `SELECT COUNT(*) AS n, SUM(${STORED}) AS bytes FROM restante_refusal WHERE wh_id = ? AND ${UNJUDGED}`;
+  const [row] = await db.all<{ n: number; bytes: number | string | null }>(sql, [whId]);
+  return { n: row?.n ?? 0, bytes: Number(row?.bytes ?? 0) };
+}
+
+/**
+ * Drops what is older than 14 days, and of each webhook all but 10,000 and 256 MiB: first what has only a head, the oldest
+ * of it first. Not what waits for its secret: its senders were told that it is received.
+ */
 export async function pruneRefusals(db: Db, now: number, keep: Partial<Keep> = {}): Promise<void> {
   await drop(db, 'received_ms < ?', [now - KEEP_MS]);
   // One webhook at a time: all at once would take longer than a statement may.
@@ -130,19 +142,21 @@ interface Keep {
 }
 
 async function pruneOne(db: Db, whId: number, keep: Keep): Promise<void> {
-  const sums = `SELECT COUNT(*) AS n, SUM(${STORED}) AS bytes FROM restante_refusal WHERE wh_id = ?`;
+  const sums = `SELECT COUNT(*) AS n, SUM(${STORED}) AS bytes FROM restante_refusal WHERE wh_id = ? AND NOT (${UNJUDGED})`;
   const [sum] = await db.all<{ n: number; bytes: number | string | null }>(sums, [whId]);
   if (!sum || (sum.n <= keep.rows && Number(sum.bytes) <= keep.bytes)) return;
-  const sql = `SELECT id, ${STORED} AS bytes FROM restante_refusal WHERE wh_id = ? ORDER BY id DESC`;
   let { rows, bytes } = keep;
-  let edge = 0;
-  await db.scan<{ id: number; bytes: number }>(sql, [whId], (row) => {
-    rows--;
-    bytes -= row.bytes;
-    edge = row.id;
-    return rows >= 0 && bytes >= 0;
-  });
-  await drop(db, 'wh_id = ? AND id <= ?', [whId, edge]);
+  for (const kinds of [`${WITH_BODY} AND NOT (${UNJUDGED})`, `NOT ${WITH_BODY}`]) {
+    let edge = 0;
+    const sql = `SELECT id, ${STORED} AS bytes FROM restante_refusal WHERE wh_id = ? AND ${kinds} ORDER BY id DESC`;
+    await db.scan<{ id: number; bytes: number }>(sql, [whId], (row) => {
+      rows--;
+      bytes -= row.bytes;
+      edge = row.id;
+      return rows >= 0 && bytes >= 0;
+    });
+    if (rows < 0 || bytes < 0) await drop(db, `wh_id = ? AND id <= ? AND ${kinds}`, [whId, edge]);
+  }
 }
 
 async function drop(db: Db, where: string, params: readonly Value[]): Promise<void> {
