@@ -112,11 +112,13 @@ export const Refusal = Type.Object({
   released_as: nullable(Type.Integer()),
 });
 export type Refusal = Static<typeof Refusal>;
+const cameSince = Type.Optional(Type.String({ format: 'date-time', description: 'Only what came then or later.' }));
 export const RefusalQuery = Type.Object(
   {
     whid: Type.Optional(Type.Integer({ minimum: 1, maximum: 4_294_967_295 })),
     kind: Type.Optional(oneOf(REFUSAL_KINDS)),
     event_id: filter('Only requests that say to be this event.'),
+    since: cameSince,
     id: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Start here.' })),
     order: Type.Optional(oneOf(['asc', 'desc'], '`desc`: newest first, refusals with this `id` or a lower one.')),
     limit: Type.Optional(Type.Integer({ minimum: 1, description: 'At most 100; more is clamped. Default 20.' })),
@@ -131,7 +133,7 @@ export const ReleaseManyInput = Type.Object(
   {
     whid: Type.Integer({ minimum: 1, maximum: 4_294_967_295 }),
     id: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Start here.' })),
-    since: Type.Optional(Type.String({ format: 'date-time', description: 'Only what came then or later.' })),
+    since: cameSince,
     force: Force,
   },
   strict,

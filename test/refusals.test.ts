@@ -195,4 +195,24 @@ describe.each(ENGINES)('%s', (engine) => {
     await refusals.keep(plainTarget(7, 141), { ...refused, kind: 'secret_missing' });
     expect(await counts(141)).toEqual({ secret_missing: 1 });
   });
+
+  test('the list tells those that came at a time or later, in both directions', async () => {
+    const user = await service.user();
+    const at = (ms: number) => row(151, 'method', { user_id: user.id, received_ms: NOW + ms });
+    await insertRefusals(service.store.db, [at(0), at(1_000), at(2_000)]);
+    const all = (await stored(151)).map(({ id }) => id);
+    const list = async (query: string) => {
+      const answer = await fetch(`${service.url}/refusals?whid=151&${query}`, {
+        headers: { authorization: user.auth },
+      });
+      return { status: answer.status, ...((await answer.json()) as { refusals?: { id: number }[] }) };
+    };
+    const ids = async (query: string) => (await list(query)).refusals?.map(({ id }) => id);
+    const second = new Date(NOW + 1_000).toISOString();
+    expect(await ids(`since=${second}`)).toEqual(all.slice(1));
+    expect(await ids(`since=${second}&order=desc`)).toEqual([all[2], all[1]]);
+    expect(await ids(`since=${second.replace('Z', '%2B01:00')}`)).toEqual(all);
+    expect(await ids(`since=${new Date(NOW + 2_001).toISOString()}`)).toEqual([]);
+    expect((await list('since=yesterday')).status).toBe(422);
+  });
 });
