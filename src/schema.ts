@@ -9,7 +9,8 @@ export const PATTERN_WORDS: Readonly<Record<string, string>> = {
   [ID]: 'must be a whole number from 0, or latest',
   [WHID]: 'must be the number of a webhook, 0, or all',
   [METHOD]: 'must be a method such as POST',
-  '^[A-Za-z0-9._-]{1,64}$': 'must be 1 to 64 letters, digits, dots, dashes or underscores',
+  '^(?!\\.{1,2}$)[A-Za-z0-9._-]{1,64}$':
+    'must be 1 to 64 letters, digits, dots, dashes or underscores, and not . or .. which cannot stand in a path',
   '^(earliest|latest)$': 'must be earliest, latest, {"id": …} or {"time": …}',
 };
 

@@ -835,7 +835,7 @@ export interface Operations {
   'POST /consumers/{name}/dead/retry': {
     query: undefined;
     body: {
-      /** Only these contents. Default: all of the lease. */
+      /** Only of these contents. Default: all. */
       readonly ids?: readonly (number)[] | undefined;
     };
     answer: {
@@ -853,7 +853,7 @@ export interface Operations {
   'POST /consumers/{name}/redeliver': {
     query: undefined;
     body: {
-      /** Only these contents. Default: all of the lease. */
+      /** These contents. */
       readonly ids: readonly (number)[];
     };
     answer: {
