@@ -9,7 +9,8 @@ export const PATTERN_WORDS: Readonly<Record<string, string>> = {
   [ID]: 'must be a whole number from 0, or latest',
   [WHID]: 'must be the number of a webhook, 0, or all',
   [METHOD]: 'must be a method such as POST',
-  '^[A-Za-z0-9._-]{1,64}$': 'must be 1 to 64 letters, digits, dots, dashes or underscores',
+  '^(?!\\.{1,2}$)[A-Za-z0-9._-]{1,64}$':
+    'must be 1 to 64 letters, digits, dots, dashes or underscores, and not . or .. which cannot stand in a path',
   '^(earliest|latest)$': 'must be earliest, latest, {"id": …} or {"time": …}',
 };
 
@@ -120,11 +121,13 @@ export const Refusal = Type.Object({
   released_as: nullable(Type.Integer()),
 });
 export type Refusal = Static<typeof Refusal>;
+const cameSince = Type.Optional(Type.String({ format: 'date-time', description: 'Only what came then or later.' }));
 export const RefusalQuery = Type.Object(
   {
     whid: Type.Optional(Type.Integer({ minimum: 1, maximum: 4_294_967_295 })),
     kind: Type.Optional(oneOf(REFUSAL_KINDS)),
     event_id: filter('Only requests that say to be this event.'),
+    since: cameSince,
     id: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Start here.' })),
     order: Type.Optional(oneOf(['asc', 'desc'], '`desc`: newest first, refusals with this `id` or a lower one.')),
     limit: Type.Optional(Type.Integer({ minimum: 1, description: 'At most 100; more is clamped. Default 20.' })),
@@ -139,7 +142,7 @@ export const ReleaseManyInput = Type.Object(
   {
     whid: Type.Integer({ minimum: 1, maximum: 4_294_967_295 }),
     id: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Start here.' })),
-    since: Type.Optional(Type.String({ format: 'date-time', description: 'Only what came then or later.' })),
+    since: cameSince,
     force: Force,
   },
   strict,

@@ -8,7 +8,8 @@ const Id = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
 // Settings ----------------------------------------------------------------------------------------------------------
 
-const NAME = '^[A-Za-z0-9._-]{1,64}$';
+// Not `.` and `..`: every client takes those out of a path before it asks.
+const NAME = '^(?!\\.{1,2}$)[A-Za-z0-9._-]{1,64}$';
 const WHERE = '^(earliest|latest)$';
 const MOST_LEASE_SECONDS = 43_200;
 const MOST_IDS = 500;
@@ -97,11 +98,8 @@ export const ConsumerList = Type.Object({ consumers: Type.Array(Consumer) });
 // Pull, ack, nack, extend -------------------------------------------------------------------------------------------
 
 const LeaseText = Type.String({ minLength: 1, maxLength: 16_384, description: 'The `lease` of a pull.' });
-const Ids = Type.Array(Id, {
-  minItems: 1,
-  maxItems: MOST_IDS,
-  description: 'Only these contents. Default: all of the lease.',
-});
+const idsOf = (description: string) => Type.Array(Id, { minItems: 1, maxItems: MOST_IDS, description });
+const Ids = idsOf('Only these contents. Default: all of the lease.');
 const Named = { lease: LeaseText, ids: Type.Optional(Ids) };
 
 export const PullInput = Type.Object(
@@ -190,8 +188,8 @@ export const SeekInput = Type.Unsafe<
   examples: [{ to: 'latest' }],
   description: 'Exactly one of `id`, `time`, `to`; or just the text `"earliest"` or `"latest"`.',
 });
-export const IdsInput = Type.Object({ ids: Ids }, strict);
-export const RetryInput = Type.Partial(IdsInput, strict);
+export const RedeliverInput = Type.Object({ ids: idsOf('These contents.') }, strict);
+export const RetryInput = Type.Object({ ids: Type.Optional(idsOf('Only of these contents. Default: all.')) }, strict);
 export const DeadQuery = Type.Object(
   {
     id: Type.Optional(

@@ -243,6 +243,15 @@ describe('the SDK', () => {
     expect(seen).toEqual(['first', 'second', 'third']);
   });
 
+  test('a stream is narrowed as a list is', async () => {
+    const start = (await clientOf().contents.post('nothing')).id;
+    await clientOf().contents.post('needle');
+    for await (const content of clientOf().contents.stream({ id: start, whid: 0, q: 'needle' })) {
+      expect(content.text()).toBe('needle');
+      break;
+    }
+  });
+
   /** A server of which each answer is made by `answer`. */
   const pretending = async (answer: (response: ServerResponse, path: string) => unknown, more = {}) => {
     const server = createServer(({ url = '' }, response) => void answer(response, url)).listen(0, '127.0.0.1');

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, type Desk, openDesk, placed } from './consumers.ts';
 import { type Database, ENGINES, migratedDatabase } from './engines.ts';
+import { ask, requestOf } from './raw.ts';
 
 const idsOf = (pulled: { items: { id: number }[] }) => pulled.items.map(({ id }) => id);
 const attemptsOf = (pulled: { items: { attempt: number }[] }) => pulled.items.map(({ attempt }) => attempt);
@@ -108,6 +109,23 @@ describe.each(ENGINES)('%s', (engine) => {
     expect((await desk.call('GET', '/consumers')).body).toEqual({ consumers: [] });
     const good = await desk.call('PUT', '/consumers/a', { whid: [webhook.wh_id, 0] });
     expect([good.status, good.body.whid]).toEqual([201, [0, webhook.wh_id]]);
+  });
+
+  one('are not named . or .., which no client can write in a path', async (desk) => {
+    const { service, user } = desk;
+    for (const path of ['/consumers/.', '/consumers/..', '/consumers/%2e', '/consumers/%2E%2e', '/consumers/../pull']) {
+      const method = path.endsWith('pull') ? 'POST' : 'PUT';
+      const answer = await ask(service.port, requestOf(method, path, [`Authorization: ${user.auth}`], '{}'));
+      const problem = JSON.parse(answer.body.toString());
+      expect([path, answer.status, problem.errors]).toEqual([
+        path,
+        422,
+        [{ path: 'params.name', message: expect.stringMatching(/not \. or \.\./) }],
+      ]);
+    }
+    expect((await desk.call('GET', '/consumers')).body).toEqual({ consumers: [] });
+    for (const name of ['...', '.a', 'a.', '-'])
+      expect((await desk.call('PUT', `/consumers/${name}`, {})).status).toBe(201);
   });
 
   one('are at most a hundred for each user, however fast they are made', async (desk) => {

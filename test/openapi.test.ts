@@ -75,6 +75,14 @@ describe('openapi', () => {
     }
   });
 
+  test('speaks of a lease only where there is one', () => {
+    for (const { method, url, body } of ROUTES) {
+      const members = ((body as Schema | undefined)?.properties ?? {}) as Record<string, { description?: string }>;
+      if ('ids' in members && !('lease' in members))
+        expect([method, url, members.ids?.description]).toEqual([method, url, expect.not.stringMatching(/lease/)]);
+    }
+  });
+
   test('has a problem to tell for what no operation matches', async () => {
     const auth = [`Authorization: ${user.auth}`];
     const odd = [

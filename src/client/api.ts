@@ -835,7 +835,7 @@ export interface Operations {
   'POST /consumers/{name}/dead/retry': {
     query: undefined;
     body: {
-      /** Only these contents. Default: all of the lease. */
+      /** Only of these contents. Default: all. */
       readonly ids?: readonly (number)[] | undefined;
     };
     answer: {
@@ -853,7 +853,7 @@ export interface Operations {
   'POST /consumers/{name}/redeliver': {
     query: undefined;
     body: {
-      /** Only these contents. Default: all of the lease. */
+      /** These contents. */
       readonly ids: readonly (number)[];
     };
     answer: {
@@ -872,6 +872,8 @@ export interface Operations {
       readonly kind?: "signature" | "secret_missing" | "handshake" | "too_large" | "method" | "network" | "limit" | undefined;
       /** Only requests that say to be this event. */
       readonly event_id?: string | undefined;
+      /** Only what came then or later. */
+      readonly since?: string | undefined;
       /** Start here. */
       readonly id?: number | undefined;
       /** `desc`: newest first, refusals with this `id` or a lower one. */

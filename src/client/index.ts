@@ -61,7 +61,7 @@ export function createClient(options: Options) {
     trace: (id: number, more?: CallOptions) => call('GET /whcontent/{id}/trace', { path: { id }, ...more }),
     /** For good: no list and no consumer has it any more. */
     delete: (id: number, more?: CallOptions) => call('DELETE /whcontent/{id}', { path: { id }, ...more }),
-    /** Everything from an id on, then what comes, live; reconnects by itself. */
+    /** Everything from an id on that passes the filters, then what comes, live; reconnects by itself. */
     stream: (query: StreamOptions = {}) => streamContents(transport, query),
   };
 

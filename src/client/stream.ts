@@ -1,12 +1,17 @@
 // The list as a live stream: server-sent events by fetch, taken up again after the last content whenever it breaks.
-import type { Content as Wire } from './api.ts';
+import type { Operations, Content as Wire } from './api.ts';
 import { type Content, toContent } from './content.ts';
 import { RestanteError } from './error.ts';
 import type { Transport } from './request.ts';
 import { createSseReader, type SseEvent } from './sse.ts';
 import { backOff, sleep } from './wait.ts';
 
-export interface StreamOptions {
+type Filters = Pick<
+  NonNullable<Operations['GET /whcontent']['query']>,
+  'event_id' | 'event_type' | 'verified' | 'since' | 'q'
+>;
+
+export interface StreamOptions extends Filters {
   /** Start with this id; `latest`: after the newest. Default 0. */
   readonly id?: number | 'latest';
   /** Of one webhook; 0 = own content. Default all. */
@@ -21,7 +26,7 @@ const SILENT_MS = 40_000;
 
 export async function* streamContents(
   transport: Transport,
-  { id = 0, whid = 'all', signal, onState = () => {} }: StreamOptions,
+  { id = 0, whid = 'all', signal, onState = () => {}, ...filters }: StreamOptions,
 ): AsyncGenerator<Content, void, void> {
   let next: number | 'latest' = id;
   for (let failures = 0; !signal?.aborted; ) {
@@ -30,7 +35,7 @@ export async function* streamContents(
     const stop = () => ended.abort(signal?.reason);
     signal?.addEventListener('abort', stop);
     try {
-      const query = { id: String(next), whid: String(whid) };
+      const query = { ...filters, id: String(next), whid: String(whid) };
       const response = await transport.open('GET', '/whcontent', {
         query,
         accept: 'text/event-stream',

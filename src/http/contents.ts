@@ -2,7 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
 import { forbidden, needsMigrate, notFound, overLimit, revoked, tooLarge, unavailable } from '../errors.ts';
-import type { Page, PageOptions } from '../flow/lists.ts';
+import type { Page } from '../flow/lists.ts';
 import type { Ending } from '../flow/tail.ts';
 import { lineOf } from '../flow/writer.ts';
 import { ContentId, ContentOne, ContentPage, ListQuery, Posted, PostQuery } from '../schema.ts';
@@ -15,7 +15,7 @@ import { filterOf } from './filter.ts';
 import { decodeHead } from './head.ts';
 import { ownContent } from './owncontent.ts';
 import { route } from './route.ts';
-import { streamContents, wantsStream } from './stream.ts';
+import { type Read, type Selection, streamContents, wantsStream } from './stream.ts';
 import { contentToWire, decodeName } from './wire.ts';
 
 const MOST = 100;
@@ -38,7 +38,7 @@ export const listContentsRoute = route({
   kind: 'classic',
   summary: 'List contents',
   description:
-    'Pass `next_id` of the answer as the next `id`, and every content comes once. With `wait` the answer comes when there is something. With `Accept: text/event-stream` the same list is a live stream that goes on after `Last-Event-ID`.',
+    'Pass `next_id` of the answer as the next `id`, and every content comes once. With `wait` the answer comes when there is something. With `Accept: text/event-stream` the same list, with its filters, is a live stream that goes on after `Last-Event-ID`.',
   query: ListQuery,
   answers: {
     200: { schema: ContentPage, example: { whcontent: [example], next_id: 28 }, description: 'A page of contents' },
@@ -50,15 +50,16 @@ export const listContentsRoute = route({
       whid: query.whid === 'all' ? 'all' : Number(query.whid ?? 0),
       limit: Math.min(query.limit ?? 20, MOST),
     } as const;
-    if (query.order !== 'desc' && wantsStream(request))
-      return streamContents(context, list, startOf(query, request), watch(), reply);
-    if (tail.age > STALE_MS) throw unavailable('The database cannot be reached now. Try again soon.');
     const filter = filterOf(query);
     if (filter && !store.extended) throw needsMigrate();
+    const read = upward(context, list, filter);
+    if (query.order !== 'desc' && wantsStream(request))
+      return streamContents(context, list, read, startOf(query, request), watch(), reply);
+    if (tail.age > STALE_MS) throw unavailable('The database cannot be reached now. Try again soon.');
     const page =
       query.order === 'desc'
         ? await newestFirst(context, list, query, filter)
-        : await waitingPage(context, list, startOf(query, request), waitOf(query) * 1000, watch, filter);
+        : await waitingPage(context, list, read, startOf(query, request), waitOf(query) * 1000, watch);
     const empty = page.contents.length === 0;
     const elsewhere = query.whid === undefined && empty ? await hintElsewhere(store, userId) : undefined;
     const hints = [hint.hint, elsewhere].filter((text) => text !== undefined).join(' ');
@@ -83,12 +84,13 @@ const startOf = (query: Static<typeof ListQuery>, request: FastifyRequest): numb
 };
 const waitOf = (query: Static<typeof ListQuery>): number => Math.min(query.wait ?? 0, MOST_WAIT_S);
 
-function newestFirst(
-  { lists }: Context,
-  list: Omit<PageOptions, 'from'>,
-  { id }: Static<typeof ListQuery>,
-  filter?: Filter,
-) {
+/** The list from an id on, as a call and a stream go on with it. */
+const upward =
+  ({ lists }: Context, list: Selection, filter?: Filter): Read =>
+  (from) =>
+    filter ? lists.search({ ...list, from, order: 'asc' }, filter) : lists.page({ ...list, from });
+
+function newestFirst({ lists }: Context, list: Selection, { id }: Static<typeof ListQuery>, filter?: Filter) {
   const from = id === undefined || id === 'latest' ? 'latest' : Number(id);
   return filter ? lists.search({ ...list, from, order: 'desc' }, filter) : lists.newestFirst({ ...list, from });
 }
@@ -96,15 +98,13 @@ function newestFirst(
 /** A page; when it is empty, the first that is not, within `ms`. */
 async function waitingPage(
   { lists, config }: Context,
-  list: Omit<PageOptions, 'from'>,
+  list: Selection,
+  read: Read,
   start: number | 'latest',
   ms: number,
   watch: () => Ending,
-  filter?: Filter,
 ): Promise<Page> {
   const until = performance.now() + ms;
-  const read = (from: number | 'latest') =>
-    filter ? lists.search({ ...list, from, order: 'asc' }, filter) : lists.page({ ...list, from });
   let page = await read(start);
   let ended: Ending | undefined;
   while (page.contents.length === 0 && page.reset === undefined) {

@@ -35,6 +35,8 @@ const example = {
   released_as: null,
 };
 
+const momentOf = (text: string | undefined): number | undefined => (text === undefined ? undefined : Date.parse(text));
+
 export const listRefusalsRoute = route({
   method: 'GET',
   url: '/refusals',
@@ -50,8 +52,15 @@ export const listRefusalsRoute = route({
     const from = query.id ?? (desc ? Number.MAX_SAFE_INTEGER : 0);
     const limit = Math.min(query.limit ?? 20, MOST);
     const event_key = query.event_id && eventKey(userId, normalEventId(query.event_id));
-    const filter = { wh_id: query.whid, kind: query.kind, event_key: event_key || undefined, from, limit, desc };
-    const rows = await listRefusals(store.db, userId, filter);
+    const rows = await listRefusals(store.db, userId, {
+      wh_id: query.whid,
+      kind: query.kind,
+      event_key: event_key || undefined,
+      since_ms: momentOf(query.since),
+      from,
+      limit,
+      desc,
+    });
     const last = rows.at(-1)?.id;
     const older = last !== undefined && rows.length === limit ? last - 1 : 0;
     const next_id = desc ? older : (last ?? from - 1) + 1;
@@ -120,9 +129,9 @@ export const releaseRefusalsRoute = route({
   body: ReleaseManyInput,
   answers: { 200: { schema: ReleaseResult, example: released, description: 'What became of each' } },
   async handler(context, { body, userId }) {
-    const since_ms = body.since === undefined ? undefined : Date.parse(body.since);
+    const filter = { wh_id: body.whid, since_ms: momentOf(body.since) };
     const options = { force: body.force ?? false, from: body.id ?? 0 };
-    const { next, ...outcome } = await releaseMany(context, userId, { wh_id: body.whid, since_ms }, options);
+    const { next, ...outcome } = await releaseMany(context, userId, filter, options);
     return { ...outcome, ...(next === undefined ? {} : { next_id: next }) };
   },
 });

@@ -1,5 +1,5 @@
 // Notes refusals beside the answer: in batches, never in the way of a sender, dropped when they come too fast.
-import { unavailable } from '../errors.ts';
+import { overLimit, unavailable } from '../errors.ts';
 import type { Incoming } from '../receive/incoming.ts';
 import type { RefusalKind } from '../schema.ts';
 import { eventKey } from '../store/events.ts';
@@ -8,14 +8,20 @@ import type { Context } from './context.ts';
 import { measureRefusals } from './measure.ts';
 import { createNearMisses } from './nearmisses.ts';
 import type { Target } from './targets.ts';
+import { createUnjudged } from './unjudged.ts';
 
 const MOST_WAITING = 1_000;
 const MOST_WAITING_BYTES = 32 * 1024 * 1024;
 const BATCH = 64;
 const BATCH_BYTES = 2 * 1024 * 1024;
-// Of one webhook no more bodies are kept in an hour: whoever knows a URL must not fill the disk with forgeries.
+// Of one webhook no more is noted in an hour, heads and bodies: whoever knows a URL must not fill the disk with forgeries.
 const HOUR_MS = 3_600_000;
 const HOUR_BYTES = 256 * 1024 * 1024;
+// What waits for its secret has no hour: it is bounded by what is kept of it. Told here, to its owner and to its senders.
+const FULL = 'So many requests wait for the secret of this webhook that no more are kept: its owner has to set it.';
+const FULL_S = 60;
+// About what a row takes besides, in the table and its indexes.
+const ROW_BYTES = 300;
 
 interface Refused {
   readonly kind: RefusalKind;
@@ -33,7 +39,10 @@ interface Refused {
 export interface Refusals {
   /** Notes it when there is time and room. */
   add(target: Target, refused: Refused): void;
-  /** Resolves once it is stored with its body. Rejects with a 503 when it cannot be: its sender has to come again. */
+  /**
+   * Resolves once it is stored with its body, to wait for its secret. Rejects with a 503 when it cannot be: its sender has
+   * to come again.
+   */
   keep(target: Target, refused: Refused): Promise<void>;
   drain(): Promise<void>;
 }
@@ -44,9 +53,13 @@ interface Waiting {
   readonly done: (error?: unknown) => void;
 }
 
-export function createRefusals(context: Context): Refusals {
+const bytesOf = ({ head, content }: Pick<NewRefusal, 'head' | 'content'>): number =>
+  head.length + (content?.length ?? 0);
+
+export function createRefusals(context: Context, { hourBytes = HOUR_BYTES } = {}): Refusals {
   const { store, log, now } = context;
   const nearMiss = createNearMisses(context);
+  const unjudged = createUnjudged(store);
   const count = measureRefusals(context.metrics);
   let waiting: Waiting[] = [];
   let bytes = 0;
@@ -54,12 +67,12 @@ export function createRefusals(context: Context): Refusals {
   let kept = new Map<number, number>();
   let hour = 0;
 
-  /** False once the bodies of this webhook have taken their share of the hour. */
+  /** False once the refusals of this webhook have taken their share of the hour. */
   function admit({ wh_id }: Target, size: number): boolean {
     if (hour !== Math.floor(now() / HOUR_MS)) kept = new Map();
     hour = Math.floor(now() / HOUR_MS);
-    const sum = (kept.get(wh_id) ?? 0) + size;
-    if (sum > HOUR_BYTES) return false;
+    const sum = (kept.get(wh_id) ?? 0) + size + ROW_BYTES;
+    if (sum > hourBytes) return false;
     kept.set(wh_id, sum);
     return true;
   }
@@ -68,7 +81,7 @@ export function createRefusals(context: Context): Refusals {
     let sum = 0;
     let count = 0;
     for (const { row } of waiting) {
-      sum += row.content?.length ?? 0;
+      sum += bytesOf(row);
       if (count === BATCH || (count > 0 && sum > BATCH_BYTES)) break;
       count++;
     }
@@ -89,7 +102,7 @@ export function createRefusals(context: Context): Refusals {
         log.warn({ error, refusals: batch.length }, 'refusals were not noted');
         for (const { done } of batch) done(error);
       }
-      for (const { row } of batch) bytes -= row.content?.length ?? 0;
+      for (const { row } of batch) bytes -= bytesOf(row);
     }
     running = undefined;
   }
@@ -97,26 +110,36 @@ export function createRefusals(context: Context): Refusals {
   function push(target: Target, refused: Refused, done: (error?: unknown) => void): boolean {
     const { kind, reason, received_ms, ip, head, size, incoming, event_id } = refused;
     count(kind);
-    if (waiting.length >= MOST_WAITING || bytes + (incoming?.body.length ?? 0) > MOST_WAITING_BYTES) return false;
-    const content = incoming && admit(target, incoming.body.length) ? incoming.body : null;
+    const content = incoming?.body ?? null;
+    const mine = bytesOf({ head, content });
+    if (waiting.length >= MOST_WAITING || bytes + mine > MOST_WAITING_BYTES) return false;
+    if (kind !== 'secret_missing' && !admit(target, mine)) return false;
     const { user_id, wh_id } = target;
     const event_key = event_id ? eventKey(user_id, event_id) : null;
     const row = { user_id, wh_id, kind, reason, near_miss: null, size, received_ms, ip, head, content, event_key };
-    bytes += content?.length ?? 0;
+    bytes += mine;
     const near = async () => (incoming && kind === 'signature' ? nearMiss(target, incoming) : null);
     waiting.push({ row, near, done });
     running ??= run();
-    return content !== null || !incoming;
+    return true;
   }
 
   return {
     add: (target, refused) => void push(target, refused, () => {}),
-    keep: (target, refused) =>
-      new Promise((resolve, reject) => {
-        const busy = (cause?: unknown) =>
-          reject(unavailable('This request cannot be kept now, nothing was stored. Send it again later.', cause));
-        if (!push(target, refused, (error) => (error ? busy(error) : resolve()))) busy();
-      }),
+    async keep(target, refused) {
+      const busy = (cause?: unknown) =>
+        unavailable('This request cannot be kept now, nothing was stored. Send it again later.', cause);
+      const { head, incoming, ...more } = refused;
+      const mine = bytesOf({ head, content: incoming?.body ?? null });
+      const { room, first } = await unjudged.take(target.wh_id, mine).catch((error: unknown) => {
+        throw busy(error);
+      });
+      if (first) push(target, { ...more, head, kind: 'limit', reason: FULL }, () => {});
+      if (!room) throw overLimit(FULL, FULL_S);
+      await new Promise<void>((resolve, reject) => {
+        if (!push(target, refused, (error) => (error ? reject(busy(error)) : resolve()))) reject(busy());
+      });
+    },
     drain: async () => running,
   };
 }

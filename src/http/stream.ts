@@ -1,7 +1,7 @@
 // The list as a live stream of server-sent events: what is there, then what comes, until one side ends it.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { revoked } from '../errors.ts';
-import type { PageOptions } from '../flow/lists.ts';
+import type { Page, PageOptions } from '../flow/lists.ts';
 import type { Ending } from '../flow/tail.ts';
 import type { Context } from './context.ts';
 import { contentToWire } from './wire.ts';
@@ -9,6 +9,10 @@ import { contentToWire } from './wire.ts';
 const HEARTBEAT_MS = 15_000;
 // A reader that takes nothing for so long is gone, or will come back with Last-Event-ID.
 const STUCK_MS = 60_000;
+
+export type Selection = Omit<PageOptions, 'from'>;
+/** A page of it, narrowed or not. */
+export type Read = (from: number | 'latest') => Promise<Page>;
 
 export const wantsStream = (request: FastifyRequest): boolean =>
   /\btext\/event-stream\b/i.test(request.headers.accept ?? '');
@@ -19,13 +23,14 @@ export const wantsStream = (request: FastifyRequest): boolean =>
  */
 export async function streamContents(
   { lists, config }: Context,
-  list: Omit<PageOptions, 'from'>,
+  list: Selection,
+  read: Read,
   start: number | 'latest',
   ended: Ending,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   // The first page tells whether the database answers: what fails before the stream begins is a problem, not a stream.
-  let page = await lists.page({ ...list, from: start });
+  let page = await read(start);
   reply.hijack();
   const { raw } = reply;
   raw.writeHead(200, {
@@ -35,7 +40,9 @@ export async function streamContents(
     'x-accel-buffering': 'no',
     'x-content-type-options': 'nosniff',
   });
+  let spoke = performance.now();
   const write = async (text: string): Promise<void> => {
+    spoke = performance.now();
     if (ended.aborted || raw.destroyed || raw.write(text)) return;
     await new Promise<void>((resolve) => {
       const stuck = setTimeout(() => raw.destroy(), STUCK_MS);
@@ -65,11 +72,11 @@ export async function streamContents(
         next = page.reset + 1;
       }
       if (page.contents.length === 0) {
-        const began = performance.now();
-        await lists.wait(list, next, HEARTBEAT_MS, ended);
-        if (performance.now() - began >= HEARTBEAT_MS - 10) await write(': hb\n\n');
+        // Since the last word, not since the last wake: what does not pass a filter wakes too, and is not told.
+        await lists.wait(list, next, spoke + HEARTBEAT_MS - performance.now(), ended);
+        if (performance.now() - spoke >= HEARTBEAT_MS - 10) await write(': hb\n\n');
       }
-      if (!ended.aborted) page = await lists.page({ ...list, from: next });
+      if (!ended.aborted) page = await read(next);
     }
   } catch {
     // The database is away: the reader comes back with Last-Event-ID.

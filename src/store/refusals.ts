@@ -1,6 +1,6 @@
 // Every statement on restante_refusal: requests that did not become a content, and why.
 import type { RefusalKind } from '../schema.ts';
-import type { Db, Value } from './db.ts';
+import { type Db, marks, padded, type Value } from './db.ts';
 import type { Store } from './index.ts';
 import { insertWithin, type NewContent, remember } from './ingest.ts';
 
@@ -43,8 +43,12 @@ const SELECT =
   'SELECT id, wh_id, kind, reason, near_miss, size, received_ms, ip, head, released_as FROM restante_refusal';
 const KEEP_MS = 14 * 86_400_000;
 const KEEP_ROWS = 10_000;
-// Forgeries may be large and many: the bodies of one webhook take no more than this, the oldest go first.
+// Forgeries may be large and many: heads and bodies of one webhook take no more than this, the oldest go first.
 const KEEP_BYTES = 256 * 1024 * 1024;
+const WITH_BODY = "kind IN ('signature', 'secret_missing', 'handshake')";
+// What a row takes. The column `size` is the body as its sender had it, kept or not.
+const STORED = `LENGTH(head) + CASE WHEN ${WITH_BODY} THEN size ELSE 0 END`;
+const UNJUDGED = "kind = 'secret_missing' AND released_as IS NULL";
 
 export async function insertRefusals(db: Db, rows: readonly NewRefusal[]): Promise<void> {
   await db.insert(
@@ -113,37 +117,55 @@ export async function saveReason(db: Db, id: number, reason: string): Promise<vo
 
 /** Webhooks with requests that came before their secret was set. */
 export const listWithoutSecret = (db: Db): Promise<{ readonly user_id: number; readonly wh_id: number }[]> =>
-  db.all("SELECT DISTINCT user_id, wh_id FROM restante_refusal WHERE kind = 'secret_missing' AND released_as IS NULL");
+  db.all(`SELECT DISTINCT user_id, wh_id FROM restante_refusal WHERE ${UNJUDGED}`);
 
-/** Drops what is older than 14 days, and of each webhook all but the newest 10,000 and 256 MiB. */
-export async function pruneRefusals(db: Db, now: number): Promise<void> {
-  await db.run('DELETE FROM restante_refusal WHERE received_ms < ?', [now - KEEP_MS]);
-  const many = await db.all<{ wh_id: number }>(
-    'SELECT wh_id FROM restante_refusal GROUP BY wh_id HAVING COUNT(*) > ?',
-    [KEEP_ROWS],
-  );
-  for (const { wh_id } of many) {
-    const [edge] = await db.all<{ id: number }>(
-      'SELECT id FROM restante_refusal WHERE wh_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?',
-      [wh_id, KEEP_ROWS],
-    );
-    if (edge) await db.run('DELETE FROM restante_refusal WHERE wh_id = ? AND id <= ?', [wh_id, edge.id]);
+/** What waits for the secret of a webhook. */
+export async function sumUnjudged(db: Db, whId: number): Promise<{ n: number; bytes: number }> {
+  const sql = `SELECT COUNT(*) AS n, SUM(${STORED}) AS bytes FROM restante_refusal WHERE wh_id = ? AND ${UNJUDGED}`;
+  const [row] = await db.all<{ n: number; bytes: number | string | null }>(sql, [whId]);
+  return { n: row?.n ?? 0, bytes: Number(row?.bytes ?? 0) };
+}
+
+/**
+ * Drops what is older than 14 days, and of each webhook all but 10,000 and 256 MiB: first what has only a head, the oldest
+ * of it first. Not what waits for its secret: its senders were told that it is received.
+ */
+export async function pruneRefusals(db: Db, now: number, keep: Partial<Keep> = {}): Promise<void> {
+  await drop(db, 'received_ms < ?', [now - KEEP_MS]);
+  // One webhook at a time: all at once would take longer than a statement may.
+  for (const { wh_id } of await db.all<{ wh_id: number }>('SELECT DISTINCT wh_id FROM restante_refusal'))
+    await pruneOne(db, wh_id, { rows: KEEP_ROWS, bytes: KEEP_BYTES, ...keep });
+}
+interface Keep {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+async function pruneOne(db: Db, whId: number, keep: Keep): Promise<void> {
+  const sums = `SELECT COUNT(*) AS n, SUM(${STORED}) AS bytes FROM restante_refusal WHERE wh_id = ? AND NOT (${UNJUDGED})`;
+  const [sum] = await db.all<{ n: number; bytes: number | string | null }>(sums, [whId]);
+  if (!sum || (sum.n <= keep.rows && Number(sum.bytes) <= keep.bytes)) return;
+  let { rows, bytes } = keep;
+  for (const kinds of [`${WITH_BODY} AND NOT (${UNJUDGED})`, `NOT ${WITH_BODY}`]) {
+    let edge = 0;
+    const sql = `SELECT id, ${STORED} AS bytes FROM restante_refusal WHERE wh_id = ? AND ${kinds} ORDER BY id DESC`;
+    await db.scan<{ id: number; bytes: number }>(sql, [whId], (row) => {
+      rows--;
+      bytes -= row.bytes;
+      edge = row.id;
+      return rows >= 0 && bytes >= 0;
+    });
+    if (rows < 0 || bytes < 0) await drop(db, `wh_id = ? AND id <= ? AND ${kinds}`, [whId, edge]);
   }
-  const large = await db.all<{ wh_id: number }>(
-    'SELECT wh_id FROM restante_refusal WHERE content IS NOT NULL GROUP BY wh_id HAVING SUM(size) > ?',
-    [KEEP_BYTES],
-  );
-  for (const { wh_id } of large) await pruneBytes(db, wh_id);
 }
 
-async function pruneBytes(db: Db, whId: number): Promise<void> {
-  const sql = 'SELECT id, size FROM restante_refusal WHERE wh_id = ? AND content IS NOT NULL ORDER BY id DESC';
-  let left = KEEP_BYTES;
-  let edge = 0;
-  await db.scan<{ id: number; size: number | null }>(sql, [whId], ({ id, size }) => {
-    left -= size ?? 0;
-    edge = id;
-    return left >= 0;
-  });
-  if (left < 0) await db.run('DELETE FROM restante_refusal WHERE wh_id = ? AND id <= ?', [whId, edge]);
+async function drop(db: Db, where: string, params: readonly Value[]): Promise<void> {
+  const sql = `SELECT id FROM restante_refusal WHERE ${where} ORDER BY id LIMIT ${MOST_DROPPED}`;
+  for (let ids = await db.all<{ id: number }>(sql, params); ids.length > 0; ids = await db.all(sql, params)) {
+    const some = padded(ids.map(({ id }) => id));
+    await db.run(`DELETE FROM restante_refusal WHERE id IN (${marks(some.length)})`, some);
+    if (ids.length < MOST_DROPPED) return;
+  }
 }
+// A statement has four seconds, and on SQLite everybody waits for it: a flood leaves more behind than goes at once.
+const MOST_DROPPED = 512;
