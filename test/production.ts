@@ -2,11 +2,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { WebSocket } from 'undici';
 import { audit } from './audit.ts';
 import { firstAck } from './faults.ts';
 import { startForeign } from './foreign.ts';
 import { connectWire, type Load, openLedger, readLedger, startLoad, type Wire } from './load.ts';
 import { startProxy } from './proxy.ts';
+import { freePort } from './servers.ts';
 import { addFigure, type Outage, summed, together, type Verdict } from './verdict.ts';
 import { startWatch } from './watch.ts';
 import { BUSY, call } from './workers.ts';
@@ -20,7 +22,7 @@ export interface ProductionOptions {
 
 const CALIBRATION_MS = 8_000;
 const CONNECTIONS = 16;
-// RSS and descriptors are looked at when a round is over and all is quiet. The first third is warm-up.
+// RSS (after a collection of the garbage) and descriptors are looked at when a round is over and all is quiet. The first third is warm-up.
 const WARM_UP = 1 / 3;
 const MOST_GROWTH = 1.05;
 const MOST_MORE_DESCRIPTORS = 3;
@@ -31,10 +33,26 @@ interface Sample {
   readonly rssMb: number;
   readonly descriptors: number;
 }
-const sampleOf = ({ pid }: Program): Sample => ({
-  rssMb: Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024),
-  descriptors: readdirSync(`/proc/${pid}/fd`).length,
-});
+async function sampleOf({ pid }: Program, inspector: number): Promise<Sample> {
+  const descriptors = readdirSync(`/proc/${pid}/fd`).length;
+  // V8 lets garbage lie as long as there is room: what grows is told from what was not swept yet.
+  await collectGarbage(inspector);
+  const [, kilobytes] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return { rssMb: Math.round(Number(kilobytes) / 1_024), descriptors };
+}
+
+/** By the debugging protocol of a Node that was started with --inspect. */
+async function collectGarbage(port: number): Promise<void> {
+  const [target] = (await (await fetch(`http://127.0.0.1:${port}/json/list`)).json()) as {
+    webSocketDebuggerUrl: string;
+  }[];
+  const socket = new WebSocket(target?.webSocketDebuggerUrl ?? '');
+  const heard = (name: string) => new Promise((resolve) => socket.addEventListener(name, resolve, { once: true }));
+  await heard('open');
+  socket.send(JSON.stringify({ id: 1, method: 'HeapProfiler.collectGarbage' }));
+  await heard('message');
+  socket.close();
+}
 
 /** `steady` is never killed, so that its memory can be watched; `victim` is. Both receive, and hand out. */
 export async function runProduction(world: World, options: ProductionOptions): Promise<Verdict> {
@@ -44,7 +62,9 @@ export async function runProduction(world: World, options: ProductionOptions): P
   const url = new URL(world.databaseUrl);
   if (proxy) url.port = String(proxy.port);
   const env = { DATABASE_URL: proxy ? url.href : world.databaseUrl, LOG_LEVEL: 'warn' };
-  const [steady, victim] = [await world.serve(env), await world.serve(env)];
+  const inspector = await freePort();
+  const steady = await world.serve({ ...env, NODE_OPTIONS: `--inspect=127.0.0.1:${inspector}` });
+  const victim = await world.serve(env);
   const samples: Sample[] = [];
   const figures: Record<string, number | string> = {};
   const failures: string[] = [];
@@ -174,7 +194,7 @@ export async function runProduction(world: World, options: ProductionOptions): P
     for (const [name, value] of Object.entries({ sent, acked, refused, unknown, missing: missing.length }))
       addFigure(figures, `webhooks ${name}`, value);
     await sleep(1_500);
-    samples.push(sampleOf(steady));
+    samples.push(await sampleOf(steady, inspector));
     const { rssMb, descriptors } = samples.at(-1) as Sample;
     told(
       `round ${number}: ${acked} of ${sent} acked in ${Math.round(seconds)} s, ${rssMb} MB, ${descriptors} descriptors, ${outages.length} faults, ${failures.length} failures`,
