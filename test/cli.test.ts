@@ -16,7 +16,11 @@ describe.each(['sqlite', 'mysql'] as const satisfies Engine[])('webhook and user
       PUBLIC_URL: 'https://hooks.example.org/base',
     };
     const json = async (...argv: string[]) => JSON.parse((await cli([...argv, '--json'], env)).out);
-    expect(await cli(['webhook', 'list'], env)).toMatchObject({ code: 2, err: expect.stringContaining('0 users') });
+    // The database of SQLite is made by this, as by a first start.
+    expect(await cli(['webhook', 'add', 'x'], env)).toMatchObject({
+      code: 2,
+      err: `restante: there are no users: restante user add${engine === 'mysql' ? ' --write-tbluser' : ''}\n`,
+    });
     const add = ['user', 'add', '--write-tbluser', '--email', 'ana@example.org'];
     const { id } = await json(...add);
     const made = await json('webhook', 'add', 'Zahlungen €');
@@ -45,6 +49,7 @@ describe.each(['sqlite', 'mysql'] as const satisfies Engine[])('webhook and user
       [['webhook', 'add'], 2, 'name'],
       [['webhook', 'list', '--user', '999'], 1, 'no user 999'],
       [['user', 'rotate', '999', '--write-tbluser'], 1, 'no user 999'],
+      [['user', 'rotate', 'xx', '--write-tbluser'], 2, 'the user id must be a whole number'],
       [['user', 'add', '--write-tbluser', '--email', 'x'.repeat(46)], 2, '45'],
     ] as const) {
       const told = await cli(argv, env);

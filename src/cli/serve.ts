@@ -12,7 +12,7 @@ import { isPublic, makeWebhook } from '../http/webhooksettings.ts';
 import { failed } from '../store/db.ts';
 import { readUnsafe } from '../store/durability.ts';
 import { openStore, type Store } from '../store/index.ts';
-import { addUser, listUsers } from '../store/users.ts';
+import { addUser, hasUsers } from '../store/users.ts';
 import { Complaint, type Io } from './io.ts';
 import { complain } from './open.ts';
 import { ALL, configOf, verb } from './verb.ts';
@@ -57,7 +57,7 @@ async function serve(io: Io, given: Config): Promise<void> {
     throw new Complaint(`cannot listen on ${config.host}:${config.port}: ${error.message}.${help}`);
   });
   sayLimits(config, store, log);
-  const first = store.db.kind === 'sqlite' ? await firstStart(store, config) : undefined;
+  const first = store.db.kind === 'sqlite' ? await firstStart(store, config) : await sayUsers(store, log);
   io.out(banner(store, config.publicUrl));
   if (first) io.out(first);
   log.info(
@@ -156,9 +156,15 @@ function sayLimits(config: Config, store: Store, log: Log): void {
 const banner = (store: Store, publicUrl: string) =>
   `Restante listens on ${publicUrl} (${store.db.version}, ${levelOf(store)}; API: ${publicUrl}/docs)\n`;
 
+/** On a server users are another application's business: there are some, or somebody has to make the first. */
+async function sayUsers({ db }: Store, log: Log): Promise<undefined> {
+  if (!(await hasUsers(db)))
+    log.warn({}, 'there are no users: nobody can sign in. To add one: restante user add --write-tbluser');
+}
+
 /** On the embedded database the first start makes a user and a webhook and says, once, how to use them. */
 async function firstStart(store: Store, config: Config): Promise<string | undefined> {
-  if ((await listUsers(store.db)).length > 0) return undefined;
+  if (await hasUsers(store.db)) return undefined;
   const token = randomText(32);
   const id = await addUser(store.db, { email: '', phone: '', token });
   const webhook = await makeWebhook({ store, config, now: Date.now }, id, { wh_name: 'First webhook' });

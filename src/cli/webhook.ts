@@ -104,7 +104,7 @@ export const webhookCommand = (io: Io): Command => {
     made.action(async (...given: unknown[]) => {
       const options = given.at(-2) as Options;
       const config = configOf(io, options as Record<string, unknown>);
-      await withStore(config, async (store) => {
+      const act = async (store: Store) => {
         if (!store.extended) throw new Complaint('webhooks need our tables: restante migrate', 2);
         const userId = await userIdOf(store, options.user);
         const result = await work({ io, store, config, now: Date.now }, userId, String(given[0]), options).catch(
@@ -117,7 +117,8 @@ export const webhookCommand = (io: Io): Command => {
           json: options.json === true,
           steps: ['add', 'set', 'show', 'rotate'].includes(name),
         });
-      });
+      };
+      await withStore(config, act, { makes: name === 'add' });
     });
     command.addCommand(made);
     return made;
@@ -182,7 +183,7 @@ export const webhookCommand = (io: Io): Command => {
   add(
     'disable',
     '<wh_id>',
-    'Answer senders 503 until it is enabled again: they try later.',
+    'Answer senders 503, within 5 s, until it is enabled again: they try later.',
     ['restante webhook disable 1', 'restante webhook disable 1 --user 2 --json'],
     enable(false),
   );
