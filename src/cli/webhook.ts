@@ -12,6 +12,7 @@ import {
 } from '../http/webhooksettings.ts';
 import type { Store } from '../store/index.ts';
 import { findWebhook, listWebhooks, type Webhook } from '../store/webhooks.ts';
+import { forgetSecretsCommand } from './forgetsecrets.ts';
 import { Complaint, type Io } from './io.ts';
 import { withStore } from './open.ts';
 import { MOST_ID, whole } from './options.ts';
@@ -50,8 +51,13 @@ const told = (webhook: Webhook, publicUrl: string): Told =>
 const idOf = (text: string): number => whole(text, 'the webhook id', 1, MOST_ID);
 
 /** Opened only where there is something to encrypt or to judge: a plain webhook needs no key. */
-const sealerOf = ({ store, config }: Parts): Promise<Sealer> =>
-  openSealer(store, config.secretsKey, config.databaseUrl);
+const sealerOf = ({ io, store, config }: Parts): Promise<Sealer> =>
+  openSealer(store, config.secretsKey, config.databaseUrl, (from) => {
+    const file = from === 'SECRETS_KEY' ? io.env.SECRETS_KEY_FILE : undefined;
+    io.err(
+      `The first secret: this database now needs the key of ${file ? `SECRETS_KEY_FILE (${file})` : from}, in every process that uses it. Keep a copy.\n`,
+    );
+  });
 
 const tokenOf = async (io: Io, { tokenFile }: Options): Promise<string | undefined> =>
   tokenFile === undefined ? undefined : readSecret(io, '--token-file', tokenFile);
@@ -91,7 +97,7 @@ const enable =
 export const webhookCommand = (io: Io): Command => {
   const command = noun(
     'webhook',
-    'Webhooks: add, change, list, show, rotate the URL, enable, disable.',
+    'Webhooks: add, change, list, show, rotate the URL, enable, disable, forget secrets.',
     ['restante webhook add "Payments" --preset stripe --secret-file -', 'restante webhook list'],
     [],
   );
@@ -187,5 +193,6 @@ export const webhookCommand = (io: Io): Command => {
     ['restante webhook disable 1', 'restante webhook disable 1 --user 2 --json'],
     enable(false),
   );
+  command.addCommand(forgetSecretsCommand(io));
   return command;
 };
