@@ -98,7 +98,15 @@ export const ContentId = Type.Object({
 // Refusals, and the rest --------------------------------------------------------------------------------------------
 
 /** Why a request did not become a content. */
-export const REFUSAL_KINDS = ['signature', 'secret_missing', 'handshake', 'too_large', 'method', 'network', 'limit'] as const;
+export const REFUSAL_KINDS = [
+  'signature',
+  'secret_missing',
+  'handshake',
+  'too_large',
+  'method',
+  'network',
+  'limit',
+] as const;
 export type RefusalKind = (typeof REFUSAL_KINDS)[number];
 
 export const Refusal = Type.Object({

@@ -235,8 +235,7 @@ export const Trace = Type.Object({
       state: Type.Unsafe<'waiting' | 'leased' | 'acked' | 'dead' | 'behind'>({
         type: 'string',
         enum: ['waiting', 'leased', 'acked', 'dead', 'behind'],
-        description:
-          'behind: before the point where it began, or to which it was moved; what it acked before is not kept.',
+        description: 'behind: before where it began or was moved to. What it acked before that is not kept.',
       }),
       attempt: Type.Optional(Type.Integer({ description: 'How often it was handed out.' })),
       lease_until: Type.Optional(Moment),

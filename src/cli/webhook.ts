@@ -16,7 +16,7 @@ import { forgetSecretsCommand } from './forgetsecrets.ts';
 import { Complaint, type Io } from './io.ts';
 import { withStore } from './open.ts';
 import { MOST_ID, whole } from './options.ts';
-import { readSecret, readSecrets } from './secretinput.ts';
+import { readSecret, readSecrets, warnOfLooks } from './secretinput.ts';
 import { COMMON, configOf, type Examples, noun, verb } from './verb.ts';
 import { judgeWaiting } from './waiting.ts';
 import {
@@ -67,7 +67,9 @@ const make: Work = async (parts, userId, name, options) => {
   const settings = settingsOf(options, await tokenOf(parts.io, options));
   const input = asCreate({ wh_name: name, ...settings, ...(secrets ? { secrets } : {}) });
   const sealed = secrets ?? input.verify?.token;
-  return makeWebhook(sealed ? { ...parts, sealer: await sealerOf(parts) } : parts, userId, input);
+  const made = await makeWebhook(sealed ? { ...parts, sealer: await sealerOf(parts) } : parts, userId, input);
+  warnOfLooks(parts.io, made.preset, secrets);
+  return made;
 };
 
 const change: Work = async (parts, userId, id, options) => {
@@ -80,6 +82,7 @@ const change: Work = async (parts, userId, id, options) => {
   if (!secrets && !patch.preset && !patch.verify) return changeWebhook(parts, userId, whId, patch);
   const sealer = await sealerOf(parts);
   const changed = await changeWebhook({ ...parts, sealer }, userId, whId, patch);
+  warnOfLooks(parts.io, changed.preset, secrets);
   return { ...changed, ...(await judgeWaiting({ ...parts, sealer }, userId, whId)) };
 };
 

@@ -290,7 +290,7 @@ export interface Trace {
   /** Every consumer that reads this webhook. */
   readonly consumers: readonly ({
     readonly name: string;
-    /** behind: before the point where it began, or to which it was moved; what it acked before is not kept. */
+    /** behind: before where it began or was moved to. What it acked before that is not kept. */
     readonly state: "waiting" | "leased" | "acked" | "dead" | "behind";
     /** How often it was handed out. */
     readonly attempt?: number | undefined;
