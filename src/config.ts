@@ -71,11 +71,14 @@ const unset = (key: Name): unknown =>
 export function describeConfig(config: Config): { name: string; value: string; default: string; help: string }[] {
   return (Object.entries(SETTINGS) as [Name, Setting<unknown>][]).map(([key, one]) => ({
     name: one.name,
-    value: one.secret ? hidden(config[key]) : String(config[key] ?? ''),
+    value: one.secret ? hidden(config[key]) : written(config[key]),
     default: one.default,
     help: one.help,
   }));
 }
+
+/** As it may be set again. */
+const written = (value: unknown): string => String((typeof value === 'boolean' ? Number(value) : value) ?? '');
 
 const hidden = (value: unknown): string =>
   [value ?? '']

@@ -156,3 +156,11 @@ export const secretsKeyNeeded = () =>
     'SECRETS_KEY needed',
     'Secrets are kept encrypted, and this service has no SECRETS_KEY. Ask the operator to set one: openssl rand -hex 32',
   );
+
+export const secretsKeyOther = () =>
+  new Problem(
+    409,
+    'secrets-key-other',
+    'Another SECRETS_KEY',
+    'The secrets in this database are encrypted with another SECRETS_KEY than this process has by now. Ask the operator to restart it with the right one.',
+  );

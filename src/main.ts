@@ -1,6 +1,7 @@
 // The bin: verbs, exit codes, and the only file that touches `process`.
 import { realpathSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
 import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
@@ -10,14 +11,14 @@ import { doctorCommand } from './cli/doctor.ts';
 import { eraseCommand } from './cli/erase.ts';
 import { exportCommand } from './cli/export.ts';
 import { forwardCommand } from './cli/forward.ts';
-import { Complaint, type Io } from './cli/io.ts';
+import { Complaint, type Io, systemFault } from './cli/io.ts';
 import { migrateCommand } from './cli/migrate.ts';
 import { presetsCommand } from './cli/presets.ts';
 import { pruneCommand } from './cli/prune.ts';
 import { pullCommand } from './cli/pull.ts';
 import { serveCommand } from './cli/serve.ts';
 import { userCommand } from './cli/user.ts';
-import { closing } from './cli/verb.ts';
+import { closing, helped } from './cli/verb.ts';
 import { webhookCommand } from './cli/webhook.ts';
 import { whyCommand } from './cli/why.ts';
 import { BadSettings } from './config.ts';
@@ -57,7 +58,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   for (const verb of VERBS) program.addCommand(verb(io));
   prepare(program, io);
   try {
-    await program.parseAsync([...argv], { from: 'user' });
+    await program.parseAsync([...helped(program, argv)], { from: 'user' });
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
@@ -65,7 +66,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
       io.err(`restante: ${error.message}\n`);
       return error instanceof Complaint ? error.code : 2;
     }
-    io.err(`restante: ${error instanceof Error ? error.stack : String(error)}\n`);
+    io.err(`restante: ${systemFault(error) ?? (error instanceof Error ? error.stack : String(error))}\n`);
     return 1;
   }
 }
@@ -81,11 +82,30 @@ function prepare(command: Command, io: Io): void {
   for (const sub of command.commands) prepare(sub, io);
 }
 
+/** What is typed until Ctrl-D, not shown: it is a secret. Lines, as a public key has several. */
+function typedUnseen(): Promise<string> {
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({ input: process.stdin, output: nowhere, terminal: true, historySize: 0 });
+  let text = '';
+  lines.on('line', (line) => {
+    text += `${line}\n`;
+  });
+  return new Promise((resolve, reject) => {
+    lines.on('SIGINT', () => {
+      // Before the end of the input, which would take what was typed so far.
+      reject(new Complaint('not answered: nothing was done'));
+      lines.close();
+    });
+    lines.on('close', () => resolve(text));
+  });
+}
+
 const io: Io = {
   env: process.env,
   out: (data) => void process.stdout.write(data),
   err: (text) => void process.stderr.write(text),
   async input() {
+    if (process.stdin.isTTY) return typedUnseen();
     const chunks: Buffer[] = [];
     for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
     return Buffer.concat(chunks).toString('utf8');

@@ -17,7 +17,11 @@ export const oneOf =
     return value as T;
   };
 /** Its flag says 1 by being there. */
-export const onOff = (value: string): boolean => oneOf('0', '1')(value) === '1';
+export function onOff(value: string): boolean {
+  if (/^(1|true)$/i.test(value)) return true;
+  if (/^(0|false)$/i.test(value)) return false;
+  throw new Error('must be 1 or 0, or true or false');
+}
 export const list = (value: string): string[] =>
   value
     .split(',')

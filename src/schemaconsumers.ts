@@ -230,10 +230,10 @@ export const Trace = Type.Object({
   consumers: Type.Array(
     Type.Object({
       name: Type.String(),
-      state: Type.Unsafe<'waiting' | 'leased' | 'acked' | 'dead' | 'skipped'>({
+      state: Type.Unsafe<'waiting' | 'leased' | 'acked' | 'dead' | 'behind'>({
         type: 'string',
-        enum: ['waiting', 'leased', 'acked', 'dead', 'skipped'],
-        description: 'skipped: it lies before the point where the consumer began, or to which it was moved.',
+        enum: ['waiting', 'leased', 'acked', 'dead', 'behind'],
+        description: 'behind: before where it began or was moved to. What it acked before that is not kept.',
       }),
       attempt: Type.Optional(Type.Integer({ description: 'How often it was handed out.' })),
       lease_until: Type.Optional(Moment),

@@ -540,7 +540,7 @@ describe.each(ENGINES)('%s', (engine) => {
       duplicate_of: null,
       duplicates: [],
       consumers: [
-        { name: 'late', state: 'skipped' },
+        { name: 'late', state: 'behind' },
         { name: 'lazy', state: 'waiting' },
       ],
     });

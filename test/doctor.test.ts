@@ -240,6 +240,16 @@ describe('each check by itself', () => {
     ['files', 'warn', file((files) => Object.assign(files.entries[0] as object, { mode: 0o755 })), /0755/, /chmod 700/],
     [
       'files',
+      'warn',
+      file((files) => {
+        Object.assign(files, { shared: 'everybody may put files there' });
+        Object.assign(files.entries[0] as object, { mode: 0o777 });
+      }),
+      /not the database's own: everybody/,
+      /^(?!.*chmod).*folder of its own/,
+    ],
+    [
+      'files',
       'fail',
       file((files) => Object.assign(files.entries[1] as object, { uid: 0 })),
       /another user/,
@@ -504,6 +514,24 @@ describe('SQLite', () => {
     for (const name of [path, `${path}-wal`]) writeFileSync(name, randomBytes(8192));
     const broken = await doctor(env);
     expect([broken.code, broken.of.database?.found]).toEqual([1, expect.stringContaining('damaged')]);
+  });
+
+  test('never advises to change the rights of a folder that is not the database’s own', async () => {
+    const [mine, sticky, project] = [`${folder()}/data`, folder(), folder()];
+    await openStore(`sqlite:${mine}/r.db`).then((store) => store.close());
+    for (const [at, mode] of [
+      [sticky, 0o1777],
+      [project, 0o755],
+    ] as const) {
+      await openStore(`sqlite:${at}/r.db`).then((store) => store.close());
+      chmodSync(at, mode);
+    }
+    writeFileSync(`${project}/package.json`, '{}');
+    chmodSync(mine, 0o755);
+    const fixOf = async (path: string) => (await doctor({ DATABASE_URL: `sqlite:${path}` })).of.files?.fix;
+    expect(await fixOf(`${mine}/r.db`)).toBe(`chmod 700 ${mine}`);
+    for (const path of [`${sticky}/r.db`, `${project}/r.db`, '/etc/passwd'])
+      expect(await fixOf(path), path).toMatch(/^(?!.*chmod).*folder of its own/);
   });
 
   test('the page has a line for each check and its fix below, coloured on a terminal alone', async () => {

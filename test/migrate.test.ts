@@ -38,6 +38,7 @@ describe.each(['mariadb', 'mysql'] as const)('on %s', (engine) => {
     const { code, out } = await cli(['migrate', '--print'], env);
     expect(code).toBe(0);
     expect(await tablesOf(admin)).toEqual(BASE);
+    expect(out).not.toContain('DO 0');
     for (const sql of out.split(/;\n/)) if (sql.trim()) await admin.query(sql);
     expect(await cli(['migrate', '--check'], env)).toMatchObject({ code: 0 });
     expect((await cli(['migrate', '--print'], env)).out).toBe('');
@@ -165,6 +166,69 @@ describe.each(['mariadb', 'mysql'] as const)('on %s', (engine) => {
     });
   });
 
+  test('one mode at a time, and an empty account is none: nothing is migrated by a slip', async () => {
+    const { env, admin } = await empty();
+    for (const argv of [
+      ['--grants', ''],
+      ['--grants='],
+      ['--grants', 'no such@account here'],
+      ['--check', '--print'],
+      ['--remove', '--grants'],
+      ['--remove', '--yes', '--check'],
+      ['--check', '--index'],
+      ['--create-base', '--index'],
+    ]) {
+      const { code, out, err } = await cli(['migrate', ...argv], env);
+      expect([code, out], argv.join(' ')).toEqual([2, '']);
+      expect(err, argv.join(' ')).toMatch(/^restante: .*(one of them at a time|account must look like)/);
+    }
+    expect(await tablesOf(admin)).toEqual(BASE);
+    const all = await cli(['migrate', '--print', '--index'], env);
+    expect(all).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/CREATE TABLE[\s\S]*ALTER TABLE tblwh ADD INDEX/),
+    });
+  });
+
+  test('migrate --grants names the account that the server sees, quotes another, and tells which verbs need more', async () => {
+    const database = dropped(await migratedDatabase(engine));
+    const env = { DATABASE_URL: database.url };
+    const admin = await connected(inject(engine));
+    const [rows] = await admin.query('SELECT CURRENT_USER() AS me');
+    const [user, host] = ((rows as { me: string }[])[0]?.me ?? '').split('@');
+    const own = await cli(['migrate', '--grants'], env);
+    expect(own.out).toMatch(/^GRANT /);
+    for (const line of own.out.trimEnd().split('\n'))
+      expect(line.endsWith(` TO '${user}'@'${host}';`), line).toBe(true);
+    expect(own.err).not.toContain('CREATE USER');
+
+    const name = `g_${randomBytes(6).toString('hex')}`;
+    const account = `'${name}'@'%'`;
+    for (const text of [name, `${name}@%`, account])
+      expect((await cli(['migrate', '--grants', text], env)).out).toContain(` TO ${account};`);
+    const { out, err } = await cli(['migrate', '--grants', `${name}@%`], env);
+    const [, create = ''] = /(CREATE USER .*)$/m.exec(err) ?? [];
+    await admin.query(create);
+    kept(account, () => admin.query(`DROP USER ${account}`));
+    for (const sql of out.split(/;\n/)) if (sql.trim()) await admin.query(sql);
+    const url = Object.assign(new URL(database.url), { username: name, password: 'a long password' }).href;
+    const served = { DATABASE_URL: url };
+    const denied = await cli(['user', 'add', '--write-tbluser'], served);
+    expect(denied).toMatchObject({ code: 2, err: expect.stringMatching(/lacks a right.*migrate --grants/) });
+    expect(await cli(['migrate', '--index'], served)).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/lacks a right.*administrator/),
+    });
+    const [, more = ''] = /--write-tbluser: (GRANT .*)$/m.exec(err) ?? [];
+    expect(more).not.toMatch(/SELECT \([^)]*pwd/);
+    await admin.query(more);
+    expect(await cli(['user', 'add', '--write-tbluser', '--email', 'ana@example.org'], served)).toMatchObject({
+      code: 0,
+    });
+    expect((await cli(['user', 'list'], served)).out).toContain('ana@example.org');
+    expect(await cli(['user', 'rotate', '1', '--write-tbluser'], served)).toMatchObject({ code: 0 });
+  });
+
   test('migrate --remove drops our tables when told twice, and only ours', async () => {
     const database = dropped(await migratedDatabase(engine));
     const [env, admin] = [{ DATABASE_URL: database.url }, await connected(database.url)];
@@ -202,12 +266,17 @@ describe.each(['mariadb', 'mysql'] as const)('on %s', (engine) => {
     });
     const wrong = { DATABASE_URL: none.env.DATABASE_URL.replace('root@', 'root:s3cret@') };
     const denied = await cli(['serve'], wrong);
-    expect([denied.code, denied.err]).toEqual([2, expect.stringContaining('access denied')]);
+    expect([denied.code, denied.err]).toEqual([
+      2,
+      expect.stringMatching(/does not accept user and password.*DATABASE_URL/),
+    ]);
+    expect(denied.err).not.toContain('--grants');
     expect(denied.err + denied.out).not.toContain('s3cret');
     const { env, admin } = await empty();
     const program = start(['serve'], { ...env, PORT: '0' });
     await program.saying(/as-is level.*restante migrate/);
     await program.saying(/restante migrate --index/);
+    await program.saying(/there are no users.*restante user add --write-tbluser/);
     await program.saying(/"listening"/);
     program.child.kill('SIGTERM');
     expect(await once(program.child, 'exit')).toEqual([0, null]);

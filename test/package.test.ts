@@ -1,8 +1,10 @@
 // The package as a stranger gets it: packed from a clean copy, installed without scripts, run and compiled against.
 import { execFile, spawn } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import ts from 'typescript';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -13,8 +15,8 @@ import { fetchNode, NPM } from './nodes.ts';
 const MOST_BYTES = 6_000_000;
 
 let scratch: Awaited<ReturnType<typeof scratchFolder>>;
-/** The unpacked tarball, and a project that has it installed. */
-let [unpacked, project] = ['', ''];
+/** The unpacked tarball, a project that has it installed, and the checkout that it was made of. */
+let [unpacked, project, checkout] = ['', '', ''];
 
 beforeAll(async () => {
   scratch = await scratchFolder('/tmp/restante-package-');
@@ -36,7 +38,7 @@ beforeAll(async () => {
   console.log(`${size} bytes, packed in ${(packed - began) / 1000} s, installed in ${(Date.now() - packed) / 1000} s`);
   expect(size).toBeLessThan(MOST_BYTES);
   await run(['tar', 'xzf', tarball, '-C', scratch.path]);
-  [unpacked, project] = [join(scratch.path, 'package'), folder];
+  [unpacked, project, checkout] = [join(scratch.path, 'package'), folder, source];
 });
 afterAll(() => scratch?.remove());
 
@@ -156,6 +158,42 @@ test.concurrent('it runs on Node 24, with the SQLite that is in it', { timeout: 
 test.concurrent('it runs on Node 22.14', { timeout: 180_000 }, async (context) => {
   await holds(await fetchNode('22.14', context));
 });
+
+test.concurrent('in a checkout npx finds it after npm ci, and npm start ends when npm is told to', async () => {
+  // What npm ci runs last. The page of /docs, which takes ten seconds to be compressed, is there.
+  for (const name of readdirSync(join(checkout, 'dist')))
+    if (name !== 'assets') rmSync(join(checkout, 'dist', name), { recursive: true });
+  const env = { PATH: process.env.PATH, HOME: checkout, PORT: '0', DATABASE_URL: `sqlite:${checkout}/data/r.db` };
+  const where = { cwd: checkout, env };
+  await promisify(execFile)('npm', ['run', 'prepare'], where);
+  // With a cache that knows nothing: npx keeps what it has found once, and what it has not.
+  const { stdout } = await promisify(execFile)('npx', ['restante', '--version'], where);
+  expect(stdout.trim()).toBe(JSON.parse(textOf('package.json')).version);
+
+  const child = spawn('npm', ['start'], { ...where, stdio: ['ignore', 'pipe', 'inherit'] });
+  let said = '';
+  for await (const chunk of child.stdout.iterator({ destroyOnReturn: false })) {
+    said += chunk;
+    if (said.includes('"msg":"listening"')) break;
+  }
+  const pid = Number(/"pid":(\d+)/.exec(said)?.[1]);
+  child.stdout.resume();
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+  for (const until = Date.now() + 10_000; isAlive(pid); await sleep(50))
+    if (Date.now() > until) {
+      process.kill(pid, 'SIGKILL');
+      throw new Error('npm has ended, and the service goes on');
+    }
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 const STRICT = `
 import { type Content, createClient, type Delivery, RestanteError, type Webhook } from 'restante/client';

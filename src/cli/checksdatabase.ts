@@ -143,6 +143,12 @@ const modes: Check = {
   judge({ files }: Facts) {
     const [folder] = files?.entries ?? [];
     if (!files || !folder) return undefined;
+    // Nobody is told to lock others out of a folder that is theirs as well.
+    if (files.shared && (folder.mode & 0o077) !== 0)
+      return warn(
+        `Others may get at ${folder.path} (${octal(folder.mode)}), which is not the database's own: ${files.shared}.`,
+        'Stop the service, move the database with the files beside it (-wal, -shm, .key) into a folder of its own (mkdir -m 700), and set DATABASE_URL to it.',
+      );
     const foreign = files.entries.filter(({ uid }) => uid !== folder.uid);
     if (foreign.length > 0)
       return fail(

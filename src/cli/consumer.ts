@@ -53,6 +53,16 @@ async function sure(io: Io, { yes }: Options, question: string): Promise<boolean
   return /^y(es)?$/i.test((await io.ask(`${question} [y/N] `)).trim());
 }
 
+/** Most likely a slip: the consumer gets nothing until ids are that high. */
+async function warnBeyond(io: Io, client: Client, id: number): Promise<void> {
+  const { whcontent } = await client.contents.list({ whid: 'all', order: 'desc', id: MOST_ID, limit: 1 });
+  const newest = whcontent[0]?.id ?? 0;
+  if (id > newest + 1)
+    io.err(
+      `Warning: the newest content that you have is ${newest}: nothing is handed out before there is one from ${id} on.\n`,
+    );
+}
+
 export const consumerCommand = (io: Io): Command => {
   type Work = (client: Client, options: Options, name: string, ids: readonly string[]) => Promise<void>;
   const add = (name: string, argument: string, summary: string, examples: Examples, work: Work): Command => {
@@ -130,6 +140,7 @@ export const consumerCommand = (io: Io): Command => {
       const question = `Move ${name} to ${options.to}? What is in hand is dropped, and dead letters from there on.`;
       if (!(await sure(io, options, question))) throw new Complaint(`${name} was not moved`);
       tell(io, await client.consumer(name).seek(where), options.json);
+      if ('id' in where) await warnBeyond(io, client, where.id);
     },
   )
     .requiredOption(

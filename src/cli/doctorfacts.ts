@@ -1,6 +1,6 @@
 // Gathers what a check-up judges: the database, the files, this machine, and the service if it runs. Changes nothing.
 import { readdirSync, readFileSync, type Stats, statfsSync, statSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { Config } from '../config.ts';
 import { openSealer, WrongSecretsKey } from '../flow/sealer.ts';
 import { type Cause, causeOf } from '../store/causes.ts';
@@ -40,6 +40,8 @@ interface FilesFacts {
   readonly freeBytes: number;
   /** The folder first, then the files of the database. */
   readonly entries: readonly { readonly path: string; readonly mode: number; readonly uid: number }[];
+  /** Why the folder is not the database's own, so that its rights must stay as they are; undefined where it is. */
+  readonly shared: string | undefined;
 }
 /** `status` 0: no answer, and `text` says why. */
 export interface Answer {
@@ -137,7 +139,26 @@ function lookAtFiles(path: string): FilesFacts {
     const found = stat(entry);
     return found ? [{ path: entry, mode: found.mode & 0o777, uid: found.uid }] : [];
   });
-  return { folder, exists: stat(path) !== undefined, freeBytes: bavail * bsize, entries };
+  return {
+    folder,
+    exists: stat(path) !== undefined,
+    freeBytes: bavail * bsize,
+    entries,
+    shared: whoseElse(folder, own),
+  };
+}
+
+const STICKY = 0o1000;
+const SYSTEM =
+  /^\/(|bin|boot|dev|etc|home|lib|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)(\/(bin|etc|lib|local|log|opt|run|sbin|share|spool|tmp))*$/;
+
+function whoseElse(folder: string, own: RegExp): string | undefined {
+  const found = stat(folder);
+  if (!found) return undefined;
+  if (SYSTEM.test(resolve(folder))) return 'it is a folder of the system';
+  if ((found.mode & STICKY) !== 0) return 'everybody may put files there';
+  const other = readdirSync(folder).find((name) => !own.test(name));
+  return other && `${other} lies there too`;
 }
 
 /** Of this process: a service has its own, but mostly the same. */

@@ -26,6 +26,14 @@ export class Complaint extends Error {
   }
 }
 
+/** What the system refuses, such as a file where there is no room or no right, in one sentence; undefined for all else. */
+export function systemFault(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('syscall' in error) || !('code' in error)) return undefined;
+  const { code, syscall, path, message } = error as NodeJS.ErrnoException;
+  const [, words] = /^\w+: ([^,]+), /.exec(message) ?? [];
+  return words === undefined ? message : `cannot ${[syscall, path].filter(Boolean).join(' ')}: ${words} (${code})`;
+}
+
 /** What strangers sent may be meant for a terminal: it is shown without control characters. */
 export const plain = (text: string): string => text.replace(/\p{Cc}|\p{Bidi_Control}/gu, '?');
 

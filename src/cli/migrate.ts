@@ -1,13 +1,12 @@
 // restante migrate: adds our tables to a MySQL database, and tells beforehand what it will do.
 import type { Command } from 'commander';
-import type { Config } from '../config.ts';
 import { addIndex, estimate } from '../store/addindex.ts';
 import { backfill } from '../store/backfill.ts';
 import type { Db } from '../store/db.ts';
-import { grantStatements, sightStatements } from '../store/grants.ts';
 import { MissingTables } from '../store/index.ts';
 import { dropOurs, INDEX, inspect, isExtended, migrate, pending, type SchemaState } from '../store/migrations.ts';
 import { BASE } from '../store/steps.ts';
+import { accountOf, tellGrants } from './grants.ts';
 import { Complaint, type Io } from './io.ts';
 import { withDb } from './open.ts';
 import { createProgress } from './progress.ts';
@@ -47,19 +46,37 @@ export const migrateCommand = (io: Io): Command =>
     .option('--index', 'add the index that lists need on a large tblwh; other applications go on writing')
     .option('--check', 'only say what is missing')
     .option('--print', 'only print the SQL that would be run')
-    .option('--grants [account]', 'print the GRANT statements for the serving account')
+    .option('--grants [account]', 'print the GRANT statements for the serving account; default: that of DATABASE_URL')
     .option('--remove', 'drop the restante_* tables; contents and webhooks of the shared tables stay')
     .option('--yes', 'with --remove: yes, drop them')
     .option('--force', 'with --index: also on a Galera cluster, where DDL stops all nodes')
     .action(async (options: Options) => {
       const config = configOf(io, options as Record<string, unknown>);
-      await withDb(config, (db) => act(io, config, db, options));
+      const mode = modeOf(options);
+      const makes = mode === undefined || mode === 'createBase';
+      if (mode !== 'grants') return withDb(config, (db) => act(io, db, options), { makes });
+      // Before anything is opened: a slip of the shell must not end in a migration.
+      const account = typeof options.grants === 'string' ? accountOf(options.grants) : undefined;
+      if (config.databaseUrl.startsWith('sqlite:'))
+        throw new Complaint('SQLite has no accounts: --grants is for MySQL', 2);
+      await withDb(config, (db) => tellGrants(io, config, db, account));
     });
 
-async function act(io: Io, config: Config, db: Db, options: Options): Promise<void> {
+/** What each of these says beside another one, nobody can mean: undefined stands for the migration itself. */
+const MODES = ['check', 'print', 'grants', 'remove', 'index', 'createBase'] as const;
+type Mode = (typeof MODES)[number];
+const flagOf = (mode: Mode): string => (mode === 'createBase' ? '--create-base' : `--${mode}`);
+
+function modeOf(options: Options): Mode | undefined {
+  const given = MODES.filter((mode) => options[mode] !== undefined);
+  // The SQL of all that would be done can be printed, and --create-base is no mode of its own but more of the same.
+  const modes = given.includes('print') ? given.filter((mode) => mode !== 'createBase' && mode !== 'index') : given;
+  if (modes.length > 1) throw new Complaint(`${modes.map(flagOf).join(' and ')}: give one of them at a time`, 2);
+  return modes[0];
+}
+
+async function act(io: Io, db: Db, options: Options): Promise<void> {
   const state = await inspect(db, db.kind);
-  if (options.grants)
-    return grants(io, config, db, options.grants === true ? "'restante'@'localhost'" : String(options.grants));
   if (options.remove) return remove(io, db, options.yes === true);
   if (state.base.length > 0 && state.base.length < Object.keys(BASE).length) throw new MissingTables(state.base);
   const steps = pending(state, db.kind, options.createBase === true);
@@ -129,14 +146,4 @@ async function remove(io: Io, db: Db, yes: boolean): Promise<void> {
     );
   await dropOurs(db);
   io.out('removed; the database is at the as-is level again\n');
-}
-
-function grants(io: Io, config: Config, db: Db, account: string): void {
-  if (!config.databaseUrl.startsWith('mysql:')) throw new Complaint('SQLite has no accounts: --grants is for MySQL');
-  if (!/^('[\w.-]+'|[\w.-]+)(@('[\w.%:-]+'|[\w.%:-]+))?$/.test(account))
-    throw new Complaint("the account must look like 'restante'@'10.0.0.%'", 2);
-  const name = decodeURIComponent(new URL(config.databaseUrl).pathname.slice(1));
-  for (const sql of grantStatements(name, account)) io.out(`${sql};\n`);
-  io.err('\nAdvised, on the whole server: it then sees who is writing, and lists never skip (docs/promises.md):\n');
-  for (const sql of sightStatements(db.version, name, account)) io.err(`${sql};\n`);
 }

@@ -1,8 +1,12 @@
 // Opens the database for a verb, with words for what can be wrong, and closes it behind it.
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { type Config, masked } from '../config.ts';
 import { WrongSecretsKey } from '../flow/sealer.ts';
+import { type Cause, causeOf } from '../store/causes.ts';
 import { type Db, failed } from '../store/db.ts';
 import { MissingTables, openDb, openStore, type Store } from '../store/index.ts';
+import { OthersMigrate } from '../store/migrations.ts';
 import { Complaint } from './io.ts';
 
 /** Says in one sentence why a database cannot be opened. */
@@ -10,22 +14,40 @@ export function complain(error: unknown, config: Config): unknown {
   const where = masked(config.databaseUrl);
   if (error instanceof MissingTables) return new Complaint(`${where}: ${error.message}`, 2);
   if (error instanceof WrongSecretsKey) return new Complaint(`${where}: ${error.message}`, 2);
-  const reason = error instanceof Error ? error.message : String(error);
-  if (failed(error, 'denied'))
-    return new Complaint(
-      `${where}: access denied (${reason}). Check user, password and rights: restante migrate --grants`,
-      2,
-    );
-  if (failed(error, 'away', 'again')) return new Complaint(`${where}: the database cannot be reached (${reason})`);
-  return failed(error, 'other') ? new Complaint(`${where}: ${reason}`) : error;
+  if (error instanceof OthersMigrate) return new Complaint(`${where}: ${error.message}`);
+  const cause = causeOf(error);
+  if (!cause) return error;
+  return new Complaint(`${where}: ${cause.found}. ${fixOf(cause)}`, failed(error, 'denied') ? 2 : 1);
+}
+
+/** Rights to change the schema are none that the serving account should have. */
+const fixOf = ({ code, found, fix }: Cause): string =>
+  code === 'rights' && /\b(CREATE|ALTER|DROP|INDEX) command denied/.test(found)
+    ? 'restante migrate needs the account of an administrator, the service does not: DATABASE_URL=mysql://ADMINISTRATOR@… restante migrate'
+    : fix;
+
+/** Only a few verbs make a database: whoever runs another one in the wrong folder would look into an empty one. */
+function insistThatItIs({ databaseUrl }: Config): void {
+  const path = databaseUrl.slice('sqlite:'.length);
+  if (!databaseUrl.startsWith('sqlite:') || path === ':memory:' || existsSync(path)) return;
+  throw new Complaint(
+    `there is no database at ${resolve(path)}: set DATABASE_URL, or run it in the folder of the service`,
+  );
+}
+
+interface How {
+  /** Where there is no SQLite file, one is made. */
+  readonly makes?: boolean;
 }
 
 async function using<T extends { close(): Promise<void> }, R>(
   config: Config,
-  opened: Promise<T>,
+  open: (url: string) => Promise<T>,
   work: (one: T) => Promise<R>,
+  { makes = false }: How = {},
 ) {
-  const one = await opened.catch((error: unknown) => {
+  if (!makes) insistThatItIs(config);
+  const one = await open(config.databaseUrl).catch((error: unknown) => {
     throw complain(error, config);
   });
   try {
@@ -37,7 +59,7 @@ async function using<T extends { close(): Promise<void> }, R>(
   }
 }
 
-export const withStore = <R>(config: Config, work: (store: Store) => Promise<R>): Promise<R> =>
-  using(config, openStore(config.databaseUrl), work);
-export const withDb = <R>(config: Config, work: (db: Db) => Promise<R>): Promise<R> =>
-  using(config, openDb(config.databaseUrl), work);
+export const withStore = <R>(config: Config, work: (store: Store) => Promise<R>, how?: How): Promise<R> =>
+  using(config, openStore, work, how);
+export const withDb = <R>(config: Config, work: (db: Db) => Promise<R>, how?: How): Promise<R> =>
+  using(config, openDb, work, how);

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { PRESETS, type Preset } from '../receive/presets.ts';
 import { Complaint, type Io, table } from './io.ts';
+import { didYouMean } from './similar.ts';
 import { verb } from './verb.ts';
 
 const ALGORITHMS: Readonly<Record<string, string>> = {
@@ -89,7 +90,11 @@ export const presetsCommand = (io: Io): Command =>
     .option('--json', 'as JSON')
     .action((name: string | undefined, { json }: { json?: boolean }) => {
       const one = name === undefined ? undefined : PRESETS.get(name);
-      if (name !== undefined && !one) throw new Complaint('there is no such preset: restante presets lists them', 2);
+      if (name !== undefined && !one)
+        throw new Complaint(
+          `there is no such preset: restante presets lists them.${didYouMean(name, PRESETS.keys())}`,
+          2,
+        );
       if (json) return io.out(`${JSON.stringify(one ? asJson(one) : [...PRESETS.values()].map(asJson), null, 2)}\n`);
       if (one) return tellOne(io, one);
       const rows = [...PRESETS.values()].map((preset) => ({ ...asJson(preset), 'checked against': preset.checked }));

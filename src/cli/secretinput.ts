@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { isoTime } from '../http/consumers.ts';
 import { isToken } from '../http/sealedtoken.ts';
+import { PRESETS } from '../receive/presets.ts';
+import { unlike } from '../receive/secretlooks.ts';
 import type { SecretInput } from '../schemawebhooks.ts';
 import type { SealedSecret } from '../store/webhooks.ts';
 import { Complaint, type Io } from './io.ts';
@@ -16,7 +18,7 @@ export interface SecretFlags {
 
 /** Neither file names nor what is in them is ever repeated: somebody may have typed the secret itself. */
 export async function readSecret(io: Io, flag: string, file: string): Promise<string> {
-  if (file === '-' && io.tty) io.err('Paste the secret, then press Enter and Ctrl-D:\n');
+  if (file === '-' && io.tty) io.err('Paste the secret (it is not shown), then press Enter and Ctrl-D:\n');
   // A newline at its end, or a byte order mark before it, is of the file and not of the secret.
   const text = (file === '-' ? await io.input() : readText(flag, file)).trim();
   if (text === '') throw new Complaint(`${flag}: there is no secret in it`, 2);
@@ -56,6 +58,15 @@ export async function readSecrets(
   if (!text) return undefined;
   io.err('The secret is taken from RESTANTE_SECRET.\n');
   return [text];
+}
+
+/** A wrong kind of key is taken, as providers change theirs, but not without a word. The secret itself is not repeated. */
+export function warnOfLooks(io: Io, preset: string | null | undefined, secrets: readonly SecretInput[] = []): void {
+  const { title, secret = '' } = PRESETS.get(preset ?? '') ?? {};
+  for (const one of secrets) {
+    const look = typeof one === 'string' ? unlike(preset, one) : undefined;
+    if (look !== undefined) io.err(`Warning: a secret of ${title} ${look}, and this one does not look so. ${secret}\n`);
+  }
 }
 
 /** The earlier of two ends; null is never. */

@@ -12,7 +12,7 @@ import { isPublic, makeWebhook } from '../http/webhooksettings.ts';
 import { failed } from '../store/db.ts';
 import { readUnsafe } from '../store/durability.ts';
 import { openStore, type Store } from '../store/index.ts';
-import { addUser, listUsers } from '../store/users.ts';
+import { addUser, hasUsers } from '../store/users.ts';
 import { Complaint, type Io } from './io.ts';
 import { complain } from './open.ts';
 import { ALL, configOf, verb } from './verb.ts';
@@ -52,13 +52,14 @@ async function serve(io: Io, given: Config): Promise<void> {
   });
   const app = await buildApp(context);
   const port = await listen(app, config).catch(async (error: NodeJS.ErrnoException) => {
+    // The app first: it goes on looking into the database until it is closed.
+    await app.close();
     await store.close();
-    const help = error.code === 'EADDRINUSE' ? ' Another program listens there: choose another --port.' : '';
-    throw new Complaint(`cannot listen on ${config.host}:${config.port}: ${error.message}.${help}`);
+    throw cannotListen(config, error);
   });
   sayLimits(config, store, log);
-  const first = store.db.kind === 'sqlite' ? await firstStart(store, config) : undefined;
-  io.out(banner(store, config.publicUrl));
+  const first = store.db.kind === 'sqlite' ? await firstStart(store, config) : await sayUsers(store, log);
+  io.out(banner(store, config));
   if (first) io.out(first);
   log.info(
     {
@@ -97,11 +98,22 @@ To receive all the same: --allow-unsafe-durability, or ALLOW_UNSAFE_DURABILITY=1
   );
 }
 
+const HELP: Readonly<Record<string, string>> = {
+  EADDRINUSE: ' Another program listens there: choose another --port.',
+  EACCES: ' Ports below 1024 are for the system: choose another --port, and put a proxy in front.',
+  ENOTFOUND: ' --host must be an address of this machine, such as 127.0.0.1 or 0.0.0.0.',
+  EAI_AGAIN: ' --host must be an address of this machine, such as 127.0.0.1 or 0.0.0.0.',
+  EADDRNOTAVAIL: ' --host must be an address of this machine, such as 127.0.0.1 or 0.0.0.0.',
+};
+const cannotListen = ({ host, port }: Config, { code = '', message }: NodeJS.ErrnoException): Complaint =>
+  new Complaint(`cannot listen on ${host}:${port}: ${message}.${HELP[code] ?? ''}`);
+
 /** Port 0 takes a free one, before anything computes a URL from it. */
 async function withPort(config: Config): Promise<Config> {
   if (config.port !== 0) return config;
-  const port = await new Promise<number>((resolve) => {
-    const server = createServer().listen(0, config.host, () => {
+  const port = await new Promise<number>((resolve, reject) => {
+    const server = createServer().once('error', (error) => reject(cannotListen(config, error)));
+    server.listen(0, config.host, () => {
       const { port: free } = server.address() as AddressInfo;
       server.close(() => resolve(free));
     });
@@ -153,12 +165,22 @@ function sayLimits(config: Config, store: Store, log: Log): void {
     );
 }
 
-const banner = (store: Store, publicUrl: string) =>
-  `Restante listens on ${publicUrl} (${store.db.version}, ${levelOf(store)}; API: ${publicUrl}/docs)\n`;
+/** Two addresses where they differ: what this process has opened, and what providers and readers call. */
+function banner(store: Store, { host, port, publicUrl }: Config): string {
+  const own = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const known = own === publicUrl ? '' : `PUBLIC_URL is ${publicUrl}; `;
+  return `Restante listens on ${own} (${known}${store.db.version}, ${levelOf(store)}; API: ${publicUrl}/docs)\n`;
+}
+
+/** On a server users are another application's business: there are some, or somebody has to make the first. */
+async function sayUsers({ db }: Store, log: Log): Promise<undefined> {
+  if (!(await hasUsers(db)))
+    log.warn({}, 'there are no users: nobody can sign in. To add one: restante user add --write-tbluser');
+}
 
 /** On the embedded database the first start makes a user and a webhook and says, once, how to use them. */
 async function firstStart(store: Store, config: Config): Promise<string | undefined> {
-  if ((await listUsers(store.db)).length > 0) return undefined;
+  if (await hasUsers(store.db)) return undefined;
   const token = randomText(32);
   const id = await addUser(store.db, { email: '', phone: '', token });
   const webhook = await makeWebhook({ store, config, now: Date.now }, id, { wh_name: 'First webhook' });

@@ -5,6 +5,7 @@ import { randomText } from '../http/random.ts';
 import { addUser, listUsers, rotateToken } from '../store/users.ts';
 import { Complaint, type Io, table } from './io.ts';
 import { withStore } from './open.ts';
+import { MOST_ID, whole } from './options.ts';
 import { configOf, noun, verb } from './verb.ts';
 
 interface Options {
@@ -44,10 +45,15 @@ export const userCommand = (io: Io): Command => {
       mayWrite(config, options);
       if ([options.email, options.phone].some((text) => (text ?? '').length > 45))
         throw new Complaint('--email and --phone hold at most 45 characters', 2);
-      return withStore(config, async ({ db }) => {
-        const token = newToken();
-        tell(options, await addUser(db, { email: options.email ?? '', phone: options.phone ?? '', token }), token);
-      });
+      const { email = '', phone = '' } = options;
+      return withStore(
+        config,
+        async ({ db }) => {
+          const token = newToken();
+          tell(options, await addUser(db, { email, phone, token }), token);
+        },
+        { makes: true },
+      );
     });
   const list = verb({
     name: 'list',
@@ -73,12 +79,12 @@ export const userCommand = (io: Io): Command => {
     .option('--json', 'as JSON')
     .action((id: string, options: Options) => {
       const config = configOf(io, options as Record<string, unknown>);
+      const userId = whole(id, 'the user id', 1, MOST_ID);
       mayWrite(config, options);
       return withStore(config, async ({ db }) => {
         const token = newToken();
-        if (!/^\d{1,10}$/.test(id) || !(await rotateToken(db, Number(id), token)))
-          throw new Complaint(`there is no user ${id}: restante user list`);
-        tell(options, Number(id), token);
+        if (!(await rotateToken(db, userId, token))) throw new Complaint(`there is no user ${id}: restante user list`);
+        tell(options, userId, token);
       });
     });
   const examples = ['restante user add --email ana@example.org', 'restante user rotate 1'] as const;

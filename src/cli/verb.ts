@@ -62,6 +62,19 @@ export function noun(name: string, summary: string, examples: Examples, verbs: r
   return command;
 }
 
+/** `help x y` is `x y --help`; of what there is not, the error with its suggestion instead of the help of all. */
+export function helped(program: Command, argv: readonly string[]): readonly string[] {
+  const [first, ...names] = argv;
+  if (first !== 'help' || names.length === 0) return argv;
+  let at = program;
+  for (const [i, name] of names.entries()) {
+    const next = at.commands.find((one) => one.name() === name);
+    if (!next && at.commands.length > 0 && !name.startsWith('-')) return names.slice(0, i + 1);
+    at = next ?? at;
+  }
+  return [...names, '--help'];
+}
+
 /** The settings: flags of this command over the environment. */
 export function configOf(io: Io, options: Readonly<Record<string, unknown>>): Config {
   const flags: Record<string, string> = {};

@@ -12,10 +12,11 @@ import {
 } from '../http/webhooksettings.ts';
 import type { Store } from '../store/index.ts';
 import { findWebhook, listWebhooks, type Webhook } from '../store/webhooks.ts';
+import { forgetSecretsCommand } from './forgetsecrets.ts';
 import { Complaint, type Io } from './io.ts';
 import { withStore } from './open.ts';
 import { MOST_ID, whole } from './options.ts';
-import { readSecret, readSecrets } from './secretinput.ts';
+import { readSecret, readSecrets, warnOfLooks } from './secretinput.ts';
 import { COMMON, configOf, type Examples, noun, verb } from './verb.ts';
 import { judgeWaiting } from './waiting.ts';
 import {
@@ -50,8 +51,13 @@ const told = (webhook: Webhook, publicUrl: string): Told =>
 const idOf = (text: string): number => whole(text, 'the webhook id', 1, MOST_ID);
 
 /** Opened only where there is something to encrypt or to judge: a plain webhook needs no key. */
-const sealerOf = ({ store, config }: Parts): Promise<Sealer> =>
-  openSealer(store, config.secretsKey, config.databaseUrl);
+const sealerOf = ({ io, store, config }: Parts): Promise<Sealer> =>
+  openSealer(store, config.secretsKey, config.databaseUrl, (from) => {
+    const file = from === 'SECRETS_KEY' ? io.env.SECRETS_KEY_FILE : undefined;
+    io.err(
+      `The first secret: this database now needs the key of ${file ? `SECRETS_KEY_FILE (${file})` : from}, in every process that uses it. Keep a copy.\n`,
+    );
+  });
 
 const tokenOf = async (io: Io, { tokenFile }: Options): Promise<string | undefined> =>
   tokenFile === undefined ? undefined : readSecret(io, '--token-file', tokenFile);
@@ -61,7 +67,9 @@ const make: Work = async (parts, userId, name, options) => {
   const settings = settingsOf(options, await tokenOf(parts.io, options));
   const input = asCreate({ wh_name: name, ...settings, ...(secrets ? { secrets } : {}) });
   const sealed = secrets ?? input.verify?.token;
-  return makeWebhook(sealed ? { ...parts, sealer: await sealerOf(parts) } : parts, userId, input);
+  const made = await makeWebhook(sealed ? { ...parts, sealer: await sealerOf(parts) } : parts, userId, input);
+  warnOfLooks(parts.io, made.preset, secrets);
+  return made;
 };
 
 const change: Work = async (parts, userId, id, options) => {
@@ -74,6 +82,7 @@ const change: Work = async (parts, userId, id, options) => {
   if (!secrets && !patch.preset && !patch.verify) return changeWebhook(parts, userId, whId, patch);
   const sealer = await sealerOf(parts);
   const changed = await changeWebhook({ ...parts, sealer }, userId, whId, patch);
+  warnOfLooks(parts.io, changed.preset, secrets);
   return { ...changed, ...(await judgeWaiting({ ...parts, sealer }, userId, whId)) };
 };
 
@@ -91,7 +100,7 @@ const enable =
 export const webhookCommand = (io: Io): Command => {
   const command = noun(
     'webhook',
-    'Webhooks: add, change, list, show, rotate the URL, enable, disable.',
+    'Webhooks: add, change, list, show, rotate the URL, enable, disable, forget secrets.',
     ['restante webhook add "Payments" --preset stripe --secret-file -', 'restante webhook list'],
     [],
   );
@@ -104,7 +113,7 @@ export const webhookCommand = (io: Io): Command => {
     made.action(async (...given: unknown[]) => {
       const options = given.at(-2) as Options;
       const config = configOf(io, options as Record<string, unknown>);
-      await withStore(config, async (store) => {
+      const act = async (store: Store) => {
         if (!store.extended) throw new Complaint('webhooks need our tables: restante migrate', 2);
         const userId = await userIdOf(store, options.user);
         const result = await work({ io, store, config, now: Date.now }, userId, String(given[0]), options).catch(
@@ -117,7 +126,8 @@ export const webhookCommand = (io: Io): Command => {
           json: options.json === true,
           steps: ['add', 'set', 'show', 'rotate'].includes(name),
         });
-      });
+      };
+      await withStore(config, act, { makes: name === 'add' });
     });
     command.addCommand(made);
     return made;
@@ -182,9 +192,10 @@ export const webhookCommand = (io: Io): Command => {
   add(
     'disable',
     '<wh_id>',
-    'Answer senders 503 until it is enabled again: they try later.',
+    'Answer senders 503, within 5 s, until it is enabled again: they try later.',
     ['restante webhook disable 1', 'restante webhook disable 1 --user 2 --json'],
     enable(false),
   );
+  command.addCommand(forgetSecretsCommand(io));
   return command;
 };

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { TSchema } from 'typebox';
 import { Errors } from 'typebox/schema';
 import { Problem } from '../errors.ts';
+import { faultWords } from '../faultwords.ts';
 import { WebhookCreate, WebhookPatch } from '../schemawebhooks.ts';
 import { Complaint } from './io.ts';
 import { whole } from './options.ts';
@@ -84,10 +85,16 @@ function checked<T>(schema: TSchema, input: unknown): T {
   for (const { instancePath, message, keyword, params } of errors) {
     if (keyword === 'additionalProperties') continue;
     const path = named(instancePath.slice(1).replaceAll('/', '.'));
-    const words = keyword === 'boolean' ? 'is not known here' : keyword === 'pattern' ? 'is not well-formed' : message;
     const { allowedValues } = params as { allowedValues?: readonly unknown[] };
-    const allowed = keyword === 'enum' ? `: ${allowedValues?.filter((one) => one !== null).join(', ')}` : '';
-    if (!told.has(path)) told.set(path, `${path} ${words}${allowed}`);
+    // null takes back what the API was given; a flag that is left out needs no such word.
+    const shown = allowedValues ? { allowedValues: allowedValues.filter((one) => one !== null) } : { ...params };
+    const words =
+      keyword === 'boolean'
+        ? 'is not known here'
+        : keyword === 'pattern'
+          ? 'is not well-formed'
+          : faultWords({ keyword, params: shown, message });
+    if (!told.has(path)) told.set(path, `${path} ${words}`);
   }
   throw new Complaint([...told.values()].join('; '), 2);
 }

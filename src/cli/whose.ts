@@ -6,6 +6,11 @@ import { MOST_ID, whole } from './options.ts';
 
 export async function userIdOf(store: Store, given: string | undefined): Promise<number> {
   const users = await listUserIds(store.db);
+  if (users.length === 0)
+    throw new Complaint(
+      `there are no users: restante user add${store.db.kind === 'mysql' ? ' --write-tbluser' : ''}`,
+      2,
+    );
   const id = given === undefined ? users[0]?.id : whole(given, '--user', 1, MOST_ID);
   if (given === undefined && users.length !== 1)
     throw new Complaint(`there are ${users.length} users: say which one with --user ID (restante user list)`, 2);

@@ -95,7 +95,8 @@ function stage({ state, attempt, lease_until, due_at, dead_at, reason }: Known['
   if (state === 'leased') return `has it, leased until ${time(lease_until ?? null)}, attempt ${attempt}`;
   if (state === 'dead') return `dead letter since ${time(dead_at ?? null)}, after attempt ${attempt}${said}`;
   if (state === 'acked') return 'acked';
-  if (state === 'skipped') return 'skipped: it began after it, or was moved over it';
+  if (state === 'behind')
+    return 'behind its position: it began there or was moved there; what it acked before that is not kept';
   return due_at ? `waiting, again at ${time(due_at)}, after attempt ${attempt}${said}` : 'waiting, not handed out yet';
 }
 

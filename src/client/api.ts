@@ -290,8 +290,8 @@ export interface Trace {
   /** Every consumer that reads this webhook. */
   readonly consumers: readonly ({
     readonly name: string;
-    /** skipped: it lies before the point where the consumer began, or to which it was moved. */
-    readonly state: "waiting" | "leased" | "acked" | "dead" | "skipped";
+    /** behind: before where it began or was moved to. What it acked before that is not kept. */
+    readonly state: "waiting" | "leased" | "acked" | "dead" | "behind";
     /** How often it was handed out. */
     readonly attempt?: number | undefined;
     readonly lease_until?: string | undefined;

@@ -1,7 +1,7 @@
 // Keeps the secrets of webhooks encrypted at rest: AES-256-GCM with SECRETS_KEY, bound to the user and the webhook.
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { secretsKeyNeeded } from '../errors.ts';
+import { secretsKeyNeeded, secretsKeyOther } from '../errors.ts';
 import { failed } from '../store/db.ts';
 import type { Store } from '../store/index.ts';
 import { readKeyMark, saveKeyMark } from '../store/secrets.ts';
@@ -12,7 +12,7 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
 export interface Sealer {
-  /** To be called before sealing. Rejects with a 409 while there is no SECRETS_KEY. */
+  /** To be called before sealing. Rejects with a 409 while there is no SECRETS_KEY, and when the database has another by now. */
   ready(): Promise<void>;
   /** The text, encrypted; only `open` with the same `owner` reads it. */
   seal(text: string, owner: string): string;
@@ -20,25 +20,40 @@ export interface Sealer {
   open(sealed: string, owner: string): string | undefined;
 }
 
+const LOST = 'If it is lost: restante webhook forget-secrets.';
+
 /** What was given is not the key with which the secrets in this database were encrypted. */
 export class WrongSecretsKey extends Error {
   constructor(given: boolean, file?: string) {
     super(
       given
-        ? 'SECRETS_KEY is not the key with which the secrets in this database were encrypted. Set the right one; nothing was changed.'
+        ? `SECRETS_KEY is not the key with which the secrets in this database were encrypted. Set the right one; nothing was changed. ${LOST}`
         : file
-          ? `${file} is not there, or holds another key than the one with which the secrets in this database were encrypted. Put it back, or set SECRETS_KEY.`
-          : 'webhooks in this database have secrets, and SECRETS_KEY is not set. Set the key with which they were encrypted.',
+          ? `${file} is not there, or holds another key than the one with which the secrets in this database were encrypted. Put it back, or set SECRETS_KEY. ${LOST}`
+          : `webhooks in this database have secrets, and SECRETS_KEY is not set. Set the key with which they were encrypted. ${LOST}`,
     );
+  }
+}
+
+class BadKeyFile extends WrongSecretsKey {
+  constructor(file: string) {
+    super(false, file);
+    this.message = `${file} holds no key: 64 hex digits. Nothing in this database needs it: remove the file, and another one is made, or set SECRETS_KEY.`;
   }
 }
 
 /**
  * Takes SECRETS_KEY; on SQLite, where none is set, a key of its own beside the database (0600). Rejects with
- * WrongSecretsKey when the database has secrets of another key.
+ * WrongSecretsKey when the database has secrets of another key. `onFirst`: with the first secret the key counts for all
+ * processes on this database, so it is told where it came from.
  */
-export async function openSealer(store: Store, given: string | undefined, databaseUrl: string): Promise<Sealer> {
-  let kept = store.extended ? await readKeyMark(store.db) : undefined;
+export async function openSealer(
+  store: Store,
+  given: string | undefined,
+  databaseUrl: string,
+  onFirst: (from: string) => void = () => {},
+): Promise<Sealer> {
+  const kept = store.extended ? await readKeyMark(store.db) : undefined;
   const file = databaseUrl.startsWith('sqlite:') ? `${databaseUrl.slice('sqlite:'.length)}.key` : undefined;
   const key = given !== undefined ? Buffer.from(given, 'hex') : file && keyIn(file, kept === undefined);
   const mark = key ? markOf(key) : undefined;
@@ -47,13 +62,15 @@ export async function openSealer(store: Store, given: string | undefined, databa
   return {
     async ready() {
       if (mark === undefined) throw secretsKeyNeeded();
-      if (kept === undefined) {
-        await saveKeyMark(store.db, mark).catch((error: unknown) => {
-          if (!failed(error, 'duplicate')) throw error;
-        });
-        kept = await readKeyMark(store.db);
-      }
-      if (kept !== mark) throw new WrongSecretsKey(true);
+      // Each time: somebody may have made the database forget its key since this process began.
+      if ((await readKeyMark(store.db)) === undefined)
+        await saveKeyMark(store.db, mark).then(
+          () => onFirst(given !== undefined ? 'SECRETS_KEY' : (file as string)),
+          (error: unknown) => {
+            if (!failed(error, 'duplicate')) throw error;
+          },
+        );
+      if ((await readKeyMark(store.db)) !== mark) throw secretsKeyOther();
     },
     seal(text, owner) {
       const nonce = randomBytes(NONCE_BYTES);
@@ -92,5 +109,6 @@ function keyIn(file: string, mayMake: boolean): Buffer | undefined {
   if (!existsSync(file)) return undefined;
   const key = Buffer.from(readFileSync(file, 'utf8').trim(), 'hex');
   if (key.length === KEY_BYTES) return key;
-  throw new WrongSecretsKey(false, file);
+  // With none in the database it is in nobody's way: a new one is made once this file is gone.
+  throw mayMake ? new BadKeyFile(file) : new WrongSecretsKey(false, file);
 }

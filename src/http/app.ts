@@ -84,7 +84,12 @@ export async function buildApp(context: Context, more: readonly Route[] = []): P
   const receiver = createReceiver(context);
   const auth = createAuth(context);
   const onError = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
-    answerProblem(toProblem(error, request.routeOptions.bodyLimit), request, reply, context);
+    answerProblem(
+      toProblem(error, request.routeOptions.bodyLimit, request.routeOptions.schema?.body as object | undefined),
+      request,
+      reply,
+      context,
+    );
   const fastify = Fastify({
     serverFactory: (handler) => createServerWith(context, receiver, handler),
     genReqId: createRequestId,

@@ -32,7 +32,9 @@ export async function createContext(parts: {
 }): Promise<Context> {
   const { store, config, log, now = Date.now } = parts;
   const content = createGather((keys: readonly ContentKey[]) => findContents(store, keys, config.maxPageBytes), READS);
-  const sealer = await openSealer(store, config.secretsKey, config.databaseUrl);
+  const sealer = await openSealer(store, config.secretsKey, config.databaseUrl, (from) =>
+    log.info({ from }, 'the first secret: from now on this database needs this key'),
+  );
   const toTarget = createTargetMaker(sealer);
   const metrics = await openMetrics(config.metricsToken !== undefined);
   const reading = await openReading({ store, config, log, content, onLook: measureLooks(metrics) });

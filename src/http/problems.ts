@@ -2,6 +2,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type FieldError, internal, invalid, notFound, Problem, tooLarge, unavailable } from '../errors.ts';
+import { faultWords } from '../faultwords.ts';
 import { PATTERN_WORDS } from '../schema.ts';
 import { failed, StoreError } from '../store/db.ts';
 import type { Context } from './context.ts';
@@ -37,17 +38,39 @@ const MOST_NAMED = 20;
 // A member that is not known here may have a name of megabytes.
 const MOST_CHARACTERS = 100;
 
-function fieldError(place: string, { instancePath, message = 'is wrong', keyword, params }: Fault): FieldError {
-  const at = (name: unknown) =>
-    `${place}${instancePath.replaceAll('/', '.')}${name === undefined ? '' : `.${String(name).slice(0, MOST_CHARACTERS)}`}`;
-  if (keyword === 'additionalProperties') return { path: at(params.additionalProperty), message: 'is not known here' };
-  if (keyword === 'required') return { path: at(params.missingProperty), message: 'is missing' };
-  const words = keyword === 'pattern' ? PATTERN_WORDS[String(params.pattern)] : undefined;
-  const allowed = keyword === 'enum' ? `: ${(params.allowedValues as unknown[]).join(', ')}` : '';
-  return { path: at(undefined), message: words ?? `${message}${allowed}` };
+/** What other parts of the API call it, or other services. */
+const ALSO: Readonly<Record<string, string>> = {
+  status: 'enabled',
+  name: 'wh_name',
+  secret: 'secrets',
+  provider: 'preset',
+  methods: 'allow_methods',
+  networks: 'allow_networks',
+};
+/** As much of a schema as tells which members there are. */
+interface Members {
+  readonly properties?: Readonly<Record<string, unknown>>;
 }
 
-export function toProblem(error: unknown, maxBodyBytes: number): Problem {
+function fieldError(
+  place: string,
+  { instancePath, message = 'is wrong', keyword, params }: Fault,
+  members: Members = {},
+): FieldError {
+  const at = (name: unknown) =>
+    `${place}${instancePath.replaceAll('/', '.')}${name === undefined ? '' : `.${String(name).slice(0, MOST_CHARACTERS)}`}`;
+  if (keyword === 'additionalProperties') {
+    const also = instancePath === '' ? ALSO[String(params.additionalProperty)] : undefined;
+    const named = also !== undefined && Object.hasOwn(members.properties ?? {}, also) ? `: use ${also}` : '';
+    return { path: at(params.additionalProperty), message: `is not known here${named}` };
+  }
+  if (keyword === 'required') return { path: at(params.missingProperty), message: 'is missing' };
+  const words = keyword === 'pattern' ? PATTERN_WORDS[String(params.pattern)] : undefined;
+  return { path: at(undefined), message: words ?? faultWords({ keyword, params, message }) };
+}
+
+/** `body`: the schema of the body that the call takes, if any. */
+export function toProblem(error: unknown, maxBodyBytes: number, body?: Members): Problem {
   if (error instanceof Problem) return error;
   if (failed(error, 'away', 'unknown', 'again'))
     return unavailable('The database cannot be reached now. Try again soon.', error);
@@ -61,7 +84,7 @@ export function toProblem(error: unknown, maxBodyBytes: number): Problem {
     const named = new Map<string, FieldError>();
     for (const one of validation) {
       if (named.size === MOST_NAMED) break;
-      const error = fieldError(place, one);
+      const error = fieldError(place, one, validationContext === 'body' ? body : undefined);
       if (!named.has(error.path)) named.set(error.path, error);
     }
     return invalid([...named.values()]);

@@ -13,7 +13,10 @@ import { route } from './route.ts';
 
 type Stage = Trace['consumers'][number];
 
-/** Nothing is kept of what was acked: what is behind the cursor, and neither out nor dead, is done. */
+/**
+ * Nothing is kept of what was acked: what is behind the cursor, and neither out nor dead, is done; but what lies before the
+ * point to which the consumer was moved may as well never have been handed out.
+ */
 function stageOf(consumer: Consumer, standing: Standing | undefined, pos: number): Stage {
   const { name, start_pos, cursor_pos } = consumer;
   if (standing?.dead_ms != null)
@@ -30,7 +33,7 @@ function stageOf(consumer: Consumer, standing: Standing | undefined, pos: number
     if (!waiting && due_ms > now) return { name, state: 'leased', attempt, lease_until: isoTime(due_ms) };
     return { name, state: 'waiting', attempt, due_at: isoTime(due_ms), ...(said ? { reason: said } : {}) };
   }
-  return { name, state: pos > cursor_pos ? 'waiting' : pos > start_pos ? 'acked' : 'skipped' };
+  return { name, state: pos > cursor_pos ? 'waiting' : pos > start_pos ? 'acked' : 'behind' };
 }
 
 const MOST_DUPLICATES = 100;

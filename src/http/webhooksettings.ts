@@ -94,6 +94,7 @@ export async function makeWebhook(
   { wh_name, secrets, ...given }: WebhookCreate,
 ): Promise<WebhookDetail> {
   check(wh_name, given);
+  checkAnswer(given);
   const { settings, token } = takeToken(given, []);
   const chosen = [...chooseSecrets(settings, [], secrets ?? []), ...token];
   if (chosen.length > 0) await sealer?.ready();
@@ -124,6 +125,8 @@ export async function changeWebhook(
   const merged = merge(showToken(webhook.settings ?? {}, webhook.secrets), patch) as SettingsInput;
   const name = wh_name ?? decodeName(webhook.wh_name);
   check(name, merged);
+  // Only where it changes: one that was stored before this was checked can still be switched off.
+  if (patch.response || patch.preset) checkAnswer(merged);
   const { settings, token } = takeToken(merged, webhook.secrets);
   const before = webhook.secrets.filter((one) => !isToken(one));
   const chosen = [...(secrets === undefined ? before : chooseSecrets(settings, before, secrets ?? [])), ...token];
@@ -159,6 +162,14 @@ function merge(old: Json, patch: Json): Json {
     else if (value !== undefined) next[name] = value;
   }
   return next;
+}
+
+/** Node would leave the body out without a word. */
+function checkAnswer(settings: SettingsInput): void {
+  const { status, body } = resolveSettings(settings, PRESETS.get(settings.preset ?? '')?.response).response;
+  if ((status !== 204 && status !== 205) || body === '') return;
+  const message = `must be empty with the status ${status}: such an answer has no body`;
+  throw invalid([{ path: 'body.response.body', message }]);
 }
 
 /** What a schema cannot say. */

@@ -52,13 +52,13 @@ const RULES: readonly Rule[] = [
     'rights',
     /^1044$/,
     'the account has no right to that database',
-    'As an administrator run what restante migrate --grants prints.',
+    'As an administrator run what restante migrate --grants USER@HOST prints.',
   ],
   [
     'rights',
     /^(1142|1143|1227|1370)$/,
     'the account lacks a right',
-    'As an administrator run what restante migrate --grants prints.',
+    'As an administrator run what restante migrate --grants USER@HOST prints.',
   ],
   [
     'no-database',

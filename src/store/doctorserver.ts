@@ -1,7 +1,7 @@
 // What a check-up reads of a MySQL or MariaDB server: settings, rights, columns, clock, and whether a proxy stands before it.
 import { type Db, failed, type Queries } from './db.ts';
 import { DURABILITY, readVariables, type Unsafe, unsafeIn, type Variables } from './durability.ts';
-import { grantStatement, RIGHTS, type Right, sightStatements } from './grants.ts';
+import { currentAccount, grantStatement, RIGHTS, type Right, sightStatements } from './grants.ts';
 import { OTHER_TRANSACTIONS, READ_CONNECTIONS } from './mysql.ts';
 
 interface MissingRight {
@@ -45,12 +45,11 @@ const VARIABLES = [
 ];
 
 export async function examineServer(db: Db, extended: boolean): Promise<ServerFacts> {
-  const [who] = await db.all<{ says: string; name: string; account: string }>(
-    "SELECT CONCAT(VERSION(), ', ', @@version_comment) AS says, DATABASE() AS name, CURRENT_USER() AS account",
+  const [who] = await db.all<{ says: string; name: string }>(
+    "SELECT CONCAT(VERSION(), ', ', @@version_comment) AS says, DATABASE() AS name",
   );
-  const { says = '', name = '', account = '' } = who ?? {};
-  const [user = '', host = ''] = account.split(/@(?=[^@]*$)/);
-  const quoted = `'${user}'@'${host}'`;
+  const { says = '', name = '' } = who ?? {};
+  const account = await currentAccount(db);
   const variables = await readVariables(db, VARIABLES);
   const [threads] = await db.all<{ Value: string }>("SHOW GLOBAL STATUS LIKE 'Threads_connected'");
   return {
@@ -59,8 +58,8 @@ export async function examineServer(db: Db, extended: boolean): Promise<ServerFa
     unsafe: unsafeIn(variables),
     replica: await isReplica(db),
     ...(await readColumns(db)),
-    missing: await missingRights(db, extended, (right) => grantStatement(name, quoted, right)),
-    sight: sightStatements(db.version, name, quoted),
+    missing: await missingRights(db, extended, (right) => grantStatement(name, account, right)),
+    sight: sightStatements(db.version, name, account),
     connected: Number(threads?.Value ?? 0),
     wanted: READ_CONNECTIONS + db.lanes + OTHER_TRANSACTIONS,
     ...(await readSkew(db)),

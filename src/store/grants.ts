@@ -1,5 +1,17 @@
 // The least rights with which the service runs: a password is never read, tbluser never written, no row of tblwh changed.
+import type { Queries } from './db.ts';
 import { OUR_TABLES } from './steps.ts';
+
+/** An account as a GRANT names it. */
+export const quotedAccount = (user: string, host: string): string =>
+  [user, host].map((part) => `'${part.replace(/['\\]/g, (char) => char + char)}'`).join('@');
+
+/** The account that the server took us for: not always the name and host that were given. */
+export async function currentAccount(queries: Pick<Queries, 'all'>): Promise<string> {
+  const [row] = await queries.all<{ account: string }>('SELECT CURRENT_USER() AS account');
+  const [user = '', host = ''] = (row?.account ?? '').split(/@(?=[^@]*$)/);
+  return quotedAccount(user, host);
+}
 
 /**
  * With these too the fence sees who is writing, and lists never skip, whatever an INSERT of another application waits for.
@@ -40,3 +52,7 @@ export function grantStatement(database: string, account: string, { table, may, 
 /** GRANT statements for an account such as `'restante'@'10.0.0.%'` on a migrated MySQL database. */
 export const grantStatements = (database: string, account: string): string[] =>
   RIGHTS.map((right) => grantStatement(database, account, right));
+
+/** What `restante user` does to a table that belongs to another application. */
+export const userStatement = (database: string, account: string): string =>
+  `GRANT SELECT (id, email, status), INSERT (email, phone, token, status, pwd), UPDATE (token) ON \`${database.replaceAll('`', '``')}\`.tbluser TO ${account}`;

@@ -1,6 +1,6 @@
 // Brings a database to our tables, step by step: what stands there now, what is pending, and running it.
 import { type Db, failed, type Queries } from './db.ts';
-import { BASE, OUR_TABLES, type Sql, STEPS } from './steps.ts';
+import { BASE, NOTHING, OUR_TABLES, type Sql, STEPS } from './steps.ts';
 
 const INDEX_NAME = 'restante_user_wh';
 export const INDEX: Sql = {
@@ -51,7 +51,7 @@ export function pending(state: SchemaState, kind: Db['kind'], createBase: boolea
   if (isExtended(state)) return base;
   return [
     ...base,
-    ...STEPS.slice(state.done).map((sql) => sql[kind]),
+    ...STEPS.slice(state.done).flatMap(({ [kind]: sql }) => (sql === NOTHING ? [] : sql)),
     SAVE[kind].replaceAll('?', String(STEPS.length)),
   ];
 }
@@ -83,6 +83,8 @@ export async function migrate(db: Db, createBase: boolean, tell: (line: string) 
   });
 }
 
+export class OthersMigrate extends Error {}
+
 /** One migration at a time: a named lock on MySQL; on SQLite the transaction is the lock. */
 async function lock(db: Db, queries: Queries): Promise<void> {
   if (db.kind === 'sqlite') return;
@@ -91,7 +93,7 @@ async function lock(db: Db, queries: Queries): Promise<void> {
     const rows = await queries.all<{ ok: number }>("SELECT GET_LOCK(CONCAT('restante.', DATABASE()), 2) AS ok");
     if (rows[0]?.ok === 1) return;
   }
-  throw new Error('another restante migrate is running on this database: wait for it, then run again');
+  throw new OthersMigrate('another restante migrate is running on this database: wait for it, then run again');
 }
 
 /** Drops our tables; the three shared ones stay as they are. */

@@ -27,6 +27,9 @@ export const BASE: Readonly<Record<'tbluser' | 'tblwhid' | 'tblwh', Sql>> = {
   },
 };
 
+/** A step that an engine does without. */
+export const NOTHING = 'DO 0';
+
 /** Ours, in order. Append only: a step that was released is never edited. One statement each, MySQL commits DDL by itself. */
 export const STEPS: readonly Sql[] = [
   {
@@ -140,7 +143,7 @@ export const STEPS: readonly Sql[] = [
   {
     // On SQLite an index in random order costs a page of the log per event: this one is written behind, sorted. `duplicate_of`
     // is 0 for the first. Rows of restante_request up to the mark 'event' are in it.
-    mysql: 'DO 0',
+    mysql: NOTHING,
     sqlite: `CREATE TABLE restante_event (event_key BLOB NOT NULL, duplicate_of INTEGER NOT NULL, id INTEGER NOT NULL,
   PRIMARY KEY (event_key, duplicate_of, id)) WITHOUT ROWID; DROP INDEX restante_request_event`,
   },

@@ -19,19 +19,24 @@ export async function findUsers(db: Db, ids: readonly number[]): Promise<Map<num
 
 /** The ids alone: the serving account need not be able to read more. */
 export const listUserIds = (db: Db) => db.all<{ id: number }>('SELECT id FROM tbluser ORDER BY id');
+export const hasUsers = async (db: Db): Promise<boolean> =>
+  (await db.all('SELECT id FROM tbluser ORDER BY id LIMIT 1')).length > 0;
 export async function listUsers(db: Db): Promise<{ id: number; email: string; status: number }[]> {
   return db.all('SELECT id, email, status FROM tbluser ORDER BY id');
 }
 
-/** Adds a user without a dashboard password; resolves with the id. */
-export async function addUser(db: Db, user: { email: string; phone: string; token: string }): Promise<number> {
-  const [id] = await db.insertIds(
-    'tbluser',
-    ['email', 'phone', 'token', 'status', 'pwd'],
-    [[user.email, user.phone, user.token, 1, '']],
-  );
-  return id as number;
-}
+/**
+ * Adds a user without a dashboard password; resolves with the id. It is looked for: for INSERT … RETURNING MariaDB wants the
+ * right to read the whole table, passwords too.
+ */
+export const addUser = (db: Db, user: { email: string; phone: string; token: string }): Promise<number> =>
+  db.transaction(async (queries) => {
+    const row = [user.email, user.phone, user.token, 1, ''];
+    await queries.insert('tbluser', ['email', 'phone', 'token', 'status', 'pwd'], [row]);
+    const sql = 'SELECT MAX(id) AS id FROM tbluser WHERE token = ?';
+    const [made] = await queries.all<{ id: number }>(sql, [user.token]);
+    return made?.id as number;
+  });
 
 /** Gives a user another token; resolves with false when there is no such user. */
 export async function rotateToken(db: Db, id: number, token: string): Promise<boolean> {

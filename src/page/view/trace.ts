@@ -11,7 +11,7 @@ const WORDS: Readonly<Record<Stage['state'], string>> = {
   leased: 'In hand',
   acked: 'Done',
   dead: 'Dead',
-  skipped: 'Not read',
+  behind: 'Behind',
 };
 
 function detail({ state, attempt, lease_until, due_at, dead_at, reason }: Stage): string {
@@ -21,7 +21,9 @@ function detail({ state, attempt, lease_until, due_at, dead_at, reason }: Stage)
     lease_until ? `until ${at(lease_until)}` : '',
     due_at ? `again at ${at(due_at)}` : '',
     dead_at ? `since ${at(dead_at)}` : '',
-    state === 'skipped' ? 'it lies before the point where this consumer began' : '',
+    state === 'behind'
+      ? 'this consumer began after it, or was moved past it; what it acked before that is not kept'
+      : '',
     reason ?? '',
   ];
   return parts.filter(Boolean).join(' · ');
