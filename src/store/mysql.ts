@@ -39,13 +39,14 @@ function queriesOn(connection: Connection, returning: boolean, timeout: number):
     );
   async function inserted(table: string, columns: readonly string[], rows: Rows, ids?: number[]) {
     wrote ||= rows.length > 0;
+    const step = ids && !returning ? await stepOf(connection) : 1;
     for (const { size, values } of statementsFor(rows)) {
       const sql = insertSql(table, columns, size, ids && returning ? ' RETURNING id' : '');
       const result = await execute(sql, returning ? values : values.map(asText));
       if (!ids) continue;
       if (Array.isArray(result)) for (const row of result) ids.push(row.id);
       // A multi-row INSERT … VALUES has consecutive ids in every innodb_autoinc_lock_mode (MySQL manual, 17.6.1.6).
-      else for (let i = 0; i < size; i++) ids.push(result.insertId + i * stepOf(connection));
+      else for (let i = 0; i < size; i++) ids.push(result.insertId + i * step);
     }
   }
   return {

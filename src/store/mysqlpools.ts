@@ -10,8 +10,21 @@ const opened = new WeakMap<object, number>();
 export const openedAt = (connection: object): number => opened.get(connection) ?? Number.POSITIVE_INFINITY;
 
 const steps = new WeakMap<object, number>();
-/** From one id of a multi-row INSERT on a connection to the next: auto_increment_increment as it was opened. */
-export const stepOf = (connection: object): number => steps.get(connection) ?? 1;
+/**
+ * From one id of a multi-row INSERT on a connection to the next. Of the session and not of the server: a cluster changes it
+ * when a node joins, an administrator whenever he likes, and a connection keeps what it was opened with.
+ */
+export async function stepOf(connection: mysql.PoolConnection): Promise<number> {
+  const known = steps.get(connection);
+  if (known !== undefined) return known;
+  const step = await new Promise<number>((resolve, reject) =>
+    connection.query<mysql.RowDataPacket[]>('SELECT @@SESSION.auto_increment_increment AS step', (error, rows) =>
+      error ? reject(toStoreError(error)) : resolve(rows[0]?.step ?? 1),
+    ),
+  );
+  steps.set(connection, step);
+  return step;
+}
 
 export function createPools(url: URL) {
   const ssl = url.searchParams.get('ssl');
@@ -41,11 +54,6 @@ export function createPools(url: URL) {
       connection.once('end', () => {
         open.delete(connection);
         busy.delete(connection);
-      });
-      // Not that of the start: a cluster changes it when a node joins, an administrator whenever he likes.
-      connection.query<mysql.RowDataPacket[]>('SELECT @@SESSION.auto_increment_increment AS step', (error, rows) => {
-        if (error) connection.destroy();
-        else steps.set(connection, rows[0]?.step ?? 1);
       });
       // Queued on the fresh connection before anything of ours; one that could not be set up must not be used.
       for (const sql of init) connection.query(sql, (error) => error && connection.destroy());
