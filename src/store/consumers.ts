@@ -148,10 +148,14 @@ export interface NewConsumer extends ConsumerSettings {
 
 class TooMany extends Error {}
 
-/**
- * Makes a consumer, unless its user has `most` already: `limit`. `exists`: somebody was quicker.
- * Its own row is counted under lock, so that two that are made at once do not both pass.
- */
+// Whoever makes a consumer waits here for whoever makes another, so that no count misses a row. Not by locking the rows that
+// are counted: they would be met by name, while who removes a content locks them by id, and each would wait for the other.
+const ONE_AT_A_TIME = {
+  mysql: "INSERT INTO restante_meta (k, v) VALUES ('consumers', 1) ON DUPLICATE KEY UPDATE v = v + 1",
+  sqlite: "INSERT INTO restante_meta (k, v) VALUES ('consumers', 1) ON CONFLICT (k) DO UPDATE SET v = v + 1",
+} as const;
+
+/** Makes a consumer, unless its user has `most` already: `limit`. `exists`: somebody was quicker. */
 export async function createConsumer(db: Db, made: NewConsumer, most: number): Promise<'made' | 'exists' | 'limit'> {
   const { user_id, name, whids, lease_seconds, max_attempts, ordered, duplicates, start_pos, cursor_id } = made;
   const now = db.dialect.nowMs;
@@ -160,9 +164,10 @@ export async function createConsumer(db: Db, made: NewConsumer, most: number): P
   const settings: Value[] = [whidText(whids), lease_seconds, max_attempts, ordered ? 1 : 0, duplicates];
   try {
     await db.transaction(async (queries) => {
+      await queries.run(ONE_AT_A_TIME[db.kind]);
       await queries.run(sql, [user_id, name, ...settings, start_pos, start_pos, cursor_id]);
-      const all = `SELECT id FROM restante_consumer WHERE user_id = ?${db.dialect.forUpdate}`;
-      if ((await queries.all(all, [user_id])).length > most) throw new TooMany();
+      const count = 'SELECT COUNT(*) AS n FROM restante_consumer WHERE user_id = ?';
+      if (((await queries.all<{ n: number }>(count, [user_id]))[0]?.n ?? 0) > most) throw new TooMany();
     });
     return 'made';
   } catch (error) {
