@@ -1,5 +1,5 @@
 // Gathers what a check-up judges: the database, the files, this machine, and the service if it runs. Changes nothing.
-import { readdirSync, readFileSync, type Stats, statfsSync, statSync } from 'node:fs';
+import { readdirSync, type Stats, statfsSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Config } from '../config.ts';
 import { openSealer, WrongSecretsKey } from '../flow/sealer.ts';
@@ -9,6 +9,7 @@ import { type DatabaseFacts, examine, type Looked, listStaleUrls, openToLook, ty
 import { readKeyMark } from '../store/secrets.ts';
 import { listForeign } from '../store/webhooks.ts';
 import type { Io } from './io.ts';
+import { openFileLimit } from './openfiles.ts';
 
 export interface Facts {
   readonly config: Config;
@@ -162,15 +163,6 @@ function whoseElse(folder: string, own: RegExp): string | undefined {
 }
 
 /** Of this process: a service has its own, but mostly the same. */
-function openFileLimit(): number | undefined {
-  try {
-    const [, limit] = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
-    return limit === 'unlimited' ? Number.POSITIVE_INFINITY : limit ? Number(limit) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 const ANSWER_MS = 5_000;
 const MOST_TEXT = 300;
 

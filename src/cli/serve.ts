@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { type Config, masked } from '../config.ts';
 import { startPruner } from '../flow/prune.ts';
 import { type App, buildApp } from '../http/app.ts';
-import type { Log } from '../http/context.ts';
+import type { Context, Log } from '../http/context.ts';
 import { createContext } from '../http/create.ts';
 import { randomText } from '../http/random.ts';
 import { isPublic, makeWebhook } from '../http/webhooksettings.ts';
@@ -15,6 +15,7 @@ import { openStore, type Store } from '../store/index.ts';
 import { addUser, hasUsers } from '../store/users.ts';
 import { Complaint, type Io } from './io.ts';
 import { complain } from './open.ts';
+import { mostConnections } from './openfiles.ts';
 import { ALL, configOf, verb } from './verb.ts';
 import { startChores } from './waiting.ts';
 
@@ -51,6 +52,7 @@ async function serve(io: Io, given: Config): Promise<void> {
     throw complain(error, config);
   });
   const app = await buildApp(context);
+  boundConnections(app, context);
   const port = await listen(app, config).catch(async (error: NodeJS.ErrnoException) => {
     // The app first: it goes on looking into the database until it is closed.
     await app.close();
@@ -84,6 +86,14 @@ async function serve(io: Io, given: Config): Promise<void> {
   if ((await Promise.race([ended, late])) === 'late') app.server.closeAllConnections();
   else await store.close();
   log.info({}, 'stopped');
+}
+
+/** A flood of connections must not take the descriptors that the database needs. */
+function boundConnections({ server }: App, { shed }: Context): void {
+  const most = mostConnections();
+  if (most === undefined) return;
+  server.maxConnections = most;
+  server.on('drop', () => shed('connections'));
 }
 
 /** Our receiver answers 2xx for what a crash cannot take, and says so; at the as-is level others receive. */

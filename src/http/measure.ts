@@ -179,13 +179,13 @@ export function measureCalls(fastify: FastifyInstance, metrics: Metrics, parked:
   });
 }
 
-/** `queue`: all that waits for the database is too much; `line`: what one webhook has there; `bodies`, `answers`: on the wire. */
-const SHED = ['queue', 'line', 'bodies', 'answers', 'memory', 'event-loop'] as const;
+/** `queue`: all that waits for the database is too much; `line`: what one webhook has there; `bodies`, `answers`: on the wire; `connections`: closed at once. */
+const SHED = ['queue', 'line', 'bodies', 'answers', 'memory', 'event-loop', 'connections'] as const;
 export type ShedWhy = (typeof SHED)[number];
 
 /** Requests that were refused with 503 before any work, so that the rest goes on, by why. */
 export const measureShed = (metrics: Metrics): ((why: ShedWhy) => void) => {
-  const help = 'Requests refused with 503 before any work, so that the rest goes on';
+  const help = 'Requests refused with 503, and connections closed, before any work, so that the rest goes on';
   const shed = metrics.counter('shed_total', help, 'why', SHED);
   return (why) => shed(1, why);
 };
