@@ -89,6 +89,24 @@ describe.each(ENGINES)('%s', (engine) => {
     again.request.destroy();
   });
 
+  test('what another application put in the place of a signed content does not pass for it', async () => {
+    const { event, list, stream } = await world();
+    for (const id of ['evt_1', 'evt_2', 'evt_3']) await event(id, 'charge.succeeded');
+    const ids = await list('verified=signed');
+    await service.store.db.run('UPDATE tblwh SET content = ? WHERE id = ?', ['theirs', ids[1] as number]);
+    const queries = ['verified=signed', 'event_type=charge.succeeded', 'verified=signed&order=desc'];
+    expect(await Promise.all(queries.map(list))).toEqual([
+      [ids[0], ids[2]],
+      [ids[0], ids[2]],
+      [ids[2], ids[0]],
+    ]);
+    expect(await list('event_id=evt_2')).toEqual([]);
+    expect(await list('q=theirs')).toEqual([ids[1]]);
+    const one = await stream('verified=signed&limit=1');
+    await vi.waitFor(() => expect(idsOf(one)).toEqual([ids[0], ids[2]]), { timeout: 3_000 });
+    one.request.destroy();
+  });
+
   test('asks the database nothing while nothing comes', async () => {
     const { event, anybody, list, stream } = await world();
     await event('evt_1', 'charge.succeeded');

@@ -38,7 +38,13 @@ export async function searchContents(
   const range = await lookedAt(store, userId, options);
   const { contents, cut } = await listContents(store, userId, { ...options, ...range }, where(store, filter));
   const last = contents.at(-1);
-  return { contents, upTo: cut && last ? last.id : order === 'asc' ? range.to : range.from };
+  return { contents: ours(contents, filter), upTo: cut && last ? last.id : order === 'asc' ? range.to : range.from };
+}
+
+/** What was found out about a content is not true of a row that another application has put in its place. */
+function ours(contents: readonly Content[], { event_id, event_type, verified = 'none' }: Filter): readonly Content[] {
+  const asked = event_id !== undefined || event_type !== undefined || verified !== 'none';
+  return asked ? contents.filter(({ receipt }) => receipt !== null) : contents;
 }
 
 /** The part of `from` to `to` that one call looks at. */
@@ -82,7 +88,7 @@ async function byEvent(store: Store, userId: number, options: ListOptions, filte
   // What did not fit was left out from the highest id on.
   const contents = named.flatMap((id) => found.get(id) ?? []);
   const last = contents.at(-1);
-  return { contents, upTo: cut && last ? last.id : order === 'asc' ? to : from };
+  return { contents: ours(contents, filter), upTo: cut && last ? last.id : order === 'asc' ? to : from };
 }
 
 /** The filter as SQL on the tables t (tblwh) and r (restante_request). */
