@@ -9,7 +9,7 @@ export const PATTERN_WORDS: Readonly<Record<string, string>> = {
   [ID]: 'must be a whole number from 0, or latest',
   [WHID]: 'must be the number of a webhook, 0, or all',
   [METHOD]: 'must be a method such as POST',
-  '^(?!\\.{1,2}$)[A-Za-z0-9._-]{1,64}$':
+  '^([A-Za-z0-9_-][A-Za-z0-9._-]{0,63}|\\.[A-Za-z0-9_-][A-Za-z0-9._-]{0,62}|\\.\\.[A-Za-z0-9._-]{1,62})$':
     'must be 1 to 64 letters, digits, dots, dashes or underscores, and not . or .. which cannot stand in a path',
   '^(earliest|latest)$': 'must be earliest, latest, {"id": …} or {"time": …}',
 };

@@ -8,8 +8,8 @@ const Id = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
 // Settings ----------------------------------------------------------------------------------------------------------
 
-// Not `.` and `..`: every client takes those out of a path before it asks.
-const NAME = '^(?!\\.{1,2}$)[A-Za-z0-9._-]{1,64}$';
+// Not `.` and `..`: every client takes those out of a path before it asks. No lookahead: not every reader of the document knows it.
+const NAME = '^([A-Za-z0-9_-][A-Za-z0-9._-]{0,63}|\\.[A-Za-z0-9_-][A-Za-z0-9._-]{0,62}|\\.\\.[A-Za-z0-9._-]{1,62})$';
 const WHERE = '^(earliest|latest)$';
 const MOST_LEASE_SECONDS = 43_200;
 const MOST_IDS = 500;
