@@ -1,6 +1,7 @@
 // Pools of connections to MySQL: how they are opened, and how many are open, in use and waited for.
 import mysql from 'mysql2';
 import { toStoreError } from './mysqlfailures.ts';
+import { keepTypesAlone } from './mysqlstatements.ts';
 
 // 2 tables x about 70 sizes, and the rest of the program; the server's own limit is 16,382 for all connections.
 const PREPARED_STATEMENTS = 300;
@@ -51,6 +52,7 @@ export function createPools(url: URL) {
     made.on('connection', (connection) => {
       opened.set(connection, performance.now());
       open.add(connection);
+      keepTypesAlone(connection);
       connection.once('end', () => {
         open.delete(connection);
         busy.delete(connection);
