@@ -5,8 +5,10 @@ import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 const EVERY_MS = 100;
-// Behind by so much on average of the last half second, a sender waits longer than it is patient. One long pause is none.
+// Behind by so much on average of the last turns, a sender waits longer than it is patient. One pause is none, however long:
+// a process that was stopped, or a machine that slept, is not behind when it goes on.
 const LATE_MS = 1_000;
+const MOST_LATE_MS = 2_000;
 const CAUGHT_UP_MS = 500;
 const SHARE_OF_NEWEST = 0.3;
 // Of what the process may have; the rest is for what is under way, and for what the allocator keeps.
@@ -52,7 +54,7 @@ export function watchPressure(log: Log, maxMemoryMb?: number): Pressure {
 
   const timer = setInterval(() => {
     const now = performance.now();
-    const late = Math.max(0, now - due);
+    const late = Math.min(MOST_LATE_MS, Math.max(0, now - due));
     due = now + EVERY_MS;
     lateMs += (late - lateMs) * SHARE_OF_NEWEST;
     const behind = lateMs > (why === 'event-loop' ? CAUGHT_UP_MS : LATE_MS);
