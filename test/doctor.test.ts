@@ -31,6 +31,7 @@ async function doctor(env: Env, argv: readonly string[] = ['--json'], tty = fals
     err(text: string) {
       err += text;
     },
+    written: async () => {},
     input: async () => '',
     ask: async () => '',
     nodeVersion: process.versions.node,
