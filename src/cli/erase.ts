@@ -19,6 +19,7 @@ import { withExtended } from './extended.ts';
 import { Complaint, type Io } from './io.ts';
 import { MOST_ID, whole } from './options.ts';
 import { createProgress } from './progress.ts';
+import { spellings } from './spellings.ts';
 import { configOf, verb } from './verb.ts';
 
 interface Options {
@@ -80,15 +81,6 @@ export const eraseCommand = (io: Io): Command =>
           );
       });
     });
-
-/** The ways in which a text may stand in a request. */
-function spellings(text: string): Buffer[] {
-  const json = JSON.stringify(text).slice(1, -1);
-  const ascii = json.replace(/[^\x20-\x7e]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
-  const url = encodeURIComponent(text);
-  const all = [text, json, ascii, url, url.replaceAll('%20', '+')];
-  return [...new Set(all)].map((one) => Buffer.from(one));
-}
 
 /** Counts what is wanted, and erases it. */
 async function walk(io: Io, { db }: Store, wanted: Wanted, erase: boolean): Promise<Counts> {
