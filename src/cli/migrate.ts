@@ -1,6 +1,7 @@
 // restante migrate: adds our tables to a MySQL database, and tells beforehand what it will do.
 import type { Command } from 'commander';
 import type { Config } from '../config.ts';
+import { parseMysqlUrl } from '../databaseurl.ts';
 import { addIndex, estimate } from '../store/addindex.ts';
 import { backfill } from '../store/backfill.ts';
 import type { Db } from '../store/db.ts';
@@ -135,7 +136,7 @@ function grants(io: Io, config: Config, db: Db, account: string): void {
   if (!config.databaseUrl.startsWith('mysql:')) throw new Complaint('SQLite has no accounts: --grants is for MySQL');
   if (!/^('[\w.-]+'|[\w.-]+)(@('[\w.%:-]+'|[\w.%:-]+))?$/.test(account))
     throw new Complaint("the account must look like 'restante'@'10.0.0.%'", 2);
-  const name = decodeURIComponent(new URL(config.databaseUrl).pathname.slice(1));
+  const name = parseMysqlUrl(config.databaseUrl).database;
   for (const sql of grantStatements(name, account)) io.out(`${sql};\n`);
   io.err('\nAdvised, on the whole server: it then sees who is writing, and lists never skip (docs/promises.md):\n');
   for (const sql of sightStatements(db.version, name, account)) io.err(`${sql};\n`);

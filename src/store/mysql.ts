@@ -1,5 +1,6 @@
 // MySQL and MariaDB behind the seam of db.ts, by mysql2: pools, prepared statements, error codes.
 import type mysql from 'mysql2';
+import type { MysqlUrl } from '../databaseurl.ts';
 import { type Db, failed, type Queries, type Rows, StoreError, type Value } from './db.ts';
 import { insertSql, statementsFor } from './multirow.ts';
 import { failureOf, toStoreError } from './mysqlfailures.ts';
@@ -68,8 +69,8 @@ function queriesOn(connection: Connection, returning: boolean, increment: () => 
   };
 }
 
-/** Opens `mysql://user:password@host:port/database[?ssl=true|skip-verify]`. Connects once, so that errors show here. */
-export async function openMysql(url: URL): Promise<Db> {
+/** Connects once, so that errors show here. */
+export async function openMysql(url: MysqlUrl): Promise<Db> {
   const { pool, borrow, connections } = createPools(url);
   const isolation = 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED';
   const reads = pool(READ_CONNECTIONS, isolation);
