@@ -11,12 +11,13 @@ import { doctorCommand } from './cli/doctor.ts';
 import { eraseCommand } from './cli/erase.ts';
 import { exportCommand } from './cli/export.ts';
 import { forwardCommand } from './cli/forward.ts';
-import { Complaint, type Io, systemFault } from './cli/io.ts';
+import { Complaint, Enough, type Io, systemFault } from './cli/io.ts';
 import { migrateCommand } from './cli/migrate.ts';
 import { presetsCommand } from './cli/presets.ts';
 import { pruneCommand } from './cli/prune.ts';
 import { pullCommand } from './cli/pull.ts';
 import { serveCommand } from './cli/serve.ts';
+import { createOut } from './cli/stdout.ts';
 import { userCommand } from './cli/user.ts';
 import { closing, helped } from './cli/verb.ts';
 import { webhookCommand } from './cli/webhook.ts';
@@ -58,10 +59,12 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   for (const verb of VERBS) program.addCommand(verb(io));
   prepare(program, io);
   try {
-    await program.parseAsync([...helped(program, argv)], { from: 'user' });
+    await program.parseAsync([...helped(program, argv)], { from: 'user' }).catch(unlessHelp);
+    await io.written();
     return 0;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof Enough) return 0;
+    if (error instanceof CommanderError) return 2;
     if (error instanceof BadSettings || error instanceof Complaint) {
       io.err(`restante: ${error.message}\n`);
       return error instanceof Complaint ? error.code : 2;
@@ -69,6 +72,11 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     io.err(`restante: ${systemFault(error) ?? (error instanceof Error ? error.stack : String(error))}\n`);
     return 1;
   }
+}
+
+/** To Commander, what --help and --version print is an error. */
+function unlessHelp(error: unknown): void {
+  if (!(error instanceof CommanderError && error.exitCode === 0)) throw error;
 }
 
 /** Commander must not end the process nor write past `io`. */
@@ -100,9 +108,9 @@ function typedUnseen(): Promise<string> {
   });
 }
 
-const io: Io = {
+const ofProcess = (): Io => ({
   env: process.env,
-  out: (data) => void process.stdout.write(data),
+  ...createOut(process.stdout, 1),
   err: (text) => void process.stderr.write(text),
   async input() {
     if (process.stdin.isTTY) return typedUnseen();
@@ -129,14 +137,14 @@ const io: Io = {
     new Promise((resolve) => {
       for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve);
     }),
-};
+});
 
 // Started by name or through npm's link; imported by tests, this file does nothing.
 const started = process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url);
 if (started) {
-  // Whoever reads may have seen enough: `restante presets | head`.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
-  process.exitCode = await run(process.argv.slice(2), io);
+  // Nobody is left to be told.
+  process.stderr.on('error', () => {});
+  process.exitCode = await run(process.argv.slice(2), ofProcess());
   // A connection to a hung database must not keep an ended program alive. A slow reader gets all there is first.
   process.stdout.write('', () => setTimeout(() => process.exit(), 2_000).unref());
 }

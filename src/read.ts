@@ -1,6 +1,7 @@
 // How the text of a setting becomes its value: each throws a sentence that says what it must be.
 import { statSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { parseMysqlUrl } from './databaseurl.ts';
 
 export const text = (value: string) => value;
 export function whole(min: number, max: number) {
@@ -28,9 +29,7 @@ export const list = (value: string): string[] =>
     .map((part) => part.trim())
     .filter((part) => part !== '');
 export function databaseUrl(value: string): string {
-  if (/^sqlite:./.test(value)) return value;
-  if (!/^mysql:\/\/[^/]+\/[^/?]+/.test(value) || !URL.canParse(value))
-    throw new Error('must be mysql://user:password@host:3306/database or sqlite:./path/to/file.db');
+  if (!/^sqlite:./.test(value)) parseMysqlUrl(value);
   return value;
 }
 export function httpUrl(value: string): string {

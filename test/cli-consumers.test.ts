@@ -26,6 +26,7 @@ async function typed(argv: readonly string[], env: Readonly<Record<string, strin
     env,
     out: (data) => void out.push(Buffer.from(data)),
     err: (text) => void err.push(text),
+    written: async () => {},
     input: async () => '',
     async ask(question) {
       asked.push(question);

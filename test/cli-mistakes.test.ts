@@ -64,13 +64,13 @@ describe('what the system refuses is one sentence', () => {
     expect(await pull(`${place}/file/x`)).toEqual({
       code: 1,
       out: '',
-      err: `restante: cannot mkdir ${place}/file/x: not a directory (ENOTDIR)\n`,
+      err: expect.stringMatching(/^restante: .*file\/x.* not a directory.*\n$/),
     });
     mkdirSync(`${place}/raw/1.part`, { recursive: true });
     expect(await pull(`${place}/raw`)).toEqual({
       code: 1,
       out: '',
-      err: `restante: cannot open ${place}/raw/1.part: illegal operation on a directory (EISDIR)\n`,
+      err: expect.stringMatching(/^restante: .*raw\/1.* illegal operation on a directory.*\n$/),
     });
   });
 

@@ -32,6 +32,7 @@ async function typed(argv: readonly string[], env: Readonly<Record<string, strin
     env,
     out: (text) => void out.push(String(text)),
     err: (text) => void err.push(text),
+    written: async () => {},
     input: async () => input,
     ask: async () => '',
     tty: false,

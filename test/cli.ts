@@ -18,6 +18,7 @@ export async function cli(argv: readonly string[], env: Env = {}, stopped: Promi
     env,
     out: (text: string) => (out += text),
     err: (text: string) => (err += text),
+    written: async () => {},
     tty: false,
     input: async () => '',
     ask: async () => '',

@@ -31,6 +31,7 @@ async function doctor(env: Env, argv: readonly string[] = ['--json'], tty = fals
     err(text: string) {
       err += text;
     },
+    written: async () => {},
     input: async () => '',
     ask: async () => '',
     nodeVersion: process.versions.node,
@@ -137,8 +138,10 @@ describe('each check by itself', () => {
     };
   };
   const unsafe = [{ found: 'sync_binlog is 0', fix: 'SET GLOBAL sync_binlog = 1' }];
-  const stale = (settings: object) => (one: Shape) =>
-    one.stored.staleUrls.push({ wh_id: 7, wh_url: 'https://before.example.org/in/k', settings });
+  const stale =
+    (settings: object, wh_url = 'https://before.example.org/in/k') =>
+    (one: Shape) =>
+      one.stored.staleUrls.push({ wh_id: 7, wh_url, settings });
 
   const CASES: [name: string, state: State, patch: (one: Shape) => unknown, found: RegExp, fix: RegExp][] = [
     [
@@ -361,6 +364,23 @@ describe('each check by itself', () => {
     ['signed-urls', 'warn', stale({ preset: 'square' }), /square/, /PUBLIC_URL/],
     ['signed-urls', 'warn', stale({ preset: 'hubspot' }), /hubspot/, /PUBLIC_URL/],
     ['signed-urls', 'warn', stale({ verify: { signed_string: '{url}.{body}' } }), /own rules/, /PUBLIC_URL/],
+    [
+      'signed-urls',
+      'warn',
+      stale({ preset: 'twilio' }, 'see the other system'),
+      /another application.*no URL.*7 \(twilio, "see the other system"\)/,
+      /restante webhook list/,
+    ],
+    [
+      'signed-urls',
+      'warn',
+      (one) => {
+        stale({ preset: 'twilio' }, 'javascript:alert(1)')(one);
+        stale({ preset: 'square' })(one);
+      },
+      /made under another one.*7 \(square, https:\/\/before\.example\.org\)\. .*7 \(twilio, "javascript:alert\(1\)"\)/,
+      /PUBLIC_URL back/,
+    ],
     ['trust-proxy', 'warn', setting({ TRUST_PROXY: '' }), /https/, /127\.0\.0\.1/],
     [
       'trust-proxy',
@@ -608,6 +628,8 @@ describe.each(SERVERS)('%s', (engine) => {
     const user = await service.user();
     await service.webhook(user, { preset: 'twilio' });
     await service.webhook(user, { preset: 'stripe' });
+    const { wh_id } = await service.webhook(user, { preset: 'twilio' });
+    await root.query(`UPDATE tblwhid SET wh_url = 'moved: ask Ana' WHERE id = ${wh_id}`);
     await root.query("INSERT INTO tblwhid VALUES (7, 1, 'https://old.example.org/x?y', 'Theirs', 1)");
     await root.query('ALTER TABLE tblwh MODIFY content LONGTEXT CHARACTER SET utf8mb4 NOT NULL');
     await root.query('ALTER TABLE tblwh AUTO_INCREMENT = 2200000001');
@@ -621,7 +643,9 @@ describe.each(SERVERS)('%s', (engine) => {
     expect(of.columns?.found).toContain('utf8mb4');
     expect(of.ids?.found).toContain('2200000000 of 4294967295');
     expect(of.index?.state).toBe('warn');
-    expect(of['signed-urls']?.found).toMatch(/: 1000000000 \(twilio, https:\/\/before\.example\.org\)\.$/);
+    expect(of['signed-urls']?.found).toMatch(
+      /: 1000000000 \(twilio, https:\/\/before\.example\.org\)\. .*: 1000000002 \(twilio, "moved: ask Ana"\)\.$/,
+    );
     expect(of['old-urls']?.found).toContain('begins with http://old.example.org:');
     expect(of['trust-proxy']?.state).toBe('warn');
     expect(of['secrets-key']?.state).toBe('warn');

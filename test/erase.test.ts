@@ -143,6 +143,8 @@ describe.each(ENGINES)('%s', (engine) => {
       text,
       `a=${url}`,
       `{"x":"${escaped}"}`,
+      `{"x":"${escaped.replace('fc', 'FC')}"}`,
+      `a=${url.toLowerCase()}`,
       Buffer.concat([Buffer.from([0xff]), Buffer.from(text)]),
     ]);
     const misses = await mine.send(['nothing', text.toUpperCase(), text.slice(0, -1)]);
@@ -172,9 +174,9 @@ describe.each(ENGINES)('%s', (engine) => {
     const id = String(mine.user.id);
     expect((await verb('erase', '--match', 'abc', '--dry-run')).code).toBe(2);
     expect((await verb('erase', '--match', text, '--user', id, '--dry-run')).out).toBe(
-      '5 contents and 3 refusals would be erased\n',
+      '7 contents and 3 refusals would be erased\n',
     );
-    expect((await verb('erase', '--match', text, '--dry-run')).out).toBe('6 contents and 3 refusals would be erased\n');
+    expect((await verb('erase', '--match', text, '--dry-run')).out).toBe('8 contents and 3 refusals would be erased\n');
     expect((await verb('erase', '--match', text, '--user', id, '--yes')).code).toBe(0);
     expect([await count('tblwh', [...hits, inHead]), await count('tblwh', [...misses, reason, ...theirs])]).toEqual([
       0, 5,

@@ -21,6 +21,7 @@ async function typed(argv: readonly string[], env: Env, { input = '', answer = '
     err(text) {
       err += text;
     },
+    written: async () => {},
     input: async () => input,
     ask: async (question) => {
       err += question;

@@ -1,12 +1,12 @@
 // A small disk of its own for a database, so that it can be full without harm to anybody else. A tmpfs: needs root.
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onExit, run } from './fetch-debs.ts';
 
 export interface Volume {
   readonly path: string;
-  /** Takes all the room that is left. */
-  fill(): Promise<void>;
+  /** Takes all the room that is left, but for `room` bytes. */
+  fill(room?: number): Promise<void>;
   /** Gives it back. */
   free(): Promise<void>;
   remove(): Promise<void>;
@@ -20,11 +20,12 @@ export async function makeVolume(path: string, megabytes: number): Promise<Volum
   const forget = onExit(() => void unmount());
   return {
     path,
-    async fill() {
+    async fill(room = 0) {
       // Until it fails: the database takes some of it meanwhile.
       await run(['dd', 'if=/dev/zero', `of=${ballast}`, 'bs=64K']).catch((error: Error) => {
         if (!/No space left/.test(error.message)) throw error;
       });
+      if (room > 0) await truncate(ballast, (await stat(ballast)).size - room);
     },
     free: () => rm(ballast, { force: true }),
     async remove() {

@@ -1,6 +1,7 @@
 // The doctor's questions to the settings, to this machine, and to the service if it runs.
 import { isPublic } from '../http/webhooksettings.ts';
 import { PRESETS } from '../receive/presets.ts';
+import type { StaleUrl } from '../store/doctor.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 import type { Answer } from './doctorfacts.ts';
 
@@ -38,6 +39,7 @@ const publicUrl: Check = {
 };
 
 const MOST_NAMED = 5;
+const MOST_SHOWN = 60;
 const signedUrls: Check = {
   name: 'signed-urls',
   fix: 'Set PUBLIC_URL back to what it was, or paste the present URLs at the providers: restante webhook list',
@@ -47,14 +49,28 @@ const signedUrls: Check = {
       (verify?.signed_string ?? PRESETS.get(preset ?? '')?.verify.signed_string ?? '').includes('{url}'),
     );
     if (signed.length === 0) return ok('No webhook whose provider signs the URL was made under another PUBLIC_URL.');
-    const named = signed.slice(0, MOST_NAMED).map(({ wh_id, wh_url, settings }) => {
-      return `${wh_id} (${settings.preset ?? 'own rules'}, ${new URL(wh_url).origin})`;
-    });
+    const moved = signed.filter(({ wh_url }) => isWebUrl(wh_url));
+    const odd = signed.filter(({ wh_url }) => !isWebUrl(wh_url));
+    const found = [
+      moved.length > 0
+        ? `PUBLIC_URL is ${config.publicUrl}, but these webhooks were made under another one, and their providers sign the URL they call: ${named(moved, (url) => new URL(url).origin)}.`
+        : '',
+      odd.length > 0
+        ? `What another application has written as wh_url of these webhooks is no URL, so it cannot be told whether their providers, who sign the URL they call, have the right one: ${named(odd, (url) => JSON.stringify(url.slice(0, MOST_SHOWN)))}.`
+        : '',
+    ];
     return warn(
-      `PUBLIC_URL is ${config.publicUrl}, but these webhooks were made under another one, and their providers sign the URL they call: ${named.join(', ')}${signed.length > MOST_NAMED ? ' and more' : ''}.`,
+      found.filter(Boolean).join(' '),
+      moved.length > 0 ? undefined : 'Compare the URLs at the providers with these: restante webhook list',
     );
   },
 };
+const isWebUrl = (url: string): boolean => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol);
+const named = (urls: readonly StaleUrl[], shown: (url: string) => string): string =>
+  urls
+    .slice(0, MOST_NAMED)
+    .map(({ wh_id, wh_url, settings }) => `${wh_id} (${settings.preset ?? 'own rules'}, ${shown(wh_url)})`)
+    .join(', ') + (urls.length > MOST_NAMED ? ' and more' : '');
 
 const trustProxy: Check = {
   name: 'trust-proxy',

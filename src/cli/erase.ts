@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { walkIds } from '../flow/walk.ts';
+import { type Cause, causeOf } from '../store/causes.ts';
 import { type Db, failed } from '../store/db.ts';
 import {
   eraseReasons,
@@ -18,6 +19,7 @@ import { withExtended } from './extended.ts';
 import { Complaint, type Io } from './io.ts';
 import { MOST_ID, whole } from './options.ts';
 import { createProgress } from './progress.ts';
+import { spellings } from './spellings.ts';
 import { configOf, verb } from './verb.ts';
 
 interface Options {
@@ -70,20 +72,15 @@ export const eraseCommand = (io: Io): Command =>
         }
         const counts = await walk(io, store, wanted, true);
         await eraseReasons(store.db, wanted);
-        const inFiles = await scrub(store, options.vacuum);
+        const { inFiles, failure } = await scrub(store, options.vacuum);
         io.out(`${told(counts)} were erased\n`);
         io.err(unreached(store, inFiles));
+        if (failure)
+          throw new Complaint(
+            `erased, but the file was not rewritten: ${failure.found}. ${failure.fix} Then run it again: it rewrites the file.`,
+          );
       });
     });
-
-/** The ways in which a text may stand in a request. */
-function spellings(text: string): Buffer[] {
-  const json = JSON.stringify(text).slice(1, -1);
-  const ascii = json.replace(/[^\x20-\x7e]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
-  const url = encodeURIComponent(text);
-  const all = [text, json, ascii, url, url.replaceAll('%20', '+')];
-  return [...new Set(all)].map((one) => Buffer.from(one));
-}
 
 /** Counts what is wanted, and erases it. */
 async function walk(io: Io, { db }: Store, wanted: Wanted, erase: boolean): Promise<Counts> {
@@ -126,16 +123,29 @@ const told = ({ contents, refusals }: Counts): string => `${contents} contents a
 
 const SCRUB_TRIES = 20;
 const SCRUB_PAUSE_MS = 250;
-/** On SQLite: what files of the database may still have of it. */
-async function scrub({ db }: Store, rewrite: boolean): Promise<string[]> {
-  if (!db.scrub) return [];
+interface Scrubbed {
+  /** What files of the database may still have of it. */
+  readonly inFiles: readonly string[];
+  readonly failure: Cause | undefined;
+}
+/** On SQLite. */
+async function scrub({ db }: Store, rewrite: boolean): Promise<Scrubbed> {
+  if (!db.scrub) return { inFiles: [], failure: undefined };
   const gaps = rewrite ? [] : ['unused parts of the file: without --no-vacuum it is written anew'];
-  let done = await db.scrub(rewrite);
-  for (let tries = 0; !done && tries < SCRUB_TRIES; tries++) {
-    await sleep(SCRUB_PAUSE_MS);
-    done = await db.scrub(false);
+  try {
+    let done = await db.scrub(rewrite);
+    for (let tries = 0; !done && tries < SCRUB_TRIES; tries++) {
+      await sleep(SCRUB_PAUSE_MS);
+      done = await db.scrub(false);
+    }
+    const log = 'the log beside the file: somebody is reading it. It ends when the service stops';
+    return { inFiles: done ? gaps : [...gaps, log], failure: undefined };
+  } catch (error) {
+    // A full disk, mostly. What was erased is erased, and what is left of it is to be told all the same.
+    const failure = causeOf(error);
+    if (!failure) throw error;
+    return { inFiles: ['unused parts of the file: it was not rewritten', 'the log beside the file'], failure };
   }
-  return done ? gaps : [...gaps, 'the log beside the file: somebody is reading it. It ends when the service stops'];
 }
 
 const MYSQL = [

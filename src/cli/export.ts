@@ -1,10 +1,10 @@
 // restante export: all contents of a user as lines of JSON, each as the API has it, and the bodies as files.
-import { closeSync, mkdirSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { walkIds } from '../flow/walk.ts';
 import { contentToWire } from '../http/wire.ts';
 import { highestId, listContents } from '../store/contents.ts';
+import { flushFolder, makeFolder, openPart, writeWhole } from './files.ts';
 import { Complaint, type Io } from './io.ts';
 import { withStore } from './open.ts';
 import { MOST_ID, whole } from './options.ts';
@@ -40,12 +40,9 @@ export const exportCommand = (io: Io): Command =>
       if (options.user === undefined) throw new Complaint('say whose: --user ID (restante user list)', 2);
       const userId = whole(options.user, '--user', 1, MOST_ID);
       return withStore(config, async (store) => {
-        for (const folder of [options.out, options.raw])
-          if (folder !== undefined) mkdirSync(folder, { recursive: true, mode: 0o700 });
-        const name = options.out === undefined ? undefined : join(options.out, 'contents.ndjson');
-        // Its own name is given to it when it is whole.
-        const file = name === undefined ? undefined : openSync(`${name}.part`, 'w', 0o600);
-        const write = (line: string) => void (file === undefined ? io.out(line) : writeSync(file, line));
+        const folders = [options.out, options.raw].filter((folder) => folder !== undefined);
+        for (const folder of folders) makeFolder(folder);
+        const file = options.out === undefined ? undefined : openPart(join(options.out, 'contents.ndjson'));
         const progress = createProgress(io, 'writing');
         let written = 0;
         try {
@@ -55,21 +52,23 @@ export const exportCommand = (io: Io): Command =>
               const page = { wh_id: 'all', from, to: upTo, order: 'asc', limit: PAGE, maxBytes: PAGE_BYTES } as const;
               const { contents, cut } = await listContents(store, userId, page);
               for (const content of contents) {
-                write(`${JSON.stringify(contentToWire(content, config))}\n`);
-                if (options.raw !== undefined)
-                  writeFileSync(join(options.raw, String(content.id)), content.content, { mode: 0o600 });
+                (file?.write ?? io.out)(`${JSON.stringify(contentToWire(content, config))}\n`);
+                if (options.raw !== undefined) writeWhole(join(options.raw, String(content.id)), content.content);
               }
+              // Else it would gather in memory before a reader that is slower than the database.
+              await io.written();
               written += contents.length;
               more = cut;
               from = (contents.at(-1)?.id ?? upTo) + 1;
             }
             progress.at(upTo / last, `${written} contents`);
           });
+          file?.keep();
+          folders.forEach(flushFolder);
         } finally {
           progress.end();
-          if (file !== undefined) closeSync(file);
+          file?.drop();
         }
-        if (name !== undefined) renameSync(`${name}.part`, name);
         io.err(`${written} contents of user ${userId} were written\n`);
       });
     });

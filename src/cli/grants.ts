@@ -1,5 +1,6 @@
 // restante migrate --grants: the rights of the account that serves, how to make it, and which verbs need more than these.
 import type { Config } from '../config.ts';
+import { parseMysqlUrl } from '../databaseurl.ts';
 import type { Db } from '../store/db.ts';
 import { currentAccount, grantStatements, quotedAccount, sightStatements, userStatement } from '../store/grants.ts';
 import { Complaint, type Io } from './io.ts';
@@ -16,7 +17,7 @@ export function accountOf(text: string): string {
 
 /** `named`: undefined for the account that DATABASE_URL signs in with. Statements to run go to the output, the rest beside it. */
 export async function tellGrants(io: Io, config: Config, db: Db, named: string | undefined): Promise<void> {
-  const database = decodeURIComponent(new URL(config.databaseUrl).pathname.slice(1));
+  const database = parseMysqlUrl(config.databaseUrl).database;
   const account = named ?? (await currentAccount(db));
   for (const sql of grantStatements(database, account)) io.out(`${sql};\n`);
   io.err(

@@ -3,6 +3,11 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Data for people and scripts. */
   out(data: string | Uint8Array): void;
+  /**
+   * Resolves when all of it has been taken. Rejects with a Complaint when some of it was lost (a full disk), with Enough when
+   * whoever reads has gone. Who writes much waits for it now and then, who acks what it wrote does so before.
+   */
+  written(): Promise<void>;
   /** Diagnostics. */
   err(text: string): void;
   /** All of standard input. */
@@ -25,6 +30,9 @@ export class Complaint extends Error {
     this.code = code;
   }
 }
+
+/** Whoever reads the output has seen enough (`restante presets | head`): nothing is wrong, and nobody wants the rest. */
+export class Enough extends Error {}
 
 /** What the system refuses, such as a file where there is no room or no right, in one sentence; undefined for all else. */
 export function systemFault(error: unknown): string | undefined {

@@ -1,10 +1,10 @@
 // restante pull NAME: contents of a consumer as lines of JSON, into files, or each to a program; acked when that went well.
 import { spawn } from 'node:child_process';
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Delivery } from '../client/index.ts';
 import { type ClientFlags, clientOf, toComplaint } from './credentials.ts';
+import { flushFolder, makeFolder, writeWhole } from './files.ts';
 import { Complaint, type Io } from './io.ts';
 import { oneOf, STARTS, whole, withService } from './options.ts';
 import { verb } from './verb.ts';
@@ -81,7 +81,7 @@ function read({ follow, limit, ack, whid, start, raw, exec }: Options): Settings
     raw,
     exec,
   };
-  if (raw) mkdirSync(raw, { recursive: true });
+  if (raw) makeFolder(raw, 0o777);
   return settings;
 }
 
@@ -105,14 +105,23 @@ async function drain(
     left -= items.length;
     const done: number[] = [];
     const undone: number[] = [];
+    // One that could be neither printed nor stored: nor can be what follows. Those before it are done all the same.
+    const broken: unknown[] = [];
     for (const item of items) {
-      if (ended.signal.aborted) undone.push(item.id);
-      else (await handle(io, item as unknown as Delivery, settings)) ? done.push(item.id) : undone.push(item.id);
+      const going = broken.length === 0 && !ended.signal.aborted;
+      try {
+        const good = going && (await handle(io, item as unknown as Delivery, settings));
+        (good ? done : undone).push(item.id);
+      } catch (error) {
+        undone.push(item.id);
+        broken.push(error);
+      }
     }
-    if (!settings.ack) continue;
-    if (done.length > 0) await consumer.ack({ lease, ids: done });
-    if (undone.length > 0) await consumer.nack({ lease, ids: undone, delay_seconds: ended.signal.aborted ? 0 : 1 });
-    if (!ended.signal.aborted) failed += undone.length;
+    const given = ended.signal.aborted || broken.length > 0;
+    if (settings.ack && done.length > 0) await consumer.ack({ lease, ids: done });
+    if (settings.ack && undone.length > 0) await consumer.nack({ lease, ids: undone, delay_seconds: given ? 0 : 1 });
+    if (broken.length > 0) throw broken[0];
+    if (settings.ack && !given) failed += undone.length;
   }
   return failed;
 }
@@ -138,12 +147,13 @@ async function follow(
 
 async function handle(io: Io, content: Delivery, { raw, exec }: Settings): Promise<boolean> {
   if (raw) {
-    const file = join(raw, String(content.id));
-    writeFileSync(`${file}.part`, content.bytes());
-    renameSync(`${file}.part`, file);
+    writeWhole(join(raw, String(content.id)), content.bytes(), 0o666);
+    flushFolder(raw);
   }
   if (!exec) {
     if (!raw) io.out(`${JSON.stringify(content)}\n`);
+    // What nobody has got is not acked.
+    await io.written();
     return true;
   }
   const { id, wh_id, attempt, request } = content;
@@ -164,7 +174,7 @@ async function handle(io: Io, content: Delivery, { raw, exec }: Settings): Promi
       env: { ...env, ...about } as NodeJS.ProcessEnv,
       stdio: ['pipe', 'pipe', 'pipe'],
     });
-    child.stdout.on('data', (chunk: Buffer) => io.out(chunk.toString()));
+    child.stdout.on('data', (chunk: Buffer) => io.out(chunk));
     child.stderr.on('data', (chunk: Buffer) => io.err(chunk.toString()));
     child.on('error', () => resolve(false));
     child.on('close', (code) => resolve(code === 0));

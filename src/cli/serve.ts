@@ -39,7 +39,11 @@ export const serveCommand = (io: Io): Command =>
 
 async function serve(io: Io, given: Config): Promise<void> {
   const config = await withPort(given);
-  const log = pino({ level: config.logLevel, serializers: { error: pino.stdSerializers.err } });
+  // Not pino's own destination: on a full disk that waits for room, and the service with it.
+  const log = pino(
+    { level: config.logLevel, serializers: { error: pino.stdSerializers.err } },
+    { write: (line: string) => io.out(line) },
+  );
   const stop = io.stopped();
   const store = await openPatiently(config, log, stop);
   if (!store) return;

@@ -1,4 +1,5 @@
 // openStore(url): the database, how far it is migrated, and what is missing. SQLite migrates itself; MySQL never does here.
+import { parseMysqlUrl } from '../databaseurl.ts';
 import { backfill } from './backfill.ts';
 import type { Db } from './db.ts';
 import { createEventIndex, type EventIndex } from './eventindex.ts';
@@ -22,7 +23,7 @@ export interface Store {
 /** The engine behind a URL, connected, nothing changed in it. */
 export async function openDb(url: string): Promise<Db> {
   if (url.startsWith('sqlite:')) return openSqlite(url.slice('sqlite:'.length));
-  return openMysql(new URL(url));
+  return openMysql(parseMysqlUrl(url));
 }
 
 /** Opens the database and looks how far it is migrated. Throws when the three shared tables are not there. */

@@ -1,5 +1,6 @@
 // MySQL and MariaDB behind the seam of db.ts, by mysql2: pools, prepared statements, error codes.
 import type mysql from 'mysql2';
+import type { MysqlUrl } from '../databaseurl.ts';
 import { type Db, failed, type Queries, type Rows, StoreError, type Value } from './db.ts';
 import { insertSql, statementsFor } from './multirow.ts';
 import { failureOf, toStoreError } from './mysqlfailures.ts';
@@ -21,17 +22,27 @@ const TRIES = 5;
 /** MySQL tells the types of a statement's parameters, and mysql2 then checks every number as a BigInt: a quarter of our CPU. */
 const asText = (value: Value): Value => (typeof value === 'number' ? String(value) : value);
 
+/** Not the limit of mysql2, which does not count what comes first: setting the connection up, and preparing the statement. */
+const limited = (ms: number, end: (error: StoreError) => void): NodeJS.Timeout =>
+  setTimeout(() => {
+    const error = new Error(`no answer within ${ms / 1000} s`);
+    end(new StoreError('away', Object.assign(error, { code: 'PROTOCOL_SEQUENCE_TIMEOUT' })));
+  }, ms);
+
 type Connection = mysql.PoolConnection;
 type Result = mysql.ResultSetHeader | mysql.RowDataPacket[];
 type Transaction = Queries & { wrote(): boolean };
 function queriesOn(connection: Connection, returning: boolean, timeout: number): Transaction {
   let wrote = false;
   const execute = (sql: string, values: readonly Value[] = []) =>
-    new Promise<Result>((resolve, reject) =>
-      connection.execute<Result>({ sql, values: values as Value[], timeout }, (error, result) =>
-        error ? reject(toStoreError(error)) : resolve(result),
-      ),
-    );
+    new Promise<Result>((resolve, reject) => {
+      const limit = limited(timeout, reject);
+      connection.execute<Result>({ sql, values: values as Value[] }, (error, result) => {
+        clearTimeout(limit);
+        if (error) reject(toStoreError(error));
+        else resolve(result);
+      });
+    });
   /** DDL may rightly take hours, and cannot be prepared everywhere. */
   const ddl = (sql: string) =>
     new Promise<void>((resolve, reject) =>
@@ -69,8 +80,8 @@ function queriesOn(connection: Connection, returning: boolean, timeout: number):
   };
 }
 
-/** Opens `mysql://user:password@host:port/database[?ssl=true|skip-verify]`. Connects once, so that errors show here. */
-export async function openMysql(url: URL): Promise<Db> {
+/** Connects once, so that errors show here. */
+export async function openMysql(url: MysqlUrl): Promise<Db> {
   const { pool, borrow, connections } = createPools(url);
   const isolation = 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED';
   const reads = pool(READ_CONNECTIONS, isolation);
@@ -131,7 +142,10 @@ export async function openMysql(url: URL): Promise<Db> {
       return result;
     } catch (error) {
       if (isOver(error)) connection.destroy();
-      else connection.query('ROLLBACK', (failure) => (failure ? connection.destroy() : connection.release()));
+      else
+        connection.query({ sql: 'ROLLBACK', timeout: STATEMENT_TIMEOUT_MS }, (failure) =>
+          failure ? connection.destroy() : connection.release(),
+        );
       throw error;
     }
   }
@@ -171,16 +185,17 @@ export async function openMysql(url: URL): Promise<Db> {
             const end = (finish: () => void) => {
               if (!open) return;
               open = false;
+              clearTimeout(limit);
               finish();
             };
-            const values = params as Value[];
-            const command = connection.execute({ sql, values, timeout: STATEMENT_TIMEOUT_MS });
-            command.on('error', (error: Error) =>
+            const fail = (error: StoreError) =>
               end(() => {
                 connection.destroy();
-                reject(toStoreError(error));
-              }),
-            );
+                reject(error);
+              });
+            const limit = limited(STATEMENT_TIMEOUT_MS, fail);
+            const command = connection.execute({ sql, values: params as Value[] });
+            command.on('error', (error: Error) => fail(toStoreError(error)));
             command.on('result', (row) => {
               if (!open || each(row as T)) return;
               // The rest may be gigabytes: dropping the connection is the only way to tell the server to stop.

@@ -1,10 +1,13 @@
 // Pools of connections to MySQL: how they are opened, and how many are open, in use and waited for.
 import mysql from 'mysql2';
+import type { MysqlUrl } from '../databaseurl.ts';
 import { toStoreError } from './mysqlfailures.ts';
 import { keepTypesAlone } from './mysqlstatements.ts';
 
 // 2 tables x about 70 sizes, and the rest of the program; the server's own limit is 16,382 for all connections.
 const PREPARED_STATEMENTS = 300;
+
+const STEP_TIMEOUT_MS = 4_000;
 
 const opened = new WeakMap<object, number>();
 /** When a connection was opened, in performance.now(). */
@@ -19,16 +22,16 @@ export async function stepOf(connection: mysql.PoolConnection): Promise<number> 
   const known = steps.get(connection);
   if (known !== undefined) return known;
   const step = await new Promise<number>((resolve, reject) =>
-    connection.query<mysql.RowDataPacket[]>('SELECT @@SESSION.auto_increment_increment AS step', (error, rows) =>
-      error ? reject(toStoreError(error)) : resolve(rows[0]?.step ?? 1),
+    connection.query<mysql.RowDataPacket[]>(
+      { sql: 'SELECT @@SESSION.auto_increment_increment AS step', timeout: STEP_TIMEOUT_MS },
+      (error, rows) => (error ? reject(toStoreError(error)) : resolve(rows[0]?.step ?? 1)),
     ),
   );
   steps.set(connection, step);
   return step;
 }
 
-export function createPools(url: URL) {
-  const ssl = url.searchParams.get('ssl');
+export function createPools({ host, port, user, password, database, tls }: MysqlUrl) {
   const open = new Set<object>();
   const busy = new Set<object>();
   let waiting = 0;
@@ -36,16 +39,16 @@ export function createPools(url: URL) {
   /** Each connection runs `init` first. */
   function pool(connectionLimit: number, ...init: string[]): mysql.Pool {
     const made = mysql.createPool({
-      host: url.hostname.replace(/^\[|\]$/g, ''),
-      port: Number(url.port || 3306),
-      user: decodeURIComponent(url.username || 'root'),
-      password: decodeURIComponent(url.password),
-      database: decodeURIComponent(url.pathname.slice(1)),
+      host,
+      port,
+      user,
+      password,
+      database,
       charset: 'utf8mb4',
       connectTimeout: 3_000,
       connectionLimit,
       maxPreparedStatements: PREPARED_STATEMENTS,
-      ...(ssl ? { ssl: { rejectUnauthorized: ssl !== 'skip-verify', minVersion: 'TLSv1.2' } } : {}),
+      ...(tls === 'off' ? {} : { ssl: { rejectUnauthorized: tls === 'on', minVersion: 'TLSv1.2' } }),
     });
     made.on('acquire', (connection) => void busy.add(connection));
     made.on('release', (connection) => void busy.delete(connection));

@@ -1,7 +1,7 @@
 // The embedded database behind the seam of db.ts: SQLite in this process, one connection, durable commits.
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
 import { type Db, type Failure, type Queries, type Rows, StoreError, type Value } from './db.ts';
 import { insertSql, statementsFor } from './multirow.ts';
@@ -47,6 +47,18 @@ function attempt<T>(work: () => T): T {
   }
 }
 
+/**
+ * VACUUM and large sorts write a file for a while, as large as the database: beside it is room for that, and the right to
+ * write. A container has no /tmp, or a small one, and SQLite takes what the environment says only when it is loaded.
+ */
+function keepBeside(database: DatabaseSyncInstance, path: string): void {
+  try {
+    database.exec(`PRAGMA temp_store_directory = '${resolve(dirname(path)).replaceAll("'", "''")}'`);
+  } catch {
+    // It may not write there, and looks for another place.
+  }
+}
+
 /** Runs `work` again while another process holds the lock, for 5 s at most, without blocking this one. */
 async function patiently<T>(work: () => T): Promise<T> {
   for (const until = Date.now() + BUSY_GIVE_UP_MS; ; ) {
@@ -87,6 +99,7 @@ export async function openSqlite(
   const settings = `PRAGMA page_size = ${PAGE_BYTES}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
     PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA secure_delete = ON`;
   await patiently(() => database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; ${readOnly ? '' : settings}`));
+  if (path !== ':memory:' && !readOnly) keepBeside(database, path);
   const { v: version } = attempt(() => database.prepare('SELECT sqlite_version() AS v').get() as { v: string });
 
   // Prepared once and kept: the driver for Node 20 leaks about 2 KB per prepare. The texts are few and constant.
