@@ -318,6 +318,16 @@ describe.each(ENGINES)('%s', (engine) => {
     expect(JSON.stringify([webhook, changed, service.log.lines])).not.toContain('secret of ours');
   });
 
+  test('a secret may be of any characters', async () => {
+    const secret = 'geheim: größe 👋';
+    const webhook = await hook({ preset: 'github', secrets: [secret] });
+    expect((await call<WebhookDetail>('GET', `/webhooks/${webhook.wh_id}`)).secrets).toEqual(webhook.secrets);
+    expect(secret.endsWith(webhook.secrets[0]?.last4 ?? '?')).toBe(true);
+    expect((await send(webhook, '{}', sign.github(secret, '{}'))).status).toBe(200);
+    await call('PATCH', `/webhooks/${webhook.wh_id}`, { secrets: ['ключ от почты', { id: webhook.secrets[0]?.id }] });
+    expect((await send(webhook, '{}', sign.github('ключ от почты', '{}'))).status).toBe(200);
+  });
+
   test('a member of verify is taken back with null', async () => {
     const webhook = await hook({ preset: 'stripe', secrets: [SECRET], verify: { tolerance_seconds: 600 } });
     const path = `/webhooks/${webhook.wh_id}`;

@@ -146,8 +146,14 @@ async function create(db: Db, queries: Queries, webhook: NewWebhook, skip: numbe
   return id;
 }
 
+/** The column is ASCII, and `last4` may be of any script. */
 const textOf = (secrets: readonly SealedSecret[]): string | null =>
-  secrets.length > 0 ? JSON.stringify(secrets) : null;
+  secrets.length > 0
+    ? JSON.stringify(secrets).replace(
+        /[^\x20-\x7e]/g,
+        (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+      )
+    : null;
 
 /** The shared table tells the other applications too that a webhook is switched off. */
 const enabledStatus = (settings: SettingsInput): number => (resolveSettings(settings).enabled ? 1 : 0);
