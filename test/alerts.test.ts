@@ -48,28 +48,38 @@ const CASES: readonly Case[] = [
   ['RestanteIdsRunOut', 'there are enough', false, 'restante_id_headroom_ratio', '0.9x30'],
 ];
 
-test.skipIf(missing).each(CASES)('%s, when %s: fires %s', async (...one) => {
-  const [alertname, , fires, metric, values, labels] = one as Case;
-  const folder = mkdtempSync(join(tmpdir(), 'restante-alerts-'));
-  const check = {
-    rule_files: [RULES],
-    evaluation_interval: '1m',
-    tests: [
-      {
-        interval: '1m',
-        input_series: [series(metric, values, labels)],
-        // Without the words: that it fires, and for what.
-        promql_expr_test: [
-          {
-            expr: `count(ALERTS{alertname="${alertname}",alertstate="firing"}) or vector(0)`,
-            eval_time: '22m',
-            exp_samples: [{ labels: '{}', value: fires ? 1 : 0 }],
-          },
-        ],
-      },
-    ],
-  };
-  writeFileSync(join(folder, 'test.yaml'), stringify(check));
-  await run([PROMTOOL, 'test', 'rules', join(folder, 'test.yaml')]);
-  rmSync(folder, { recursive: true });
-});
+const named = CASES.map(([alert, when, fires, metric, values, labels = {}]) => ({
+  alert,
+  when,
+  fires,
+  metric,
+  values,
+  labels,
+}));
+test.skipIf(missing).each(named)(
+  '$alert, when $when: fires $fires',
+  async ({ alert, fires, metric, values, labels }) => {
+    const folder = mkdtempSync(join(tmpdir(), 'restante-alerts-'));
+    const check = {
+      rule_files: [RULES],
+      evaluation_interval: '1m',
+      tests: [
+        {
+          interval: '1m',
+          input_series: [series(metric, values, labels)],
+          // Without the words: that it fires, and for what.
+          promql_expr_test: [
+            {
+              expr: `count(ALERTS{alertname="${alert}",alertstate="firing"}) or vector(0)`,
+              eval_time: '22m',
+              exp_samples: [{ labels: '{}', value: fires ? 1 : 0 }],
+            },
+          ],
+        },
+      ],
+    };
+    writeFileSync(join(folder, 'test.yaml'), stringify(check));
+    await run([PROMTOOL, 'test', 'rules', join(folder, 'test.yaml')]);
+    rmSync(folder, { recursive: true });
+  },
+);
