@@ -573,6 +573,8 @@ test('by keyboard alone: sign in, walk, read, search, open refusals, sign out', 
   expect(await page.getByRole('dialog').count()).toBe(0);
   await page.getByRole('button', { name: 'Keys' }).focus();
   await keyboard.press('Enter');
+  // Until it is open nothing in it can be focused, and the key would go to the button.
+  await page.getByRole('dialog').waitFor();
   await heard.focus();
   await keyboard.press('Space');
   await expect.poll(() => heard.isChecked()).toBe(true);
