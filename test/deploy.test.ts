@@ -146,6 +146,18 @@ describe('the image, as the Dockerfile says, but without Docker', () => {
     expect(services.restante?.environment.TRUST_PROXY).toBe(front.ipv4_address);
   });
 
+  test('health checks need no newer Docker: Engine before 25 refuses an interval of its own for the start', () => {
+    const old = ['test', 'interval', 'timeout', 'retries', 'start_period', 'disable'];
+    for (const [name, { healthcheck }] of Object.entries(readCompose().services))
+      expect([name, Object.keys(healthcheck ?? {}).filter((key) => !old.includes(key))]).toEqual([name, []]);
+    const check = dockerfile.at(-1)?.lines.find(({ word }) => word === 'HEALTHCHECK')?.rest ?? '';
+    expect([...check.matchAll(/--([a-z-]+)=/g)].map(([, flag]) => flag)).toEqual([
+      'interval',
+      'timeout',
+      'start-period',
+    ]);
+  });
+
   test('compose.yaml on a real MySQL, by the commands of docs/deploy.md: migrated, served, an event verified', async () => {
     const folder = join(scratch.path, 'compose');
     mkdirSync(folder);
