@@ -1,18 +1,16 @@
 // The alert rules for Prometheus: well-formed, and each fires when what it tells of happens, and not before.
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { run } from './fetch-debs.ts';
+import { tool } from './tools.ts';
 
-const PROMTOOL = process.env.TEST_PROMTOOL ?? '/usr/bin/promtool';
 const RULES = resolve('ops/prometheus/alerts.yaml');
-// Debian's package `prometheus` has it; a CI must.
-const missing = !existsSync(PROMTOOL) && !process.env.CI;
 
-test.skipIf(missing)('promtool finds nothing wrong with the rules', async () => {
-  expect(await run([PROMTOOL, 'check', 'rules', RULES])).toMatch(/SUCCESS: \d+ rules found/);
+test('promtool finds nothing wrong with the rules', async (context) => {
+  expect(await run([tool('promtool', context), 'check', 'rules', RULES])).toMatch(/SUCCESS: \d+ rules found/);
 });
 
 const LABELS = { job: 'restante', instance: 'one' };
@@ -56,30 +54,28 @@ const named = CASES.map(([alert, when, fires, metric, values, labels = {}]) => (
   values,
   labels,
 }));
-test.skipIf(missing).each(named)(
-  '$alert, when $when: fires $fires',
-  async ({ alert, fires, metric, values, labels }) => {
-    const folder = mkdtempSync(join(tmpdir(), 'restante-alerts-'));
-    const check = {
-      rule_files: [RULES],
-      evaluation_interval: '1m',
-      tests: [
-        {
-          interval: '1m',
-          input_series: [series(metric, values, labels)],
-          // Without the words: that it fires, and for what.
-          promql_expr_test: [
-            {
-              expr: `count(ALERTS{alertname="${alert}",alertstate="firing"}) or vector(0)`,
-              eval_time: '22m',
-              exp_samples: [{ labels: '{}', value: fires ? 1 : 0 }],
-            },
-          ],
-        },
-      ],
-    };
-    writeFileSync(join(folder, 'test.yaml'), stringify(check));
-    await run([PROMTOOL, 'test', 'rules', join(folder, 'test.yaml')]);
-    rmSync(folder, { recursive: true });
-  },
-);
+test.for(named)('$alert, when $when: fires $fires', async ({ alert, fires, metric, values, labels }, context) => {
+  const promtool = tool('promtool', context);
+  const folder = mkdtempSync(join(tmpdir(), 'restante-alerts-'));
+  const check = {
+    rule_files: [RULES],
+    evaluation_interval: '1m',
+    tests: [
+      {
+        interval: '1m',
+        input_series: [series(metric, values, labels)],
+        // Without the words: that it fires, and for what.
+        promql_expr_test: [
+          {
+            expr: `count(ALERTS{alertname="${alert}",alertstate="firing"}) or vector(0)`,
+            eval_time: '22m',
+            exp_samples: [{ labels: '{}', value: fires ? 1 : 0 }],
+          },
+        ],
+      },
+    ],
+  };
+  writeFileSync(join(folder, 'test.yaml'), stringify(check));
+  await run([promtool, 'test', 'rules', join(folder, 'test.yaml')]);
+  rmSync(folder, { recursive: true });
+});

@@ -1,8 +1,7 @@
 // The queue before the database: order within a webhook, turns between them, and nothing lost whatever is asked of it.
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { collector } from '../src/flow/pressure.ts';
 import { createQueue, type Entry } from '../src/flow/queue.ts';
 
 interface Numbered extends Entry {
@@ -65,8 +64,7 @@ describe('turns', () => {
 });
 
 test('what has left a line that never ends is not kept in memory', async () => {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
+  const collect = collector();
   const queue = createQueue<Numbered & { body?: Buffer }>();
   const bodies: WeakRef<Buffer>[] = [];
   for (let n = 0; n < 200; n++) {

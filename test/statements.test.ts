@@ -1,12 +1,10 @@
 // Prepared statements are kept for ever, so they must be small: one of hundreds of parameters is as small as one of two.
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
+import { collector } from '../src/flow/pressure.ts';
 import { openDb } from '../src/store/index.ts';
 import { type Engine, migratedDatabase } from './engines.ts';
 
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
+const collect = collector();
 async function used(): Promise<number> {
   await new Promise((resolve) => setTimeout(resolve, 50));
   collect();

@@ -7,6 +7,7 @@ const PLACES = ['/usr/bin', '/usr/sbin', '/usr/local/bin', '/snap/bin'];
 const PACKAGES: Readonly<Record<string, string>> = {
   apache2: 'apache2-bin',
   php: 'php-cli',
+  promtool: 'prometheus',
   'systemd-analyze': 'systemd',
 };
 

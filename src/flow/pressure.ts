@@ -96,7 +96,8 @@ function availableBytes(): number {
   return limit > 0 && limit < totalmem() ? limit : totalmem();
 }
 
-function collector(): () => void {
+/** A full collection of the garbage, which stops everybody meanwhile. */
+export function collector(): () => void {
   setFlagsFromString('--expose-gc');
   return runInNewContext('gc') as () => void;
 }
