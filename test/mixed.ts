@@ -33,7 +33,7 @@ export async function runMixed(world: World, options: MixedOptions): Promise<Ver
     world.serve({ LOG_LEVEL: 'warn' }),
     world.serve({ LOG_LEVEL: 'info', DATABASE_URL: asIsUrl }),
   ]);
-  const failures = promised(asIs, sight);
+  const failures = await promised(asIs, sight);
   const [own, shared] = await Promise.all([world.webhook('Own'), world.webhook('Shared')]);
   const watch = await startWatch(world, {
     lists: { 'as-is list': asIs, 'extended list': extended },
@@ -95,15 +95,12 @@ export async function runMixed(world: World, options: MixedOptions): Promise<Ver
   );
 }
 
-/** The run means something only at the level and with the promise that it is made for. */
-function promised(asIs: Program, sight: boolean): string[] {
-  const listening =
-    asIs
-      .log()
-      .split('\n')
-      .find((line) => line.includes('"listening')) ?? '';
+/** The run means something only at the level and with the promise that it is made for. It is said just after the port answers. */
+async function promised(asIs: Program, sight: boolean): Promise<string[]> {
+  const listening = () => /^.*"listening".*$/m.exec(asIs.log())?.[0] ?? '';
+  for (const until = Date.now() + 10_000; !listening() && Date.now() < until; ) await sleep(20);
   const wanted = [`"level":"as-is"`, `"promise":"${sight ? 'exact' : 'settle'}"`];
   return wanted
-    .filter((words) => !listening.includes(words))
-    .map((words) => `the as-is service does not say ${words}: ${listening}`);
+    .filter((words) => !listening().includes(words))
+    .map((words) => `the as-is service does not say ${words}: ${listening()}`);
 }
