@@ -1,7 +1,11 @@
-// mysql://user:password@host:3306/database?ssl=true: what it says. All that it does not know is refused, not left out.
-export interface MysqlUrl {
+// mysql://user:password@host:3306,host2/database?ssl=true: what it says. All that it does not know is refused, not left out.
+export interface Host {
   readonly host: string;
   readonly port: number;
+}
+export interface MysqlUrl {
+  /** At least one. Of several each is a node of the same cluster; the first that can be connected to is used. */
+  readonly hosts: readonly Host[];
   readonly user: string;
   readonly password: string;
   readonly database: string;
@@ -11,8 +15,8 @@ export interface MysqlUrl {
 
 // User and password may have @ in them, the password : too; / ? # and % must be percent codes.
 const SHAPE =
-  /^mysql:\/\/(?:(?<user>[^:/?#]*)(?::(?<password>[^/?#]*))?@)?(?<host>[^@/?#]+)\/(?<database>[^/?#]+)(?:\?(?<query>[^#]*))?$/;
-const HOST = /^(?:\[(?<ipv6>[\da-f:.]+)\]|(?<name>[^\s:[\]]+))(?::(?<port>\d{1,5}))?$/i;
+  /^mysql:\/\/(?:(?<user>[^:/?#]*)(?::(?<password>[^/?#]*))?@)?(?<hosts>[^@/?#]+)\/(?<database>[^/?#]+)(?:\?(?<query>[^#]*))?$/;
+const HOST = /^(?:\[(?<ipv6>[\da-f:.]+)\]|(?<name>[^\s:,[\]]+))(?::(?<port>\d{1,5}))?$/i;
 const TLS = new Map<string, MysqlUrl['tls']>([
   ['true', 'on'],
   ['skip-verify', 'unverified'],
@@ -21,20 +25,26 @@ const TLS = new Map<string, MysqlUrl['tls']>([
 
 /** Throws a sentence that says what is wrong, as what follows a name: `must be …`. Nothing secret is in it. */
 export function parseMysqlUrl(url: string): MysqlUrl {
-  const { user = '', password = '', host = '', database = '', query } = SHAPE.exec(url)?.groups ?? {};
-  const { ipv6, name, port = '3306' } = HOST.exec(host)?.groups ?? {};
-  const address = ipv6 ?? name;
-  if (address === undefined || Number(port) < 1 || Number(port) > 65_535)
-    throw new Error('must be mysql://user:password@host:3306/database or sqlite:./path/to/file.db');
+  const { user = '', password = '', hosts = '', database = '', query } = SHAPE.exec(url)?.groups ?? {};
   return {
-    host: address,
-    port: Number(port),
+    hosts: hosts.split(',').map(hostOf),
     user: decoded(user) || 'root',
     password: decoded(password),
     database: decoded(database),
     tls: tlsOf(new URLSearchParams(query)),
   };
 }
+
+function hostOf(text: string): Host {
+  const { ipv6, name, port = '3306' } = HOST.exec(text)?.groups ?? {};
+  const host = ipv6 ?? name;
+  if (host === undefined || Number(port) < 1 || Number(port) > 65_535)
+    throw new Error('must be mysql://user:password@host:3306/database or sqlite:./path/to/file.db');
+  return { host, port: Number(port) };
+}
+
+/** As it stands in a URL. */
+export const hostText = ({ host, port }: Host): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
 function decoded(text: string): string {
   try {

@@ -41,7 +41,7 @@ export const SETTINGS = {
   databaseUrl: setting(
     'DATABASE_URL',
     'sqlite:./data/restante.db',
-    'mysql://user:password@host/database (add ?ssl=true for TLS) or sqlite:./path. Folder 0700, files 0600.',
+    'mysql://user:password@host/database (?ssl=true for TLS; host1,host2 of one cluster) or sqlite:./path. Folder 0700, files 0600.',
     databaseUrl,
     true,
   ),

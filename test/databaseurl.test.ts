@@ -7,13 +7,30 @@ import { emptyDatabase } from './engines.ts';
 
 describe('is read', () => {
   test.each([
-    ['mysql://db/app', { host: 'db', port: 3306, user: 'root', password: '', database: 'app', tls: 'off' }],
-    ['mysql://u:p@db:3307/app', { host: 'db', port: 3307, user: 'u', password: 'p', database: 'app' }],
-    ['mysql://u:s3c:r@t@db/app', { host: 'db', user: 'u', password: 's3c:r@t' }],
-    ['mysql://u@x:p@db/app', { host: 'db', user: 'u@x', password: 'p' }],
+    [
+      'mysql://db/app',
+      { hosts: [{ host: 'db', port: 3306 }], user: 'root', password: '', database: 'app', tls: 'off' },
+    ],
+    ['mysql://u:p@db:3307/app', { hosts: [{ host: 'db', port: 3307 }], user: 'u', password: 'p', database: 'app' }],
+    ['mysql://u:s3c:r@t@db/app', { hosts: [{ host: 'db' }], user: 'u', password: 's3c:r@t' }],
+    ['mysql://u@x:p@db/app', { hosts: [{ host: 'db' }], user: 'u@x', password: 'p' }],
     ['mysql://u%40x:%2F%3F%25@db/a%20b', { user: 'u@x', password: '/?%', database: 'a b' }],
-    ['mysql://u@[::1]:3307/app', { host: '::1', port: 3307, password: '' }],
-    ['mysql://[2001:db8::7]/app', { host: '2001:db8::7', port: 3306 }],
+    ['mysql://u@[::1]:3307/app', { hosts: [{ host: '::1', port: 3307 }], password: '' }],
+    ['mysql://[2001:db8::7]/app', { hosts: [{ host: '2001:db8::7', port: 3306 }] }],
+    [
+      'mysql://u:p,w@h1,h2:3307/app',
+      {
+        hosts: [
+          { host: 'h1', port: 3306 },
+          { host: 'h2', port: 3307 },
+        ],
+        password: 'p,w',
+      },
+    ],
+    [
+      'mysql://[::1]:3307,h2,[::2]/app?ssl=true',
+      { hosts: [{ host: '::1' }, { host: 'h2' }, { host: '::2' }], tls: 'on' },
+    ],
     ['mysql://db/app?ssl=true', { tls: 'on' }],
     ['mysql://db/app?ssl=skip-verify', { tls: 'unverified' }],
     ['mysql://db/app?ssl=false', { tls: 'off' }],
@@ -58,6 +75,11 @@ describe('is refused, with exit code 2 and a sentence that says why, and without
     'mysql://u:s3cret@[::1/app',
     'mysql://u:s3cret@::1/app',
     'mysql://u:s3cret@d b/app',
+    'mysql://u:s3cret@h1,/app',
+    'mysql://u:s3cret@,h1/app',
+    'mysql://u:s3cret@h1,,h2/app',
+    'mysql://u:s3cret@h1, h2/app',
+    'mysql://u:s3cret@h1:3306,h2:x/app',
   ])('%s', async (url) => {
     const { code, err } = await cli(['config'], { DATABASE_URL: url });
     expect([code, err]).toEqual([2, expect.stringMatching(/DATABASE_URL (must be mysql:|has a %)/)]);

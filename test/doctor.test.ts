@@ -79,6 +79,8 @@ describe('each check by itself', () => {
       steps: 14,
       maxValueBytes: 64 * 1024 * 1024,
       contents: { top: 26, promise: { code: 'exact' as string, text: 'lists never skip' } },
+      host: undefined as string | undefined,
+      lostHosts: [] as object[],
       lostNodes: [] as object[],
       server: {
         says: '10.11.19-MariaDB (Debian)',
@@ -149,6 +151,17 @@ describe('each check by itself', () => {
       'fail',
       (one) => Object.assign(one, { database: undefined, unreachable: { found: 'refused', fix: 'Start it' } }),
       /refused/,
+      /Start/,
+    ],
+    [
+      'database',
+      'warn',
+      (one) =>
+        Object.assign(one.database, {
+          host: 'b:3306',
+          lostHosts: [{ host: 'a:3306', found: 'refused', fix: 'Start it' }],
+        }),
+      /, as b:3306\. Not all of its hosts do: a:3306: refused/,
       /Start/,
     ],
     [

@@ -8,6 +8,8 @@ type Cut = 'before' | 'after';
 
 export interface Proxy {
   readonly port: number;
+  /** How many are open. */
+  readonly connections: number;
   /** Cuts the next COMMIT of such a transaction; resolves when that was done. */
   cut(whose: Whose, cut: Cut): Promise<void>;
   /** Resets every connection. */
@@ -62,6 +64,9 @@ export async function startProxy(target: number): Promise<Proxy> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     port: (server.address() as { port: number }).port,
+    get connections() {
+      return pairs.size;
+    },
     cut: (whose, cut) => new Promise((done) => waiting.push({ whose, cut, done })),
     reset() {
       for (const [client, upstream] of [...pairs]) {

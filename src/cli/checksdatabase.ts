@@ -16,7 +16,11 @@ const reachable: Check = {
     const where = masked(config.databaseUrl);
     if (unreachable) return fail(`${where}: ${unreachable.found}.`, unreachable.fix);
     if (!database) return warn(`${where} is not there yet.`, 'Start it, which makes it: restante serve');
-    return files ? ok(`${database.version} opens ${where}.`) : ok(`${database.version} answers at ${where}.`);
+    if (files) return ok(`${database.version} opens ${where}.`);
+    const { version, host, lostHosts } = database;
+    const answers = `${version} answers at ${where}${host ? `, as ${host}` : ''}.`;
+    const lost = lostHosts.map((one) => `${one.host}: ${one.found}`).join('; ');
+    return lost ? warn(`${answers} Not all of its hosts do: ${lost}.`, lostHosts[0]?.fix) : ok(answers);
   },
 };
 

@@ -82,7 +82,7 @@ async function lookAtDatabase(
   let looked: Looked | undefined;
   try {
     looked = await openToLook(config.databaseUrl);
-    const database = await examine(looked, config.fenceNodes);
+    const database = await examine(looked, config.databaseUrl, config.fenceNodes);
     return { database, unreachable: undefined, stored: await lookAtStored(looked, config, database) };
   } catch (error) {
     const unreachable = causeOf(error);

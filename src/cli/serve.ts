@@ -72,6 +72,7 @@ async function serve(io: Io, given: Config): Promise<void> {
       host: config.host,
       port,
       database: masked(config.databaseUrl),
+      ...(store.db.hosts ? { database_host: store.db.hosts.now() } : {}),
       version: store.db.version,
       level: levelOf(store),
       promise: context.promise().code,

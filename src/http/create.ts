@@ -57,6 +57,9 @@ export async function createContext(parts: {
     },
   });
   const shed = measureShed(metrics);
+  store.db.hosts?.onMove((from, to, reason) =>
+    log.warn({ from, to, reason }, 'the database is reached at another of its hosts now'),
+  );
   const pressure = watchPressure(log, config.maxMemoryMb);
   measureState(metrics, { store, writer, tail: reading.tail, pressure });
   return {

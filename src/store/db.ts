@@ -31,6 +31,14 @@ export interface Queries {
   insertIds(table: string, columns: readonly string[], rows: Rows): Promise<number[]>;
 }
 
+/** Of a cluster several of whose hosts were named. */
+export interface Hosts {
+  /** The one that is used, as host:port. */
+  now(): string;
+  /** Calls `tell` when it is another one than before, and why. */
+  onMove(tell: (from: string, to: string, reason: string) => void): void;
+}
+
 export interface Db extends Queries {
   /** For people: "MariaDB 10.11.6", "MySQL 9.7.0", "SQLite 3.53.0". */
   readonly version: string;
@@ -59,6 +67,8 @@ export interface Db extends Queries {
   scrub?(rewrite: boolean): Promise<boolean>;
   /** Connections that are open, and those in use; `waiting`: who waits for one. Not where there is but one (SQLite). */
   connections?(): { readonly open: number; readonly busy: number; readonly waiting: number };
+  /** Undefined with one host. */
+  readonly hosts?: Hosts | undefined;
   /** Rejects when the database does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -1,4 +1,5 @@
 // What a check-up reads of any database: how far it is migrated, ids, promise, URLs. Opens SQLite to read only, changes nothing.
+import { type Host, hostText, type MysqlUrl, parseMysqlUrl } from '../databaseurl.ts';
 import type { SettingsInput } from '../schemawebhooks.ts';
 import { type Cause, causeOf } from './causes.ts';
 import { type Db, failed } from './db.ts';
@@ -7,6 +8,7 @@ import { openFenceSource } from './fence.ts';
 import type { FencePromise } from './fencefacts.ts';
 import { openDb, type Store } from './index.ts';
 import { inspect, isExtended, type SchemaState } from './migrations.ts';
+import { openMysql } from './mysql.ts';
 import { openSqlite } from './sqlite.ts';
 import { STEPS } from './steps.ts';
 
@@ -20,6 +22,10 @@ export interface DatabaseFacts {
   readonly maxValueBytes: number;
   /** Undefined without the three shared tables, or without the right to read them. */
   readonly contents: ContentFacts | undefined;
+  /** Where several hosts were named: the one that is used. */
+  readonly host: string | undefined;
+  /** Of these, those that cannot be connected to. */
+  readonly lostHosts: readonly (Cause & { readonly host: string })[];
   /** The other nodes of a cluster that were named and do not answer. */
   readonly lostNodes: readonly (Cause & { readonly node: number })[];
   /** MySQL and MariaDB. */
@@ -56,7 +62,7 @@ export async function openToLook(url: string): Promise<Looked> {
   }
 }
 
-export async function examine(store: Looked, nodes: readonly string[]): Promise<DatabaseFacts> {
+export async function examine(store: Looked, url: string, nodes: readonly string[]): Promise<DatabaseFacts> {
   const { db, state, extended } = store;
   const opened = await Promise.allSettled(nodes.map(openDb));
   const others = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
@@ -70,6 +76,8 @@ export async function examine(store: Looked, nodes: readonly string[]): Promise<
       steps: STEPS.length,
       maxValueBytes: db.maxValueBytes,
       contents: complete ? await contentsOf(db, others) : undefined,
+      host: db.hosts?.now(),
+      lostHosts: db.hosts ? await findLost(parseMysqlUrl(url)) : [],
       lostNodes: opened.flatMap((one, i) => {
         const why = one.status === 'rejected' ? causeOf(one.reason) : undefined;
         return why ? [{ ...why, node: i + 1 }] : [];
@@ -80,6 +88,16 @@ export async function examine(store: Looked, nodes: readonly string[]): Promise<
   } finally {
     await Promise.all(others.map((other) => other.close()));
   }
+}
+
+async function findLost(url: MysqlUrl): Promise<DatabaseFacts['lostHosts']> {
+  const tried = await Promise.allSettled(
+    url.hosts.map(async (host) => (await openMysql({ ...url, hosts: [host] })).close()),
+  );
+  return tried.flatMap((one, i) => {
+    const why = one.status === 'rejected' ? causeOf(one.reason) : undefined;
+    return why ? [{ ...why, host: hostText(url.hosts[i] as Host) }] : [];
+  });
 }
 
 /** Whoever may not read tblwh is told so by the check of the rights. */

@@ -4,7 +4,7 @@ import type { MysqlUrl } from '../databaseurl.ts';
 import { type Db, failed, type Queries, type Rows, StoreError, type Value } from './db.ts';
 import { insertSql, statementsFor } from './multirow.ts';
 import { failureOf, toStoreError } from './mysqlfailures.ts';
-import { createPools, openedAt, stepOf } from './mysqlpools.ts';
+import { createPools, openedAt, type Pool, stepOf } from './mysqlpools.ts';
 
 // A statement that takes longer is given up and its connection dropped: better a 503 than a sender left hanging.
 const STATEMENT_TIMEOUT_MS = 10_000;
@@ -82,7 +82,7 @@ function queriesOn(connection: Connection, returning: boolean, timeout: number):
 
 /** Connects once, so that errors show here. */
 export async function openMysql(url: MysqlUrl): Promise<Db> {
-  const { pool, borrow, connections } = createPools(url);
+  const { pool, borrow, connections, hosts } = createPools(url);
   const isolation = 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED';
   const reads = pool(READ_CONNECTIONS, isolation);
   // autocommit=0 saves a round trip per transaction: the first statement begins it.
@@ -97,10 +97,7 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
     isOver(error) ? connection.destroy() : connection.release();
   const on = (connection: Connection, timeout: number) => queriesOn(connection, returning, timeout);
 
-  async function using<T>(
-    from: mysql.Pool,
-    work: (queries: Queries, connection: Connection) => Promise<T>,
-  ): Promise<T> {
+  async function using<T>(from: Pool, work: (queries: Queries, connection: Connection) => Promise<T>): Promise<T> {
     const connection = await borrow(from);
     try {
       const result = await work(on(connection, READ_TIMEOUT_MS), connection);
@@ -153,8 +150,7 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
   const facts = await reading((queries) =>
     queries.all<{ v: string; packet: number }>('SELECT VERSION() AS v, @@max_allowed_packet AS packet'),
   ).catch((error: unknown) => {
-    reads.end();
-    for (const made of [writer, others]) made.end();
+    void reads.end();
     throw error;
   });
   const fact = facts[0] ?? { v: '', packet: 1 << 20 };
@@ -215,6 +211,7 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
     since: Number.NEGATIVE_INFINITY,
     flushedAt: () => flushed,
     connections,
+    hosts,
     async transaction(work, who = 'others') {
       const began = performance.now();
       for (let tries = 1; ; tries++) {
@@ -229,9 +226,7 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
     },
     ping: async () => void (await reading((queries) => queries.all('SELECT 1'))),
     async close() {
-      await Promise.all(
-        [reads, writer, others].map((made) => new Promise<void>((resolve) => made.end(() => resolve()))),
-      );
+      await Promise.all([reads, writer, others].map((made) => made.end()));
     },
   };
 }

@@ -14,7 +14,12 @@ const AWAY = new Set([
   1836, 1927, 1969, 3024, 3100, 4031,
 ]);
 
-type DriverError = Error & { errno?: number | undefined; fatal?: boolean | undefined };
+type DriverError = Error & { errno?: number | undefined; fatal?: boolean | undefined; code?: string | undefined };
+
+const UNREACHABLE =
+  /^(ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|EAI_\w+|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|PROTOCOL_CONNECTION_LOST)$/;
+/** Nobody there has said a word; not so where the server refuses, or its certificate is not believed. */
+export const isUnreachable = (error: unknown): boolean => UNREACHABLE.test((error as DriverError).code ?? '');
 
 export function failureOf(error: DriverError): Failure {
   const errno = error.errno;
