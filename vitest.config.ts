@@ -3,22 +3,14 @@ import { defineConfig } from 'vitest/config';
 
 // They measure time, kill processes under load, or take both cores: beside others they would only wait for a core.
 const ALONE = [
-  'allowance',
-  'auth',
-  'bytes',
-  'consumers-waiting',
-  'consumers-workers',
   'consumersoak',
   'durability',
   'fence',
   'fence-controls',
   'foreign',
-  'forward-faults',
   'inbox',
   'inboxload',
   'metrics',
-  'nginx',
-  'outage',
   'pressure',
   'scan',
   'security-bombs',
