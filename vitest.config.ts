@@ -5,21 +5,14 @@ import { defineConfig } from 'vitest/config';
 const ALONE = [
   'consumersoak',
   'durability',
-  'fence',
-  'fence-controls',
   'foreign',
   'inbox',
   'inboxload',
-  'metrics',
   'pressure',
-  'scan',
   'security-bombs',
   'security-floods',
   'security-fuzz',
   'shortage',
-  'simulation',
-  'waiting',
-  'writer',
 ].map((name) => `test/${name}.test.ts`);
 // Makes pictures and tests nothing: npm run screenshots.
 const PICTURES = process.env.SCREENSHOTS ? [] : ['test/docs-images.test.ts'];
