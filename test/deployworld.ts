@@ -22,14 +22,14 @@ export interface Certificate {
   readonly folder: string;
 }
 
-/** A private authority and its certificate for NAME, laid out as certbot does. */
-export async function makeCertificate(openssl: string, folder: string): Promise<Certificate> {
+/** A private authority and its certificate for `name`, laid out as certbot does. */
+export async function makeCertificate(openssl: string, folder: string, name = NAME): Promise<Certificate> {
   mkdirSync(folder, { recursive: true });
-  const at = (name: string) => join(folder, name);
+  const at = (file: string) => join(folder, file);
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
   await run([openssl, 'req', '-x509', ...key, '-subj', '/CN=Test', '-keyout', at('ca.key'), '-out', at('ca.pem')]);
-  await run([openssl, 'req', ...key, '-subj', `/CN=${NAME}`, '-keyout', at('privkey.pem'), '-out', at('csr')]);
-  writeFileSync(at('names'), `subjectAltName=DNS:${NAME}`);
+  await run([openssl, 'req', ...key, '-subj', `/CN=${name}`, '-keyout', at('privkey.pem'), '-out', at('csr')]);
+  writeFileSync(at('names'), `subjectAltName=DNS:${name}`);
   const by = ['-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-extfile', at('names')];
   await run([openssl, 'x509', '-req', '-in', at('csr'), ...by, '-out', at('fullchain.pem')]);
   return { ca: at('ca.pem'), folder };

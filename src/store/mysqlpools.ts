@@ -1,4 +1,5 @@
 // Pools of connections to MySQL: to which of its hosts, how they are opened, and how many are open, in use and waited for.
+import { isIP } from 'node:net';
 import mysql from 'mysql2';
 import { type Host, hostText, type MysqlUrl } from '../databaseurl.ts';
 import type { Hosts } from './db.ts';
@@ -50,6 +51,13 @@ async function ended(pool: mysql.Pool): Promise<void> {
   clearTimeout(late);
 }
 
+/** Anybody has a certificate that is believed, for a name of his own. mysql2 knows no name where the host is an address. */
+const tlsTo = (host: string, verified: boolean): mysql.SslOptions => ({
+  rejectUnauthorized: verified,
+  verifyIdentity: verified && isIP(host) === 0,
+  minVersion: 'TLSv1.2',
+});
+
 /** In their order: where somebody else has left some already, one begins in the midst of them. */
 const noneOf = (reasons: ReadonlyMap<number, string>, cause: unknown): Error =>
   new Error(
@@ -82,7 +90,7 @@ export function createPools({ hosts, user, password, database, tls }: MysqlUrl) 
       connectTimeout: 3_000,
       connectionLimit,
       maxPreparedStatements: PREPARED_STATEMENTS,
-      ...(tls === 'off' ? {} : { ssl: { rejectUnauthorized: tls === 'on', minVersion: 'TLSv1.2' } }),
+      ...(tls === 'off' ? {} : { ssl: tlsTo(host, tls === 'on') }),
     });
     made.on('acquire', (connection) => void busy.add(connection));
     made.on('release', (connection) => {
