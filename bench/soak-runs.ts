@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { openStore } from '../src/store/index.ts';
 import { addUser } from '../src/store/users.ts';
+import { runCluster, runWriters } from '../test/clusterrun.ts';
 import { killDatabase, killProgram, type Report, underLoad, verdictOf } from '../test/faults.ts';
 import { furnish, METRICS_TOKEN, runFuzz } from '../test/fuzzrun.ts';
 import { runLastIds, runReadOnly } from '../test/limits.ts';
@@ -70,6 +71,8 @@ export interface Run {
   readonly serverArgs?: readonly string[];
   /** A disk of its own for the database, in MB: needs root. */
   readonly diskMb?: number;
+  /** A cluster of three nodes in place of a server: needs root, rsync and lsof. */
+  readonly nodes?: boolean;
   /** A run that must fail, in such words: or else what it looks for is never found. */
   readonly mustFail?: RegExp;
   run(world: World, size: Size, told: (line: string) => void): Promise<Verdict>;
@@ -113,6 +116,13 @@ export const RUNS: readonly Run[] = [
     diskMb: 6_000,
     run: (world, { minutes }, told) => runProduction(world, { minutes, roundSeconds: 60, told }),
   },
+  { name: 'cluster', engines: ['mariadb'], nodes: true, run: (world, _, told) => runCluster(world, told) },
+  {
+    name: 'cluster, several writers',
+    engines: ['mariadb'],
+    nodes: true,
+    run: (world) => runWriters(world, { ms: 30_000, asked: true }),
+  },
   { name: 'disk full', engines: ENGINES, diskMb: 700, run: (world) => runDiskFull(world, 5_000) },
   {
     name: 'no connections',
@@ -126,6 +136,13 @@ export const RUNS: readonly Run[] = [
   { name: 'fuzz', engines: ENGINES, run: runFuzzRounds },
   { name: 'kill -9 of the program', engines: ENGINES, run: killPrograms },
   { name: 'kill -9 of the database', engines: SERVERS, run: killDatabases },
+  {
+    name: 'control: nodes of a cluster not asked',
+    engines: ['mariadb'],
+    nodes: true,
+    mustFail: /skipped/,
+    run: (world) => runWriters(world, { ms: 30_000, asked: false }),
+  },
   {
     name: 'control: commits not on disk',
     engines: SERVERS,

@@ -50,11 +50,11 @@ else if (
 async function soak(): Promise<number> {
   const lines: string[] = [];
   let failed = 0;
-  for (const { name, engines: made, run, serverArgs = [], diskMb, mustFail } of runs) {
+  for (const { name, engines: made, run, serverArgs = [], diskMb, nodes, mustFail } of runs) {
     for (const engine of engines.filter((one) => made.includes(one))) {
       const told = (line: string) => console.log(`${new Date().toISOString()} ${engine}, ${name}: ${line}`);
       const began = performance.now();
-      const world = await createWorld(engine, { serverArgs, diskMb });
+      const world = await createWorld(engine, { serverArgs, diskMb, nodes });
       const verdict = await run(world, { ...size, kills, databaseKills, fuzz, minutes }, told)
         .catch((error: unknown) => ({ figures: {}, failures: [`the run broke off: ${(error as Error).stack}`] }))
         .finally(() => world.close());

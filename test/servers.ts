@@ -191,7 +191,8 @@ export async function freePort(): Promise<number> {
 
 const prepared = new Map<Flavour, Promise<Prepared>>();
 
-function prepare(flavour: Flavour): Promise<Prepared> {
+/** A program that runs here, and a fresh data folder to be copied. */
+export function prepare(flavour: Flavour): Promise<Prepared> {
   const known = prepared.get(flavour) ?? findProgram(flavour);
   prepared.set(flavour, known);
   return known;

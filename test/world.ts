@@ -13,6 +13,7 @@ import { makeWebhook } from '../src/http/webhooksettings.ts';
 import { openDb, openStore } from '../src/store/index.ts';
 import { migrate } from '../src/store/migrations.ts';
 import { addUser } from '../src/store/users.ts';
+import { type Cluster, startCluster } from './cluster.ts';
 import { mortal, onExit, scratchFolder } from './fetch-debs.ts';
 import { type DatabaseServer, freePort, startServer } from './servers.ts';
 import { makeVolume, type Volume } from './volume.ts';
@@ -27,6 +28,8 @@ export interface World {
   readonly server: DatabaseServer | undefined;
   /** The disk of the database alone, with `diskMb`. */
   readonly volume: Volume | undefined;
+  /** In place of the server, with `nodes`. */
+  readonly cluster: Cluster | undefined;
   /** For ledgers and logs; gone after close(). */
   readonly folder: string;
   readonly userId: number;
@@ -66,26 +69,34 @@ export interface Program {
 
 export async function createWorld(
   engine: 'sqlite' | 'mariadb' | 'mysql',
-  options: { readonly serverArgs?: readonly string[]; readonly diskMb?: number | undefined } = {},
+  options: {
+    readonly serverArgs?: readonly string[];
+    readonly diskMb?: number | undefined;
+    readonly nodes?: boolean | undefined;
+  } = {},
 ): Promise<World> {
   const scratch = await scratchFolder(join(tmpdir(), 'restante-world-'));
   const programs: Program[] = [];
   const connections: Connection[] = [];
   let server: DatabaseServer | undefined;
   let volume: Volume | undefined;
+  let cluster: Cluster | undefined;
   const close = async () => {
     for (const connection of connections) connection.destroy();
     await Promise.all(programs.map((program) => program.kill()));
     await server?.stop();
+    await cluster?.stop();
     await volume?.remove();
     await scratch.remove();
   };
   try {
     if (options.diskMb) volume = await makeVolume(join(scratch.path, 'disk'), options.diskMb);
-    if (engine !== 'sqlite') server = await startServer(engine, { args: options.serverArgs ?? [], volume });
-    const databaseUrl = server
-      ? await makeDatabase(server.url)
-      : `sqlite:${volume?.path ?? scratch.path}/data/restante.db`;
+    if (options.nodes) cluster = await startCluster();
+    else if (engine !== 'sqlite') server = await startServer(engine, { args: options.serverArgs ?? [], volume });
+    const root = cluster?.urls[0] ?? server?.url;
+    const direct = root ? await makeDatabase(root) : `sqlite:${volume?.path ?? scratch.path}/data/restante.db`;
+    const hosts = cluster?.urls.map((url) => new URL(url).host).join();
+    const databaseUrl = hosts ? direct.replace(/@[^/]+/, `@${hosts}`) : direct;
     const withStore = async <T>(work: (store: Awaited<ReturnType<typeof openStore>>) => Promise<T>): Promise<T> => {
       const store = await openStore(databaseUrl);
       return work(store).finally(() => store.close());
@@ -93,7 +104,7 @@ export async function createWorld(
     const token = randomBytes(16).toString('hex');
     const userId = await withStore((store) => addUser(store.db, { email: 'ana@example.org', phone: '', token }));
     const connect = async () => {
-      const connection = await createConnection({ uri: databaseUrl, connectTimeout: 2_000 });
+      const connection = await createConnection({ uri: direct, connectTimeout: 2_000 });
       // What breaks it is told to whoever runs a statement; nobody else needs to hear of it.
       connection.on('error', () => {});
       connections.push(connection);
@@ -103,12 +114,13 @@ export async function createWorld(
       databaseUrl,
       server,
       volume,
+      cluster,
       folder: scratch.path,
       userId,
       connect,
       account: async (rights) => {
         const connection = await connect();
-        return makeAccount(connection, databaseUrl, rights).finally(() => connection.destroy());
+        return makeAccount(connection, direct, rights).finally(() => connection.destroy());
       },
       auth: `Basic ${Buffer.from(`${userId}:${token}`).toString('base64')}`,
       webhook: (wh_name) =>

@@ -1,0 +1,103 @@
+// A cluster under the service: nodes die and come back under load, and nobody loses or skips anything.
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createConnection } from 'mysql2/promise';
+import { audit } from './audit.ts';
+import { startForeign } from './foreign.ts';
+import { openLedger, startLoad } from './load.ts';
+import { together, type Verdict } from './verdict.ts';
+import { startWatch } from './watch.ts';
+import { BUSY } from './workers.ts';
+import type { Program, World } from './world.ts';
+
+/** Two processes, lists, a stream and consumers; each of three nodes is killed once, when the one before it is back. */
+export async function runCluster(world: World, told: (line: string) => void): Promise<Verdict> {
+  const { cluster } = world;
+  if (!cluster) throw new Error('there is no cluster');
+  const programs = [await world.serve({ LOG_LEVEL: 'warn' }), await world.serve({ LOG_LEVEL: 'warn' })] as const;
+  const [first, second] = programs;
+  const { wh_id, path } = await world.webhook('On a cluster');
+  const watch = await startWatch(world, {
+    lists: { 'list of one': first, 'list of the other': second },
+    streams: { stream: first },
+    consumers: ['first', 'second'].map((name) => ({ name, lease_seconds: 5 })),
+    programs: [...programs],
+    workersEach: 4,
+    behaviour: BUSY,
+  });
+  const ledger = openLedger(join(world.folder, 'cluster'));
+  const loads = programs.map(({ url }) => startLoad({ url, paths: [path], connections: 8, ledger, rate: () => 100 }));
+  for (const node of [0, 1, 2]) {
+    await sleep(10_000);
+    await cluster.kill(node);
+    await sleep(10_000);
+    await cluster.start(node);
+    told(`node ${node + 1} was killed, and is back`);
+  }
+  await sleep(5_000);
+  await Promise.all(loads.map((load) => load.stop()));
+  ledger.close();
+  const verdict = await watch.finish();
+  const { sent, acked, refused, missing, duplicates, corrupted } = await audit(ledger.path, {
+    url: first.url,
+    auth: world.auth,
+    whids: [wh_id],
+    from: watch.from,
+  });
+  const failures = Object.entries({ missing, duplicates, corrupted }).flatMap(([kind, list]) =>
+    list.length > 0 ? [`webhooks ${kind}: ${list.slice(0, 5).join('; ')}`] : [],
+  );
+  for (const program of programs)
+    if (!/at another of its hosts now/.test(program.log())) failures.push('it did not move to another node');
+  return together(
+    {
+      figures: { 'webhooks sent': sent, 'webhooks acked': acked, 'webhooks refused': refused, missing: missing.length },
+      failures,
+    },
+    verdict,
+  );
+}
+
+/** Each process writes on a node of its own, the others on all three; with `asked` every process asks all nodes. Nobody dies. */
+export async function runWriters(
+  world: World,
+  { ms, asked }: { readonly ms: number; readonly asked: boolean },
+): Promise<Verdict> {
+  const urls = (world.cluster?.urls ?? []).map((url) => `${url}restante`);
+  const on = (node: number) =>
+    world.serve({
+      LOG_LEVEL: 'warn',
+      DATABASE_URL: urls[node] ?? '',
+      FENCE_NODES: asked ? urls.filter((_, i) => i !== node).join() : '',
+    });
+  const programs = await Promise.all([on(0), on(1)]);
+  const [first, second] = programs as [Program, Program];
+  const { wh_id, path } = await world.webhook('On several nodes');
+  const watch = await startWatch(world, {
+    lists: { 'list of one': first, 'list of the other': second },
+    streams: { stream: first },
+    consumers: [{ name: 'all', lease_seconds: 5 }],
+    programs,
+    workersEach: 4,
+    behaviour: BUSY,
+  });
+  const ledger = openLedger(join(world.folder, 'writers'));
+  const loads = programs.map(({ url }) => startLoad({ url, paths: [path], connections: 4, ledger, rate: () => 50 }));
+  let next = 0;
+  const connect = () => createConnection({ uri: urls[next++ % urls.length] ?? '', connectTimeout: 2_000 });
+  const mix = { perSecond: 300, longestMs: 3_000, singles: 3, batches: 3, transactions: 6, chasers: 0 };
+  const foreign = startForeign({ connect, userId: world.userId, whids: [0, wh_id], ...mix });
+  await sleep(ms);
+  await Promise.all([foreign.stop(), ...loads.map((load) => load.stop())]);
+  ledger.close();
+  const { rows, transactions, deadlocks } = foreign.counts;
+  const { missing, duplicates } = await audit(ledger.path, {
+    url: first.url,
+    auth: world.auth,
+    whids: [wh_id],
+    from: watch.from,
+  });
+  const failures = [...missing, ...duplicates].map((one) => `a webhook is missing, or there twice: ${one}`);
+  const figures = { 'rows of others': rows, transactions, deadlocks, missing: missing.length };
+  return together({ figures, failures }, await watch.finish({ foreign }));
+}
