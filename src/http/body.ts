@@ -5,8 +5,10 @@ import { createRoom } from '../flow/room.ts';
 // A refused sender is read on for a while, so that it sees the answer and not a reset; then it is cut off.
 const READ_ON_BYTES = 8 * 1024 * 1024;
 
-/** The sender went away before the end of its request. */
-export class Aborted extends Error {}
+/** The sender went away before the end of its request: its fault, should it still hear of it. */
+export class Aborted extends Error {
+  readonly statusCode = 400;
+}
 
 // Large bodies that are being read, all together; one webhook may take half of it. Whoever sends slowly must not fill the memory.
 const MOST_BYTES = 256 * 1024 * 1024;
