@@ -4,7 +4,7 @@ import { openStore } from '../src/store/index.ts';
 import { addUser } from '../src/store/users.ts';
 import { runCluster, runWriters } from '../test/clusterrun.ts';
 import { killDatabase, killProgram, type Report, underLoad, verdictOf } from '../test/faults.ts';
-import { furnish, METRICS_TOKEN, runFuzz } from '../test/fuzzrun.ts';
+import { furnish, METRICS_TOKEN, runFuzz, unreached } from '../test/fuzzrun.ts';
 import { runLastIds, runReadOnly } from '../test/limits.ts';
 import { runLong } from '../test/longtransaction.ts';
 import { runMixed } from '../test/mixed.ts';
@@ -208,6 +208,7 @@ const CALLS_PER_ROUND = 20_000;
 async function runFuzzRounds(world: World, { fuzz }: Size, told: (line: string) => void): Promise<Verdict> {
   const figures: Record<string, number | string> = {};
   const failures: string[] = [];
+  const seen = new Map<string, Set<number>>();
   const store = await openStore(world.databaseUrl);
   const user = async () => {
     const token = randomBytes(16).toString('hex');
@@ -222,7 +223,7 @@ async function runFuzzRounds(world: World, { fuzz }: Size, told: (line: string) 
       for (const auth of [attacker, control]) await furnish(program.port, auth);
       const count = Math.min(CALLS_PER_ROUND, fuzz - done);
       const seed = randomBytes(4).readUInt32BE() >>> 2;
-      const verdict = await runFuzz({ port: program.port, attacker, control, count, seed });
+      const verdict = await runFuzz({ port: program.port, attacker, control, count, seed, seen });
       await program.kill();
       failures.push(...verdict.failures);
       const logged = program
@@ -236,5 +237,5 @@ async function runFuzzRounds(world: World, { fuzz }: Size, told: (line: string) 
   } finally {
     await store.close();
   }
-  return { figures, failures };
+  return { figures, failures: [...failures, ...unreached(seen)] };
 }
