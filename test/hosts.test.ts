@@ -124,6 +124,31 @@ describe.each(SERVERS)('%s', (engine) => {
     expect(b.connections).toBeGreaterThan(0);
   });
 
+  test('calls that wait at a host when it falls silent go on at the next one, all of them at once', async () => {
+    const { url } = dropped(await migratedDatabase(engine));
+    const [a, b] = [await startProxy(portOf(url)), await startProxy(portOf(url))];
+    for (const one of [a, b]) kept(one, ({ close }) => close());
+    const db = kept(await openDb(through(url, at(a.port, b.port))), (one) => one.close());
+    const pings = () => Promise.allSettled(Array.from({ length: 100 }, () => db.ping()));
+    await pings();
+    a.silence(true);
+    const began = performance.now();
+    const done = await pings();
+    expect(done.filter(({ status }) => status === 'fulfilled').length).toBeGreaterThan(80);
+    // Four seconds until a statement is given up, three until a connection is.
+    expect(performance.now() - began).toBeLessThan(12_000);
+    expect([db.hosts?.now(), db.connections?.().busy, db.connections?.().waiting]).toEqual([at(b.port), 0, 0]);
+  });
+
+  test('a node of FENCE_NODES that is away does not keep it from starting and receiving', async () => {
+    const { url } = dropped(await migratedDatabase(engine));
+    const dead = through(url, at(await freePort()));
+    const service = kept(await startService(url, { FENCE_NODES: dead }), (one) => one.close());
+    const hook = service.url + pathOf(await service.webhook(await service.user()));
+    expect((await fetch(hook, { method: 'POST', body: 'x' })).status).toBe(200);
+    await expect.poll(() => service.log.lines.map(({ message }) => message).join()).toContain('node of FENCE_NODES');
+  });
+
   test('a host that refuses the account ends it: another one would not help', async () => {
     const { url } = dropped(await migratedDatabase(engine));
     const wrong = through(url, at(portOf(url), 1)).replace('root', 'nobody:s3cret');

@@ -2,7 +2,7 @@
 import type { Config } from '../config.ts';
 import type { Content, ContentKey } from '../store/contents.ts';
 import { type Db, failed } from '../store/db.ts';
-import { bootFence, openFenceSource } from '../store/fence.ts';
+import { bootFence, openFenceSource, openNode } from '../store/fence.ts';
 import type { FencePromise } from '../store/fencefacts.ts';
 import { openDb, type Store } from '../store/index.ts';
 import { forgetPlaces, placeRows, positionState, positionsBetween, readMark, saveMark } from '../store/positions.ts';
@@ -29,6 +29,8 @@ interface Log {
 // How much a restart reads again at most.
 const SAVE_MARK_EVERY_MS = 5_000;
 
+const NODE_AWAY = 'a node of FENCE_NODES cannot be asked: lists wait until it can be';
+
 export async function openReading(parts: {
   readonly store: Store;
   readonly config: Pick<Config, 'maxPageBytes' | 'fenceNodes' | 'fenceMaxHold'>;
@@ -38,7 +40,9 @@ export async function openReading(parts: {
 }): Promise<Reading> {
   const { store, config, log, content, onLook } = parts;
   const { db } = store;
-  const nodes = await Promise.all(config.fenceNodes.map(openDb));
+  const nodes = config.fenceNodes.map((url) => openNode(() => openDb(url)));
+  for (const [i, node] of nodes.entries())
+    node.writers().catch((error: unknown) => log.warn({ error, node: i + 1 }, NODE_AWAY));
   const opened = await openFenceSource(db, nodes, store.recent);
   const { source } = opened;
   if (opened.facts.warning) log.warn({}, opened.facts.warning);

@@ -4,7 +4,7 @@ import type { SettingsInput } from '../schemawebhooks.ts';
 import { type Cause, causeOf } from './causes.ts';
 import { type Db, failed } from './db.ts';
 import { examineServer, type ServerFacts } from './doctorserver.ts';
-import { openFenceSource } from './fence.ts';
+import { openFenceSource, proberOf } from './fence.ts';
 import type { FencePromise } from './fencefacts.ts';
 import { openDb, type Store } from './index.ts';
 import { inspect, isExtended, type SchemaState } from './migrations.ts';
@@ -103,7 +103,7 @@ async function findLost(url: MysqlUrl): Promise<DatabaseFacts['lostHosts']> {
 /** Whoever may not read tblwh is told so by the check of the rights. */
 async function contentsOf(db: Db, nodes: readonly Db[]): Promise<ContentFacts | undefined> {
   try {
-    const { source, promise } = await openFenceSource(db, nodes);
+    const { source, promise } = await openFenceSource(db, nodes.map(proberOf));
     return { top: (await source.top?.(Number.MAX_SAFE_INTEGER)) ?? 0, promise };
   } catch (error) {
     if (failed(error, 'denied')) return undefined;

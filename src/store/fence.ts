@@ -66,15 +66,14 @@ export const ranged = (ranges: readonly Range[]): { where: string; params: numbe
 };
 
 /** Reads what there is to know of the server. `nodes` are all other nodes of a cluster with several writers. */
-export async function openFenceSource(db: Db, nodes: readonly Db[] = [], recent?: Recent): Promise<OpenedSource> {
+export async function openFenceSource(db: Db, nodes: readonly Prober[] = [], recent?: Recent): Promise<OpenedSource> {
   if (db.kind === 'sqlite')
     return { source: openOrdered(db, recent), nodes: [], facts: SQLITE, promise: promiseOf(SQLITE) };
   const { source, facts } = await openShared(db);
   await source.writers(); // whether they can be seen belongs to the promise
-  const others = nodes.map(proberOf);
   return {
     source,
-    nodes: others,
+    nodes,
     get facts() {
       return facts();
     },
@@ -121,18 +120,22 @@ async function openShared(db: Db): Promise<{ source: FenceSource; facts: () => F
   const sight = sightOf(db);
   let lookedAt = Number.POSITIVE_INFINITY;
   let startedAt: number | undefined;
+  let host = db.hosts?.now();
 
   /**
-   * Rejects once after the server was started anew: rows that were seen before, and not on disk, may be gone and their ids
+   * Rejects once after the server was started anew, or is another one: rows that were seen before, and not on disk, may be gone and their ids
    * be given to others. A connection that was open at the last look proves that it was not.
    */
   async function sameLife(queries: Queries): Promise<void> {
     const rows = await queries.all<Record<string, Value>>("SHOW GLOBAL STATUS LIKE 'Uptime'");
     const started = performance.now() - Number(Object.values(rows[0] ?? {})[1]) * 1000;
-    const before = startedAt;
+    const [before, left] = [startedAt, host];
     startedAt = started;
-    if (before !== undefined && Math.abs(started - before) > UPTIME_PRECISION_MS)
-      throw new StoreError('other', 'the database was started anew: what was seen and not on disk yet is read again');
+    host = db.hosts?.now();
+    if (before === undefined || (host === left && Math.abs(started - before) <= UPTIME_PRECISION_MS)) return;
+    factsAt = Number.NEGATIVE_INFINITY;
+    const what = host === left ? 'the database was started anew' : 'another host of the cluster is used now';
+    throw new StoreError('other', `${what}: what was seen and not on disk yet is read again`);
   }
 
   /** Refuses an answer of a server whose locks are not those of the writers. */
@@ -192,7 +195,27 @@ async function openShared(db: Db): Promise<{ source: FenceSource; facts: () => F
 }
 
 const sightOf = (db: Db): WriterSight => (db.version.startsWith('MariaDB') ? mariadbWriters(db) : mysqlWriters(db));
-const proberOf = (db: Db): Prober => ({ probe: (ranges) => probe(db, ranges), writers: sightOf(db).writers });
+export const proberOf = (db: Db): Prober => ({ probe: (ranges) => probe(db, ranges), writers: sightOf(db).writers });
+
+/** Another node of the cluster. One that is away does not stop us: nothing can be proven without it, and lists wait for it. */
+export function openNode(open: () => Promise<Db>): Prober & { close(): Promise<void> } {
+  let opening: Promise<{ db: Db; prober: Prober }> | undefined;
+  const opened = () => {
+    opening ??= open().then(
+      (db) => ({ db, prober: proberOf(db) }),
+      (error: unknown) => {
+        opening = undefined;
+        throw error;
+      },
+    );
+    return opening;
+  };
+  return {
+    probe: async (ranges) => (await opened()).prober.probe(ranges),
+    writers: async () => (await opened()).prober.writers(),
+    close: async () => void (await opening?.catch(() => undefined))?.db.close(),
+  };
+}
 
 /** AUTO_INCREMENT - 1, or the newest id where that reaches `floor` already. */
 async function highestGiven(queries: Queries, db: Db, floor: number): Promise<number> {

@@ -3,8 +3,9 @@ import type mysql from 'mysql2';
 import type { MysqlUrl } from '../databaseurl.ts';
 import { type Db, failed, type Queries, type Rows, StoreError, type Value } from './db.ts';
 import { insertSql, statementsFor } from './multirow.ts';
+import { openedAt, stepOf } from './mysqlconnections.ts';
 import { failureOf, toStoreError } from './mysqlfailures.ts';
-import { createPools, openedAt, type Pool, stepOf } from './mysqlpools.ts';
+import { createPools, type Pool } from './mysqlpools.ts';
 
 // A statement that takes longer is given up and its connection dropped: better a 503 than a sender left hanging.
 const STATEMENT_TIMEOUT_MS = 10_000;
@@ -82,7 +83,7 @@ function queriesOn(connection: Connection, returning: boolean, timeout: number):
 
 /** Connects once, so that errors show here. */
 export async function openMysql(url: MysqlUrl): Promise<Db> {
-  const { pool, borrow, connections, hosts } = createPools(url);
+  const { pool, borrow, drop, connections, hosts } = createPools(url);
   const isolation = 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED';
   const reads = pool(READ_CONNECTIONS, isolation);
   // autocommit=0 saves a round trip per transaction: the first statement begins it.
@@ -94,7 +95,7 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
   // A right that is given later counts for new connections alone.
   const isOver = (error: unknown) => failed(error, 'away', 'unknown', 'denied');
   const giveBack = (connection: Connection, error: unknown) =>
-    isOver(error) ? connection.destroy() : connection.release();
+    isOver(error) ? drop(connection) : connection.release();
   const on = (connection: Connection, timeout: number) => queriesOn(connection, returning, timeout);
 
   async function using<T>(from: Pool, work: (queries: Queries, connection: Connection) => Promise<T>): Promise<T> {
@@ -138,7 +139,7 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
       connection.release();
       return result;
     } catch (error) {
-      if (isOver(error)) connection.destroy();
+      if (isOver(error)) drop(connection);
       else
         connection.query({ sql: 'ROLLBACK', timeout: STATEMENT_TIMEOUT_MS }, (failure) =>
           failure ? connection.destroy() : connection.release(),
@@ -186,7 +187,7 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
             };
             const fail = (error: StoreError) =>
               end(() => {
-                connection.destroy();
+                drop(connection);
                 reject(error);
               });
             const limit = limited(STATEMENT_TIMEOUT_MS, fail);

@@ -19,7 +19,17 @@ type DriverError = Error & { errno?: number | undefined; fatal?: boolean | undef
 const UNREACHABLE =
   /^(ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|EAI_\w+|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|PROTOCOL_CONNECTION_LOST)$/;
 /** Nobody there has said a word; not so where the server refuses, or its certificate is not believed. */
-export const isUnreachable = (error: unknown): boolean => UNREACHABLE.test((error as DriverError).code ?? '');
+export function isUnreachable(error: unknown): boolean {
+  const { code = '', message } = error as DriverError;
+  return UNREACHABLE.test(code) || (code === 'HANDSHAKE_SSL_ERROR' && /ECONNRESET|EPIPE|ETIMEDOUT/.test(message));
+}
+
+/** Node tries all addresses of a name, and says nothing itself when none answers. */
+export function worded(error: Error): Error {
+  if (error instanceof AggregateError && !error.message)
+    error.message = error.errors.map(({ message }: Error) => message).join(', ');
+  return error;
+}
 
 export function failureOf(error: DriverError): Failure {
   const errno = error.errno;
