@@ -31,6 +31,7 @@ test('only the files of the two engines import a database driver', () => {
   const users = sources.filter(({ text }) => /from '(mysql2|@photostructure\/sqlite|node:sqlite)/.test(text));
   expect(users.map(({ path }) => path).sort()).toEqual([
     'src/store/mysql.ts',
+    'src/store/mysqlconnections.ts',
     'src/store/mysqlpools.ts',
     'src/store/sqlite.ts',
   ]);

@@ -1,5 +1,6 @@
 // Answers one question for every list: up to which id may I read, so that nothing can appear below it later?
-import { type FenceSource, type Prober, type Range, type Row, WINDOW_IDS } from '../store/fence.ts';
+import type { FenceSource, Prober, Range, Row } from '../store/fence.ts';
+import { WINDOW_IDS } from '../store/fenceboot.ts';
 import { createDurable } from './durable.ts';
 import { createGaps } from './gaps.ts';
 import { createProof } from './proof.ts';

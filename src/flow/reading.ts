@@ -2,7 +2,8 @@
 import type { Config } from '../config.ts';
 import type { Content, ContentKey } from '../store/contents.ts';
 import { type Db, failed } from '../store/db.ts';
-import { bootFence, openFenceSource, openNode } from '../store/fence.ts';
+import { openFenceSource, openNode } from '../store/fence.ts';
+import { bootFence } from '../store/fenceboot.ts';
 import type { FencePromise } from '../store/fencefacts.ts';
 import { openDb, type Store } from '../store/index.ts';
 import { forgetPlaces, placeRows, positionState, positionsBetween, readMark, saveMark } from '../store/positions.ts';
