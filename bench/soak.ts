@@ -54,10 +54,17 @@ async function soak(): Promise<number> {
     for (const engine of engines.filter((one) => made.includes(one))) {
       const told = (line: string) => console.log(`${new Date().toISOString()} ${engine}, ${name}: ${line}`);
       const began = performance.now();
-      const world = await createWorld(engine, { serverArgs, diskMb, nodes });
-      const verdict = await run(world, { ...size, kills, databaseKills, fuzz, minutes }, told)
-        .catch((error: unknown) => ({ figures: {}, failures: [`the run broke off: ${(error as Error).stack}`] }))
-        .finally(() => world.close());
+      const broken = (what: string) => (error: unknown) => ({
+        figures: {},
+        failures: [`${what}: ${(error as Error).stack}`],
+      });
+      const verdict = await createWorld(engine, { serverArgs, diskMb, nodes }).then(
+        (world) =>
+          run(world, { ...size, kills, databaseKills, fuzz, minutes }, told)
+            .catch(broken('the run broke off'))
+            .finally(() => world.close()),
+        broken('it could not be set up'),
+      );
       const caught = verdict.failures.some((failure) => mustFail?.test(failure));
       const failures = mustFail
         ? caught
