@@ -237,5 +237,5 @@ async function runFuzzRounds(world: World, { fuzz }: Size, told: (line: string) 
   } finally {
     await store.close();
   }
-  return { figures, failures: [...failures, ...unreached(seen)] };
+  return { figures, failures: [...failures, ...unreached(seen, fuzz)] };
 }

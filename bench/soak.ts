@@ -47,6 +47,10 @@ else if (
   process.exitCode = 2;
 } else process.exitCode = await soak();
 
+function broken(what: string) {
+  return (error: unknown) => ({ figures: {}, failures: [`${what}: ${(error as Error).stack}`] });
+}
+
 async function soak(): Promise<number> {
   const lines: string[] = [];
   let failed = 0;
@@ -54,10 +58,6 @@ async function soak(): Promise<number> {
     for (const engine of engines.filter((one) => made.includes(one))) {
       const told = (line: string) => console.log(`${new Date().toISOString()} ${engine}, ${name}: ${line}`);
       const began = performance.now();
-      const broken = (what: string) => (error: unknown) => ({
-        figures: {},
-        failures: [`${what}: ${(error as Error).stack}`],
-      });
       const verdict = await createWorld(engine, { serverArgs, diskMb, nodes }).then(
         (world) =>
           run(world, { ...size, kills, databaseKills, fuzz, minutes }, told)

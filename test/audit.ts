@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { type Event, readLedger } from './load.ts';
 import { latest } from './readers.ts';
+import type { Verdict } from './verdict.ts';
 
 export interface Audit {
   readonly sent: number;
@@ -121,3 +122,29 @@ export const figures = (a: Audit): string =>
   `sent ${a.sent}, acked ${a.acked}, refused ${a.refused}, unknown ${a.unknown}; acked but missing ${a.missing.length}, ` +
   `duplicates ${a.duplicates.length}, corrupted ${a.corrupted.length}; stored of unknown ${a.unknownStored}, ` +
   `of refused ${a.refusedStored}; slowest answer ${a.slowestMs} ms`;
+
+/** As figures and failures. */
+export function judgeAudit({
+  sent,
+  acked,
+  refused,
+  unknown,
+  slowestMs,
+  missing,
+  duplicates,
+  corrupted,
+}: Audit): Verdict {
+  const figures: Record<string, number> = {
+    'webhooks sent': sent,
+    'webhooks acked': acked,
+    'webhooks refused': refused,
+    'webhooks unknown': unknown,
+    'slowest ms': slowestMs,
+  };
+  const failures = acked === 0 ? ['no webhook was acked'] : [];
+  for (const [kind, list] of Object.entries({ missing, duplicates, corrupted })) {
+    figures[`webhooks ${kind}`] = list.length;
+    if (list.length > 0) failures.push(`webhooks ${kind}: ${list.length}: ${list.slice(0, 5).join('; ')}`);
+  }
+  return { figures, failures };
+}

@@ -1,14 +1,13 @@
 // Three real nodes of a Galera cluster on this machine, which can be killed and come back. Needs root, rsync and lsof.
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
-import { mortal, onExit, run, scratchFolder } from './fetch-debs.ts';
-import { freePort, prepare } from './servers.ts';
+import { mortal, run, scratchFolder } from './fetch-debs.ts';
+import { freePort, isDead, launch, prepare } from './servers.ts';
 
 export interface Cluster {
   /** mysql://root@127.0.0.1:PORT/ of each node. */
@@ -52,53 +51,54 @@ export async function startCluster(): Promise<Cluster> {
     await run(['chown', '-R', USER, at(`${node}`)]);
   }
 
-  function launch(node: number, first: boolean): ChildProcess {
+  function launchNode(node: number, first: boolean): ChildProcess {
     const [link, missed, all] = links[node] as (typeof links)[number];
     const address = (port: number) => `127.0.0.1:${port}`;
-    const log = openSync(at(`${node}`, 'log'), 'a');
-    const [file, ...args] = mortal([
-      ...['setpriv', `--reuid=${USER}`, '--clear-groups', '--'],
+    const server = [
       ...program.command.map(here),
-      ...['--no-defaults', ...program.options.map(here), `--datadir=${at(`${node}`, 'data')}`, `--port=${ports[node]}`],
-      ...['--bind-address=127.0.0.1', `--socket=${at(`${node}`, 'socket')}`, `--pid-file=${at(`${node}`, 'pid')}`],
-      ...['--wsrep-on=ON', `--wsrep-provider=${at('galera/usr/lib/galera/libgalera_smm.so')}`],
-      ...['--binlog-format=ROW', '--innodb-autoinc-lock-mode=2', `--wsrep-node-address=${address(link)}`],
+      '--no-defaults',
+      ...program.options.map(here),
+      `--datadir=${at(`${node}`, 'data')}`,
+      `--port=${ports[node]}`,
+      '--bind-address=127.0.0.1',
+      `--socket=${at(`${node}`, 'socket')}`,
+      `--pid-file=${at(`${node}`, 'pid')}`,
+      '--wsrep-on=ON',
+      `--wsrep-provider=${at('galera/usr/lib/galera/libgalera_smm.so')}`,
+      '--binlog-format=ROW',
+      '--innodb-autoinc-lock-mode=2',
+      `--wsrep-node-address=${address(link)}`,
       `--wsrep-cluster-address=gcomm://${links.map(([one]) => address(one)).join()}`,
       `--wsrep-provider-options=base_port=${link};gmcast.listen_addr=tcp://${address(link)};ist.recv_addr=${address(missed)}`,
       `--wsrep-sst-receive-address=${address(all)}`,
       ...(first ? ['--wsrep-new-cluster'] : []),
-    ]);
-    const env = { PATH: `${at('galera/usr/bin')}:${process.env.PATH}` };
-    const child = spawn(file, args, { env, stdio: ['ignore', log, log] });
-    closeSync(log);
-    child.once(
-      'exit',
-      onExit(() => void child.kill('SIGKILL')),
-    );
-    return child;
+    ];
+    // The kernel forgets whom a process dies with when its user changes: it is told once more.
+    const command = ['setpriv', `--reuid=${USER}`, '--clear-groups', '--', ...mortal(server)];
+    return launch(command, at(`${node}`, 'log'), { PATH: `${at('galera/usr/bin')}:${process.env.PATH}` });
   }
   async function start(node: number, first = false): Promise<void> {
-    const child = launch(node, first);
+    const child = launchNode(node, first);
     children[node] = child;
     for (const until = Date.now() + JOIN_MS; ; await sleep(100)) {
       if ((await stateOf(ports[node] as number)) === 'Synced') return;
-      if (child.exitCode === null && child.signalCode === null && Date.now() < until) continue;
+      if (!isDead(child) && Date.now() < until) continue;
       const log = await readFile(at(`${node}`, 'log'), 'utf8');
       throw new Error(
         `node ${node} did not join the cluster:\n${log.match(/.*ERROR.*/g)?.join('\n') ?? log.slice(-2_000)}`,
       );
     }
   }
-  async function end(node: number, signal: NodeJS.Signals): Promise<void> {
+  async function kill(node: number): Promise<void> {
     const child = children[node];
-    children[node] = undefined;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = once(child, 'exit');
-    child.kill(signal);
-    await ended;
+    if (!child || isDead(child)) return;
+    const dead = once(child, 'exit');
+    child.ref();
+    child.kill('SIGKILL');
+    await dead;
   }
   async function stop(): Promise<void> {
-    for (const node of NODES) await end(node, 'SIGKILL');
+    for (const node of NODES) await kill(node);
     await folder.remove();
   }
   try {
@@ -109,7 +109,7 @@ export async function startCluster(): Promise<Cluster> {
   }
   return {
     urls: ports.map((port) => `mysql://root@127.0.0.1:${port}/`),
-    kill: (node) => end(node, 'SIGKILL'),
+    kill,
     start,
     stop,
   };

@@ -1,7 +1,7 @@
 // The faults that tests and soak share: kill the program or its database under load, again and again, and look at what was said.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Audit, audit } from './audit.ts';
+import { type Audit, audit, judgeAudit } from './audit.ts';
 import { startForeign, startTicker, type Ticker } from './foreign.ts';
 import { type Event, type Load, type LoadOptions, openLedger, readLedger, startLoad } from './load.ts';
 import type { DatabaseServer } from './servers.ts';
@@ -70,23 +70,7 @@ export async function underLoad(
 }
 
 /** What the ledger and the readers say, as figures and failures. */
-export function verdictOf(report: Report): Verdict {
-  const { sent, acked, refused, unknown, slowestMs } = report;
-  const wrong = { missing: report.missing, duplicates: report.duplicates, corrupted: report.corrupted };
-  const figures: Record<string, number> = {
-    'webhooks sent': sent,
-    'webhooks acked': acked,
-    'webhooks refused': refused,
-    'webhooks unknown': unknown,
-    'slowest ms': slowestMs,
-  };
-  const failures = acked === 0 ? ['no webhook was acked'] : [];
-  for (const [kind, list] of Object.entries(wrong)) {
-    figures[`webhooks ${kind}`] = list.length;
-    if (list.length > 0) failures.push(`webhooks ${kind}: ${list.length}: ${list.slice(0, 5).join('; ')}`);
-  }
-  return together({ figures, failures }, report.reading);
-}
+export const verdictOf = (report: Report): Verdict => together(judgeAudit(report), report.reading);
 
 const watchAll = (world: World, program: Program, round: number) =>
   startWatch(world, {

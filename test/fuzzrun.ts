@@ -151,10 +151,10 @@ export async function runFuzz(options: FuzzOptions): Promise<Verdict> {
   return { figures: { ...statuses, 'slowest ms': Math.round(slowest) }, failures };
 }
 
-/** A fuzz that reaches nothing proves nothing; that one round misses one or two is luck. */
-export function unreached(seen: ReadonlyMap<string, ReadonlySet<number>>): string[] {
+/** A fuzz that reaches nothing proves nothing; that some thousands of calls miss one or two is luck. */
+export function unreached(seen: ReadonlyMap<string, ReadonlySet<number>>, calls: number): string[] {
   const never = [...seen].filter(([, got]) => ![...got].some((status) => status < 300)).map(([name]) => name);
-  return never.length > 3 ? [`these never succeeded: ${never.join(', ')}`] : [];
+  return calls >= 20_000 && never.length > 3 ? [`these never succeeded: ${never.join(', ')}`] : [];
 }
 
 /** Everything a user has, as the API tells it; without what changes with time alone. */

@@ -581,7 +581,7 @@ test('by keyboard alone: sign in, walk, read, search, open refusals, sign out', 
   await keyboard.press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'detached' });
   const refusals = page.getByRole('heading', { name: 'Refusals', exact: true });
-  // On a busy machine the answer to the search may come after the keys, and take the page back to it: then once more.
+  // In two runs of all tests the first keys led nowhere, never in this file alone; why is not known. Then once more.
   const go = async () => {
     await keyboard.press('g');
     await keyboard.press('r');

@@ -97,10 +97,11 @@ export async function runMixed(world: World, options: MixedOptions): Promise<Ver
 
 /** The run means something only at the level and with the promise that it is made for. It is said just after the port answers. */
 async function promised(asIs: Program, sight: boolean): Promise<string[]> {
-  const listening = () => /^.*"listening".*$/m.exec(asIs.log())?.[0] ?? '';
-  for (const until = Date.now() + 10_000; !listening() && Date.now() < until; ) await sleep(20);
+  const said = () => /^.*"listening".*$/m.exec(asIs.log())?.[0] ?? '';
+  let listening = said();
+  for (const until = Date.now() + 10_000; !listening && Date.now() < until; listening = said()) await sleep(20);
   const wanted = [`"level":"as-is"`, `"promise":"${sight ? 'exact' : 'settle'}"`];
   return wanted
-    .filter((words) => !listening().includes(words))
-    .map((words) => `the as-is service does not say ${words}: ${listening()}`);
+    .filter((words) => !listening.includes(words))
+    .map((words) => `the as-is service does not say ${words}: ${listening}`);
 }

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'undici';
-import { audit } from './audit.ts';
+import { audit, judgeAudit } from './audit.ts';
 import { firstAck } from './faults.ts';
 import { startForeign } from './foreign.ts';
 import { connectWire, type Load, openLedger, readLedger, startLoad, type Wire } from './load.ts';
@@ -181,10 +181,7 @@ export async function runProduction(world: World, options: ProductionOptions): P
     const verdict = await watch.finish({ outages, foreign });
     const found = await audit(ledger.path, { url: steady.url, auth: world.auth, whids: [wh_id], from: watch.from });
     for (const name of consumers) await call(steady.url, world.auth, 'DELETE', `/consumers/${name}`);
-    const wrong = { missing: found.missing, duplicates: found.duplicates, corrupted: found.corrupted };
-    const lost = Object.entries(wrong).flatMap(([kind, list]) =>
-      list.length > 0 ? [`webhooks ${kind}: ${list.length}: ${list.slice(0, 5).join('; ')}`] : [],
-    );
+    const lost = [...judgeAudit(found).failures];
     const others = new Set(events().flatMap(({ kind, what }) => (kind === 'refused' && what !== '503' ? [what] : [])));
     if (others.size > 0) lost.push(`senders were told ${[...others].join(', ')}`);
     const all = together(verdict, { figures: {}, failures: lost });

@@ -135,13 +135,14 @@ export async function startServer(
   }
 }
 
-const isDead = (child: ChildProcess): boolean =>
+export const isDead = (child: ChildProcess): boolean =>
   child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
 
-function launch(command: readonly string[], log: string): ChildProcess {
+/** Appends what it says to `log`, and dies with this process. */
+export function launch(command: readonly string[], log: string, env: NodeJS.ProcessEnv = process.env): ChildProcess {
   const output = openSync(log, 'a');
   const [file, ...args] = mortal(command);
-  const child = spawn(file, args, { stdio: ['ignore', output, output] });
+  const child = spawn(file, args, { env, stdio: ['ignore', output, output] });
   closeSync(output);
   const forget = onExit(() => void child.kill('SIGKILL'));
   child.once('error', forget).once('exit', forget);

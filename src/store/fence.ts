@@ -123,8 +123,8 @@ async function openShared(db: Db): Promise<{ source: FenceSource; facts: () => F
   let host = db.hosts?.now();
 
   /**
-   * Rejects once after the server was started anew, or is another one: rows that were seen before, and not on disk, may be gone and their ids
-   * be given to others. A connection that was open at the last look proves that it was not.
+   * Rejects once after the server was started anew, or is another one: rows that were seen before, and not on disk, may be
+   * gone and their ids be given to others. A connection that was open at the last look proves that it was not.
    */
   async function sameLife(queries: Queries): Promise<void> {
     const rows = await queries.all<Record<string, Value>>("SHOW GLOBAL STATUS LIKE 'Uptime'");

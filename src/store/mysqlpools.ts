@@ -1,6 +1,6 @@
 // Pools of connections to MySQL: to which of its hosts they lead, and how many are open, in use and waited for.
 import type mysql from 'mysql2';
-import { hostText, type MysqlUrl } from '../databaseurl.ts';
+import { type Host, hostText, type MysqlUrl } from '../databaseurl.ts';
 import type { Hosts } from './db.ts';
 import { poolTo, setUp } from './mysqlconnections.ts';
 import { isUnreachable, toStoreError, worded } from './mysqlfailures.ts';
@@ -14,16 +14,14 @@ export interface Pool {
 }
 
 /** Politely; a server that hangs does not answer, and nobody waits for it. */
-async function ended(pool: mysql.Pool): Promise<void> {
-  let late: NodeJS.Timeout | undefined;
-  await Promise.race([
-    new Promise<void>((resolve) => pool.end(() => resolve())),
-    new Promise<void>((resolve) => {
-      late = setTimeout(resolve, END_MS);
-    }),
-  ]);
-  clearTimeout(late);
-}
+const ended = (pool: mysql.Pool): Promise<void> =>
+  new Promise((resolve) => {
+    const late = setTimeout(resolve, END_MS);
+    pool.end(() => {
+      clearTimeout(late);
+      resolve();
+    });
+  });
 
 /** In their order: where somebody else has left some already, one begins in the midst of them. */
 const noneOf = (reasons: ReadonlyMap<number, string>, cause: unknown): Error =>
@@ -53,7 +51,7 @@ export function createPools(url: MysqlUrl) {
   function pool(connectionLimit: number, ...init: string[]): Pool {
     const made = new Map<number, mysql.Pool>();
     function make(host: number): mysql.Pool {
-      const one = poolTo(hosts[host] as MysqlUrl['hosts'][number], url, connectionLimit);
+      const one = poolTo(hosts[host] as Host, url, connectionLimit);
       one.on('acquire', (connection) => void busy.add(connection));
       one.on('release', (connection) => {
         busy.delete(connection);
