@@ -36,7 +36,7 @@ const setting = <T>(
 
 const MiB = 1024 * 1024;
 
-/** The settings, in the order in which `restante config` and the README print them. */
+/** The settings, in the order in which `restante config` and docs/settings.md print them. */
 export const SETTINGS = {
   databaseUrl: setting(
     'DATABASE_URL',

@@ -1,5 +1,5 @@
 // Keeps the house in order: arrows point one way, each file says what it is for, none grows too long, words stay true.
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
 import { ROUTES } from '../src/http/app.ts';
@@ -59,16 +59,50 @@ test.each(written)('$path is short enough to be read', ({ text }) => {
   expect(text.split('\n').length).toBeLessThanOrEqual(250);
 });
 
-test('the README tells every setting, with its default', () => {
-  const readme = readFileSync('README.md', 'utf8');
-  for (const { name, default: byDefault, help } of Object.values(SETTINGS))
-    expect(readme).toContain(
+test('docs/settings.md tells every setting, with its default', () => {
+  const page = readFileSync('docs/settings.md', 'utf8');
+  const rows = Object.values(SETTINGS).map(
+    ({ name, default: byDefault, help }) =>
       `| \`${name}\` | ${byDefault ? `\`${byDefault}\`` : ''} | ${help.replaceAll('|', '\\|')} |`,
-    );
+  );
+  expect(page.match(/^\| `.*$/gm), 'npm run settings').toEqual(rows);
 });
 
-test('the README shows every route', () => {
-  const readme = readFileSync('README.md', 'utf8');
-  for (const { method, url } of ROUTES)
-    expect(readme, `${method} ${url}`).toContain(`\`${method} ${url.replace(/:(\w+)/g, '{$1}')}\``);
+test('docs/api.md shows every route, and none that is not there', () => {
+  const page = readFileSync('docs/api.md', 'utf8');
+  const shown = [...page.matchAll(/^\| `([A-Z]+ \/\S*)`/gm)].map(([, call]) => call);
+  const routes = ROUTES.map(({ method, url }) => `${method} ${url.replace(/:(\w+)/g, '{$1}')}`);
+  expect(shown.sort()).toEqual([...routes, 'ANY /in/{key}'].sort());
+});
+
+test('the README has one purpose: at most 150 lines', () => {
+  expect(readFileSync('README.md', 'utf8').split('\n').length).toBeLessThanOrEqual(150);
+});
+
+/** The pages as they lie in the repository. */
+const pages = [
+  ...readdirSync('.').filter((name) => name.endsWith('.md')),
+  ...readdirSync('docs', { recursive: true, encoding: 'utf8' }).map((name) => join('docs', name)),
+  'examples/README.md',
+].filter((path) => path.endsWith('.md'));
+/** Headings as GitHub names them in links: lower case, spaces as hyphens, no other signs. */
+const anchors = (path: string) =>
+  [...readFileSync(path, 'utf8').matchAll(/^#+ (.*)$/gm)].map(
+    ([, title = '']) =>
+      `#${title
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}_ -]/gu, '')
+        .replaceAll(' ', '-')}`,
+  );
+
+test.each(pages)('%s: every link to a file or a heading leads there', (path) => {
+  const text = readFileSync(path, 'utf8')
+    .replace(/^```[\s\S]*?^```/gm, '')
+    .replace(/`[^`\n]+`/g, '');
+  for (const [, target = ''] of text.matchAll(/\]\(((?!\w+:|\/)[^)\s]+)\)/g)) {
+    const [file = '', heading] = target.split('#');
+    const to = file ? join(dirname(path), file) : path;
+    expect(existsSync(to), `${path}: ${target}`).toBe(true);
+    if (heading) expect(anchors(to), `${path}: ${target}`).toContain(`#${heading}`);
+  }
 });
