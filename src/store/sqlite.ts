@@ -150,27 +150,36 @@ export async function openSqlite(
   // A read takes and drops SQLite's file locks, which costs more than a point read itself: those of one turn of the event
   // loop share one snapshot.
   let snapshot: NodeJS.Immediate | undefined;
+  /** Also called by a timer, so it never throws. A failed read (a full disk) may have ended the transaction already. */
   const endSnapshot = (): void => {
+    if (!snapshot) return;
     clearImmediate(snapshot);
-    if (snapshot) database.exec('COMMIT');
     snapshot = undefined;
+    try {
+      database.exec('COMMIT');
+    } catch {
+      rollback();
+    }
   };
   function beginSnapshot(): void {
     if (snapshot) return;
-    database.exec('BEGIN');
+    attempt(() => database.exec('BEGIN'));
     snapshot = setImmediate(endSnapshot);
   }
-  function read<T>(work: () => Promise<T>): Promise<T> {
+  async function read<T>(work: () => Promise<T>): Promise<T> {
     if (queued > 0) return inTurn(work);
     beginSnapshot();
     return work();
   }
-  /** Some failures (a full disk) have ended the transaction already. Not every Node tells: isTransaction came with 22.16. */
+  /**
+   * Ends the transaction if it is open still: some failures (a full disk) have ended it already, and not every Node tells
+   * (isTransaction came with 22.16). It fails for no other reason.
+   */
   function rollback(): void {
     try {
       database.exec('ROLLBACK');
-    } catch (error) {
-      if (!/no transaction is active/.test((error as Error).message)) throw error;
+    } catch {
+      // Nothing is open any more.
     }
   }
   const transaction = <T>(work: (queries: Queries) => Promise<T>): Promise<T> =>
