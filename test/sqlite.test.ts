@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { causeOf } from '../src/store/causes.ts';
 import { openSqlite } from '../src/store/sqlite.ts';
 import { makeVolume } from './volume.ts';
 
@@ -42,7 +43,7 @@ test('a read whose transaction ends behind our back harms nobody', async () => {
 
 // A tmpfs of its own, which only root may mount; a CI is root.
 test.skipIf(process.getuid?.() !== 0 && !process.env.CI)(
-  'a sort that finds no room ends its transaction, and all goes on',
+  'a sort that finds no room ends its transaction: that is told by its cause, and all goes on',
   async () => {
     const errors = uncaught();
     const volume = await makeVolume(join(folder(), 'small'), 8);
@@ -52,12 +53,27 @@ test.skipIf(process.getuid?.() !== 0 && !process.env.CI)(
     await volume.fill(256 * 1024);
     const sorted = `WITH RECURSIVE many(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 200000)
       SELECT n, hex(randomblob(300)) AS big FROM many WHERE NOT EXISTS (SELECT 1 FROM t) ORDER BY big LIMIT 1`;
-    await expect(db.all(`${sorted} OFFSET 100000`)).rejects.toThrow('full');
+    const error = await db.all(`${sorted} OFFSET 100000`).catch((error: unknown) => error);
     await nextTurn();
     expect(errors).toEqual([]);
+    expect(error).toMatchObject({ failure: 'away' });
+    expect(causeOf(error)?.code).toBe('disk-full');
     await volume.free();
     expect(await db.run('INSERT INTO t VALUES (1)')).toBe(1);
     expect(await db.all('SELECT n FROM t')).toEqual([{ n: 1 }]);
     await db.close();
   },
 );
+
+test('what fails while rows are read is told by its kind, as what fails elsewhere', async () => {
+  const db = await openSqlite(':memory:');
+  onTestFinished(() => db.close());
+  await db.ddl('CREATE TABLE t (n INTEGER PRIMARY KEY)');
+  await db.run('INSERT INTO t VALUES (1)');
+  const failureOf = (work: Promise<unknown>) => work.catch(({ failure }) => failure);
+  const twice = 'INSERT INTO t VALUES (1)';
+  expect(await failureOf(db.run(twice))).toBe('duplicate');
+  expect(await failureOf(db.transaction((queries) => queries.all(`${twice} RETURNING n`)))).toBe('duplicate');
+  expect(await failureOf(db.all('SELECT zeroblob(2000000000)'))).toBe('data');
+  expect(await failureOf(db.scan('SELECT zeroblob(2000000000)', [], () => true))).toBe('data');
+});

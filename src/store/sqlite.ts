@@ -3,8 +3,9 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, resolve } from 'node:path';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
-import { type Db, type Failure, type Queries, type Rows, StoreError, type Value } from './db.ts';
+import { type Db, type Queries, type Rows, StoreError, type Value } from './db.ts';
 import { insertSql, statementsFor } from './multirow.ts';
+import { toStoreError } from './sqlitefailures.ts';
 
 // Another process (the CLI) may hold the write lock: wait a little in SQLite, then without blocking the event loop.
 const BUSY_TIMEOUT_MS = 50;
@@ -29,21 +30,11 @@ function driver(): Driver {
   }
 }
 
-function failureOf(error: { errcode?: number; message?: string }): Failure {
-  const code = (error.errcode ?? 1) & 0xff;
-  if (code === 5 || code === 6) return 'again'; // BUSY, LOCKED
-  if (code === 19) return error.errcode === 1555 || error.errcode === 2067 ? 'duplicate' : 'data';
-  if (code === 18 || code === 20) return 'data'; // TOOBIG, MISMATCH
-  if (/already exists/.test(error.message ?? '')) return 'exists';
-  if (/no such (table|column)/.test(error.message ?? '')) return 'missing';
-  return [7, 8, 10, 11, 13, 14, 26].includes(code) ? 'away' : 'other'; // NOMEM, READONLY, IOERR, CORRUPT, FULL, …
-}
-
 function attempt<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw error instanceof StoreError ? error : new StoreError(failureOf(error as { errcode?: number }), error);
+    throw toStoreError(error);
   }
 }
 
