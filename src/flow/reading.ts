@@ -88,7 +88,7 @@ export async function openReading(parts: {
 
   const { from, fence, sequencer } = await begin();
   const sweep = sequencer
-    ? createSweep({ db, from: (await readMark(db, 'backfill')) ?? 0, to: from, readable: () => tail.readable })
+    ? createSweep({ db, from: (await readMark(db, 'backfill')) ?? 0, to: from, readable: () => tail.readable, log })
     : undefined;
   const tail = createTail({
     fence,
