@@ -29,6 +29,6 @@ export async function retry<T>(
       if (signal.aborted || !worthIt(error)) throw error;
       warn(error);
     }
-    await sleep(pause, undefined, { signal, ref: false });
+    await sleep(pause, undefined, { signal });
   }
 }
