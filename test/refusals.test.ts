@@ -195,7 +195,15 @@ describe.each(ENGINES)('%s', (engine) => {
     await service.store.db.run("UPDATE restante_webhook SET secrets = 'no JSON' WHERE wh_id = ?", [broken.wh_id]);
     const refusals = createRefusals(service.context);
     const incoming = { method: 'POST', publicUrl: '', headers: [], body: Buffer.from('{}'), receivedMs: NOW };
-    const refused = { kind: 'signature', reason: 'x', received_ms: NOW, ip: '', head: HEAD, size: 2, incoming } as const;
+    const refused = {
+      kind: 'signature',
+      reason: 'x',
+      received_ms: NOW,
+      ip: '',
+      head: HEAD,
+      size: 2,
+      incoming,
+    } as const;
     const rules = compileRules({ preset: 'github' });
     for (const [user, { wh_id }] of [[users[0], own] as const, [users[1], other] as const])
       refusals.add({ ...plainTarget(user.id, wh_id), rules }, refused);
