@@ -1,4 +1,9 @@
 // The slow broom behind the sequencer: finds contents that have no position though the fence has passed them, part by part.
+//
+// First, once: everything between the mark 'backfill' and the id where the fence began, for contents that are older than the
+// table of positions. Then every minute the newest 200,000 ids, and once a day all ids. What is found goes to the sequencer,
+// which compares it, so finding a content twice does no harm. A failed search goes on where it was, after a pause. It never
+// gives up: without it a content that the fence never saw would stay without a position, and no consumer would ever get it.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Db } from '../store/db.ts';
 import { saveMark, unplacedRows } from '../store/positions.ts';
