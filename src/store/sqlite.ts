@@ -199,6 +199,8 @@ export async function openSqlite(
       bytes: (column) => `CAST(${column} AS BLOB)`,
       forUpdate: '',
       shareNowait: '',
+      writersIn: 'nowhere',
+      freshFigures: '',
       nowMs: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
     },
     since: inside.since,
