@@ -2,7 +2,7 @@
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { limitKey } from '../src/http/limits.ts';
+import { createLimits, limitKey } from '../src/http/limits.ts';
 import { type Db, StoreError } from '../src/store/db.ts';
 import { type Database, ENGINES, migratedDatabase, type Service, startService } from './engines.ts';
 
@@ -14,6 +14,17 @@ const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[
 const larger = (a: readonly number[], b: readonly number[]) =>
   a.flatMap((x) => b.map((y): number => (x > y ? 1 : x === y ? 0.5 : 0))).reduce((sum, one) => sum + one, 0) /
   (a.length * b.length);
+
+test('who waits for the verdict on a guess is let in when the minute ends before it', async () => {
+  const limits = createLimits({ windowMs: 300 });
+  const guess = () => limits.begin('203.0.113.7', 1, { blind: false, trusted: false });
+  // The twentieth is never judged: the database hangs.
+  const began = await Promise.all(Array.from({ length: 20 }, guess));
+  for (const end of began.slice(1)) end(true);
+  const waiting = [guess(), guess()];
+  const within = await Promise.race([Promise.all(waiting), sleep(2_000, 'still waiting')]);
+  expect(within).toHaveLength(2);
+});
 
 test('limits an IPv6 sender by its /64, however the address is written, and IPv4 by the address', () => {
   const home = limitKey('2001:db8:1:2:3:4:5:6');

@@ -59,7 +59,7 @@ export async function migratedDatabase(engine: Engine): Promise<Database> {
 }
 
 /** Collects what would be logged. */
-function testLog(): Log & { readonly lines: { level: string; message: string; data: object }[] } {
+export function testLog(): Log & { readonly lines: { level: string; message: string; data: object }[] } {
   const lines: { level: string; message: string; data: object }[] = [];
   const at = (level: string) => (data: object, message: string) => void lines.push({ level, message, data });
   return { lines, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createRefusals, type Refusals } from '../src/http/refused.ts';
 import { plainTarget } from '../src/http/targets.ts';
+import { compileRules } from '../src/receive/rules.ts';
 import type { RefusalKind } from '../src/schema.ts';
 import { insertRefusals, type NewRefusal, pruneRefusals } from '../src/store/refusals.ts';
 import { type Database, ENGINES, migratedDatabase, pathOf, type Service, startService } from './engines.ts';
@@ -185,6 +186,32 @@ describe.each(ENGINES)('%s', (engine) => {
     const { secret_missing, ...others } = await counts(webhook.wh_id);
     expect(secret_missing).toBe(10_001);
     expect(others).toEqual({ signature: 10_000 });
+  });
+
+  test('a near miss that cannot be looked for costs nobody a refusal, and its own only the near miss', async () => {
+    const users = [await service.user(), await service.user()] as const;
+    const [own, other] = [await service.webhook(users[0]), await service.webhook(users[1])];
+    const broken = await service.webhook(users[0]);
+    await service.store.db.run("UPDATE restante_webhook SET secrets = 'no JSON' WHERE wh_id = ?", [broken.wh_id]);
+    const refusals = createRefusals(service.context);
+    const incoming = { method: 'POST', publicUrl: '', headers: [], body: Buffer.from('{}'), receivedMs: NOW };
+    const refused = {
+      kind: 'signature',
+      reason: 'x',
+      received_ms: NOW,
+      ip: '',
+      head: HEAD,
+      size: 2,
+      incoming,
+    } as const;
+    const rules = compileRules({ preset: 'github' });
+    for (const [user, { wh_id }] of [[users[0], own] as const, [users[1], other] as const])
+      refusals.add({ ...plainTarget(user.id, wh_id), rules }, refused);
+    await refusals.drain();
+    const sql = 'SELECT near_miss FROM restante_refusal WHERE wh_id = ?';
+    expect(await service.store.db.all(sql, [own.wh_id])).toEqual([{ near_miss: null }]);
+    expect(await service.store.db.all(sql, [other.wh_id])).toEqual([{ near_miss: expect.stringMatching(/unsigned/) }]);
+    expect(service.log.lines.at(-1)).toMatchObject({ level: 'warn', message: expect.stringMatching(/near/) });
   });
 
   test('a webhook whose hour is full still keeps what waits for its secret', async () => {

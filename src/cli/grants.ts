@@ -26,7 +26,7 @@ export async function tellGrants(io: Io, config: Config, db: Db, named: string |
       : `\nIf there is no such account yet, first: CREATE USER ${account} IDENTIFIED BY 'a long password'\n`,
   );
   io.err('\nAdvised, on the whole server: it then sees who is writing, and lists never skip (docs/promises.md):\n');
-  for (const sql of sightStatements(db.version, database, account)) io.err(`${sql};\n`);
+  for (const sql of sightStatements(db.dialect, database, account)) io.err(`${sql};\n`);
   io.err(`
 These verbs need more:
   restante migrate, but for --check, --print and --grants: the account of an administrator

@@ -1,4 +1,14 @@
 // Answers one question for every list: up to which id may I read, so that nothing can appear below it later?
+//
+// An INSERT takes its id before it commits, so a lower id can appear after a higher one. A list that goes by id must stop before
+// the first id that may still appear, or its reader skips a content for ever. The fence F is the id up to which none can.
+// - Passing: the ids F+1, F+2 … have been seen. F moves at once: what is committed does not become uncommitted.
+// - Held: F+1 has not been seen, but a higher id has. F moves on only once proof.ts shows that the gap is dead. Time alone never
+//   does that, for a transaction may stay open for hours; FENCE_MAX_HOLD is the operator's choice to skip, and is logged.
+// - At a start without a kept mark: nothing is readable while a transaction is open that may hold an id below `from`.
+// `readable` never exceeds F, and waits until the rows are on disk (durable.ts): a server that crashes may lose rows that it had
+// shown, and give their ids to other contents. After a failed look all that was not on disk is forgotten and read anew. An error
+// means held, never passed. `readable` moves back in no case but an emptied table: a new fence is made then.
 import type { FenceSource, Prober, Range, Row } from '../store/fence.ts';
 import { WINDOW_IDS } from '../store/fenceboot.ts';
 import { createDurable } from './durable.ts';

@@ -1,9 +1,12 @@
 // Keeps rows that are in use in memory, never older than 5 s, at one query per interval however many readers there are.
+import { failed, StoreError } from '../store/db.ts';
 import { createGather } from './gather.ts';
 
 // Read again a second before they would be too old, so that a row in use is never missing between two reads.
 const EVERY_MS = 4_000;
 const VALID_MS = 5_000;
+// A question that is not answered by then has failed: before the next refresh is due, and when who asked has given up too.
+const DEADLINE_MS = 3_000;
 const IDLE_MS = 10 * 60_000;
 // Beyond it rows are read for each use: slower, not wrong.
 const MOST = 50_000;
@@ -28,12 +31,23 @@ interface Entry<V> {
 }
 export interface FreshOptions {
   readonly now?: () => number;
+  readonly everyMs?: number;
+  readonly deadlineMs?: number;
+}
+
+/** Rejects when there is no answer by then; what comes later is dropped. */
+async function inTime<T>(answer: Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new StoreError('away', `no answer within ${ms} ms`)), ms);
+  });
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
 }
 
 /** `load` answers with the rows that exist; a key it leaves out is forgotten. */
 export function createFresh<K extends string | number, V extends object>(
   load: (keys: readonly K[]) => Promise<ReadonlyMap<K, V>>,
-  { now = () => performance.now() }: FreshOptions = {},
+  { now = () => performance.now(), everyMs = EVERY_MS, deadlineMs = DEADLINE_MS }: FreshOptions = {},
 ): Fresh<K, V> {
   const entries = new Map<K, Entry<V>>();
   let epoch = 0;
@@ -41,11 +55,12 @@ export function createFresh<K extends string | number, V extends object>(
   async function loadInto(keys: readonly K[]): Promise<ReadonlyMap<K, V>> {
     const readAt = now(); // when the question was put, not when the answer came: the row may change in between
     const began = epoch;
-    const found = await load(keys);
+    const found = await inTime(load(keys), deadlineMs);
     if (began !== epoch) return found;
     for (const key of keys) {
       const value = found.get(key);
       const entry = entries.get(key);
+      if (entry && entry.readAt > readAt) continue; // a newer question was answered first
       if (value === undefined) entries.delete(key);
       else if (entry) Object.assign(entry, { value, readAt });
       else if (entries.size < MOST) entries.set(key, { value, readAt, usedAt: readAt });
@@ -55,14 +70,22 @@ export function createFresh<K extends string | number, V extends object>(
 
   const read = createGather<K, V>(loadInto, { most: KEYS_PER_QUERY, lanes: 1 });
 
-  const timer = setInterval(async () => {
+  let refreshing = false;
+  /** One at a time. While the database is away entries grow too old by themselves, and get() stops giving them out. */
+  async function refresh(): Promise<void> {
+    if (refreshing) return;
+    refreshing = true;
     const idle = now() - IDLE_MS;
     for (const [key, entry] of entries) if (entry.usedAt < idle) entries.delete(key);
     const keys = [...entries.keys()];
-    for (let from = 0; from < keys.length; from += KEYS_PER_QUERY)
-      // While the database is away entries grow too old by themselves, and get() stops giving them out.
-      await loadInto(keys.slice(from, from + KEYS_PER_QUERY)).catch(() => {});
-  }, EVERY_MS);
+    let away = false;
+    for (let from = 0; from < keys.length && !away; from += KEYS_PER_QUERY)
+      await loadInto(keys.slice(from, from + KEYS_PER_QUERY)).catch((error: unknown) => {
+        away = failed(error, 'away');
+      });
+    refreshing = false;
+  }
+  const timer = setInterval(() => void refresh(), everyMs);
   timer.unref();
 
   return {

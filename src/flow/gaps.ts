@@ -1,4 +1,7 @@
 // The ids that have not been seen yet, exactly and in little memory: one bit for each id between the fence and the newest.
+//
+// A bit is set once the row was seen, and never cleared but by `cut`, after a look that failed: those rows may be gone. Gaps
+// below the fence are kept for a while too, so that a row that appears where lists have passed is noticed and told.
 import type { Range } from '../store/fence.ts';
 
 // 512 bytes each. Ten minutes at 500 rows a second are 74 of them, whatever the pattern of the holes in between.

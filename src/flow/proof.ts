@@ -1,4 +1,15 @@
 // Proves that the ids of a gap will never appear: their statements have ended, and a locking read finds nothing there.
+//
+// A gap is a range of ids that were given and whose rows were not seen. It dies when its transactions roll back, and nothing
+// announces that. Two facts together prove it:
+// - The INSERTs that ran when the gap was seen have ended. An INSERT that waits for somebody's lock has an id and no row yet, so
+//   a locking read alone finds nothing and would be wrong. New INSERTs take ids above the gap: only the old ones count.
+// - A locking read of the gap that does not wait finds neither a row nor a lock: no open transaction has a row there.
+// An observation notes the highest id given (`top`) and the statements that ran then. It is ripe after a short settle, once each
+// of them has been missing once. Then all gaps up to its `top` are probed, 100 in a statement, and halved where one is alive.
+// An account that may not see others' statements gets two clean probes a second apart instead: it says so in its promise.
+// Every node of a cluster is asked. A node that does not answer proves nothing: the fence is held. All probes run at READ
+// COMMITTED, for at REPEATABLE READ they would lock the end of the table and stop all INSERTs.
 import type { Prober, Range } from '../store/fence.ts';
 import type { Gaps } from './gaps.ts';
 

@@ -9,9 +9,11 @@ import { openDb, type Store } from '../store/index.ts';
 import { forgetPlaces, placeRows, positionState, positionsBetween, readMark, saveMark } from '../store/positions.ts';
 import { createFence, type Fence, type FenceSource } from './fence.ts';
 import { createLists, type Lists } from './lists.ts';
+import { retry } from './retry.ts';
 import { createSequencer, type Sequencer } from './sequencer.ts';
 import { createSweep } from './sweep.ts';
 import { createTail, type Tail } from './tail.ts';
+import type { Log } from './trouble.ts';
 
 export interface Reading {
   /** What lists promise on this database, as its rights and settings are now. */
@@ -19,12 +21,6 @@ export interface Reading {
   readonly tail: Tail;
   readonly lists: Lists;
   close(): Promise<void>;
-}
-
-interface Log {
-  info(data: object, message: string): void;
-  warn(data: object, message: string): void;
-  error(data: object, message: string): void;
 }
 
 // How much a restart reads again at most.
@@ -48,9 +44,14 @@ export async function openReading(parts: {
   const { source } = opened;
   if (opened.facts.warning) log.warn({}, opened.facts.warning);
 
+  const ending = new AbortController();
+  const { signal } = ending;
   async function begin(): Promise<{ from: number; fence: Fence; sequencer: Sequencer | undefined }> {
     const mark = store.extended ? await keptMark(db, source) : undefined;
-    const from = mark ?? (await steadyBoot(db, source));
+    // That the server was started anew meanwhile is 'other'. What is away or denied ends the start, and is told by it.
+    const worthIt = (error: unknown) => failed(error, 'other');
+    const message = 'cannot begin to read contents; trying again';
+    const from = mark ?? (await retry(() => steadyBoot(db, source), { log, message, signal, worthIt }));
     const fence = createFence({
       source,
       nodes: opened.nodes,
@@ -59,8 +60,7 @@ export async function openReading(parts: {
       maxHoldMs: config.fenceMaxHold === undefined ? undefined : config.fenceMaxHold * 1000,
       onAlarm(alarm) {
         log.error(alarm, alarm.text);
-        if (alarm.kind === 'emptied')
-          void beginAgain(alarm.top).catch((error: unknown) => log.error({ error }, 'cannot begin again'));
+        if (alarm.kind === 'emptied') beginAgain(alarm.top);
       },
       onForced: (forced) => log.error(forced, 'FENCE_MAX_HOLD: lists go on past a row that may still appear'),
     });
@@ -79,16 +79,27 @@ export async function openReading(parts: {
   }
 
   /** The ids begin anew: so do we, or new contents would lie below what was read. */
-  async function beginAgain(top: number): Promise<void> {
-    if (store.extended) await forgetPlaces(db, top);
-    const parts = await begin();
-    lists.forget();
-    tail.restart(parts);
+  let beginning = false;
+  function beginAgain(top: number): void {
+    if (beginning) return;
+    beginning = true;
+    async function work(): Promise<void> {
+      if (store.extended) await forgetPlaces(db, top);
+      const parts = await begin();
+      lists.forget();
+      tail.restart(parts);
+    }
+    const message = 'tblwh was emptied, and reading cannot begin again; trying again';
+    retry(work, { log, message, signal })
+      .catch(() => {}) // only once it was closed
+      .finally(() => {
+        beginning = false;
+      });
   }
 
   const { from, fence, sequencer } = await begin();
   const sweep = sequencer
-    ? createSweep({ db, from: (await readMark(db, 'backfill')) ?? 0, to: from, readable: () => tail.readable })
+    ? createSweep({ db, from: (await readMark(db, 'backfill')) ?? 0, to: from, readable: () => tail.readable, log })
     : undefined;
   const tail = createTail({
     fence,
@@ -112,6 +123,7 @@ export async function openReading(parts: {
     lists,
     async close() {
       clearInterval(saving);
+      ending.abort();
       sweep?.close();
       await tail.close();
       await Promise.all(nodes.map((node) => node.close()));
@@ -131,16 +143,10 @@ async function keptMark(db: Db, source: FenceSource): Promise<number | undefined
 
 /** Where the fence begins when nothing was kept. What is visible there must be on disk: no restart may come in between. */
 async function steadyBoot(db: Db, source: FenceSource): Promise<number> {
-  for (;;) {
-    try {
-      await source.look(Number.MAX_SAFE_INTEGER, [], 1);
-      const from = await bootFence(db, source);
-      if (from === 0 || source.minAgeMs === 0) return from;
-      await new Promise((resolve) => setTimeout(resolve, source.minAgeMs));
-      await source.look(Number.MAX_SAFE_INTEGER, [], 1);
-      return from;
-    } catch (error) {
-      if (!failed(error, 'other')) throw error;
-    }
-  }
+  await source.look(Number.MAX_SAFE_INTEGER, [], 1);
+  const from = await bootFence(db, source);
+  if (from === 0 || source.minAgeMs === 0) return from;
+  await new Promise((resolve) => setTimeout(resolve, source.minAgeMs));
+  await source.look(Number.MAX_SAFE_INTEGER, [], 1);
+  return from;
 }

@@ -1,4 +1,23 @@
 // Copies every content that has become visible into the order of visibility, so that a late one gets a late position.
+//
+// The shared table has ids in the order in which INSERTs began. A transaction that ends late brings a low id late, and a reader
+// that keeps its place by id has passed it by then. So each content gets a position when it is first seen, and consumers keep
+// their places by position. A late content gets a late position: no consumer waits for it, and none misses it.
+//
+// A content is in one of three states: visible and without a position (`waiting` here, or still to be found), placed (it has a
+// row in restante_position), and told (`run` has returned it). It only ever moves forward, but for `startOver` below.
+//
+// What must always hold:
+// - Positions are dense, an id has one at most, and a position never changes its id: consumers compare nothing but positions.
+// - Positions become visible in their order. One transaction at a time, of all processes, gives them: it locks the row 'seq'
+//   before it chooses the first one, and COMMIT releases the lock. Otherwise a cursor could pass a position not yet committed.
+// - `next` is where this process stands. What others placed between two of our calls is read before our own is told, so `run`
+//   returns every position once and in order.
+// - A transaction whose end is unknown may have placed its rows. The next one then compares each row with what is there.
+// - A row that was seen may vanish when the server crashes before its log is flushed. On a server positions are therefore
+//   copied from the rows within the transaction, and after a failed look `startOver` tells the newest positions again.
+// - No row is forgotten when the database fails: it stays in `waiting`. What a process that died had seen is found again by the
+//   fence's mark, and by sweep.ts, which looks for contents without a position.
 import { failed } from '../store/db.ts';
 import type { Placed, Placing } from '../store/positions.ts';
 import type { Row } from './fence.ts';

@@ -1,4 +1,20 @@
 // One per process: looks for what is new, once, for everybody who waits; whoever waits asks the database nothing.
+//
+// One look: the fence looks for new rows, the sequencer gives them positions, and those who wait are woken. Each look is in one
+// of four states:
+// - planned: by a timer, 25 ms after something came and up to 250 ms in quiet times; or at once, or soon, after our own commit;
+// - running: one at a time. What is committed meanwhile is seen by the next look, which is planned when this one ends;
+// - failing: every 250 ms until the database answers. Commits do not hasten it. Told once when it begins and once when it ends;
+// - closed: no look begins any more, and close() waits for the one that runs.
+//
+// What must always hold:
+// - However many wait, the database is asked the same: a waiter that is woken reads from memory or asks for its own rows.
+// - Nothing is told before it may be read: `readable` moves after the lists know what was passed (`onPassed`) and before the
+//   waiters are woken, or a woken waiter would look, find nothing, and wait for the next content.
+// - A content is told by its position when it is visible, and by its id when the fence has passed it: a transaction that stays
+//   open holds the lists alone, and no consumer.
+// - Lists are told nothing that a look found with the fence before restart(): its ids were given anew.
+// - A look that fails forgets no row. What was not on disk by then is looked for again, and may be told twice.
 import type { Placed } from '../store/positions.ts';
 import type { Fence, Row } from './fence.ts';
 import type { Sequencer } from './sequencer.ts';

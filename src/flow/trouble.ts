@@ -1,11 +1,11 @@
-// Says why contents are not stored, or calls not answered: at once, then seldom, with how many, and when it is over.
+// Says why contents are not stored, calls not answered, or work tried again: at once, then seldom, with how many, and when it is over.
 import { type Cause, causeOf } from '../store/causes.ts';
 
 // At a thousand senders a second a line for each would fill the disk, which may be what is wrong.
 const EVERY_MS = 10_000;
 const QUIET_MS = 1_000;
 
-interface Log {
+export interface Log {
   info(data: object, message: string): void;
   warn(data: object, message: string): void;
   error(data: object, message: string): void;
@@ -72,6 +72,19 @@ export function createTrouble(
       cause = undefined;
       rows = 0;
     },
+  };
+}
+
+/** Warns of work that fails and is tried again: of each cause at once, then seldom, with how often it has failed meanwhile. */
+export function warnSeldom(
+  log: Pick<Log, 'warn'>,
+  message: string,
+  now = () => performance.now(),
+): (error: unknown) => void {
+  const seldom = createSeldom(now);
+  return (error) => {
+    const times = seldom(kindOf(error), 1);
+    if (times > 0) log.warn({ times, ...told(error) }, message);
   };
 }
 

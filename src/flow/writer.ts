@@ -1,4 +1,21 @@
 // Group commit: while one transaction is under way the next one gathers, and nobody is answered before the commit.
+//
+// A row is in one of four states:
+// - queued: in the line of its webhook (queue.ts), and certainly not in the database;
+// - under way: in one transaction, together with up to 499 others. At most `lanes` transactions run at once, and the next
+//   one gathers meanwhile: the slower the database, the larger the batch;
+// - answered: its sender has the id, or a 503;
+// - given up: its sender has got a 503 because the transaction took too long, but the statement still runs. Its row may be
+//   stored all the same. The sender sends it again, and a duplicate is better than a loss.
+//
+// What must always hold:
+// - No sender gets an id before COMMIT has returned: a 2xx without a row is a lost webhook, and nobody would send it again.
+// - Every accepted row is answered, in about 4 s at most. A row that was still queued then is removed, never stored later.
+// - `Nothing was stored` is said only of a row that is certainly not stored. Where nobody can know, the answer says so.
+// - A row that the database refuses fails alone: its batch is halved until the row is found, and the others are stored.
+// - Two requests with the same event are never under way at once, or neither would be known as the duplicate of the other.
+// - The queue takes one row of each webhook in turn, and one webhook fills half of it at most: a flood delays its own webhook.
+// - Memory is bounded: above 64 MiB, or 2 s behind, `full` refuses a request before its body is read.
 import { unavailable } from '../errors.ts';
 import { type Failure, failed, StoreError } from '../store/db.ts';
 import { eventName } from '../store/events.ts';

@@ -1,5 +1,4 @@
 // Slows down guessing: so many failed sign-ins a minute for one user id from one address, and for one address in all.
-import { EventEmitter, once } from 'node:events';
 import { LRUCache } from 'lru-cache';
 import { tooManyFailures } from '../errors.ts';
 
@@ -27,30 +26,48 @@ export interface Limits {
   ): Promise<(failed: boolean) => void>;
 }
 
-export function createLimits(): Limits {
+export function createLimits({ windowMs = WINDOW_MS } = {}): Limits {
   const tallies = new LRUCache<string, Tally>({ max: MOST_REMEMBERED });
-  // Wakes those who wait for a verdict, whosever it is.
-  const verdicts = new EventEmitter().setMaxListeners(0);
+  // Attempts that wait for room: each verdict wakes all of them, whosever it is.
+  const waiting = new Set<() => void>();
 
   function tallyOf(key: string): Tally {
-    const now = performance.now();
     const tally = tallies.get(key) ?? { failed: 0, pending: 0, until: 0 };
-    if (tally.until <= now) Object.assign(tally, { failed: 0, until: now + WINDOW_MS });
     tallies.set(key, tally);
     return tally;
   }
+
+  /** Begins the next minute of a tally whose minute is over. */
+  function renew(tally: Tally, now: number): void {
+    if (tally.until <= now) Object.assign(tally, { failed: 0, until: now + windowMs });
+  }
+
+  /** Resolves with the next verdict, or after `ms`. */
+  const verdict = (ms: number): Promise<void> =>
+    new Promise((resolve) => {
+      function wake(): void {
+        clearTimeout(timer);
+        waiting.delete(wake);
+        resolve();
+      }
+      const timer = setTimeout(wake, ms);
+      waiting.add(wake);
+    });
 
   return {
     async begin(address, userId, { blind, trusted }) {
       const limits = [{ tally: tallyOf(`${address} ${userId ?? ''}`), most: MOST_PER_USER }];
       if (!blind) limits.push({ tally: tallyOf(address), most: MOST_PER_ADDRESS });
-      // A burst of guesses must not slip in before the first verdict: what is not decided yet counts, and waits.
-      while (!trusted) {
+      // A burst of guesses must not slip in before the first verdict: what is not decided yet counts, and waits. A minute may
+      // end meanwhile, and then there is room without a verdict.
+      for (;;) {
         const now = performance.now();
+        for (const { tally } of limits) renew(tally, now);
+        if (trusted) break;
         const wait = Math.max(...limits.map(({ tally, most }) => (tally.failed >= most ? tally.until - now : 0)));
         if (wait > 0) throw tooManyFailures(Math.ceil(wait / 1000));
         if (limits.every(({ tally, most }) => tally.failed + tally.pending < most)) break;
-        await once(verdicts, 'verdict');
+        await verdict(Math.ceil(Math.min(...limits.map(({ tally }) => tally.until)) - now));
       }
       for (const { tally } of limits) tally.pending++;
       return (failed) => {
@@ -58,7 +75,7 @@ export function createLimits(): Limits {
           tally.pending--;
           if (failed) tally.failed++;
         }
-        verdicts.emit('verdict');
+        for (const wake of [...waiting]) wake();
       };
     },
   };

@@ -1,5 +1,6 @@
 // Notes refusals beside the answer: in batches, never in the way of a sender, dropped when they come too fast.
 import { overLimit, unavailable } from '../errors.ts';
+import { warnSeldom } from '../flow/trouble.ts';
 import type { Incoming } from '../receive/incoming.ts';
 import type { RefusalKind } from '../schema.ts';
 import { eventKey } from '../store/events.ts';
@@ -60,6 +61,7 @@ export function createRefusals(context: Context, { hourBytes = HOUR_BYTES } = {}
   const { store, log, now } = context;
   const nearMiss = createNearMisses(context);
   const unjudged = createUnjudged(store);
+  const unfound = warnSeldom(log, 'cannot look for what refused requests were near to; they are noted without it');
   const count = measureRefusals(context.metrics);
   let waiting: Waiting[] = [];
   let bytes = 0;
@@ -90,6 +92,16 @@ export function createRefusals(context: Context, { hourBytes = HOUR_BYTES } = {}
     return batch;
   }
 
+  /** What cannot be looked for is left out: a refusal counts more than what it was near to. */
+  async function nearOf(target: Target, incoming: Incoming): Promise<string | null> {
+    try {
+      return await nearMiss(target, incoming);
+    } catch (error) {
+      unfound(error);
+      return null;
+    }
+  }
+
   async function run(): Promise<void> {
     while (waiting.length > 0) {
       const batch = take();
@@ -118,7 +130,7 @@ export function createRefusals(context: Context, { hourBytes = HOUR_BYTES } = {}
     const event_key = event_id ? eventKey(user_id, event_id) : null;
     const row = { user_id, wh_id, kind, reason, near_miss: null, size, received_ms, ip, head, content, event_key };
     bytes += mine;
-    const near = async () => (incoming && kind === 'signature' ? nearMiss(target, incoming) : null);
+    const near = async () => (incoming && kind === 'signature' ? nearOf(target, incoming) : null);
     waiting.push({ row, near, done });
     running ??= run();
     return true;

@@ -12,6 +12,10 @@ interface Dialect {
   readonly forUpdate: string;
   /** Appended to a SELECT that must fail with `again` at once when a row of it is being written by somebody; '' = no need. */
   readonly shareNowait: string;
+  /** Where the statements can be seen that write to a table now. `nowhere`: ids are committed in their order, no need. */
+  readonly writersIn: 'innodb_trx' | 'metadata_locks' | 'nowhere';
+  /** Run before the next id of a table is asked for, or its figure may be a day old; '' = no need. */
+  readonly freshFigures: string;
   /** The database's own clock, in ms since 1970: one clock for all processes. */
   readonly nowMs: string;
 }

@@ -59,7 +59,7 @@ export async function examineServer(db: Db, extended: boolean): Promise<ServerFa
     replica: await isReplica(db),
     ...(await readColumns(db)),
     missing: await missingRights(db, extended, (right) => grantStatement(name, account, right)),
-    sight: sightStatements(db.version, name, account),
+    sight: sightStatements(db.dialect, name, account),
     connected: Number(threads?.Value ?? 0),
     wanted: READ_CONNECTIONS + db.lanes + OTHER_TRANSACTIONS,
     ...(await readSkew(db)),

@@ -194,7 +194,7 @@ async function openShared(db: Db): Promise<{ source: FenceSource; facts: () => F
   return { source, facts: () => ({ ...facts, sight: sight.sees() }) };
 }
 
-const sightOf = (db: Db): WriterSight => (db.version.startsWith('MariaDB') ? mariadbWriters(db) : mysqlWriters(db));
+const sightOf = (db: Db): WriterSight => (db.dialect.writersIn === 'innodb_trx' ? mariadbWriters : mysqlWriters)(db);
 export const proberOf = (db: Db): Prober => ({ probe: (ranges) => probe(db, ranges), writers: sightOf(db).writers });
 
 /** Another node of the cluster. One that is away does not stop us: nothing can be proven without it, and lists wait for it. */
@@ -221,8 +221,7 @@ export function openNode(open: () => Promise<Db>): Prober & { close(): Promise<v
 async function highestGiven(queries: Queries, db: Db, floor: number): Promise<number> {
   const newest = (await queries.all<{ top: number | null }>('SELECT MAX(id) AS top FROM tblwh'))[0]?.top ?? 0;
   if (newest >= floor) return newest;
-  // MySQL keeps these figures for a day unless it is told not to.
-  if (!db.version.startsWith('MariaDB')) await queries.all('SET SESSION information_schema_stats_expiry = 0');
+  if (db.dialect.freshFigures) await queries.all(db.dialect.freshFigures);
   const rows = await queries.all<{ next: number | null }>(
     "SELECT AUTO_INCREMENT AS next FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'tblwh'",
   );

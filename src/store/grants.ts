@@ -1,5 +1,5 @@
 // The least rights with which the service runs: a password is never read, tbluser never written, no row of tblwh changed.
-import type { Queries } from './db.ts';
+import type { Db, Queries } from './db.ts';
 import { OUR_TABLES } from './steps.ts';
 
 /** An account as a GRANT names it. */
@@ -17,8 +17,8 @@ export async function currentAccount(queries: Pick<Queries, 'all'>): Promise<str
  * With these too the fence sees who is writing, and lists never skip, whatever an INSERT of another application waits for.
  * They are rights on the whole server: that is why they are asked for apart.
  */
-export const sightStatements = (version: string, database: string, account: string): string[] =>
-  version.startsWith('MariaDB')
+export const sightStatements = (dialect: Db['dialect'], database: string, account: string): string[] =>
+  dialect.writersIn === 'innodb_trx'
     ? [
         `GRANT PROCESS ON *.* TO ${account}`,
         // A trigger on tblwh may take long between the id and the row: it must be known that there is one.

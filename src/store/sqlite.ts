@@ -3,8 +3,9 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, resolve } from 'node:path';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
-import { type Db, type Failure, type Queries, type Rows, StoreError, type Value } from './db.ts';
+import { type Db, type Queries, type Rows, StoreError, type Value } from './db.ts';
 import { insertSql, statementsFor } from './multirow.ts';
+import { toStoreError } from './sqlitefailures.ts';
 
 // Another process (the CLI) may hold the write lock: wait a little in SQLite, then without blocking the event loop.
 const BUSY_TIMEOUT_MS = 50;
@@ -29,21 +30,11 @@ function driver(): Driver {
   }
 }
 
-function failureOf(error: { errcode?: number; message?: string }): Failure {
-  const code = (error.errcode ?? 1) & 0xff;
-  if (code === 5 || code === 6) return 'again'; // BUSY, LOCKED
-  if (code === 19) return error.errcode === 1555 || error.errcode === 2067 ? 'duplicate' : 'data';
-  if (code === 18 || code === 20) return 'data'; // TOOBIG, MISMATCH
-  if (/already exists/.test(error.message ?? '')) return 'exists';
-  if (/no such (table|column)/.test(error.message ?? '')) return 'missing';
-  return [7, 8, 10, 11, 13, 14, 26].includes(code) ? 'away' : 'other'; // NOMEM, READONLY, IOERR, CORRUPT, FULL, …
-}
-
 function attempt<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw error instanceof StoreError ? error : new StoreError(failureOf(error as { errcode?: number }), error);
+    throw toStoreError(error);
   }
 }
 
@@ -150,27 +141,36 @@ export async function openSqlite(
   // A read takes and drops SQLite's file locks, which costs more than a point read itself: those of one turn of the event
   // loop share one snapshot.
   let snapshot: NodeJS.Immediate | undefined;
+  /** Also called by a timer, so it never throws. A failed read (a full disk) may have ended the transaction already. */
   const endSnapshot = (): void => {
+    if (!snapshot) return;
     clearImmediate(snapshot);
-    if (snapshot) database.exec('COMMIT');
     snapshot = undefined;
+    try {
+      database.exec('COMMIT');
+    } catch {
+      rollback();
+    }
   };
   function beginSnapshot(): void {
     if (snapshot) return;
-    database.exec('BEGIN');
+    attempt(() => database.exec('BEGIN'));
     snapshot = setImmediate(endSnapshot);
   }
-  function read<T>(work: () => Promise<T>): Promise<T> {
+  async function read<T>(work: () => Promise<T>): Promise<T> {
     if (queued > 0) return inTurn(work);
     beginSnapshot();
     return work();
   }
-  /** Some failures (a full disk) have ended the transaction already. Not every Node tells: isTransaction came with 22.16. */
+  /**
+   * Ends the transaction if it is open still: some failures (a full disk) have ended it already, and not every Node tells
+   * (isTransaction came with 22.16). It fails for no other reason.
+   */
   function rollback(): void {
     try {
       database.exec('ROLLBACK');
-    } catch (error) {
-      if (!/no transaction is active/.test((error as Error).message)) throw error;
+    } catch {
+      // Nothing is open any more.
     }
   }
   const transaction = <T>(work: (queries: Queries) => Promise<T>): Promise<T> =>
@@ -199,6 +199,8 @@ export async function openSqlite(
       bytes: (column) => `CAST(${column} AS BLOB)`,
       forUpdate: '',
       shareNowait: '',
+      writersIn: 'nowhere',
+      freshFigures: '',
       nowMs: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
     },
     since: inside.since,
