@@ -6,16 +6,13 @@ import { promisify } from 'node:util';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createSseReader, type SseEvent } from '../src/client/sse.ts';
-import { bodyOfBytes } from '../src/page/body/body.ts';
-import { type Line, textLines } from '../src/page/body/code.ts';
-import { hexText } from '../src/page/body/hex.ts';
-import { jsonLines } from '../src/page/body/json.ts';
-import { multipartOf } from '../src/page/body/multipart.ts';
+import { bodyOfBytes, hexText, multipartOf } from '../src/page/body/body.ts';
+import { type CodeLine, jsonLines, textLines } from '../src/page/body/code.ts';
 import { curlOf } from '../src/page/curl.ts';
-import { isSecret } from '../src/page/secrets.ts';
-import { visible } from '../src/page/visible.ts';
+import { isSecret } from '../src/page/headers.ts';
+import { visible } from '../src/page/text.ts';
 
-const together = (lines: readonly Line[]) =>
+const together = (lines: readonly CodeLine[]) =>
   lines.map(({ parts }) => parts.map(({ text }) => text).join('')).join('\n');
 
 describe('JSON', () => {

@@ -22,7 +22,7 @@ export interface Api {
 }
 
 /** Where the service is: the page may be served below a path. */
-export const BASE = new URL('..', import.meta.url).href.replace(/\/$/, '');
+export const SERVICE_URL = new URL('..', import.meta.url).href.replace(/\/$/, '');
 
 function authorization(id: string, token: string): string {
   let binary = '';
@@ -47,7 +47,7 @@ export function createApi(id: string, token: string, refused: (detail: string) =
     let response: Response;
     try {
       // omit: else a 401 makes the browser ask for credentials in a window of its own, and keep them.
-      response = await fetch(BASE + path, {
+      response = await fetch(SERVICE_URL + path, {
         ...init,
         headers: { ...headers, ...init.headers },
         credentials: 'omit',

@@ -1,5 +1,4 @@
 // Keeps the live stream open: reads on where it stopped, tells the truth about its state, and gives up on a silent line.
-
 import { createSseReader } from '../client/sse.ts';
 import { ApiError, sentence } from './api.ts';
 import type { Content } from './wire.ts';

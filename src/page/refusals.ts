@@ -1,6 +1,7 @@
 // Refusals: what came and was not let in; looked for every few seconds, released on request.
 import { ApiError, sentence } from './api.ts';
-import { bodyOfBytes, typeOf } from './body/body.ts';
+import { bodyOfBytes } from './body/body.ts';
+import { typeOf } from './headers.ts';
 import { api, app, changed, toast } from './state.ts';
 import type { Refusal, RefusalPageWire, ReleaseWire } from './wire.ts';
 
@@ -64,7 +65,7 @@ export async function openRefusal(id: number): Promise<void> {
   changed();
 }
 
-export async function release(id: number, force: boolean): Promise<void> {
+export async function releaseRefusal(id: number, force: boolean): Promise<void> {
   const open = app.refusal;
   if (!open || open.id !== id || open.busy) return;
   Object.assign(open, { busy: true, outcome: '' });

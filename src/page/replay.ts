@@ -1,10 +1,9 @@
 // The replay page: sends a content from the browser to a URL of the user, with what a browser may send. Never sees credentials.
 import { html, nothing, render } from 'lit-html';
 import { base64 } from './curl.ts';
-import { plural, size } from './format.ts';
-import type { Handed } from './handover.ts';
-import { icon } from './view/icons.ts';
-import { visible } from './visible.ts';
+import type { Handover } from './handover.ts';
+import { plural, size, visible } from './text.ts';
+import { icon } from './view/signs.ts';
 
 /** What scripts may not set: the browser writes these itself, or nobody does. */
 const FORBIDDEN =
@@ -22,7 +21,7 @@ interface Answer {
 }
 
 const root = document.getElementById('app') as HTMLElement;
-let handed: Handed | undefined;
+let handed: Handover | undefined;
 let chosen = new Set<number>();
 let url = 'http://localhost:3000/hook';
 let method = 'POST';
@@ -31,7 +30,7 @@ let edited: string | undefined;
 let busy = false;
 let answer: Answer | undefined;
 
-function take(given: Handed): void {
+function take(given: Handover): void {
   handed = given;
   method = given.method;
   chosen = new Set(given.headers.flatMap(([name = ''], i) => (FORBIDDEN.test(name) ? [] : [i])));
@@ -113,7 +112,7 @@ function headerChoice([name = '', value = '']: readonly string[], i: number) {
       }}><span><code>${visible(name)}: ${visible(value)}</code>${never ? html` <span class="muted fine">the browser does not send it</span>` : nothing}</span></label>`;
 }
 
-function bodyField(given: Handed) {
+function bodyField(given: Handover) {
   if (method === 'GET' || method === 'HEAD')
     return html`<p class="muted inside">A browser sends no body with ${method}.</p>`;
   if (edited === undefined)
@@ -124,7 +123,7 @@ function bodyField(given: Handed) {
     }}></textarea></div>`;
 }
 
-function form(given: Handed) {
+function form(given: Handover) {
   const forbidden = given.headers.filter(([name = '']) => FORBIDDEN.test(name)).length;
   return html`<form @submit=${send}>
     <div class="where">
@@ -160,7 +159,7 @@ const page = () => html`<main class="replay">
 
 const draw = () => render(page(), root);
 addEventListener('message', ({ origin, source, data }) => {
-  if (origin === location.origin && source === opener && typeof data === 'object' && !handed) take(data as Handed);
+  if (origin === location.origin && source === opener && typeof data === 'object' && !handed) take(data as Handover);
 });
 draw();
 if (opener) (opener as Window).postMessage('replay-ready', location.origin);

@@ -1,11 +1,11 @@
 // The address of what is shown, after the #: a link to a content says which one, and nothing secret.
 import { readConsumers, readDead } from './consumers.ts';
-import { openContent } from './opened.ts';
+import { openContent } from './contents.ts';
 import { openRefusal } from './refusals.ts';
-import { api, app, changed, type Route } from './state.ts';
+import { api, app, changed, type PageRoute } from './state.ts';
 import type { WebhookDetail } from './wire.ts';
 
-function routeOf(hash: string): Route {
+function routeOf(hash: string): PageRoute {
   const [, name = '', rest = ''] = hash.replace(/^#/, '').split('/');
   const id = /^\d{1,15}$/.test(rest) ? Number(rest) : undefined;
   const withId = id === undefined ? {} : { id };

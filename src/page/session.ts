@@ -1,6 +1,6 @@
 // Signing in and out, and what is read now and then while somebody is.
 import { createApi, sentence } from './api.ts';
-import { hangUp, listen, title } from './inbox.ts';
+import { hangUp, listen, title } from './contents.ts';
 import { pollRefusals } from './refusals.ts';
 import { app, changed, forget } from './state.ts';
 import { refresh } from './webhooks.ts';

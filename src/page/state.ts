@@ -2,7 +2,7 @@
 import type { Api } from './api.ts';
 import type { Body } from './body/body.ts';
 import type { LiveState } from './live.ts';
-import type { Row } from './rows.ts';
+import type { ListRow } from './rows.ts';
 import type { Consumer, Content, DeadWire, Refusal, Trace, Webhook, WebhookDetail } from './wire.ts';
 
 interface Preset {
@@ -16,14 +16,14 @@ interface About {
   readonly presets: readonly Preset[];
 }
 
-export type Route =
+export type PageRoute =
   | { readonly view: 'contents'; readonly id?: number }
   | { readonly view: 'refusals'; readonly id?: number }
   | { readonly view: 'consumers'; readonly name?: string }
   | { readonly view: 'webhook'; readonly id: number }
   | { readonly view: 'new' };
 
-export interface Filter {
+export interface ListFilter {
   readonly whid: number | 'all';
   readonly q: string;
   readonly event_type: string;
@@ -32,7 +32,7 @@ export interface Filter {
   /** Minutes back; 0 = any time. */
   readonly minutes: number;
 }
-export const NO_FILTER: Filter = { whid: 'all', q: '', event_type: '', event_id: '', verified: '', minutes: 0 };
+export const NO_FILTER: ListFilter = { whid: 'all', q: '', event_type: '', event_id: '', verified: '', minutes: 0 };
 
 export type BodyTab = 'pretty' | 'text' | 'hex';
 /** A content or a refusal that is open. */
@@ -48,14 +48,14 @@ export interface Open<T> {
   revealed: boolean;
 }
 
-export interface App {
+interface App {
   readonly about: About;
   readonly now: () => number;
   user: string;
   api: Api | undefined;
   entering: boolean;
   problem: string;
-  route: Route;
+  route: PageRoute;
   webhooks: readonly Webhook[];
   /** False when the database has only the three shared tables. */
   extended: boolean;
@@ -63,10 +63,10 @@ export interface App {
   activity: Map<number, number[]>;
   activityAt: number;
   live: LiveState;
-  filter: Filter;
+  filter: ListFilter;
   filtering: boolean;
   /** Oldest first. */
-  rows: Row[];
+  rows: ListRow[];
   /** Where older ones begin; 0: there are none. */
   older: number;
   loading: boolean;
@@ -101,7 +101,7 @@ const fresh = () => ({
   api: undefined,
   entering: false,
   problem: '',
-  route: { view: 'contents' } as Route,
+  route: { view: 'contents' } as PageRoute,
   webhooks: [],
   extended: true,
   loaded: false,

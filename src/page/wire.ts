@@ -16,5 +16,3 @@ export type OutcomeWire = Static<typeof Outcome>;
 export type RetriedWire = Static<typeof Retried>;
 export type ActivityWire = Static<typeof ActivityPage>;
 export type WebhooksWire = Static<typeof WebhookList>;
-/** [name, value] in the order they came. */
-export type HeaderList = readonly (readonly string[])[];

@@ -1,11 +1,12 @@
-// What the list does: shows the newest, lets live ones in at the top, older ones at the bottom, and narrows itself.
-import { bumpActivity } from './activity.ts';
+// The contents: the newest in a list, live ones at its top, older ones at its bottom, and the one that is open.
+
 import { ApiError, sentence } from './api.ts';
+import { bodyOfContent } from './body/body.ts';
 import { type Live, type LiveState, startLive } from './live.ts';
-import { matches, narrowed, queryOf, type Row, rowOf } from './rows.ts';
-import { api, app, changed, type Filter, NO_FILTER, toast } from './state.ts';
-import { meet } from './webhooks.ts';
-import type { Content, ContentPageWire } from './wire.ts';
+import { type ListRow, matches, narrowed, queryOf, rowOf, sizeOf } from './rows.ts';
+import { api, app, changed, type ListFilter, NO_FILTER, type Open, toast } from './state.ts';
+import { bumpActivity, meet } from './webhooks.ts';
+import type { Content, ContentPageWire, OutcomeWire, Trace } from './wire.ts';
 
 const PAGE = 50;
 const MOST_ROWS = 20_000;
@@ -22,8 +23,8 @@ let newest = 0;
 let generation = 0;
 let lostAt: number | undefined;
 
-export const known = (id: number): Content | undefined => recent.get(id);
-export function remember(content: Content): void {
+const known = (id: number): Content | undefined => recent.get(id);
+function remember(content: Content): void {
   if (content.content.length > MOST_RECENT_CHARACTERS) return;
   recent.delete(content.id);
   recent.set(content.id, content);
@@ -101,7 +102,7 @@ function arrived(content: Content): void {
   changed();
 }
 
-function add(row: Row): void {
+function add(row: ListRow): void {
   const { rows } = app;
   // They come in order; what a page already brought is not added twice.
   if (row.id > (rows.at(-1)?.id ?? 0)) rows.push(row);
@@ -115,7 +116,7 @@ export function title(): void {
   const n = app.unread.size;
   document.title = `${n > 0 ? `(${n > 99 ? '99+' : n}) ` : ''}Inbox · ${app.about.name}`;
 }
-export function read(id: number): void {
+function read(id: number): void {
   if (!app.unread.delete(id)) return;
   title();
 }
@@ -193,10 +194,57 @@ export function hangUp(): void {
 export const wake = (): void => live?.wake();
 
 /** Narrows the list. */
-export function narrow(change: Partial<Filter>): void {
+export function narrow(change: Partial<ListFilter>): void {
   const next = { ...app.filter, ...change };
   if (JSON.stringify(next) === JSON.stringify(app.filter)) return;
   app.filter = JSON.stringify(next) === JSON.stringify(NO_FILTER) ? NO_FILTER : next;
   app.sidebar = false;
   void load();
+}
+
+export async function openContent(id: number): Promise<void> {
+  read(id);
+  const before = app.content;
+  // Who looks at bytes goes on looking at bytes.
+  const open: NonNullable<typeof app.content> = { id, tab: before?.tab ?? 'pretty', shown: 1, revealed: false };
+  app.content = open;
+  const show = (content: Content) => {
+    open.item = content;
+    open.body = bodyOfContent(content, sizeOf(content));
+    changed();
+  };
+  const at = known(id);
+  if (at) show(at);
+  changed();
+  try {
+    if (!at) {
+      const content = await api().get<Content>(`/whcontent/${id}`);
+      remember(content);
+      show(content);
+    }
+    await traceOf(open);
+  } catch (error) {
+    open.problem = error instanceof ApiError && error.status === 404 ? `You have no content ${id}.` : sentence(error);
+  }
+  changed();
+}
+
+async function traceOf(open: Open<Content> & { trace?: Trace }): Promise<void> {
+  if (!app.extended) return;
+  try {
+    open.trace = await api().get<Trace>(`/whcontent/${open.id}/trace`);
+  } catch {
+    // The content is what matters.
+  }
+}
+
+export async function sendAgain(id: number, consumer: string): Promise<void> {
+  try {
+    await api().send<OutcomeWire>('POST', `/consumers/${encodeURIComponent(consumer)}/redeliver`, { ids: [id] });
+    toast(`Content ${id} waits for the next pull of ${consumer}.`);
+  } catch (error) {
+    toast(sentence(error));
+  }
+  if (app.content?.id === id) await traceOf(app.content);
+  changed();
 }
