@@ -54,7 +54,7 @@ const READING: ThisType<Content> & Omit<Content, keyof Wire> = {
     const body = method === 'GET' || method === 'HEAD' ? null : bytesOf(this);
     return new Request(public_url, {
       method,
-      headers: headers.map(([name = '', value = '']) => [name, value]),
+      headers: headers.map(([name = '', value = '']): [string, string] => [name, value]),
       body,
     });
   },

@@ -1,27 +1,33 @@
 // The contents: the newest in a list, live ones at its top, older ones at its bottom, and the one that is open.
 
-import { ApiError, sentence } from './api.ts';
+import type { Content, Trace } from '../client/index.ts';
+import { sleep } from '../client/wait.ts';
+import { sentence, statusOf } from './api.ts';
 import { bodyOfContent } from './body/body.ts';
-import { type Live, type LiveState, startLive } from './live.ts';
 import { type ListRow, matches, narrowed, queryOf, rowOf, sizeOf } from './rows.ts';
 import { api, app, changed, type ListFilter, NO_FILTER, type Open, toast } from './state.ts';
 import { bumpActivity, meet } from './webhooks.ts';
-import type { Content, ContentPageWire, OutcomeWire, Trace } from './wire.ts';
 
 const PAGE = 50;
 const MOST_ROWS = 20_000;
 const START_AGAIN_MS = 2_000;
 // After so long away the newest are shown, and what is between them and the old ones comes by scrolling.
 const LONG_AWAY_MS = 10 * 60_000;
+// So long after the last one that came while away, it is caught up.
+const QUIET_MS = 250;
 /** Those opened or arrived last, to be shown at once. */
 const recent = new Map<number, Content>();
 const MOST_RECENT = 40;
 const MOST_RECENT_CHARACTERS = 200_000;
 
-let live: Live | undefined;
-let newest = 0;
-let generation = 0;
+/** Aborted when somebody signs out, and when the stream is opened anew. */
+let line = new AbortController();
+/** Where the stream goes on; undefined before it is known. */
+let next: number | undefined;
+/** Since when the stream is down. */
 let lostAt: number | undefined;
+let quiet: ReturnType<typeof setTimeout> | undefined;
+let generation = 0;
 
 const known = (id: number): Content | undefined => recent.get(id);
 function remember(content: Content): void {
@@ -49,8 +55,8 @@ async function load(): Promise<void> {
   changed();
 }
 
-const fetchPage = (id: number | 'latest'): Promise<ContentPageWire> =>
-  api().get(`/whcontent?${queryOf(app.filter, app.now())}&order=desc&id=${id}&limit=${PAGE}`);
+const fetchPage = (id: number | 'latest') =>
+  api().contents.list({ ...queryOf(app.filter, app.now()), order: 'desc', id, limit: PAGE });
 
 /** A search looks at so many contents a call, and may find nothing among them. */
 async function searchOn(mine: number): Promise<void> {
@@ -63,7 +69,7 @@ async function searchOn(mine: number): Promise<void> {
 }
 
 /** Puts a page of older ones below those that are there. */
-function merge({ whcontent, next_id }: ContentPageWire): void {
+function merge({ whcontent, next_id }: Awaited<ReturnType<typeof fetchPage>>): void {
   const oldest = app.rows[0]?.id ?? Number.POSITIVE_INFINITY;
   const rows = whcontent.filter(({ id }) => id < oldest).map(rowOf);
   for (const content of whcontent.slice(0, 5)) remember(content);
@@ -89,7 +95,6 @@ export async function loadOlder(): Promise<void> {
 }
 
 function arrived(content: Content): void {
-  newest = Math.max(newest, content.id);
   remember(content);
   bumpActivity(content.wh_id);
   meet(content.wh_id);
@@ -99,6 +104,7 @@ function arrived(content: Content): void {
     app.above++;
   }
   title();
+  if (app.live.name === 'catching-up') catchingUp(app.live.caught + 1);
   changed();
 }
 
@@ -126,15 +132,24 @@ export function readAll(): void {
   changed();
 }
 
-function onState(state: LiveState): void {
-  if (state.name === 'waiting') lostAt ??= app.now();
-  if (state.name === 'live') {
-    if (app.live.name === 'catching-up' && app.live.caught > 0)
-      toast(`Caught up: ${app.live.caught} came while the line was down.`);
-    lostAt = undefined;
-    if (app.listProblem) retryList();
-  }
-  app.live = state;
+function live(): void {
+  if (app.live.name === 'catching-up' && app.live.caught > 0)
+    toast(`Caught up: ${app.live.caught} came while the line was down.`);
+  lostAt = undefined;
+  app.live = { name: 'live' };
+  if (app.listProblem) retryList();
+  changed();
+}
+function catchingUp(caught: number): void {
+  app.live = { name: 'catching-up', caught };
+  clearTimeout(quiet);
+  quiet = setTimeout(live, QUIET_MS);
+  changed();
+}
+function broken(reason: string): void {
+  clearTimeout(quiet);
+  lostAt ??= app.now();
+  app.live = { name: 'waiting', reason };
   changed();
 }
 
@@ -144,54 +159,70 @@ export function retryList(): void {
   void (app.rows.length === 0 ? load() : loadOlder());
 }
 
-/** The newest content there is; asked for until there is an answer. Undefined: signed out meanwhile. */
-async function newestId(): Promise<number | undefined> {
-  for (const { api: mine } = app; mine && mine === app.api; ) {
+/** Shows the newest, and listens to what comes after them. Called again, it goes on where it was. */
+export async function listen(): Promise<void> {
+  line.abort();
+  line = new AbortController();
+  const { signal } = line;
+  app.live = { name: 'connecting' };
+  changed();
+  while (!signal.aborted) {
     try {
-      const page = await mine.get<ContentPageWire>('/whcontent?whid=all&order=desc&limit=1');
-      return mine === app.api ? (page.whcontent[0]?.id ?? 0) : undefined;
+      await follow(signal);
     } catch (error) {
-      if (error instanceof ApiError && error.status === 401) return undefined;
-      onState({ name: 'waiting', reason: sentence(error), until: app.now() + START_AGAIN_MS });
-      await new Promise((resolve) => setTimeout(resolve, START_AGAIN_MS));
+      if (signal.aborted || statusOf(error) === 401) return;
+      broken(sentence(error));
+      await sleep(START_AGAIN_MS, signal);
     }
   }
-  return undefined;
 }
 
-/** Shows the newest, and listens to what comes after them. */
-export async function listen(): Promise<void> {
-  const found = await newestId();
-  if (found === undefined) return;
-  newest = found;
-  void load();
-  live?.stop();
-  live = startLive(newest + 1, {
-    open: async (from, signal) => {
-      if (lostAt !== undefined && app.now() - lostAt > LONG_AWAY_MS) await load();
-      return api().stream(`/whcontent?whid=all&limit=100&id=${Math.max(from, newest + 1)}`, signal);
+async function follow(signal: AbortSignal): Promise<void> {
+  if (next === undefined) {
+    const { whcontent } = await api().contents.list({ whid: 'all', order: 'desc', limit: 1 }, { signal });
+    if (signal.aborted) return;
+    next = (whcontent[0]?.id ?? 0) + 1;
+    void load();
+  }
+  const stream = api().contents.stream({
+    id: next,
+    signal,
+    onState(state, error) {
+      if (state === 'broken') broken(error ? sentence(error) : 'The service ended the stream.');
+      else if (lostAt === undefined) live();
+      else catchingUp(0);
     },
-    content: arrived,
-    state: onState,
-    reset() {
-      newest = 0;
+    onReset(maxId) {
+      next = maxId + 1;
       recent.clear();
       app.unread.clear();
       toast('The database was restored to an earlier state: the list was read again.');
       void load();
     },
   });
+  for await (const content of stream) {
+    if (lostAt !== undefined && app.now() - lostAt > LONG_AWAY_MS) {
+      clearTimeout(quiet);
+      lostAt = app.now();
+      await load();
+    }
+    // Another user may be signed in by now.
+    if (signal.aborted) return;
+    next = content.id + 1;
+    arrived(content);
+  }
 }
 
 export function hangUp(): void {
-  live?.stop();
-  live = undefined;
-  newest = 0;
+  line.abort();
+  clearTimeout(quiet);
+  next = undefined;
   lostAt = undefined;
   generation++;
   recent.clear();
 }
-export const wake = (): void => live?.wake();
+/** Tries again now, if it is waiting. */
+export const wake = (): void => void (app.live.name === 'waiting' && listen());
 
 /** Narrows the list. */
 export function narrow(change: Partial<ListFilter>): void {
@@ -218,13 +249,13 @@ export async function openContent(id: number): Promise<void> {
   changed();
   try {
     if (!at) {
-      const content = await api().get<Content>(`/whcontent/${id}`);
+      const content = await api().contents.get(id);
       remember(content);
       show(content);
     }
     await traceOf(open);
   } catch (error) {
-    open.problem = error instanceof ApiError && error.status === 404 ? `You have no content ${id}.` : sentence(error);
+    open.problem = statusOf(error) === 404 ? `You have no content ${id}.` : sentence(error);
   }
   changed();
 }
@@ -232,7 +263,7 @@ export async function openContent(id: number): Promise<void> {
 async function traceOf(open: Open<Content> & { trace?: Trace }): Promise<void> {
   if (!app.extended) return;
   try {
-    open.trace = await api().get<Trace>(`/whcontent/${open.id}/trace`);
+    open.trace = await api().contents.trace(open.id);
   } catch {
     // The content is what matters.
   }
@@ -240,7 +271,9 @@ async function traceOf(open: Open<Content> & { trace?: Trace }): Promise<void> {
 
 export async function sendAgain(id: number, consumer: string): Promise<void> {
   try {
-    await api().send<OutcomeWire>('POST', `/consumers/${encodeURIComponent(consumer)}/redeliver`, { ids: [id] });
+    await api()
+      .consumer(consumer)
+      .redeliver({ ids: [id] });
     toast(`Content ${id} waits for the next pull of ${consumer}.`);
   } catch (error) {
     toast(sentence(error));

@@ -1,8 +1,8 @@
 // Hands on what is shown: to the clipboard, to the downloads, or window to window to the replay page, without credentials.
+import type { Content } from '../client/index.ts';
 import { sentence } from './api.ts';
 import { type HeaderList, isSecret } from './headers.ts';
-import { api, toast } from './state.ts';
-import type { Content } from './wire.ts';
+import { toast } from './state.ts';
 
 export interface Handover {
   readonly id: number;
@@ -45,17 +45,17 @@ export function answerReplays(): void {
   });
 }
 
-export async function download(path: string, name: string): Promise<void> {
+export async function download(bytes: Promise<Uint8Array>, name: string): Promise<void> {
   try {
-    save(await api().bytes(path), name);
+    save(await bytes, name);
   } catch (error) {
     toast(sentence(error));
   }
 }
 
 /** Hands bytes to the browser's downloads, as bytes: nothing of it is opened. */
-export function save(bytes: Uint8Array<ArrayBuffer>, name: string): void {
-  const url = URL.createObjectURL(new Blob([bytes], { type: 'application/octet-stream' }));
+export function save(bytes: Uint8Array, name: string): void {
+  const url = URL.createObjectURL(new Blob([bytes as Uint8Array<ArrayBuffer>], { type: 'application/octet-stream' }));
   const link = document.createElement('a');
   Object.assign(link, { href: url, download: name });
   link.click();

@@ -3,7 +3,6 @@ import { readConsumers, readDead } from './consumers.ts';
 import { openContent } from './contents.ts';
 import { openRefusal } from './refusals.ts';
 import { api, app, changed, type PageRoute } from './state.ts';
-import type { WebhookDetail } from './wire.ts';
 
 function routeOf(hash: string): PageRoute {
   const [, name = '', rest = ''] = hash.replace(/^#/, '').split('/');
@@ -57,7 +56,7 @@ export function follow(): void {
 async function readWebhook(id: number): Promise<void> {
   if (app.detail?.wh_id !== id) app.detail = undefined;
   try {
-    app.detail = await api().get<WebhookDetail>(`/webhooks/${id}`);
+    app.detail = await api().webhooks.get(id);
   } catch {
     // One of another application: what the list says of it is all there is.
   }

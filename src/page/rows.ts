@@ -1,7 +1,7 @@
 // What the list shows of a content, and whether a filter lets it through. Bodies are not kept: there may be gigabytes.
+import type { Content } from '../client/index.ts';
 import { formOf } from './headers.ts';
 import type { ListFilter } from './state.ts';
-import type { Content } from './wire.ts';
 
 export interface ListRow {
   readonly id: number;
@@ -75,15 +75,14 @@ export function matches({ whid, q, event_type, event_id, verified, minutes }: Li
 }
 
 /** The filter as the query of a list. */
-export function queryOf({ whid, q, event_type, event_id, verified, minutes }: ListFilter, now: number): string {
-  const query = new URLSearchParams({ whid: String(whid) });
-  if (q) query.set('q', q);
-  if (event_type) query.set('event_type', event_type);
-  if (event_id) query.set('event_id', event_id);
-  if (verified) query.set('verified', verified);
-  if (minutes) query.set('since', new Date(now - minutes * 60_000).toISOString());
-  return query.toString();
-}
+export const queryOf = ({ whid, q, event_type, event_id, verified, minutes }: ListFilter, now: number) => ({
+  whid,
+  q: q || undefined,
+  event_type: event_type || undefined,
+  event_id: event_id || undefined,
+  verified: verified || undefined,
+  since: minutes ? new Date(now - minutes * 60_000).toISOString() : undefined,
+});
 
 export const narrowed = ({ q, event_type, event_id, verified, minutes }: ListFilter): boolean =>
   Boolean(q || event_type || event_id || verified || minutes);

@@ -1,9 +1,8 @@
 // What the page knows and shows: one object, changed in place, drawn in the next frame.
-import type { Api } from './api.ts';
+import type { Api, Consumer, Content, Refusal, Trace, Webhook } from '../client/index.ts';
+import type { DeadLetters, ListedWebhook } from './api.ts';
 import type { Body } from './body/body.ts';
-import type { LiveState } from './live.ts';
 import type { ListRow } from './rows.ts';
-import type { Consumer, Content, DeadWire, Refusal, Trace, Webhook, WebhookDetail } from './wire.ts';
 
 interface Preset {
   readonly name: string;
@@ -22,6 +21,12 @@ export type PageRoute =
   | { readonly view: 'consumers'; readonly name?: string }
   | { readonly view: 'webhook'; readonly id: number }
   | { readonly view: 'new' };
+
+/** The live stream, as the dot tells it. */
+type LiveState =
+  | { readonly name: 'off' | 'connecting' | 'live' }
+  | { readonly name: 'catching-up'; readonly caught: number }
+  | { readonly name: 'waiting'; readonly reason: string };
 
 export interface ListFilter {
   readonly whid: number | 'all';
@@ -56,7 +61,7 @@ interface App {
   entering: boolean;
   problem: string;
   route: PageRoute;
-  webhooks: readonly Webhook[];
+  webhooks: readonly ListedWebhook[];
   /** False when the database has only the three shared tables. */
   extended: boolean;
   loaded: boolean;
@@ -81,9 +86,9 @@ interface App {
   refusalsRead: boolean;
   refusal: (Open<Refusal> & { busy: boolean; outcome: string }) | undefined;
   consumers: readonly Consumer[];
-  dead: { readonly name: string; readonly list: DeadWire['dead']; readonly next: number } | undefined;
-  made: WebhookDetail | undefined;
-  detail: WebhookDetail | undefined;
+  dead: { readonly name: string; readonly list: DeadLetters; readonly next: number } | undefined;
+  made: Webhook | undefined;
+  detail: Webhook | undefined;
   sidebar: boolean;
   /** Whether single keys are heard. */
   keys: boolean;

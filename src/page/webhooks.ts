@@ -1,8 +1,7 @@
 // The webhooks of the user and how busy each was in the last hour: read again every half minute, counted on in between.
 
-import { ApiError } from './api.ts';
+import { statusOf } from './api.ts';
 import { api, app, changed } from './state.ts';
-import type { ActivityWire, WebhooksWire } from './wire.ts';
 
 export const MINUTES = 60;
 export const minuteOf = (ms: number) => Math.floor(ms / 60_000);
@@ -30,11 +29,11 @@ export async function refresh(): Promise<void> {
   if (document.hidden && app.loaded) return;
   try {
     const [{ webhooks }, activity] = await Promise.all([
-      api().get<WebhooksWire>('/webhooks'),
+      api().webhooks.list(),
       api()
-        .get<ActivityWire>(`/activity?minutes=${MINUTES}`)
+        .activity({ minutes: MINUTES })
         .catch((error: unknown) => {
-          if (!(error instanceof ApiError) || error.status !== 409) throw error;
+          if (statusOf(error) !== 409) throw error;
           app.extended = false;
           return undefined;
         }),

@@ -1,7 +1,6 @@
 // A body in every form it can be shown in; each is made when it is asked for, once.
-import { bytesOf } from '../../client/content.ts';
+import type { Content } from '../../client/index.ts';
 import { typeOf } from '../headers.ts';
-import type { Content } from '../wire.ts';
 import { type CodeLine, jsonLines, looksLikeMarkup, markupLines, textLines } from './code.ts';
 
 export type Pretty =
@@ -101,16 +100,16 @@ export function bodyOfContent(content: Content, size: number): Body {
     typeOf(content.request?.headers),
     size,
     text,
-    once(() => bytesOf(content)),
+    once(() => content.bytes()),
   );
 }
 
-export function bodyOfBytes(bytes: Uint8Array<ArrayBuffer>, type: string): Body {
+export function bodyOfBytes(bytes: Uint8Array, type: string): Body {
   return bodyFrom(
     type,
     bytes.length,
     once(() => decode(bytes)),
-    () => bytes,
+    () => bytes as Uint8Array<ArrayBuffer>,
   );
 }
 

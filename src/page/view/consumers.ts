@@ -1,10 +1,10 @@
 // Consumers: how far each is behind, what its workers have in hand, and its dead letters.
 import { html, nothing } from 'lit-html';
+import type { Consumer } from '../../client/index.ts';
 import { readDead, retryDead } from '../consumers.ts';
 import { href } from '../routes.ts';
 import { app, changed, webhookName } from '../state.ts';
 import { age, count, plural, shortTime, visible } from '../text.ts';
-import type { Consumer } from '../wire.ts';
 import { icon } from './signs.ts';
 
 const number = (name: string, value: unknown, kind = '') =>

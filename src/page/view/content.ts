@@ -1,13 +1,13 @@
 // One content in full: what it is, who sent it, what was said of it, where it stands, and what can be done with it.
 import { html, nothing } from 'lit-html';
+import type { Content, Trace } from '../../client/index.ts';
 import { narrow, sendAgain } from '../contents.ts';
 import { curlOf } from '../curl.ts';
 import { copy, download, openReplay } from '../handover.ts';
 import { formOf, isSecret } from '../headers.ts';
 import { href } from '../routes.ts';
-import { app, toast, webhookName } from '../state.ts';
+import { api, app, toast, webhookName } from '../state.ts';
 import { longTime, plural, size, visible } from '../text.ts';
-import type { Content, Trace } from '../wire.ts';
 import { bodyView, headersView } from './request.ts';
 import { icon, verdictPill } from './signs.ts';
 
@@ -84,7 +84,7 @@ function actions(open: Opened, item: Content) {
   const consumers = open.trace?.consumers ?? [];
   return html`<div class="actions">
     ${item.request ? html`<button @click=${() => copyCurl(open)}>${icon('copy')} Copy as curl</button>` : nothing}
-    <button @click=${() => download(`/whcontent/${item.id}/raw`, `content-${item.id}`)}>${icon('down')} Raw</button>
+    <button @click=${() => download(api().contents.raw(item.id), `content-${item.id}`)}>${icon('down')} Raw</button>
     <button @click=${() => copy(location.href.replace(/#.*/, '') + href.content(item.id), 'The link is')}>${icon('link')} Link</button>
     ${item.request && open.body ? html`<button @click=${() => openReplay(item, open.body?.bytes(), open.revealed)}>${icon('play')} Replay…</button>` : nothing}
     ${
@@ -137,7 +137,7 @@ export function contentView() {
     ${open.problem ? html`<p class="problem">${open.problem}</p>` : nothing}
     ${request ? html`<p class="request-line" dir="ltr"><strong>${visible(request.method)}</strong> <span class="muted">/in/…</span>${visible(request.url.slice(0, 4_000))}</p>` : nothing}
     ${facts(item)}
-    ${bodyView(open.body, open, 'Loading…', () => download(`/whcontent/${item.id}/raw`, `content-${item.id}`))}
+    ${bodyView(open.body, open, 'Loading…', () => download(api().contents.raw(item.id), `content-${item.id}`))}
     ${request ? headersView(request.headers, open) : nothing}
     ${traceView(open.trace)}
   </section>`;

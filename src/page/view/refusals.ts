@@ -1,11 +1,11 @@
 // Refusals: what came and was not let in, and one of them: why, what it was near to, and letting it in after all.
 import { html, nothing } from 'lit-html';
+import type { Refusal } from '../../client/index.ts';
 import { download } from '../handover.ts';
 import { olderRefusals, releaseRefusal } from '../refusals.ts';
 import { href } from '../routes.ts';
-import { app, changed, webhookName } from '../state.ts';
+import { api, app, changed, webhookName } from '../state.ts';
 import { longTime, shortTime, size, visible } from '../text.ts';
-import type { Refusal } from '../wire.ts';
 import { bodyView, headersView } from './request.ts';
 import { icon } from './signs.ts';
 
@@ -66,7 +66,7 @@ export function refusalView() {
   const back = html`<a class="back" href=${href.refusals}>${icon('back')}<span>Back</span></a>`;
   if (!item)
     return html`<section class="detail" aria-label="Refusal">${back}<p class=${open.problem ? 'problem pad' : 'muted pad'} role="status">${open.problem ?? 'Loading…'}</p></section>`;
-  const raw = () => download(`/refusals/${item.id}/raw`, `refusal-${item.id}`);
+  const raw = () => download(api().refusals.raw(item.id), `refusal-${item.id}`);
   const { request } = item;
   return html`<section class="detail" aria-labelledby="detail-title" tabindex="-1">
     ${back}

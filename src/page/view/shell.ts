@@ -42,7 +42,7 @@ function words(): readonly [kind: string, text: string, why: string] {
   const { live } = app;
   switch (live.name) {
     case 'live':
-      return ['good', 'Live', 'The stream is open, and was heard of within the last 22 seconds.'];
+      return ['good', 'Live', 'The stream is open, and was heard of within the last half minute.'];
     case 'connecting':
       return ['busy', 'Connecting', 'The stream is being opened.'];
     case 'catching-up':

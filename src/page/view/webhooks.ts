@@ -1,13 +1,12 @@
 // One webhook: its URL, what to do at the provider, how to send to it; and the form that makes a new one.
 import { html, nothing } from 'lit-html';
-import { SERVICE_URL, sentence } from '../api.ts';
+import { type ListedWebhook, SERVICE_URL, sentence } from '../api.ts';
 import { narrow } from '../contents.ts';
 import { LANGUAGES, type Language, snippet } from '../curl.ts';
 import { copy } from '../handover.ts';
 import { href } from '../routes.ts';
 import { api, app, changed, toast } from '../state.ts';
 import { refresh } from '../webhooks.ts';
-import type { Webhook, WebhookDetail } from '../wire.ts';
 import { icon } from './signs.ts';
 
 let language: Language = 'curl';
@@ -49,7 +48,7 @@ const copyable = (text: string, what: string) => html`<div class="copyable">
   <button class="icon-button" aria-label=${`Copy the ${what}`} title="Copy" @click=${() => copy(text, 'It is')}>${icon('copy')}</button>
 </div>`;
 
-export function send({ wh_url }: Pick<Webhook, 'wh_url'>) {
+export function send({ wh_url }: Pick<ListedWebhook, 'wh_url'>) {
   const here = hereOf(wh_url);
   const code = snippet(language, wh_url);
   return html`<div class="send">
@@ -87,7 +86,7 @@ async function submit(event: SubmitEvent): Promise<void> {
   problem = '';
   changed();
   try {
-    const made = await api().send<WebhookDetail>('POST', '/webhooks', {
+    const made = await api().webhooks.create({
       wh_name: String(form.get('name')).trim(),
       ...(preset ? { preset } : {}),
       ...(secret ? { secrets: [secret] } : {}),
