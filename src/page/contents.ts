@@ -239,19 +239,19 @@ export async function openContent(id: number): Promise<void> {
   // Who looks at bytes goes on looking at bytes.
   const open: NonNullable<typeof app.content> = { id, tab: before?.tab ?? 'pretty', shown: 1, revealed: false };
   app.content = open;
-  const show = (content: Content) => {
+  const show = async (content: Content) => {
     open.item = content;
-    open.body = bodyOfContent(content, sizeOf(content));
+    open.body = await bodyOfContent(content, sizeOf(content));
     changed();
   };
   const at = known(id);
-  if (at) show(at);
+  if (at) await show(at);
   changed();
   try {
     if (!at) {
       const content = await api().contents.get(id);
       remember(content);
-      show(content);
+      await show(content);
     }
     await traceOf(open);
   } catch (error) {

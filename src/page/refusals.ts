@@ -56,7 +56,7 @@ export async function openRefusal(id: number): Promise<void> {
     const item = await api().refusals.get(id);
     open.item = item;
     changed();
-    open.body = bodyOfBytes(await api().refusals.raw(id), typeOf(item.request.headers));
+    open.body = await bodyOfBytes(await api().refusals.raw(id), typeOf(item.request.headers));
   } catch (error) {
     // Its body is not kept when it was too large or from nobody: the refusal is shown all the same.
     if (!open.item) open.problem = sentence(error);

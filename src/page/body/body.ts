@@ -6,7 +6,7 @@ import { type CodeLine, jsonLines, looksLikeMarkup, markupLines, textLines } fro
 export type Pretty =
   | { readonly kind: 'json' | 'xml'; readonly lines: readonly CodeLine[] }
   | { readonly kind: 'form'; readonly fields: readonly Field[] }
-  | { readonly kind: 'multipart'; readonly parts: readonly PartOf[] };
+  | { readonly kind: 'multipart'; readonly parts: readonly FormPart[] };
 
 /** `raw`: the value as it stands in the body. */
 export interface Field {
@@ -44,32 +44,21 @@ function decode(bytes: Uint8Array): string | undefined {
   }
 }
 
-function decoded(text: string): string {
-  const spaced = text.replaceAll('+', ' ');
-  try {
-    return decodeURIComponent(spaced);
-  } catch {
-    return spaced;
-  }
-}
+const mimeOf = (type: string): string => type.split(';')[0]?.trim().toLowerCase() ?? '';
 
 const MOST_FIELDS = 1_000;
 function fieldsOf(text: string): Field[] | undefined {
   // A form has no white space and at least one `=`: anything else is shown as it is.
   if (!/^[^\s=]*=/.test(text)) return undefined;
   return text.split('&', MOST_FIELDS).map((pair) => {
-    const [name = '', ...rest] = pair.split('=');
-    const raw = rest.join('=');
-    return { name: decoded(name), value: decoded(raw), raw };
+    // With & before it: a ? that it begins with is part of the name.
+    const [[name, value] = ['', '']] = new URLSearchParams(`&${pair}`);
+    return { name, value, raw: pair.includes('=') ? pair.slice(pair.indexOf('=') + 1) : '' };
   });
 }
 
-function prettyOf(type: string, text: string | undefined, bytes: () => Uint8Array<ArrayBuffer>): Pretty | undefined {
-  const mime = type.split(';')[0]?.trim().toLowerCase() ?? '';
-  if (mime.startsWith('multipart/')) {
-    const parts = multipartOf(bytes(), type);
-    if (parts) return { kind: 'multipart', parts };
-  }
+function prettyOf(type: string, text: string | undefined): Pretty | undefined {
+  const mime = mimeOf(type);
   if (text === undefined) return undefined;
   if (mime === 'application/x-www-form-urlencoded' && !/^\s*[{[]/.test(text)) {
     const fields = fieldsOf(text);
@@ -83,18 +72,24 @@ function prettyOf(type: string, text: string | undefined, bytes: () => Uint8Arra
   return undefined;
 }
 
-function bodyFrom(type: string, size: number, text: () => string | undefined, bytes: Body['bytes']): Body {
+async function bodyFrom(
+  type: string,
+  size: number,
+  text: () => string | undefined,
+  bytes: Body['bytes'],
+): Promise<Body> {
+  const parts = mimeOf(type) === 'multipart/form-data' ? await partsOf(bytes(), type) : undefined;
   return {
     type,
     size,
     bytes,
     text,
     lines: once(() => textLines(text() ?? '')),
-    pretty: once(() => prettyOf(type, text(), bytes)),
+    pretty: once(() => (parts ? { kind: 'multipart', parts } : prettyOf(type, text()))),
   };
 }
 
-export function bodyOfContent(content: Content, size: number): Body {
+export function bodyOfContent(content: Content, size: number): Promise<Body> {
   const text = () => (content.encoding === 'base64' ? undefined : content.content);
   return bodyFrom(
     typeOf(content.request?.headers),
@@ -104,7 +99,7 @@ export function bodyOfContent(content: Content, size: number): Body {
   );
 }
 
-export function bodyOfBytes(bytes: Uint8Array, type: string): Body {
+export function bodyOfBytes(bytes: Uint8Array, type: string): Promise<Body> {
   return bodyFrom(
     type,
     bytes.length,
@@ -132,55 +127,54 @@ export function hexText(bytes: Uint8Array, lines: number): string {
   return out.join('\n');
 }
 
-export interface PartOf {
+/** A value or a file of a form. */
+export interface FormPart {
   readonly name: string;
   readonly filename: string;
+  /** Of a file. */
   readonly type: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-const latin = new TextDecoder('latin1');
-const utf8 = new TextDecoder();
+// Each part may be a file that the browser keeps beside the page: a body with more of them is shown as text.
 const MOST_PARTS = 1_000;
 
-/** The parts; undefined when there is no boundary or it does not occur. */
-export function multipartOf(bytes: Uint8Array<ArrayBuffer>, type: string): PartOf[] | undefined {
-  const [, quoted, plain] = /boundary=(?:"([^"]+)"|([^\s;]+))/i.exec(type) ?? [];
-  const boundary = quoted ?? plain;
-  if (!boundary) return undefined;
-  // One character per byte, so that positions are those of the bytes.
-  const text = latin1(bytes);
-  const mark = `--${boundary}`;
-  const parts: PartOf[] = [];
-  let at = text.startsWith(mark) ? 0 : text.indexOf(`\r\n${mark}`) + 2;
-  if (at === 1) return undefined;
-  while (parts.length < MOST_PARTS) {
-    const start = text.indexOf('\r\n', at + mark.length);
-    if (start < 0 || text.startsWith('--', at + mark.length)) break;
-    const next = text.indexOf(`\r\n${mark}`, start);
-    const end = next < 0 ? bytes.length : next;
-    const blank = text.indexOf('\r\n\r\n', start);
-    if (blank < 0 || blank > end) break;
-    const head = utf8.decode(bytes.subarray(start + 2, blank));
-    parts.push({
-      name: parameter(head, 'name'),
-      filename: parameter(head, 'filename'),
-      type: /^content-type:\s*(.+)$/im.exec(head)?.[1]?.trim() ?? '',
-      bytes: bytes.subarray(blank + 4, end),
-    });
-    if (next < 0) break;
-    at = next + 2;
+/** The parts of a form, byte for byte, as the browser itself takes it apart; undefined when it cannot. */
+export async function partsOf(bytes: Uint8Array<ArrayBuffer>, type: string): Promise<FormPart[] | undefined> {
+  if (new TextDecoder('latin1').decode(bytes).split('\r\n--', MOST_PARTS + 1).length > MOST_PARTS) return undefined;
+  const named = (text: string) => new TextDecoder().decode(narrow(text));
+  try {
+    const form = await new Response(widen(bytes), { headers: { 'content-type': type } }).formData();
+    return await Promise.all(
+      [...form].map(async ([name, value]) => {
+        if (typeof value === 'string') return { name: named(name), filename: '', type: '', bytes: narrow(value) };
+        return {
+          name: named(name),
+          filename: named(value.name),
+          type: value.type,
+          bytes: narrow(await value.text()),
+        };
+      }),
+    );
+  } catch {
+    return undefined;
   }
-  return parts;
 }
 
-function latin1(bytes: Uint8Array): string {
-  // TextDecoder's latin1 is windows-1252 in browsers: as long, and the same in the ASCII that is looked for.
-  return latin.decode(bytes);
+/** Each byte as the character of its number, in UTF-8: of a value that is no UTF-8, `formData()` would lose bytes. */
+function widen(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const wide = new Uint8Array(bytes.length * 2);
+  let at = 0;
+  for (const byte of bytes) {
+    if (byte >= 0x80) wide[at++] = 0xc0 | (byte >> 6);
+    wide[at++] = byte >= 0x80 ? 0x80 | (byte & 0x3f) : byte;
+  }
+  return wide.subarray(0, at);
 }
 
-function parameter(head: string, name: string): string {
-  const line = /^content-disposition:(.*)$/im.exec(head)?.[1] ?? '';
-  const [, quoted, plain] = new RegExp(`[;\\s]${name}=(?:"((?:[^"\\\\]|\\\\.)*)"|([^;\\s]+))`, 'i').exec(line) ?? [];
-  return quoted?.replace(/\\(["\\])/g, '$1') ?? plain ?? '';
+/** The bytes that such characters stand for. */
+function narrow(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
 }

@@ -1,7 +1,7 @@
 // A request as it came: its headers in their order, and its body set out by its kind, as text, or in hex.
 import { html, nothing } from 'lit-html';
 import { guard } from 'lit-html/directives/guard.js';
-import { type Body, type Field, hexText, type PartOf, type Pretty } from '../body/body.ts';
+import { type Body, type Field, type FormPart, hexText, type Pretty } from '../body/body.ts';
 import type { CodeLine } from '../body/code.ts';
 import { narrow } from '../contents.ts';
 import { copy, save } from '../handover.ts';
@@ -88,13 +88,13 @@ const formView = (
 ) => html`<table class="pairs" aria-label="Fields of the form"><tbody>${fields.map(field)}</tbody>
 </table>`;
 
-function preview({ bytes, filename, type }: PartOf): string {
+function preview({ bytes, filename, type }: FormPart): string {
   if (filename || bytes.length > MOST_TEXT || /^(image|audio|video)\//.test(type)) return '';
   const text = new TextDecoder().decode(bytes);
   return text.includes('\ufffd') ? '' : text;
 }
 
-const partsView = (parts: readonly PartOf[]) => html`<ul class="parts">
+const partsView = (parts: readonly FormPart[]) => html`<ul class="parts">
   ${parts.map((part, i) => {
     const text = preview(part);
     const name = part.filename.split(/[/\\]/).at(-1) || part.name || `part-${i + 1}`;
