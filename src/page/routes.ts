@@ -9,7 +9,7 @@ function routeOf(hash: string): PageRoute {
   const id = /^\d{1,15}$/.test(rest) ? Number(rest) : undefined;
   const withId = id === undefined ? {} : { id };
   if (name === 'refusals') return { view: 'refusals', ...withId };
-  if (name === 'consumers') return { view: 'consumers', ...(rest ? { name: decodeURIComponent(rest) } : {}) };
+  if (name === 'consumers') return { view: 'consumers', ...(rest ? { name: rest } : {}) };
   if (name === 'webhook' && id !== undefined) return { view: 'webhook', id };
   if (name === 'new') return { view: 'new' };
   return { view: 'contents', ...withId };
@@ -21,7 +21,7 @@ export const href = {
   refusals: '#/refusals',
   refusal: (id: number) => `#/refusals/${id}`,
   consumers: '#/consumers',
-  consumer: (name: string) => `#/consumers/${encodeURIComponent(name)}`,
+  consumer: (name: string) => `#/consumers/${name}`,
   webhook: (id: number) => `#/webhook/${id}`,
   new: '#/new',
 };
