@@ -27,6 +27,12 @@ test.each(sources)('$path imports only what lies below it', ({ path, text }) => 
   }
 });
 
+test('the page imports nothing of ours but itself and the SDK', () => {
+  for (const { path, text } of sources.filter(({ path }) => roomOf(path) === 'page'))
+    for (const [, from = ''] of text.matchAll(/(?:from|import) '(\.[^']+)'/g))
+      expect(['page', 'client'], `${path} imports ${from}`).toContain(roomOf(join(dirname(path), from)));
+});
+
 test('only the files of the two engines import a database driver', () => {
   const users = sources.filter(({ text }) => /from '(mysql2|@photostructure\/sqlite|node:sqlite)/.test(text));
   expect(users.map(({ path }) => path).sort()).toEqual([
