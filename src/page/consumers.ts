@@ -26,7 +26,7 @@ export async function readDead(name: string, from = 0): Promise<void> {
 }
 
 /** Hands dead letters out again: some, or all of them. */
-export async function retryDead(name: string, ids?: number[]): Promise<void> {
+export async function handOutAgain(name: string, ids?: number[]): Promise<void> {
   try {
     let count = 0;
     for (let more = true; more; ) {

@@ -23,7 +23,7 @@ const MOST_RECENT_CHARACTERS = 200_000;
 /** Aborted when somebody signs out, and when the stream is opened anew. */
 let line = new AbortController();
 /** Where the stream goes on; undefined before it is known. */
-let next: number | undefined;
+let nextId: number | undefined;
 /** Since when the stream is down. */
 let lostAt: number | undefined;
 let quiet: ReturnType<typeof setTimeout> | undefined;
@@ -168,7 +168,7 @@ export async function listen(): Promise<void> {
   changed();
   while (!signal.aborted) {
     try {
-      await follow(signal);
+      await readStream(signal);
     } catch (error) {
       if (signal.aborted || statusOf(error) === 401) return;
       broken(sentence(error));
@@ -177,23 +177,24 @@ export async function listen(): Promise<void> {
   }
 }
 
-async function follow(signal: AbortSignal): Promise<void> {
-  if (next === undefined) {
+async function readStream(signal: AbortSignal): Promise<void> {
+  if (nextId === undefined) {
     const { whcontent } = await api().contents.list({ whid: 'all', order: 'desc', limit: 1 }, { signal });
     if (signal.aborted) return;
-    next = (whcontent[0]?.id ?? 0) + 1;
+    nextId = (whcontent[0]?.id ?? 0) + 1;
     void load();
   }
   const stream = api().contents.stream({
-    id: next,
+    id: nextId,
     signal,
     onState(state, error) {
+      if (signal.aborted) return;
       if (state === 'broken') broken(error ? sentence(error) : 'The service ended the stream.');
       else if (lostAt === undefined) live();
       else catchingUp(0);
     },
     onReset(maxId) {
-      next = maxId + 1;
+      nextId = maxId + 1;
       recent.clear();
       app.unread.clear();
       toast('The database was restored to an earlier state: the list was read again.');
@@ -208,7 +209,7 @@ async function follow(signal: AbortSignal): Promise<void> {
     }
     // Another user may be signed in by now.
     if (signal.aborted) return;
-    next = content.id + 1;
+    nextId = content.id + 1;
     arrived(content);
   }
 }
@@ -216,7 +217,7 @@ async function follow(signal: AbortSignal): Promise<void> {
 export function hangUp(): void {
   line.abort();
   clearTimeout(quiet);
-  next = undefined;
+  nextId = undefined;
   lostAt = undefined;
   generation++;
   recent.clear();
@@ -226,9 +227,9 @@ export const wake = (): void => void (app.live.name === 'waiting' && listen());
 
 /** Narrows the list. */
 export function narrow(change: Partial<ListFilter>): void {
-  const next = { ...app.filter, ...change };
-  if (JSON.stringify(next) === JSON.stringify(app.filter)) return;
-  app.filter = JSON.stringify(next) === JSON.stringify(NO_FILTER) ? NO_FILTER : next;
+  const wanted = { ...app.filter, ...change };
+  if (JSON.stringify(wanted) === JSON.stringify(app.filter)) return;
+  app.filter = JSON.stringify(wanted) === JSON.stringify(NO_FILTER) ? NO_FILTER : wanted;
   app.sidebar = false;
   void load();
 }

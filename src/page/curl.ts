@@ -1,4 +1,5 @@
 // Requests as commands: one that came as curl for bash and zsh, with the same bytes, and a first one in five languages.
+import { resendable } from '../client/resend.ts';
 import type { HeaderList } from './headers.ts';
 
 interface CurlRequest {
@@ -10,8 +11,6 @@ interface CurlRequest {
   readonly text: string | undefined;
 }
 
-/** What curl writes itself, or what belongs to one connection. */
-const OWN = /^(host|content-length|connection|keep-alive|transfer-encoding|te|upgrade|expect|proxy-connection)$/i;
 /** What curl adds unless it is told otherwise. */
 const ADDED = ['Accept', 'User-Agent'];
 // One argument of a command may have 128 KB on Linux.
@@ -42,10 +41,8 @@ export function curlOf({ method, url, headers, bytes, text }: CurlRequest): stri
   const options: string[] = [];
   if (method === 'HEAD') options.push('--head');
   else if (method !== (bytes.length > 0 ? 'POST' : 'GET')) options.push(`-X ${quoteBytes(method)}`);
-  for (const [name = '', value = ''] of headers) {
-    if (OWN.test(name)) continue;
+  for (const [name = '', value = ''] of resendable(headers))
     options.push(`-H ${quoteBytes(value === '' ? `${name};` : `${name}: ${value}`)}`);
-  }
   for (const name of ADDED) if (!has(name)) options.push(`-H '${name}:'`);
   if (bytes.length > 0 && !has('Content-Type')) options.push("-H 'Content-Type:'");
   if (bytes.length > 1024 * 1024) options.push("-H 'Expect:'");

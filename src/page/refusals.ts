@@ -64,7 +64,7 @@ export async function openRefusal(id: number): Promise<void> {
   changed();
 }
 
-export async function releaseRefusal(id: number, force: boolean): Promise<void> {
+export async function judgeAgain(id: number, force: boolean): Promise<void> {
   const open = app.refusal;
   if (!open || open.id !== id || open.busy) return;
   Object.assign(open, { busy: true, outcome: '' });

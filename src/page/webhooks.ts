@@ -3,8 +3,8 @@
 import { statusOf } from './api.ts';
 import { api, app, changed } from './state.ts';
 
-export const MINUTES = 60;
-export const minuteOf = (ms: number) => Math.floor(ms / 60_000);
+const MINUTES = 60;
+const minuteOf = (ms: number) => Math.floor(ms / 60_000);
 
 /** One more, now. */
 export function bumpActivity(whId: number): void {

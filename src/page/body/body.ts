@@ -142,17 +142,17 @@ const MOST_PARTS = 1_000;
 /** The parts of a form, byte for byte, as the browser itself takes it apart; undefined when it cannot. */
 export async function partsOf(bytes: Uint8Array<ArrayBuffer>, type: string): Promise<FormPart[] | undefined> {
   if (new TextDecoder('latin1').decode(bytes).split('\r\n--', MOST_PARTS + 1).length > MOST_PARTS) return undefined;
-  const named = (text: string) => new TextDecoder().decode(narrow(text));
+  const named = (text: string) => new TextDecoder().decode(unwiden(text));
   try {
     const form = await new Response(widen(bytes), { headers: { 'content-type': type } }).formData();
     return await Promise.all(
       [...form].map(async ([name, value]) => {
-        if (typeof value === 'string') return { name: named(name), filename: '', type: '', bytes: narrow(value) };
+        if (typeof value === 'string') return { name: named(name), filename: '', type: '', bytes: unwiden(value) };
         return {
           name: named(name),
           filename: named(value.name),
           type: value.type,
-          bytes: narrow(await value.text()),
+          bytes: unwiden(await value.text()),
         };
       }),
     );
@@ -173,7 +173,7 @@ function widen(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 }
 
 /** The bytes that such characters stand for. */
-function narrow(text: string): Uint8Array<ArrayBuffer> {
+function unwiden(text: string): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
   return bytes;

@@ -16,14 +16,14 @@ export interface CodeLine {
 
 // A line of megabytes stops a browser that has to break it: what is longer is cut, and the rest can be downloaded.
 const MOST_SHOWN = 2_000;
-export const cut = (text: string): string =>
+const cut = (text: string): string =>
   text.length > MOST_SHOWN
     ? `${text.slice(0, MOST_SHOWN)}… ${(text.length - MOST_SHOWN).toLocaleString('en')} more`
     : text;
 
 // A body of five million brackets would be as many lines.
-export const MOST_LINES = 50_000;
-export const restNotSetOut = (characters: number): CodeLine => ({
+const MOST_LINES = 50_000;
+const restNotSetOut = (characters: number): CodeLine => ({
   depth: 0,
   parts: [{ kind: 'p', text: `… ${characters.toLocaleString('en')} more characters: download the body to see them` }],
 });

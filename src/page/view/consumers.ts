@@ -1,7 +1,7 @@
 // Consumers: how far each is behind, what its workers have in hand, and its dead letters.
 import { html, nothing } from 'lit-html';
 import type { Consumer } from '../../client/index.ts';
-import { readDead, retryDead } from '../consumers.ts';
+import { handOutAgain, readDead } from '../consumers.ts';
 import { href } from '../routes.ts';
 import { app, changed, webhookName } from '../state.ts';
 import { age, count, plural, shortTime, visible } from '../text.ts';
@@ -41,7 +41,7 @@ function retryAll(name: string): void {
     title: 'Hand all of them out again?',
     text: `Every dead letter of ${name} waits for its next pull, with the attempts it had before.`,
     action: 'Retry all',
-    go: () => void retryDead(name),
+    go: () => void handOutAgain(name),
   };
   changed();
 }
@@ -72,7 +72,7 @@ export function consumerView() {
               ) => html`<tr><td><a href=${href.content(letter.id)}>${letter.id}</a><br><span class="muted fine">${webhookName(letter.wh_id)}</span></td>
                 <td class="why">${visible(letter.reason) || html`<span class="muted">no reason was given</span>`}</td><td>${letter.attempts}</td>
                 <td><time title=${letter.dead_at}>${shortTime(Date.parse(letter.dead_at))}</time></td>
-                <td><button aria-label=${`Retry content ${letter.id}`} @click=${() => void retryDead(one.name, [letter.id])}>Retry</button></td></tr>`,
+                <td><button aria-label=${`Retry content ${letter.id}`} @click=${() => void handOutAgain(one.name, [letter.id])}>Retry</button></td></tr>`,
             )}</tbody></table></div>`
       }
       ${dead.next > 0 ? html`<button class="wide" @click=${() => void readDead(dead.name, dead.next)}>Show more</button>` : nothing}

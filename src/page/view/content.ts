@@ -39,7 +39,7 @@ function detail({ state, attempt, lease_until, due_at, dead_at, reason }: Stage)
 const links = (ids: readonly number[]) =>
   ids.map((id, i) => html`${i > 0 ? ', ' : ''}<a href=${href.content(id)}>${id}</a>`);
 
-export function traceView(trace: Trace | undefined) {
+function traceView(trace: Trace | undefined) {
   if (!trace) return nothing;
   return html`<section class="card" aria-labelledby="trace-title">
     <div class="card-head"><h3 id="trace-title">Delivery</h3></div>

@@ -84,7 +84,7 @@ function more() {
   </div>`;
 }
 
-export const filterBar = () =>
+const filterBar = () =>
   // Searching needs more than the three shared tables.
   !app.extended
     ? nothing

@@ -2,7 +2,7 @@
 import { html, nothing } from 'lit-html';
 import type { Refusal } from '../../client/index.ts';
 import { download } from '../handover.ts';
-import { olderRefusals, releaseRefusal } from '../refusals.ts';
+import { judgeAgain, olderRefusals } from '../refusals.ts';
 import { href } from '../routes.ts';
 import { api, app, changed, webhookName } from '../state.ts';
 import { longTime, shortTime, size, visible } from '../text.ts';
@@ -17,7 +17,7 @@ const KINDS: Readonly<Record<string, string>> = {
   method: 'Method not allowed',
   network: 'Network not allowed',
 };
-export const kindName = (kind: string): string => KINDS[kind] ?? kind;
+const kindName = (kind: string): string => KINDS[kind] ?? kind;
 
 const item = (one: Refusal) => html`<li class="row-static">
   <a href=${href.refusal(one.id)} aria-current=${app.refusal?.id === one.id ? 'true' : nothing}>
@@ -53,7 +53,7 @@ function force(id: number): void {
     title: 'Accept it unverified?',
     text: 'Nothing shows that the provider sent it. It becomes a content with the verdict “not verified”, and your consumers get it.',
     action: 'Accept unverified',
-    go: () => void releaseRefusal(id, true),
+    go: () => void judgeAgain(id, true),
   };
   changed();
 }
@@ -79,7 +79,7 @@ export function refusalView() {
         ? html`<div class="callout" data-kind="good">${icon('check')}<p>Released: it is <a href=${href.content(item.released_as)}>content ${item.released_as}</a>.</p></div>`
         : open.body && item.kind !== 'handshake'
           ? html`<div class="actions">
-            <button class="primary" ?disabled=${open.busy} @click=${() => void releaseRefusal(item.id, false)}>${open.busy ? 'Judging…' : 'Judge again'}</button>
+            <button class="primary" ?disabled=${open.busy} @click=${() => void judgeAgain(item.id, false)}>${open.busy ? 'Judging…' : 'Judge again'}</button>
             <button ?disabled=${open.busy} @click=${() => force(item.id)}>Accept unverified…</button>
             <a class="button" href=${href.webhook(item.wh_id)}>${icon('link')} Webhook</a>
           </div>

@@ -53,7 +53,7 @@ const lineView = ({ depth, parts }: CodeLine) =>
   )}</div>`;
 
 /** `shown`: how many times it was asked for more. */
-export function codeView(lines: readonly CodeLine[], open: { shown: number }, label: string) {
+function codeView(lines: readonly CodeLine[], open: { shown: number }, label: string) {
   const until = Math.min(open.shown * CHUNK * CHUNKS, lines.length);
   const chunks: CodeLine[][] = [];
   for (let from = 0; from < until; from += CHUNK) chunks.push(lines.slice(from, Math.min(from + CHUNK, until)));

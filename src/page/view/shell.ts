@@ -21,7 +21,7 @@ function submit(event: SubmitEvent): void {
   void signIn(String(form.get('id')).trim(), String(form.get('token')).trim());
 }
 
-export const signInView = () => html`<main class="enter">
+const signInView = () => html`<main class="enter">
   <form @submit=${submit} aria-labelledby="enter-title">
     <p class="mark">${icon('inbox')}</p>
     <h1 id="enter-title">${app.about.name} inbox</h1>
@@ -54,7 +54,7 @@ function words(): readonly [kind: string, text: string, why: string] {
   }
 }
 
-export function status() {
+function status() {
   const [kind, text, why] = words();
   return html`<button class="status" data-kind=${kind} data-state=${app.live.name} title=${why} @click=${wake}>
     <span class="dot"></span><span role="status">${text}</span>
@@ -63,7 +63,7 @@ export function status() {
 
 const HEIGHT = 18;
 
-export function spark(minutes: readonly number[] | undefined) {
+function spark(minutes: readonly number[] | undefined) {
   if (!minutes?.some((n) => n > 0)) return nothing;
   const most = Math.max(...minutes);
   const path = minutes
@@ -111,7 +111,7 @@ function entry(id: number | 'all', name: string, minutes: readonly number[] | un
   </li>`;
 }
 
-export function sidebar() {
+function sidebar() {
   moveActivity();
   return html`<aside class="side" data-open=${app.sidebar ? 'yes' : 'no'}>
     <nav aria-label="Main">
@@ -151,7 +151,7 @@ function closeDialog(): void {
   changed();
 }
 
-export function dialogView() {
+function dialogView() {
   const { dialog } = app;
   if (!dialog) return nothing;
   if (dialog === 'help')
