@@ -59,7 +59,7 @@ async function page() {
     minify: true,
     format: 'esm',
     target: 'es2022',
-    entryPoints: { inbox: 'src/page/main.ts', replay: 'src/page/replay.ts', style: 'src/page/style.css' },
+    entryPoints: { inbox: 'src/page/main.ts', replay: 'src/page/replay.ts', style: 'src/page/style/style.css' },
     outdir: 'dist/page',
     entryNames: '[name]-[hash]',
     write: false,
@@ -156,5 +156,5 @@ function documentation() {
   const to = 'dist/assets/docs';
   rmSync(to, { recursive: true, force: true });
   cpSync('docs/guides', to, { recursive: true });
-  for (const name of ['docs.css', 'docs.js', 'docscode.js']) cpSync(`src/page/${name}`, `${to}/${name}`);
+  cpSync('src/page/docs', to, { recursive: true });
 }

@@ -294,8 +294,10 @@ describe('the SDK', () => {
       response.writeHead(200, { 'content-type': 'text/event-stream' }).end();
     });
     const ended = new AbortController();
+    const states: string[] = [];
+    const onState = (state: string) => void states.push(state);
     const over = (async () => {
-      for await (const content of client.contents.stream({ signal: ended.signal })) return content;
+      for await (const content of client.contents.stream({ signal: ended.signal, onState })) return content;
       return undefined;
     })();
     await sleep(1_000);
@@ -303,6 +305,30 @@ describe('the SDK', () => {
     await over;
     expect(asked).toBeGreaterThan(1);
     expect(asked).toBeLessThan(8);
+    expect(states.slice(0, 4)).toEqual(['connected', 'broken', 'connected', 'broken']);
+    expect(states).toHaveLength(asked * 2);
+    close();
+  });
+
+  test('a stream tells that the database was restored, and goes on after the newest content there is', async () => {
+    const from: (string | null)[] = [];
+    const { client, close } = await pretending((response, path) => {
+      from.push(new URL(path, 'http://x').searchParams.get('id'));
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.end('event: reset\ndata: {"max_id":7}\n\n');
+    });
+    const ended = new AbortController();
+    const resets: number[] = [];
+    const onReset = (maxId: number) => {
+      resets.push(maxId);
+      if (resets.length === 2) ended.abort();
+    };
+    for await (const content of client.contents.stream({ id: 500, signal: ended.signal, onReset }))
+      throw new Error(`there is no content ${content.id}`);
+    expect([resets, from]).toEqual([
+      [7, 7],
+      ['500', '8'],
+    ]);
     close();
   });
 

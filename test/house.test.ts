@@ -27,6 +27,12 @@ test.each(sources)('$path imports only what lies below it', ({ path, text }) => 
   }
 });
 
+test('the page imports nothing of ours but itself and the SDK', () => {
+  for (const { path, text } of sources.filter(({ path }) => roomOf(path) === 'page'))
+    for (const [, from = ''] of text.matchAll(/(?:from|import) '(\.[^']+)'/g))
+      expect(['page', 'client'], `${path} imports ${from}`).toContain(roomOf(join(dirname(path), from)));
+});
+
 test('only the files of the two engines import a database driver', () => {
   const users = sources.filter(({ text }) => /from '(mysql2|@photostructure\/sqlite|node:sqlite)/.test(text));
   expect(users.map(({ path }) => path).sort()).toEqual([
@@ -53,8 +59,8 @@ test.each(all)('%s opens with a sentence that says what it is for', (path) => {
   expect(readFileSync(path, 'utf8').split('\n')[0]).toMatch(/^\/\/ .{20,}/);
 });
 
-// The types of the API are made by a program and read by one.
-const written = sources.filter(({ path }) => path !== 'src/client/api.ts');
+// The types of the API are made by a program and read by one. A file of the page ends where its idea ends.
+const written = sources.filter(({ path }) => path !== 'src/client/api.ts' && roomOf(path) !== 'page');
 test.each(written)('$path is short enough to be read', ({ text }) => {
   expect(text.split('\n').length).toBeLessThanOrEqual(250);
 });

@@ -133,6 +133,19 @@ test('wrong credentials are told in words, without a window of the browser; righ
   await calm({ page, ...rest });
 });
 
+test('an address that leads nowhere does not keep anybody out', async (context) => {
+  const { page, user, ...rest } = await enter(context);
+  await page.goto(`${service.url}/inbox#/consumers/%`);
+  await page.reload();
+  await page.getByLabel('User id').fill(String(user.id));
+  await page.getByLabel('Token').fill(user.token);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.locator('.status[data-state="live"]').waitFor();
+  await page.keyboard.press('?');
+  await page.getByRole('dialog').waitFor();
+  await calm({ page, ...rest });
+});
+
 test('a webhook appears within 300 ms, is counted and told in the title; opened it is read', async (context) => {
   const { page, webhook, ...rest } = await enter(context, { wh_name: 'Payments' });
   await page.getByRole('heading', { name: 'Waiting for the first webhook' }).waitFor();

@@ -175,6 +175,9 @@ test('older contents come by scrolling, all of them, newest first', async (conte
 });
 
 const deep = (open: string, close: string, levels: number) => open.repeat(levels) + close.repeat(levels);
+const FORM = { 'content-type': 'multipart/form-data; boundary=x' };
+const formOf = (parts: number, name: string) =>
+  `${`--x\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n<svg onload=window.pwned=1>\r\n`.repeat(parts)}--x--\r\n`;
 const HOSTILE: readonly (readonly [string, string | Buffer, Record<string, string>])[] = [
   ['script', '<script>window.pwned=1</script><img src=x onerror="window.pwned=1">', { 'content-type': 'text/html' }],
   [
@@ -205,6 +208,9 @@ const HOSTILE: readonly (readonly [string, string | Buffer, Record<string, strin
     JSON.stringify({ list: Array.from({ length: 300_000 }, (_, i) => `value ${i}`), one: 'y'.repeat(500_000) }),
     { 'content-type': 'application/json' },
   ],
+  ['a form of 100,000 parts', formOf(100_000, 'a'), FORM],
+  ['a form of 900 files', formOf(900, 'a"; filename="<img src=x onerror=window.pwned=1>.svg'), FORM],
+  ['a form that never ends', formOf(3, '<script>window.pwned=1</script>').slice(0, -10), FORM],
   ['a million fields', 'a=b&'.repeat(400_000), { 'content-type': 'application/x-www-form-urlencoded' }],
 ];
 

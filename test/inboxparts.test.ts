@@ -6,16 +6,13 @@ import { promisify } from 'node:util';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createSseReader, type SseEvent } from '../src/client/sse.ts';
-import { bodyOfBytes } from '../src/page/body/body.ts';
-import { type Line, textLines } from '../src/page/body/code.ts';
-import { hexText } from '../src/page/body/hex.ts';
-import { jsonLines } from '../src/page/body/json.ts';
-import { multipartOf } from '../src/page/body/multipart.ts';
+import { bodyOfBytes, hexText, partsOf } from '../src/page/body/body.ts';
+import { type CodeLine, jsonLines, textLines } from '../src/page/body/code.ts';
 import { curlOf } from '../src/page/curl.ts';
-import { isSecret } from '../src/page/secrets.ts';
-import { visible } from '../src/page/visible.ts';
+import { isSecret } from '../src/page/headers.ts';
+import { visible } from '../src/page/text.ts';
 
-const together = (lines: readonly Line[]) =>
+const together = (lines: readonly CodeLine[]) =>
   lines.map(({ parts }) => parts.map(({ text }) => text).join('')).join('\n');
 
 describe('JSON', () => {
@@ -87,23 +84,37 @@ test('parts of a form come out byte for byte, whatever is in them', async () => 
       for (const [i, one] of contents.entries()) form.append(`part ${i}`, new Blob([one.slice()]), `file-${i}"é.bin`);
       const response = new Response(form);
       const type = response.headers.get('content-type') ?? '';
-      const parts = multipartOf(new Uint8Array(await response.arrayBuffer()), type);
+      const parts = await partsOf(new Uint8Array(await response.arrayBuffer()), type);
       expect(parts?.map(({ bytes }) => [...bytes])).toEqual(contents.map((one) => [...one]));
       expect(parts?.[0]?.name).toBe('part 0');
     }),
     { numRuns: 50 },
   );
-  expect(multipartOf(new TextEncoder().encode('no boundary here'), 'multipart/form-data; boundary=x')).toBeUndefined();
 });
 
-test('a body is shown by what it is, not by what it says to be', () => {
-  const kind = (text: string, type: string) => bodyOfBytes(new TextEncoder().encode(text), type).pretty()?.kind;
-  expect(kind('{"a":1}', 'text/plain')).toBe('json');
-  expect(kind('{"a":1}', 'application/x-www-form-urlencoded')).toBe('json');
-  expect(kind('a=1&b=2', 'application/x-www-form-urlencoded; charset=utf-8')).toBe('form');
-  expect(kind('<a/>', 'application/soap+xml')).toBe('xml');
-  expect(kind('plain', 'application/json')).toBeUndefined();
-  expect(bodyOfBytes(Uint8Array.from([255, 254]), '').text()).toBeUndefined();
+test('a value of a form that is no UTF-8 keeps its bytes; what is no form of parts, or has too many, is text', async () => {
+  const type = 'multipart/form-data; boundary=x';
+  const part = (value: string) => `--x\r\nContent-Disposition: form-data; name="n\xc3\xa9"\r\n\r\n${value}\r\n`;
+  const of = (text: string) => partsOf(Uint8Array.from(Buffer.from(text, 'latin1')), type);
+  const [first] = (await of(`${part('\xef\xbb\xbf\xff\0caf\xe9\r\n')}--x--\r\n`)) ?? [];
+  expect(first?.name).toBe('né');
+  expect([...(first?.bytes ?? [])]).toEqual([...Buffer.from('\xef\xbb\xbf\xff\0caf\xe9\r\n', 'latin1')]);
+  expect(await of('no boundary here')).toBeUndefined();
+  expect(await of(part('never ended'))).toBeUndefined();
+  expect(await of(`${part('x').repeat(5_000)}--x--\r\n`)).toBeUndefined();
+  const broken = await bodyOfBytes(new TextEncoder().encode(part('never ended')), type);
+  expect([broken.pretty(), broken.text()?.includes('never ended')]).toEqual([undefined, true]);
+});
+
+test('a body is shown by what it is, not by what it says to be', async () => {
+  const kind = async (text: string, type: string) =>
+    (await bodyOfBytes(new TextEncoder().encode(text), type)).pretty()?.kind;
+  expect(await kind('{"a":1}', 'text/plain')).toBe('json');
+  expect(await kind('{"a":1}', 'application/x-www-form-urlencoded')).toBe('json');
+  expect(await kind('a=1&b=2', 'application/x-www-form-urlencoded; charset=utf-8')).toBe('form');
+  expect(await kind('<a/>', 'application/soap+xml')).toBe('xml');
+  expect(await kind('plain', 'application/json')).toBeUndefined();
+  expect((await bodyOfBytes(Uint8Array.from([255, 254]), '')).text()).toBeUndefined();
 });
 
 test('events come whole, however the stream is cut', () => {

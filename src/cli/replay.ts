@@ -2,6 +2,7 @@
 import { request as overHttp } from 'node:http';
 import { request as overHttps } from 'node:https';
 import type { Content } from '../client/index.ts';
+import { resendable } from '../client/resend.ts';
 
 export type Sent =
   | { readonly status: number; readonly ms: number }
@@ -11,25 +12,8 @@ export type Sent =
    */
   | { readonly failed: string; readonly why: 'away' | 'cut' | 'bad'; readonly ms: number };
 
-// What belongs to one connection, what the length and the name of the target replace, and what only we may say.
-const OWN = new Set([
-  'host',
-  'content-length',
-  'expect',
-  'transfer-encoding',
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'upgrade',
-  'x-restante-id',
-  'x-restante-attempt',
-  'x-restante-webhook',
-  'x-restante-url',
-]);
+// What only we may say.
+const OURS = /^x-restante-(id|attempt|webhook|url)$/i;
 
 /** The path at the target: what followed the webhook's key is appended to the target's own path. */
 function pathAt(target: URL, url: string): string {
@@ -39,10 +23,7 @@ function pathAt(target: URL, url: string): string {
 /** Headers as node:http takes them, flat. `attempt`: 1 the first time. */
 function headersFor(target: URL, content: Content, attempt: number, length: number): string[] {
   const sent = content.request?.headers ?? [['Content-Type', 'application/octet-stream']];
-  const named = sent.flatMap(([name = '', value = '']) =>
-    name.toLowerCase() === 'connection' ? value.toLowerCase().split(/\s*,\s*/) : [],
-  );
-  const kept = sent.filter(([name = '']) => !OWN.has(name.toLowerCase()) && !named.includes(name.toLowerCase()));
+  const kept = resendable(sent).filter(([name = '']) => !OURS.test(name));
   return [
     'Host',
     target.host,

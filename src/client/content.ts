@@ -20,7 +20,7 @@ const HIGH =
   '\u20ac\x81\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\x8d\u017d\x8f\x90\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\x9d\u017e\u0178';
 
 /** The bytes of a content as the API gives it. */
-export function bytesOf({ content, encoding }: Pick<Wire, 'content' | 'encoding'>): Uint8Array<ArrayBuffer> {
+function bytesOf({ content, encoding }: Pick<Wire, 'content' | 'encoding'>): Uint8Array<ArrayBuffer> {
   if (encoding === 'utf-8') return new TextEncoder().encode(content);
   if (encoding === 'base64') return Uint8Array.from(atob(content), (char) => char.charCodeAt(0));
   return Uint8Array.from(content, (char) => {
@@ -54,7 +54,7 @@ const READING: ThisType<Content> & Omit<Content, keyof Wire> = {
     const body = method === 'GET' || method === 'HEAD' ? null : bytesOf(this);
     return new Request(public_url, {
       method,
-      headers: headers.map(([name = '', value = '']) => [name, value]),
+      headers: headers.map(([name = '', value = '']): [string, string] => [name, value]),
       body,
     });
   },

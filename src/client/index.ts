@@ -23,10 +23,11 @@ const texts = ({ id, whid, ...query }: ListQuery): Query<'GET /whcontent'> => ({
   ...(whid === undefined ? {} : { whid: String(whid) }),
 });
 
+export type Api = ReturnType<typeof createApi>;
 export type Client = ReturnType<typeof createClient>;
 
-/** One user's view of the service. Nothing is sent before a method is called. */
-export function createClient(options: Options) {
+/** Every call of the API, for one user. Nothing is sent before a method is called. */
+export function createApi(options: Options) {
   const transport = createTransport(options);
   const { call } = transport;
 
@@ -125,11 +126,19 @@ export function createClient(options: Options) {
     activity: (query: Query<'GET /activity'> = {}, more?: CallOptions) => call('GET /activity', { query, ...more }),
     consumers: { list: (more?: CallOptions) => call('GET /consumers', more) },
     consumer,
+  };
+}
+
+/** One user's view of the service: every call, and contents of a consumer as an iterable. */
+export function createClient(options: Options) {
+  const calls = createApi(options);
+  return {
+    ...calls,
     /**
      * Everything there is and everything that comes, each once, also after a crash: `for await (const content of …)`.
      * A content is acked when the loop asks for the next one, and given back when the loop ends before.
      */
     consume: (name: string, more: ConsumeOptions = {}): Consume =>
-      createConsume({ ...consumer(name), healthz: (how) => call('GET /healthz', how) }, more),
+      createConsume({ ...calls.consumer(name), healthz: calls.healthz }, more),
   };
 }

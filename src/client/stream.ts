@@ -17,16 +17,18 @@ export interface StreamOptions extends Filters {
   /** Of one webhook; 0 = own content. Default all. */
   readonly whid?: number | 'all';
   readonly signal?: AbortSignal;
-  /** Told whenever it is connected, or not. */
+  /** Told whenever it is connected, or not; without an error when the server ended the stream. */
   readonly onState?: (state: 'connected' | 'broken', error?: RestanteError) => void;
+  /** Told when the database was restored to an earlier state: ids above this one are given again. */
+  readonly onReset?: (maxId: number) => void;
 }
 
 // The server says something every 15 s: a connection that says nothing for longer is dead.
-const SILENT_MS = 40_000;
+const SILENT_MS = 22_000;
 
 export async function* streamContents(
   transport: Transport,
-  { id = 0, whid = 'all', signal, onState = () => {}, ...filters }: StreamOptions,
+  { id = 0, whid = 'all', signal, onState = () => {}, onReset = () => {}, ...filters }: StreamOptions,
 ): AsyncGenerator<Content, void, void> {
   let next: number | 'latest' = id;
   for (let failures = 0; !signal?.aborted; ) {
@@ -44,7 +46,11 @@ export async function* streamContents(
       onState('connected');
       for await (const { name: event, data } of events(response, ended)) {
         failures = 0;
-        if (event === 'reset') next = (JSON.parse(data) as { max_id: number }).max_id + 1;
+        if (event === 'reset') {
+          const { max_id } = JSON.parse(data) as { max_id: number };
+          next = max_id + 1;
+          onReset(max_id);
+        }
         if (event === 'end') {
           next = (JSON.parse(data) as { next_id: number }).next_id;
           break;
@@ -58,11 +64,12 @@ export async function* streamContents(
       if (signal?.aborted) return;
       told = error instanceof RestanteError ? error : new RestanteError(0, { type: 'broken', detail: String(error) });
       if (!told.temporary) throw told;
-      onState('broken', told);
     } finally {
       signal?.removeEventListener('abort', stop);
       ended.abort();
     }
+    if (signal?.aborted) return;
+    onState('broken', told);
     // One that ended is taken up again after a moment too: something in between may end each at once.
     await sleep(backOff(failures++, told?.retryAfter), signal);
   }

@@ -49,7 +49,7 @@ export async function serveDocs(
     assets.set(hashed, () => packed);
     return hashed;
   };
-  const [style, script] = [asset('docs.css', 'text/css'), asset('docs.js', 'text/javascript', 'docscode.js')];
+  const [style, script] = [asset('docs.css', 'text/css'), asset('docs.js', 'text/javascript', 'code.js')];
   if (scalar) assets.set(scalar.name, scalar.packed);
   const frame = (): Frame => {
     const inbox = fastify.hasRoute({ method: 'GET', url: '/inbox' });

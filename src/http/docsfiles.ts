@@ -51,7 +51,7 @@ export function hashedName(name: string, content: string | Buffer): string {
 
 const urls = (...paths: readonly string[]) => paths.map((path) => new URL(path, import.meta.url));
 // Beside the bundle, or where the sources have them.
-const PAGE = urls('./assets/docs/', '../page/');
+const PAGE = urls('./assets/docs/', '../page/docs/');
 const GUIDES = urls('./assets/docs/', '../../docs/guides/');
 const SCALAR = urls('./assets/', '../../dist/assets/');
 const holding = (folders: readonly URL[], name: string) => folders.find((folder) => existsSync(new URL(name, folder)));

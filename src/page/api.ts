@@ -1,81 +1,45 @@
-// Calls to the service with the credentials of this tab. They live in this closure, and nowhere else.
+// Api to the service: the SDK, as a page needs it, with the credentials of this tab. They live in its closure, nowhere else.
+import { type Api, createApi, RestanteError } from '../client/index.ts';
 
-/** What the service said is wrong, in its own words. */
-export class ApiError extends Error {
-  readonly status: number;
-  readonly code: string;
-  readonly errors: readonly { readonly path: string; readonly message: string }[];
-  constructor(status: number, detail: string, code = '', errors: ApiError['errors'] = []) {
-    super(detail);
-    this.status = status;
-    this.code = code;
-    this.errors = errors;
-  }
-}
-
-export interface Api {
-  get<T>(path: string): Promise<T>;
-  send<T>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: object): Promise<T>;
-  bytes(path: string): Promise<Uint8Array<ArrayBuffer>>;
-  /** An answer that goes on. */
-  stream(path: string, signal: AbortSignal): Promise<Response>;
-}
+type Answer<Call extends (...given: never[]) => unknown> = Awaited<ReturnType<Call>>;
+/** A webhook as the list has it. */
+export type ListedWebhook = Answer<Api['webhooks']['list']>['webhooks'][number];
+export type DeadLetters = Answer<ReturnType<Api['consumer']>['dead']>['dead'];
 
 /** Where the service is: the page may be served below a path. */
-export const BASE = new URL('..', import.meta.url).href.replace(/\/$/, '');
-
-function authorization(id: string, token: string): string {
-  let binary = '';
-  for (const byte of new TextEncoder().encode(`${id}:${token}`)) binary += String.fromCharCode(byte);
-  return `Basic ${btoa(binary)}`;
-}
-
-async function problemOf(response: Response): Promise<ApiError> {
-  try {
-    const { detail, title, type, errors } = await response.json();
-    const code = String(type ?? '').replace('urn:restante:problem:', '');
-    return new ApiError(response.status, String(detail ?? title), code, errors ?? []);
-  } catch {
-    return new ApiError(response.status, `The service answered ${response.status} ${response.statusText}.`);
-  }
-}
+export const SERVICE_URL = new URL('..', import.meta.url).href.replace(/\/$/, '');
 
 /** `refused` is told when the credentials do not open anything any more. */
-export function createApi(id: string, token: string, refused: (detail: string) => void): Api {
-  const headers = { authorization: authorization(id, token) };
-  async function ask(path: string, init: RequestInit = {}): Promise<Response> {
-    let response: Response;
-    try {
+export function connect(id: string, token: string, refused: (detail: string) => void): Api {
+  return createApi({
+    url: SERVICE_URL,
+    auth: `${id}:${token}`,
+    async fetch(input, init) {
       // omit: else a 401 makes the browser ask for credentials in a window of its own, and keep them.
-      response = await fetch(BASE + path, {
-        ...init,
-        headers: { ...headers, ...init.headers },
-        credentials: 'omit',
-        cache: 'no-store',
-      });
-    } catch (error) {
-      if (init.signal?.aborted) throw error;
-      throw new ApiError(0, 'The service cannot be reached.');
-    }
-    if (response.ok) return response;
-    const problem = await problemOf(response);
-    if (problem.status === 401) refused(problem.message);
-    throw problem;
-  }
-  return {
-    get: async (path) => (await ask(path)).json(),
-    async send(method, path, body) {
-      const response = await ask(path, { method, ...(body ? { body: JSON.stringify(body) } : {}) });
-      return response.status === 204 ? undefined : response.json();
+      const response = await fetch(input, { ...init, credentials: 'omit', cache: 'no-store' });
+      if (response.status === 401) {
+        const problem = await response
+          .clone()
+          .json()
+          .catch(() => ({}));
+        refused(String(problem.detail ?? 'The credentials are not accepted any more.'));
+      }
+      return response;
     },
-    bytes: async (path) => new Uint8Array(await (await ask(path)).arrayBuffer()),
-    stream: (path, signal) => ask(path, { signal, headers: { accept: 'text/event-stream' } }),
-  };
+  });
 }
+
+/** The status that the service answered with; 0: none; undefined: it is no error of a call. */
+export const statusOf = (error: unknown): number | undefined =>
+  error instanceof RestanteError ? error.status : undefined;
 
 /** What went wrong, as a sentence. */
 export function sentence(error: unknown): string {
-  if (!(error instanceof ApiError)) return String(error);
-  const more = error.errors.map(({ path, message }) => `${path.replace(/^(body|query)\.?/, '')} ${message}`).join('; ');
-  return more ? `${error.message} ${more}.` : error.message;
+  if (!(error instanceof RestanteError)) return String(error);
+  const { status, code, message, errors } = error;
+  if (status === 0) return code === 'broken' ? 'The line broke.' : 'The service cannot be reached.';
+  // No problem of the service: something in between answered for it.
+  if (code === `http-${status}`) return `The service answered ${status}.`;
+  const more = errors.map(({ path, message }) => `${path.replace(/^(body|query)\.?/, '')} ${message}`).join('; ');
+  return more ? `${message} ${more}.` : message;
 }

@@ -1,25 +1,22 @@
 // Consumers and their dead letters: read every few seconds while they are looked at.
 import { sentence } from './api.ts';
 import { api, app, changed, toast } from './state.ts';
-import type { ConsumersWire, DeadWire, RetriedWire } from './wire.ts';
 
 const PAGE = 50;
 
 export async function readConsumers(): Promise<void> {
   if (!app.api || !app.extended) return;
   try {
-    app.consumers = (await api().get<ConsumersWire>('/consumers')).consumers;
+    app.consumers = (await api().consumers.list()).consumers;
     changed();
   } catch {
     // The status dot tells it.
   }
 }
 
-const pathOf = (name: string) => `/consumers/${encodeURIComponent(name)}`;
-
 export async function readDead(name: string, from = 0): Promise<void> {
   try {
-    const { dead, next_id } = await api().get<DeadWire>(`${pathOf(name)}/dead?limit=${PAGE}&id=${from}`);
+    const { dead, next_id } = await api().consumer(name).dead({ limit: PAGE, id: from });
     const before = from > 0 && app.dead?.name === name ? app.dead.list : [];
     app.dead = { name, list: [...before, ...dead], next: dead.length === PAGE ? next_id : 0 };
   } catch (error) {
@@ -29,11 +26,13 @@ export async function readDead(name: string, from = 0): Promise<void> {
 }
 
 /** Hands dead letters out again: some, or all of them. */
-export async function retry(name: string, ids?: number[]): Promise<void> {
+export async function handOutAgain(name: string, ids?: number[]): Promise<void> {
   try {
     let count = 0;
     for (let more = true; more; ) {
-      const done = await api().send<RetriedWire>('POST', `${pathOf(name)}/dead/retry`, ids ? { ids } : {});
+      const done = await api()
+        .consumer(name)
+        .retryDead(ids ? { ids } : {});
       count += done.done.length;
       more = done.more && !ids;
     }

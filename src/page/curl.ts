@@ -1,7 +1,8 @@
-// A request as a curl command for bash and zsh that sends the same bytes again.
-import type { HeaderList } from './wire.ts';
+// Requests as commands: one that came as curl for bash and zsh, with the same bytes, and a first one in five languages.
+import { resendable } from '../client/resend.ts';
+import type { HeaderList } from './headers.ts';
 
-export interface Sent {
+interface CurlRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: HeaderList;
@@ -10,8 +11,6 @@ export interface Sent {
   readonly text: string | undefined;
 }
 
-/** What curl writes itself, or what belongs to one connection. */
-const OWN = /^(host|content-length|connection|keep-alive|transfer-encoding|te|upgrade|expect|proxy-connection)$/i;
 /** What curl adds unless it is told otherwise. */
 const ADDED = ['Accept', 'User-Agent'];
 // One argument of a command may have 128 KB on Linux.
@@ -37,15 +36,13 @@ export function base64(bytes: Uint8Array): string {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const plain = (text: string): boolean => text.length < MOST_ARGUMENT && !/^@|[\0-\x08\x0b-\x1f\x7f]/.test(text);
 
-export function curlOf({ method, url, headers, bytes, text }: Sent): string {
+export function curlOf({ method, url, headers, bytes, text }: CurlRequest): string {
   const has = (name: string) => headers.some(([other]) => other?.toLowerCase() === name.toLowerCase());
   const options: string[] = [];
   if (method === 'HEAD') options.push('--head');
   else if (method !== (bytes.length > 0 ? 'POST' : 'GET')) options.push(`-X ${quoteBytes(method)}`);
-  for (const [name = '', value = ''] of headers) {
-    if (OWN.test(name)) continue;
+  for (const [name = '', value = ''] of resendable(headers))
     options.push(`-H ${quoteBytes(value === '' ? `${name};` : `${name}: ${value}`)}`);
-  }
   for (const name of ADDED) if (!has(name)) options.push(`-H '${name}:'`);
   if (bytes.length > 0 && !has('Content-Type')) options.push("-H 'Content-Type:'");
   if (bytes.length > 1024 * 1024) options.push("-H 'Expect:'");
@@ -62,4 +59,24 @@ export function curlOf({ method, url, headers, bytes, text }: Sent): string {
   const last = options.at(-1)?.startsWith('\0') ? options.pop()?.slice(1) : undefined;
   const command = [`${before}curl ${quoteBytes(url)}`, ...options].join(' \\\n  ');
   return last === undefined ? command : `${command}\n${last.replace(/.{76}/g, '$&\n')}\nEND`;
+}
+
+export const LANGUAGES = ['curl', 'HTTPie', 'PowerShell', 'JavaScript', 'Python'] as const;
+export type Language = (typeof LANGUAGES)[number];
+
+const BODY = '{"hello":"world"}';
+
+export function snippet(language: Language, url: string): string {
+  switch (language) {
+    case 'curl':
+      return `curl '${url}' \\\n  -H 'Content-Type: application/json' \\\n  -d '${BODY}'`;
+    case 'HTTPie':
+      return `http POST '${url}' hello=world`;
+    case 'PowerShell':
+      return `Invoke-RestMethod -Method Post -Uri '${url}' \`\n  -ContentType 'application/json' \`\n  -Body '${BODY}'`;
+    case 'JavaScript':
+      return `await fetch('${url}', {\n  method: 'POST',\n  headers: { 'content-type': 'application/json' },\n  body: JSON.stringify({ hello: 'world' }),\n});`;
+    case 'Python':
+      return `import json, urllib.request\n\nurllib.request.urlopen(urllib.request.Request(\n    '${url}',\n    data=json.dumps({'hello': 'world'}).encode(),\n    headers={'Content-Type': 'application/json'},\n))`;
+  }
 }

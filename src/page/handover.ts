@@ -1,9 +1,10 @@
-// Hands a content to the replay page, window to window: what it needs and no credentials.
-import { isSecret } from './secrets.ts';
+// Hands on what is shown: to the clipboard, to the downloads, or window to window to the replay page, without credentials.
+import type { Content } from '../client/index.ts';
+import { sentence } from './api.ts';
+import { type HeaderList, isSecret } from './headers.ts';
 import { toast } from './state.ts';
-import type { Content, HeaderList } from './wire.ts';
 
-export interface Handed {
+export interface Handover {
   readonly id: number;
   readonly method: string;
   /** What followed the key. */
@@ -13,7 +14,7 @@ export interface Handed {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-const waiting = new Map<Window, Handed>();
+const waiting = new Map<Window, Handover>();
 
 /** Opens the page; it asks for its content when it is there. */
 export function openReplay(content: Content, bytes: Uint8Array<ArrayBuffer> | undefined, revealed: boolean): void {
@@ -42,4 +43,36 @@ export function answerReplays(): void {
     const handed = waiting.get(page);
     if (handed) page.postMessage(handed, location.origin);
   });
+}
+
+export async function download(bytes: Promise<Uint8Array>, name: string): Promise<void> {
+  try {
+    save(await bytes, name);
+  } catch (error) {
+    toast(sentence(error));
+  }
+}
+
+/** Hands bytes to the browser's downloads, as bytes: nothing of it is opened. */
+export function save(bytes: Uint8Array, name: string): void {
+  const url = URL.createObjectURL(new Blob([bytes as Uint8Array<ArrayBuffer>], { type: 'application/octet-stream' }));
+  const link = document.createElement('a');
+  Object.assign(link, { href: url, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+export async function copy(text: string, what: string): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Without https a page has no clipboard: the old way.
+    const area = document.createElement('textarea');
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand('copy');
+    area.remove();
+  }
+  toast(`${what} copied.`);
 }

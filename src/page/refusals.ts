@@ -1,8 +1,8 @@
 // Refusals: what came and was not let in; looked for every few seconds, released on request.
-import { ApiError, sentence } from './api.ts';
-import { bodyOfBytes, typeOf } from './body/body.ts';
+import { sentence, statusOf } from './api.ts';
+import { bodyOfBytes } from './body/body.ts';
+import { typeOf } from './headers.ts';
 import { api, app, changed, toast } from './state.ts';
-import type { Refusal, RefusalPageWire, ReleaseWire } from './wire.ts';
 
 const PAGE = 30;
 
@@ -10,7 +10,7 @@ const PAGE = 30;
 export async function pollRefusals(): Promise<void> {
   if (!app.api || !app.extended || (document.hidden && app.refusalsRead)) return;
   try {
-    const { refusals, next_id } = await api().get<RefusalPageWire>(`/refusals?order=desc&limit=${PAGE}`);
+    const { refusals, next_id } = await api().refusals.list({ order: 'desc', limit: PAGE });
     const newest = app.refusals[0]?.id ?? 0;
     const fresh = refusals.filter(({ id }) => id > newest);
     const again = new Map(refusals.map((one) => [one.id, one]));
@@ -21,7 +21,7 @@ export async function pollRefusals(): Promise<void> {
     app.refusalsRead = true;
     changed();
   } catch (error) {
-    if (error instanceof ApiError && error.status === 409) app.extended = false;
+    if (statusOf(error) === 409) app.extended = false;
   }
 }
 
@@ -29,7 +29,7 @@ export async function olderRefusals(): Promise<void> {
   if (app.refusalsOlder === 0) return;
   const from = app.refusalsOlder;
   try {
-    const page = await api().get<RefusalPageWire>(`/refusals?order=desc&limit=${PAGE}&id=${from}`);
+    const page = await api().refusals.list({ order: 'desc', limit: PAGE, id: from });
     app.refusals = [...app.refusals, ...page.refusals];
     app.refusalsOlder = page.next_id;
   } catch (error) {
@@ -53,10 +53,10 @@ export async function openRefusal(id: number): Promise<void> {
   app.refusal = open;
   changed();
   try {
-    const item = await api().get<Refusal>(`/refusals/${id}`);
+    const item = await api().refusals.get(id);
     open.item = item;
     changed();
-    open.body = bodyOfBytes(await api().bytes(`/refusals/${id}/raw`), typeOf(item.request.headers));
+    open.body = await bodyOfBytes(await api().refusals.raw(id), typeOf(item.request.headers));
   } catch (error) {
     // Its body is not kept when it was too large or from nobody: the refusal is shown all the same.
     if (!open.item) open.problem = sentence(error);
@@ -64,16 +64,16 @@ export async function openRefusal(id: number): Promise<void> {
   changed();
 }
 
-export async function release(id: number, force: boolean): Promise<void> {
+export async function judgeAgain(id: number, force: boolean): Promise<void> {
   const open = app.refusal;
   if (!open || open.id !== id || open.busy) return;
   Object.assign(open, { busy: true, outcome: '' });
   changed();
   try {
-    const { released, kept } = await api().send<ReleaseWire>('POST', `/refusals/${id}/release`, { force });
+    const { released, kept } = await api().refusals.release(id, { force });
     open.outcome = released[0] ? '' : (kept[0]?.reason ?? '');
     if (released[0]) toast(`Released as content ${released[0].content_id}.`);
-    open.item = await api().get<Refusal>(`/refusals/${id}`);
+    open.item = await api().refusals.get(id);
   } catch (error) {
     open.outcome = sentence(error);
   }

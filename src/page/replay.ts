@@ -1,14 +1,14 @@
 // The replay page: sends a content from the browser to a URL of the user, with what a browser may send. Never sees credentials.
 import { html, nothing, render } from 'lit-html';
+import { resendable } from '../client/resend.ts';
 import { base64 } from './curl.ts';
-import { plural, size } from './format.ts';
-import type { Handed } from './handover.ts';
-import { icon } from './view/icons.ts';
-import { visible } from './visible.ts';
+import type { Handover } from './handover.ts';
+import { plural, size, visible } from './text.ts';
+import { icon } from './view/signs.ts';
 
-/** What scripts may not set: the browser writes these itself, or nobody does. */
+/** What scripts may not set besides: the browser writes these itself, or nobody does. */
 const FORBIDDEN =
-  /^(accept-(charset|encoding)|access-control-.+|connection|content-length|cookie2?|date|dnt|expect|host|keep-alive|origin|permissions-policy|proxy-.+|referer|sec-.+|set-cookie|te|trailer|transfer-encoding|upgrade|user-agent|via)$/i;
+  /^(accept-(charset|encoding)|access-control-.+|cookie2?|date|dnt|origin|permissions-policy|proxy-.+|referer|sec-.+|set-cookie|user-agent|via)$/i;
 /** Without asking the target first, only these may go. */
 const SIMPLE = /^(accept|accept-language|content-language)$/i;
 const SIMPLE_TYPE = /^(application\/x-www-form-urlencoded|multipart\/form-data|text\/plain)\b/i;
@@ -22,8 +22,9 @@ interface Answer {
 }
 
 const root = document.getElementById('app') as HTMLElement;
-let handed: Handed | undefined;
-let chosen = new Set<number>();
+let handed: Handover | undefined;
+let sendable = new Set<readonly string[]>();
+let chosen = new Set<readonly string[]>();
 let url = 'http://localhost:3000/hook';
 let method = 'POST';
 let blind = false;
@@ -31,10 +32,11 @@ let edited: string | undefined;
 let busy = false;
 let answer: Answer | undefined;
 
-function take(given: Handed): void {
+function take(given: Handover): void {
   handed = given;
   method = given.method;
-  chosen = new Set(given.headers.flatMap(([name = ''], i) => (FORBIDDEN.test(name) ? [] : [i])));
+  sendable = new Set(resendable(given.headers).filter(([name = '']) => !FORBIDDEN.test(name)));
+  chosen = new Set(sendable);
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(given.bytes);
     edited = given.bytes.length <= MOST_EDITED ? text : undefined;
@@ -53,11 +55,12 @@ function body(): BodyInit | undefined {
 
 function headersToSend(): Headers {
   const headers = new Headers();
-  handed?.headers.forEach(([name = '', value = ''], i) => {
-    if (!chosen.has(i) || FORBIDDEN.test(name)) return;
-    if (blind && !SIMPLE.test(name) && !(name.toLowerCase() === 'content-type' && SIMPLE_TYPE.test(value))) return;
+  for (const header of handed?.headers ?? []) {
+    const [name = '', value = ''] = header;
+    if (!chosen.has(header)) continue;
+    if (blind && !SIMPLE.test(name) && !(name.toLowerCase() === 'content-type' && SIMPLE_TYPE.test(value))) continue;
     headers.append(name, value);
-  });
+  }
   return headers;
 }
 
@@ -104,16 +107,17 @@ async function send(event: SubmitEvent): Promise<void> {
   draw();
 }
 
-function headerChoice([name = '', value = '']: readonly string[], i: number) {
-  const never = FORBIDDEN.test(name);
-  return html`<label class="choice"><input type="checkbox" ?disabled=${never} .checked=${chosen.has(i) && !never}
+function headerChoice(header: readonly string[]) {
+  const [name = '', value = ''] = header;
+  const never = !sendable.has(header);
+  return html`<label class="choice"><input type="checkbox" ?disabled=${never} .checked=${chosen.has(header)}
       @change=${() => {
-        if (!chosen.delete(i)) chosen.add(i);
+        if (!chosen.delete(header)) chosen.add(header);
         draw();
       }}><span><code>${visible(name)}: ${visible(value)}</code>${never ? html` <span class="muted fine">the browser does not send it</span>` : nothing}</span></label>`;
 }
 
-function bodyField(given: Handed) {
+function bodyField(given: Handover) {
   if (method === 'GET' || method === 'HEAD')
     return html`<p class="muted inside">A browser sends no body with ${method}.</p>`;
   if (edited === undefined)
@@ -124,8 +128,8 @@ function bodyField(given: Handed) {
     }}></textarea></div>`;
 }
 
-function form(given: Handed) {
-  const forbidden = given.headers.filter(([name = '']) => FORBIDDEN.test(name)).length;
+function form(given: Handover) {
+  const forbidden = given.headers.length - sendable.size;
   return html`<form @submit=${send}>
     <div class="where">
       <div><label for="method">Method</label><input id="method" .value=${method} pattern="[A-Z]+" @change=${(
@@ -160,7 +164,7 @@ const page = () => html`<main class="replay">
 
 const draw = () => render(page(), root);
 addEventListener('message', ({ origin, source, data }) => {
-  if (origin === location.origin && source === opener && typeof data === 'object' && !handed) take(data as Handed);
+  if (origin === location.origin && source === opener && typeof data === 'object' && !handed) take(data as Handover);
 });
 draw();
 if (opener) (opener as Window).postMessage('replay-ready', location.origin);

@@ -1,16 +1,15 @@
 // The address of what is shown, after the #: a link to a content says which one, and nothing secret.
 import { readConsumers, readDead } from './consumers.ts';
-import { openContent } from './opened.ts';
+import { openContent } from './contents.ts';
 import { openRefusal } from './refusals.ts';
-import { api, app, changed, type Route } from './state.ts';
-import type { WebhookDetail } from './wire.ts';
+import { api, app, changed, type PageRoute } from './state.ts';
 
-function routeOf(hash: string): Route {
+function routeOf(hash: string): PageRoute {
   const [, name = '', rest = ''] = hash.replace(/^#/, '').split('/');
   const id = /^\d{1,15}$/.test(rest) ? Number(rest) : undefined;
   const withId = id === undefined ? {} : { id };
   if (name === 'refusals') return { view: 'refusals', ...withId };
-  if (name === 'consumers') return { view: 'consumers', ...(rest ? { name: decodeURIComponent(rest) } : {}) };
+  if (name === 'consumers') return { view: 'consumers', ...(rest ? { name: rest } : {}) };
   if (name === 'webhook' && id !== undefined) return { view: 'webhook', id };
   if (name === 'new') return { view: 'new' };
   return { view: 'contents', ...withId };
@@ -22,7 +21,7 @@ export const href = {
   refusals: '#/refusals',
   refusal: (id: number) => `#/refusals/${id}`,
   consumers: '#/consumers',
-  consumer: (name: string) => `#/consumers/${encodeURIComponent(name)}`,
+  consumer: (name: string) => `#/consumers/${name}`,
   webhook: (id: number) => `#/webhook/${id}`,
   new: '#/new',
 };
@@ -57,7 +56,7 @@ export function follow(): void {
 async function readWebhook(id: number): Promise<void> {
   if (app.detail?.wh_id !== id) app.detail = undefined;
   try {
-    app.detail = await api().get<WebhookDetail>(`/webhooks/${id}`);
+    app.detail = await api().webhooks.get(id);
   } catch {
     // One of another application: what the list says of it is all there is.
   }

@@ -1,8 +1,9 @@
 // What the list shows of a content, and whether a filter lets it through. Bodies are not kept: there may be gigabytes.
-import type { Filter } from './state.ts';
-import type { Content, HeaderList } from './wire.ts';
+import type { Content } from '../client/index.ts';
+import { formOf } from './headers.ts';
+import type { ListFilter } from './state.ts';
 
-export interface Row {
+export interface ListRow {
   readonly id: number;
   readonly wh_id: number;
   /** Undefined for rows of other applications, whose clock is not ours to read. */
@@ -37,20 +38,7 @@ export function sizeOf({ content, encoding }: Pick<Content, 'content' | 'encodin
   return size;
 }
 
-const FORMS: readonly (readonly [RegExp, string])[] = [
-  [/\bjson\b/i, 'JSON'],
-  [/x-www-form-urlencoded/i, 'form'],
-  [/^multipart\//i, 'multipart'],
-  [/\bxml\b/i, 'XML'],
-  [/^text\//i, 'text'],
-];
-/** What a body is said to be, in a word. */
-export function formOf(headers: HeaderList | undefined): string {
-  const type = headers?.find(([name]) => name?.toLowerCase() === 'content-type')?.[1] ?? '';
-  return FORMS.find(([pattern]) => pattern.test(type))?.[1] ?? '';
-}
-
-export function rowOf(content: Content): Row {
+export function rowOf(content: Content): ListRow {
   const { id, wh_id, dt, request, encoding } = content;
   const start =
     encoding === 'base64'
@@ -76,7 +64,7 @@ export function rowOf(content: Content): Row {
 }
 
 /** As the service would judge it. */
-export function matches({ whid, q, event_type, event_id, verified, minutes }: Filter, content: Content): boolean {
+export function matches({ whid, q, event_type, event_id, verified, minutes }: ListFilter, content: Content): boolean {
   const { request } = content;
   if (whid !== 'all' && content.wh_id !== whid) return false;
   if (event_type && request?.event_type !== event_type) return false;
@@ -87,15 +75,14 @@ export function matches({ whid, q, event_type, event_id, verified, minutes }: Fi
 }
 
 /** The filter as the query of a list. */
-export function queryOf({ whid, q, event_type, event_id, verified, minutes }: Filter, now: number): string {
-  const query = new URLSearchParams({ whid: String(whid) });
-  if (q) query.set('q', q);
-  if (event_type) query.set('event_type', event_type);
-  if (event_id) query.set('event_id', event_id);
-  if (verified) query.set('verified', verified);
-  if (minutes) query.set('since', new Date(now - minutes * 60_000).toISOString());
-  return query.toString();
-}
+export const queryOf = ({ whid, q, event_type, event_id, verified, minutes }: ListFilter, now: number) => ({
+  whid,
+  q: q || undefined,
+  event_type: event_type || undefined,
+  event_id: event_id || undefined,
+  verified: verified || undefined,
+  since: minutes ? new Date(now - minutes * 60_000).toISOString() : undefined,
+});
 
-export const narrowed = ({ q, event_type, event_id, verified, minutes }: Filter): boolean =>
+export const narrowed = ({ q, event_type, event_id, verified, minutes }: ListFilter): boolean =>
   Boolean(q || event_type || event_id || verified || minutes);

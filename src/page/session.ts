@@ -1,6 +1,6 @@
 // Signing in and out, and what is read now and then while somebody is.
-import { createApi, sentence } from './api.ts';
-import { hangUp, listen, title } from './inbox.ts';
+import { connect, sentence } from './api.ts';
+import { hangUp, listen, title } from './contents.ts';
 import { pollRefusals } from './refusals.ts';
 import { app, changed, forget } from './state.ts';
 import { refresh } from './webhooks.ts';
@@ -12,9 +12,9 @@ let timers: ReturnType<typeof setInterval>[] = [];
 export async function signIn(id: string, token: string): Promise<void> {
   Object.assign(app, { entering: true, problem: '' });
   changed();
-  const mine = createApi(id, token, (detail) => app.user && signOut(detail));
+  const mine = connect(id, token, (detail) => app.api === mine && signOut(detail));
   try {
-    const { username } = await mine.get<{ username: string }>('/');
+    const { username } = await mine.verify();
     Object.assign(app, { api: mine, user: username, entering: false });
     void listen();
     await refresh();

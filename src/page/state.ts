@@ -1,9 +1,8 @@
 // What the page knows and shows: one object, changed in place, drawn in the next frame.
-import type { Api } from './api.ts';
+import type { Api, Consumer, Content, Refusal, Trace, Webhook } from '../client/index.ts';
+import type { DeadLetters, ListedWebhook } from './api.ts';
 import type { Body } from './body/body.ts';
-import type { LiveState } from './live.ts';
-import type { Row } from './rows.ts';
-import type { Consumer, Content, DeadWire, Refusal, Trace, Webhook, WebhookDetail } from './wire.ts';
+import type { ListRow } from './rows.ts';
 
 interface Preset {
   readonly name: string;
@@ -16,14 +15,20 @@ interface About {
   readonly presets: readonly Preset[];
 }
 
-export type Route =
+export type PageRoute =
   | { readonly view: 'contents'; readonly id?: number }
   | { readonly view: 'refusals'; readonly id?: number }
   | { readonly view: 'consumers'; readonly name?: string }
   | { readonly view: 'webhook'; readonly id: number }
   | { readonly view: 'new' };
 
-export interface Filter {
+/** The live stream, as the dot tells it. */
+type LiveState =
+  | { readonly name: 'off' | 'connecting' | 'live' }
+  | { readonly name: 'catching-up'; readonly caught: number }
+  | { readonly name: 'waiting'; readonly reason: string };
+
+export interface ListFilter {
   readonly whid: number | 'all';
   readonly q: string;
   readonly event_type: string;
@@ -32,7 +37,7 @@ export interface Filter {
   /** Minutes back; 0 = any time. */
   readonly minutes: number;
 }
-export const NO_FILTER: Filter = { whid: 'all', q: '', event_type: '', event_id: '', verified: '', minutes: 0 };
+export const NO_FILTER: ListFilter = { whid: 'all', q: '', event_type: '', event_id: '', verified: '', minutes: 0 };
 
 export type BodyTab = 'pretty' | 'text' | 'hex';
 /** A content or a refusal that is open. */
@@ -48,25 +53,25 @@ export interface Open<T> {
   revealed: boolean;
 }
 
-export interface App {
+interface App {
   readonly about: About;
   readonly now: () => number;
   user: string;
   api: Api | undefined;
   entering: boolean;
   problem: string;
-  route: Route;
-  webhooks: readonly Webhook[];
+  route: PageRoute;
+  webhooks: readonly ListedWebhook[];
   /** False when the database has only the three shared tables. */
   extended: boolean;
   loaded: boolean;
   activity: Map<number, number[]>;
   activityAt: number;
   live: LiveState;
-  filter: Filter;
+  filter: ListFilter;
   filtering: boolean;
   /** Oldest first. */
-  rows: Row[];
+  rows: ListRow[];
   /** Where older ones begin; 0: there are none. */
   older: number;
   loading: boolean;
@@ -81,9 +86,9 @@ export interface App {
   refusalsRead: boolean;
   refusal: (Open<Refusal> & { busy: boolean; outcome: string }) | undefined;
   consumers: readonly Consumer[];
-  dead: { readonly name: string; readonly list: DeadWire['dead']; readonly next: number } | undefined;
-  made: WebhookDetail | undefined;
-  detail: WebhookDetail | undefined;
+  dead: { readonly name: string; readonly list: DeadLetters; readonly next: number } | undefined;
+  made: Webhook | undefined;
+  detail: Webhook | undefined;
   sidebar: boolean;
   /** Whether single keys are heard. */
   keys: boolean;
@@ -101,7 +106,7 @@ const fresh = () => ({
   api: undefined,
   entering: false,
   problem: '',
-  route: { view: 'contents' } as Route,
+  route: { view: 'contents' } as PageRoute,
   webhooks: [],
   extended: true,
   loaded: false,

@@ -1,19 +1,39 @@
-// The webhooks of the user and how busy they are: read again every half minute, and when a new one shows up.
-import { MINUTES, minuteOf } from './activity.ts';
-import { ApiError } from './api.ts';
+// The webhooks of the user and how busy each was in the last hour: read again every half minute, counted on in between.
+
+import { statusOf } from './api.ts';
 import { api, app, changed } from './state.ts';
-import type { ActivityWire, WebhooksWire } from './wire.ts';
+
+const MINUTES = 60;
+const minuteOf = (ms: number) => Math.floor(ms / 60_000);
+
+/** One more, now. */
+export function bumpActivity(whId: number): void {
+  moveActivity();
+  const minutes = app.activity.get(whId) ?? new Array<number>(MINUTES).fill(0);
+  minutes[MINUTES - 1] = (minutes[MINUTES - 1] ?? 0) + 1;
+  app.activity.set(whId, minutes);
+}
+
+/** Lets the minutes that went by since the counts were read leave on the left. */
+export function moveActivity(): void {
+  const now = minuteOf(app.now());
+  const gone = Math.min(now - app.activityAt, MINUTES);
+  if (gone > 0 && app.activityAt > 0)
+    for (const [id, minutes] of app.activity)
+      app.activity.set(id, [...minutes.slice(gone), ...new Array<number>(gone).fill(0)]);
+  app.activityAt = now;
+}
 
 /** Reads the webhooks and their counts again. Quiet about failures: the status dot tells them. */
 export async function refresh(): Promise<void> {
   if (document.hidden && app.loaded) return;
   try {
     const [{ webhooks }, activity] = await Promise.all([
-      api().get<WebhooksWire>('/webhooks'),
+      api().webhooks.list(),
       api()
-        .get<ActivityWire>(`/activity?minutes=${MINUTES}`)
+        .activity({ minutes: MINUTES })
         .catch((error: unknown) => {
-          if (!(error instanceof ApiError) || error.status !== 409) throw error;
+          if (statusOf(error) !== 409) throw error;
           app.extended = false;
           return undefined;
         }),

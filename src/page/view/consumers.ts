@@ -1,12 +1,11 @@
 // Consumers: how far each is behind, what its workers have in hand, and its dead letters.
 import { html, nothing } from 'lit-html';
-import { readDead, retry } from '../consumers.ts';
-import { age, count, plural, shortTime } from '../format.ts';
+import type { Consumer } from '../../client/index.ts';
+import { handOutAgain, readDead } from '../consumers.ts';
 import { href } from '../routes.ts';
 import { app, changed, webhookName } from '../state.ts';
-import { visible } from '../visible.ts';
-import type { Consumer } from '../wire.ts';
-import { icon } from './icons.ts';
+import { age, count, plural, shortTime, visible } from '../text.ts';
+import { icon } from './signs.ts';
 
 const number = (name: string, value: unknown, kind = '') =>
   html`<div data-kind=${kind}><dt>${name}</dt><dd>${value}</dd></div>`;
@@ -42,7 +41,7 @@ function retryAll(name: string): void {
     title: 'Hand all of them out again?',
     text: `Every dead letter of ${name} waits for its next pull, with the attempts it had before.`,
     action: 'Retry all',
-    go: () => void retry(name),
+    go: () => void handOutAgain(name),
   };
   changed();
 }
@@ -73,7 +72,7 @@ export function consumerView() {
               ) => html`<tr><td><a href=${href.content(letter.id)}>${letter.id}</a><br><span class="muted fine">${webhookName(letter.wh_id)}</span></td>
                 <td class="why">${visible(letter.reason) || html`<span class="muted">no reason was given</span>`}</td><td>${letter.attempts}</td>
                 <td><time title=${letter.dead_at}>${shortTime(Date.parse(letter.dead_at))}</time></td>
-                <td><button aria-label=${`Retry content ${letter.id}`} @click=${() => void retry(one.name, [letter.id])}>Retry</button></td></tr>`,
+                <td><button aria-label=${`Retry content ${letter.id}`} @click=${() => void handOutAgain(one.name, [letter.id])}>Retry</button></td></tr>`,
             )}</tbody></table></div>`
       }
       ${dead.next > 0 ? html`<button class="wide" @click=${() => void readDead(dead.name, dead.next)}>Show more</button>` : nothing}

@@ -1,21 +1,65 @@
-// One content in full: what it is, who sent it, what was said of it, and what can be done with it.
+// One content in full: what it is, who sent it, what was said of it, where it stands, and what can be done with it.
 import { html, nothing } from 'lit-html';
+import type { Content, Trace } from '../../client/index.ts';
+import { narrow, sendAgain } from '../contents.ts';
 import { curlOf } from '../curl.ts';
-import { longTime, plural, size } from '../format.ts';
-import { openReplay } from '../handover.ts';
-import { narrow } from '../inbox.ts';
-import { copy, download, redeliver } from '../opened.ts';
+import { copy, download, openReplay } from '../handover.ts';
+import { formOf, isSecret } from '../headers.ts';
 import { href } from '../routes.ts';
-import { formOf } from '../rows.ts';
-import { isSecret } from '../secrets.ts';
-import { app, toast, webhookName } from '../state.ts';
-import { visible } from '../visible.ts';
-import type { Content } from '../wire.ts';
-import { bodyView } from './body.ts';
-import { headersView } from './headers.ts';
-import { icon } from './icons.ts';
-import { traceView } from './trace.ts';
-import { verdictPill } from './verdict.ts';
+import { api, app, toast, webhookName } from '../state.ts';
+import { longTime, plural, size, visible } from '../text.ts';
+import { bodyView, headersView } from './request.ts';
+import { icon, verdictPill } from './signs.ts';
+
+type Stage = Trace['consumers'][number];
+
+const WORDS: Readonly<Record<Stage['state'], string>> = {
+  waiting: 'Waiting',
+  leased: 'In hand',
+  acked: 'Done',
+  dead: 'Dead',
+  behind: 'Behind',
+};
+
+function detail({ state, attempt, lease_until, due_at, dead_at, reason }: Stage): string {
+  const at = (iso: string | undefined) => (iso ? longTime(Date.parse(iso)) : '');
+  const parts = [
+    attempt ? `attempt ${attempt}` : '',
+    lease_until ? `until ${at(lease_until)}` : '',
+    due_at ? `again at ${at(due_at)}` : '',
+    dead_at ? `since ${at(dead_at)}` : '',
+    state === 'behind'
+      ? 'this consumer began after it, or was moved past it; what it acked before that is not kept'
+      : '',
+    reason ?? '',
+  ];
+  return parts.filter(Boolean).join(' · ');
+}
+
+const links = (ids: readonly number[]) =>
+  ids.map((id, i) => html`${i > 0 ? ', ' : ''}<a href=${href.content(id)}>${id}</a>`);
+
+function traceView(trace: Trace | undefined) {
+  if (!trace) return nothing;
+  return html`<section class="card" aria-labelledby="trace-title">
+    <div class="card-head"><h3 id="trace-title">Delivery</h3></div>
+    <ol class="trace">
+      <li><span class="when">${trace.received_at ? longTime(Date.parse(trace.received_at)) : '–'}</span><span>${trace.received_at ? 'Received and committed' : 'Stored by another application'}</span></li>
+      ${trace.seen_at ? html`<li><span class="when">${longTime(Date.parse(trace.seen_at))}</span><span>Visible to readers</span></li>` : nothing}
+      ${trace.duplicates.length > 0 ? html`<li><span class="when">later</span><span>The same event came again: ${links(trace.duplicates)}</span></li>` : nothing}
+    </ol>
+    ${
+      trace.consumers.length === 0
+        ? html`<p class="muted pad">No consumer reads this webhook.</p>`
+        : html`<table class="stages" aria-label="Where it stands with each consumer"><tbody>
+          ${trace.consumers.map(
+            (stage) => html`<tr><th scope="row"><a href=${href.consumer(stage.name)}>${stage.name}</a></th>
+              <td><span class="state" data-state=${stage.state}>${WORDS[stage.state]}</span></td><td class="muted">${detail(stage)}</td></tr>`,
+          )}
+        </tbody></table>`
+    }
+  </section>`;
+}
 
 type Opened = NonNullable<typeof app.content>;
 
@@ -32,7 +76,7 @@ function copyCurl({ item, body, revealed }: Opened): void {
 
 function again(event: Event): void {
   const select = event.target as HTMLSelectElement;
-  if (select.value && app.content) void redeliver(app.content.id, select.value);
+  if (select.value && app.content) void sendAgain(app.content.id, select.value);
   select.value = '';
 }
 
@@ -40,7 +84,7 @@ function actions(open: Opened, item: Content) {
   const consumers = open.trace?.consumers ?? [];
   return html`<div class="actions">
     ${item.request ? html`<button @click=${() => copyCurl(open)}>${icon('copy')} Copy as curl</button>` : nothing}
-    <button @click=${() => download(`/whcontent/${item.id}/raw`, `content-${item.id}`)}>${icon('down')} Raw</button>
+    <button @click=${() => download(api().contents.raw(item.id), `content-${item.id}`)}>${icon('down')} Raw</button>
     <button @click=${() => copy(location.href.replace(/#.*/, '') + href.content(item.id), 'The link is')}>${icon('link')} Link</button>
     ${item.request && open.body ? html`<button @click=${() => openReplay(item, open.body?.bytes(), open.revealed)}>${icon('play')} Replay…</button>` : nothing}
     ${
@@ -93,7 +137,7 @@ export function contentView() {
     ${open.problem ? html`<p class="problem">${open.problem}</p>` : nothing}
     ${request ? html`<p class="request-line" dir="ltr"><strong>${visible(request.method)}</strong> <span class="muted">/in/…</span>${visible(request.url.slice(0, 4_000))}</p>` : nothing}
     ${facts(item)}
-    ${bodyView(open.body, open, 'Loading…', () => download(`/whcontent/${item.id}/raw`, `content-${item.id}`))}
+    ${bodyView(open.body, open, 'Loading…', () => download(api().contents.raw(item.id), `content-${item.id}`))}
     ${request ? headersView(request.headers, open) : nothing}
     ${traceView(open.trace)}
   </section>`;

@@ -1,15 +1,128 @@
 // The list of contents: of ten thousand only those in sight are on the page, and what arrives does not move what is read.
 import { html, nothing, type TemplateResult } from 'lit-html';
 import { repeat } from 'lit-html/directives/repeat.js';
-import { count, shortTime, size } from '../format.ts';
-import { loadOlder, retryList } from '../inbox.ts';
+import { loadOlder, narrow, retryList } from '../contents.ts';
 import { href } from '../routes.ts';
-import { narrowed, type Row } from '../rows.ts';
-import { app, changed, webhookName } from '../state.ts';
-import { visible } from '../visible.ts';
-import { empty } from './empty.ts';
-import { filterBar } from './filter.ts';
-import { verdictSign } from './verdict.ts';
+import { type ListRow, narrowed } from '../rows.ts';
+import { app, changed, type ListFilter, NO_FILTER, webhookName } from '../state.ts';
+import { count, shortTime, size, visible } from '../text.ts';
+import { icon, verdictSign } from './signs.ts';
+import { send } from './webhooks.ts';
+
+const TIMES: readonly (readonly [number, string])[] = [
+  [0, 'Any time'],
+  [15, 'Last 15 minutes'],
+  [60, 'Last hour'],
+  [1440, 'Last 24 hours'],
+  [10_080, 'Last 7 days'],
+];
+const CHECKS = [
+  ['', 'Any check'],
+  ['signed', 'Signed'],
+  ['token', 'Token'],
+  ['none', 'Not verified'],
+] as const;
+
+let pending: { readonly timer: ReturnType<typeof setTimeout>; readonly go: () => void } | undefined;
+function onInput(event: Event): void {
+  const q = (event.target as HTMLInputElement).value.slice(0, 1_000);
+  clearTimeout(pending?.timer);
+  const go = () => {
+    clearTimeout(pending?.timer);
+    pending = undefined;
+    narrow({ q });
+  };
+  // A search reads bodies: it waits for the end of the word.
+  pending = { timer: setTimeout(go, 350), go };
+}
+/** Enter, or leaving the field. */
+const onDone = (): void => pending?.go();
+
+const chip = (name: string, value: string, without: Partial<ListFilter>) => html`<li>
+  <button class="chip" @click=${() => narrow(without)}>
+    <span class="muted">${name}</span> <span class="value">${visible(value)}</span>${icon('close')}<span class="sr">: remove this filter</span>
+  </button>
+</li>`;
+
+function chips() {
+  const { q, event_type, event_id, verified, minutes } = app.filter;
+  const list = [
+    q && chip('text', q, { q: '' }),
+    event_type && chip('event', event_type, { event_type: '' }),
+    event_id && chip('event id', event_id, { event_id: '' }),
+    verified && chip('check', CHECKS.find(([value]) => value === verified)?.[1] ?? '', { verified: '' }),
+    minutes > 0 && chip('time', TIMES.find(([value]) => value === minutes)?.[1] ?? '', { minutes: 0 }),
+  ].filter(Boolean);
+  if (list.length === 0) return nothing;
+  return html`<ul class="chips" aria-label="Filters in force">
+    ${list}
+    ${list.length > 1 ? html`<li><button class="linklike" @click=${() => narrow({ ...NO_FILTER, whid: app.filter.whid })}>Clear all</button></li>` : nothing}
+  </ul>`;
+}
+
+function more() {
+  const { event_type, event_id, verified, minutes } = app.filter;
+  const field = (name: 'event_type' | 'event_id', label: string, value: string, hint: string) => html`<label>
+    ${label}<input .value=${value} placeholder=${hint} maxlength="1000" autocomplete="off" spellcheck="false"
+      @change=${(event: Event) => narrow({ [name]: (event.target as HTMLInputElement).value.trim() })}>
+  </label>`;
+  const select = <T extends string | number>(
+    label: string,
+    value: T,
+    options: readonly (readonly [T, string])[],
+    act: (value: string) => void,
+  ) =>
+    html`<label>${label}
+      <select @change=${(event: Event) => act((event.target as HTMLSelectElement).value)}>
+        ${options.map(([one, text]) => html`<option value=${one} ?selected=${one === value}>${text}</option>`)}
+      </select></label>`;
+  return html`<div class="more-filters" id="more-filters">
+    ${field('event_type', 'Event type', event_type, 'charge.succeeded')}
+    ${field('event_id', 'Event id', event_id, 'evt_…')}
+    ${select('Check', verified, CHECKS, (value) => narrow({ verified: value as ListFilter['verified'] }))}
+    ${select('Time', minutes, TIMES, (value) => narrow({ minutes: Number(value) }))}
+  </div>`;
+}
+
+const filterBar = () =>
+  // Searching needs more than the three shared tables.
+  !app.extended
+    ? nothing
+    : html`<div class="filters" role="search">
+  <div class="searchbox">
+    ${icon('search')}
+    <input id="search" type="search" placeholder="Search bodies" aria-label="Search the bodies for a text" .value=${app.filter.q}
+      maxlength="1000" autocomplete="off" spellcheck="false" @input=${onInput} @change=${onDone}>
+    <kbd aria-hidden="true">/</kbd>
+    ${
+      app.extended
+        ? html`<button class="icon-button" aria-expanded=${app.filtering} aria-controls="more-filters" aria-label="More filters" title="More filters"
+          @click=${() => {
+            app.filtering = !app.filtering;
+            changed();
+          }}>${icon('filter')}</button>`
+        : nothing
+    }
+  </div>
+  ${app.filtering ? more() : nothing}
+  ${chips()}
+</div>`;
+
+export function empty() {
+  if (narrowed(app.filter))
+    return html`<div class="empty"><h3>Nothing matches</h3>
+      <p class="muted">No content passes these filters. What comes later and passes them appears here.</p>
+      <button @click=${() => narrow({ ...NO_FILTER, whid: app.filter.whid })}>Clear the filters</button></div>`;
+  const webhook = app.webhooks.find(({ wh_id }) => app.filter.whid === 'all' || wh_id === app.filter.whid);
+  if (!webhook)
+    return html`<div class="empty"><p class="mark">${icon('inbox')}</p><h2>No webhook yet</h2>
+      <p class="muted">A webhook is a public URL that keeps everything it is sent.</p>
+      ${app.extended ? html`<a class="button primary" href=${href.new}>Make a webhook</a>` : nothing}</div>`;
+  return html`<div class="empty"><p class="mark">${icon('inbox')}</p>
+    <h2>Waiting for the first webhook</h2>
+    <p class="muted">Whatever is sent to <strong>${webhook.wh_name}</strong> appears here at once.</p>
+    ${send(webhook)}</div>`;
+}
 
 const ROW = 58;
 const BEYOND = 6;
@@ -18,7 +131,7 @@ let top = 0;
 let height = 800;
 
 /** The row at a place of the list as it is shown: newest first. */
-const rowAt = (index: number): Row | undefined => app.rows[app.rows.length - 1 - index];
+const rowAt = (index: number): ListRow | undefined => app.rows[app.rows.length - 1 - index];
 const indexOf = (id: number): number => {
   const { rows } = app;
   let low = 0;
@@ -71,7 +184,7 @@ function toTop(): void {
   changed();
 }
 
-function rowView(row: Row, index: number, tabbable: boolean): TemplateResult {
+function rowView(row: ListRow, index: number, tabbable: boolean): TemplateResult {
   const open = app.content?.id === row.id && app.route.view === 'contents';
   const label = row.type || (row.method ? `${row.method} ${row.path || row.form}` : webhookName(row.wh_id));
   return html`<li class="row-item" .style=${`transform:translateY(${index * ROW}px)`} aria-setsize=${app.older ? -1 : app.rows.length} aria-posinset=${index + 1}>
@@ -89,7 +202,7 @@ function rowsView() {
   const total = app.rows.length;
   const first = Math.max(Math.floor(top / ROW) - BEYOND, 0);
   const last = Math.min(Math.ceil((top + height) / ROW) + BEYOND, total);
-  const shown: { row: Row; index: number }[] = [];
+  const shown: { row: ListRow; index: number }[] = [];
   for (let index = first; index < last; index++) {
     const row = rowAt(index);
     if (row) shown.push({ row, index });

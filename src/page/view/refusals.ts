@@ -1,12 +1,13 @@
-// Refusals: what came to a webhook and was not let in, newest first.
+// Refusals: what came and was not let in, and one of them: why, what it was near to, and letting it in after all.
 import { html, nothing } from 'lit-html';
-import { shortTime, size } from '../format.ts';
-import { olderRefusals } from '../refusals.ts';
+import type { Refusal } from '../../client/index.ts';
+import { download } from '../handover.ts';
+import { judgeAgain, olderRefusals } from '../refusals.ts';
 import { href } from '../routes.ts';
-import { app, webhookName } from '../state.ts';
-import { visible } from '../visible.ts';
-import type { Refusal } from '../wire.ts';
-import { icon } from './icons.ts';
+import { api, app, changed, webhookName } from '../state.ts';
+import { longTime, shortTime, size, visible } from '../text.ts';
+import { bodyView, headersView } from './request.ts';
+import { icon } from './signs.ts';
 
 const KINDS: Readonly<Record<string, string>> = {
   signature: 'Signature does not match',
@@ -16,7 +17,7 @@ const KINDS: Readonly<Record<string, string>> = {
   method: 'Method not allowed',
   network: 'Network not allowed',
 };
-export const kindName = (kind: string): string => KINDS[kind] ?? kind;
+const kindName = (kind: string): string => KINDS[kind] ?? kind;
 
 const item = (one: Refusal) => html`<li class="row-static">
   <a href=${href.refusal(one.id)} aria-current=${app.refusal?.id === one.id ? 'true' : nothing}>
@@ -42,3 +43,56 @@ export const refusalsView = () => html`<section class="list" aria-labelledby="li
     ${app.refusalsOlder > 0 ? html`<p class="foot"><button @click=${() => void olderRefusals()}>Show older ones</button></p>` : nothing}
   </div>
 </section>`;
+
+/** Near misses are told as `would verify with …`. */
+const asSentence = (text: string): string =>
+  `${text.startsWith('would') ? 'It ' : ''}${text}${/[.!?]$/.test(text) ? '' : '.'}`;
+
+function force(id: number): void {
+  app.dialog = {
+    title: 'Accept it unverified?',
+    text: 'Nothing shows that the provider sent it. It becomes a content with the verdict “not verified”, and your consumers get it.',
+    action: 'Accept unverified',
+    go: () => void judgeAgain(id, true),
+  };
+  changed();
+}
+
+export function refusalView() {
+  const { refusal: open } = app;
+  if (!open)
+    return html`<section class="detail none" aria-label="Refusal"><div><p class="mark">${icon('stop')}</p><p class="muted">Choose a refusal to see why.</p></div></section>`;
+  const { item } = open;
+  const back = html`<a class="back" href=${href.refusals}>${icon('back')}<span>Back</span></a>`;
+  if (!item)
+    return html`<section class="detail" aria-label="Refusal">${back}<p class=${open.problem ? 'problem pad' : 'muted pad'} role="status">${open.problem ?? 'Loading…'}</p></section>`;
+  const raw = () => download(api().refusals.raw(item.id), `refusal-${item.id}`);
+  const { request } = item;
+  return html`<section class="detail" aria-labelledby="detail-title" tabindex="-1">
+    ${back}
+    <div class="title"><h2 id="detail-title">${kindName(item.kind)}</h2>
+      <p class="sub"><span>Refusal ${item.id}</span><span>${webhookName(item.wh_id)}</span></p></div>
+    <div class="callout" data-kind="bad">${icon('stop')}<p>${visible(item.reason)}</p></div>
+    ${item.near_miss ? html`<div class="callout" data-kind="hint">${icon('warn')}<div><strong>Near miss</strong><p>${visible(asSentence(item.near_miss))}</p></div></div>` : nothing}
+    ${
+      item.released_as !== null
+        ? html`<div class="callout" data-kind="good">${icon('check')}<p>Released: it is <a href=${href.content(item.released_as)}>content ${item.released_as}</a>.</p></div>`
+        : open.body && item.kind !== 'handshake'
+          ? html`<div class="actions">
+            <button class="primary" ?disabled=${open.busy} @click=${() => void judgeAgain(item.id, false)}>${open.busy ? 'Judging…' : 'Judge again'}</button>
+            <button ?disabled=${open.busy} @click=${() => force(item.id)}>Accept unverified…</button>
+            <a class="button" href=${href.webhook(item.wh_id)}>${icon('link')} Webhook</a>
+          </div>
+          <p class="muted fine">Judged again by the settings of now: correct the secret first, and it becomes a content.</p>`
+          : nothing
+    }
+    <p class="problem" role="alert">${open.outcome ? `It stays refused. ${open.outcome}` : ''}</p>
+    <p class="request-line" dir="ltr"><strong>${visible(request.method)}</strong> <span class="muted">/in/…</span>${visible(request.url.slice(0, 4_000))}</p>
+    <dl class="facts">
+      <div><dt>Received</dt><dd><time title=${request.received_at}>${longTime(Date.parse(request.received_at))}</time></dd></div>
+      <div><dt>From</dt><dd>${request.ip}</dd></div>
+    </dl>
+    ${bodyView(open.body, open, 'The body was not kept.', raw)}
+    ${headersView(request.headers, open)}
+  </section>`;
+}

@@ -1,16 +1,74 @@
-// The body of a content or a refusal: set out by its kind, as text, or in hex.
+// A request as it came: its headers in their order, and its body set out by its kind, as text, or in hex.
 import { html, nothing } from 'lit-html';
 import { guard } from 'lit-html/directives/guard.js';
-import type { Body, Field, Pretty } from '../body/body.ts';
-import { hexText } from '../body/hex.ts';
-import type { PartOf } from '../body/multipart.ts';
-import { plural, size } from '../format.ts';
-import { narrow } from '../inbox.ts';
-import { copy, save } from '../opened.ts';
+import { type Body, type Field, type FormPart, hexText, type Pretty } from '../body/body.ts';
+import type { CodeLine } from '../body/code.ts';
+import { narrow } from '../contents.ts';
+import { copy, save } from '../handover.ts';
+import { type HeaderList, isSecret } from '../headers.ts';
 import { type BodyTab, changed } from '../state.ts';
-import { visible } from '../visible.ts';
-import { codeView } from './code.ts';
-import { icon } from './icons.ts';
+import { plural, size, visible } from '../text.ts';
+import { icon } from './signs.ts';
+
+export function headersView(headers: HeaderList, open: { revealed: boolean }) {
+  const secrets = headers.filter(([name = '']) => isSecret(name)).length;
+  const reveal = () => {
+    open.revealed = !open.revealed;
+    changed();
+  };
+  return html`<section class="card" aria-labelledby="headers-title">
+    <div class="card-head"><h3 id="headers-title">Headers</h3><span class="muted">${headers.length}</span><span class="grow"></span>
+      ${secrets > 0 ? html`<button class="quiet" aria-pressed=${open.revealed} @click=${reveal}>${icon('eye')} ${open.revealed ? 'Hide' : 'Reveal'} ${plural(secrets, 'secret')}</button>` : nothing}
+    </div>
+    <table class="pairs" aria-label="Headers in the order they came"><tbody>
+      ${headers.map(
+        ([name = '', value = '']) => html`<tr>
+          <th scope="row">${visible(name)}</th>
+          <td dir="ltr">${isSecret(name) && !open.revealed ? html`<span class="redacted">••••••••<span class="sr"> hidden</span></span>` : visible(value)}</td>
+        </tr>`,
+      )}
+    </tbody></table>
+  </section>`;
+}
+
+const CHUNK = 200;
+const CHUNKS = 5;
+// Deeper nesting would push the text out of the page.
+const MOST_DEPTH = 24;
+
+function onClick(event: MouseEvent): void {
+  const raw = (event.target as HTMLElement).dataset?.raw;
+  // Who selects text does not want to filter.
+  if (raw && getSelection()?.isCollapsed) narrow({ q: raw });
+}
+
+const lineView = ({ depth, parts }: CodeLine) =>
+  html`<div class="line" .style=${depth > 0 ? `padding-left:${Math.min(depth, MOST_DEPTH) * 1.25 + 1}rem` : ''}>${parts.map(
+    ({ kind, text, raw }) =>
+      kind === ''
+        ? visible(text)
+        : raw === undefined
+          ? html`<span class=${kind}>${visible(text)}</span>`
+          : html`<span class=${kind} data-raw=${raw} title="Filter by this value">${visible(text)}</span>`,
+  )}</div>`;
+
+/** `shown`: how many times it was asked for more. */
+function codeView(lines: readonly CodeLine[], open: { shown: number }, label: string) {
+  const until = Math.min(open.shown * CHUNK * CHUNKS, lines.length);
+  const chunks: CodeLine[][] = [];
+  for (let from = 0; from < until; from += CHUNK) chunks.push(lines.slice(from, Math.min(from + CHUNK, until)));
+  return html`<div class="code" dir="ltr" tabindex="0" role="region" aria-label=${label} @click=${onClick}>
+      ${guard([lines, until], () => chunks.map((chunk) => html`<div class="chunk">${chunk.map(lineView)}</div>`))}
+    </div>
+    ${
+      until < lines.length
+        ? html`<button class="wide" @click=${() => {
+            open.shown++;
+            changed();
+          }}>Show more: ${(lines.length - until).toLocaleString('en')} lines</button>`
+        : nothing
+    }`;
+}
 
 interface Shown {
   tab: BodyTab;
@@ -30,13 +88,13 @@ const formView = (
 ) => html`<table class="pairs" aria-label="Fields of the form"><tbody>${fields.map(field)}</tbody>
 </table>`;
 
-function preview({ bytes, filename, type }: PartOf): string {
+function preview({ bytes, filename, type }: FormPart): string {
   if (filename || bytes.length > MOST_TEXT || /^(image|audio|video)\//.test(type)) return '';
   const text = new TextDecoder().decode(bytes);
   return text.includes('\ufffd') ? '' : text;
 }
 
-const partsView = (parts: readonly PartOf[]) => html`<ul class="parts">
+const partsView = (parts: readonly FormPart[]) => html`<ul class="parts">
   ${parts.map((part, i) => {
     const text = preview(part);
     const name = part.filename.split(/[/\\]/).at(-1) || part.name || `part-${i + 1}`;

@@ -1,5 +1,5 @@
-// The few signs of the page, drawn as lines in the colour of their text.
-import { html, svg } from 'lit-html';
+// The few signs of the page, drawn as lines in the colour of their text, and what the check of a request said as one of them.
+import { html, nothing, svg } from 'lit-html';
 
 const PATHS = {
   check: 'M3 8.5l3.2 3.2L13 4.8',
@@ -27,3 +27,21 @@ export type Icon = keyof typeof PATHS;
 
 export const icon = (name: Icon) =>
   html`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true">${svg`<path d=${PATHS[name]}></path>`}</svg>`;
+
+const WORDS: Readonly<Record<string, readonly [string, string]>> = {
+  signed: ['Signed', 'The signature matches: it came from the provider, unchanged.'],
+  token: ['Token', 'It carried the shared secret. The body is not covered by a signature.'],
+  none: ['Not verified', 'Nothing was checked: anybody who knows the URL may have sent it.'],
+};
+
+const verdictTitle = (verified: string): string => WORDS[verified]?.[1] ?? '';
+
+export const verdictSign = (verified: string) =>
+  verified === 'signed' || verified === 'token'
+    ? html`<span class="verdict" data-verified=${verified} title=${WORDS[verified]?.[0] ?? ''}>${icon(verified === 'signed' ? 'shield' : 'key')}<span class="sr">${WORDS[verified]?.[0]}</span></span>`
+    : nothing;
+
+export const verdictPill = (verified: string, act: () => void) =>
+  html`<button class="pillar" data-verified=${verified} title=${`${verdictTitle(verified)} Show only these.`} @click=${act}>
+    ${icon(verified === 'signed' ? 'shield' : verified === 'token' ? 'key' : 'dash')}${WORDS[verified]?.[0] ?? verified}
+  </button>`;

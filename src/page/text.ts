@@ -1,4 +1,4 @@
-// Numbers, sizes, times and ages as people read them.
+// Text as people read it: numbers, sizes, times and ages, and no character that hides or turns around the text beside it.
 
 export const count = (n: number): string => n.toLocaleString('en');
 export const plural = (n: number, one: string, many = `${one}s`): string => `${count(n)} ${n === 1 ? one : many}`;
@@ -34,3 +34,16 @@ export function shortTime(ms: number, now = Date.now()): string {
     : `${day.format(at)}, ${clock.format(at).slice(0, 5)}`;
 }
 export const longTime = (ms: number): string => full.format(ms);
+
+const named = (code: number): string => `⟨U+${code.toString(16).toUpperCase().padStart(4, '0')}⟩`;
+// C0 but tab and line feed, DEL, C1; marks that change direction; what has no width. The joiner of emoji may stay.
+const HIDDEN =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  /[\0-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]/g;
+
+/** The text with every such character named: `␀` for NUL, `⟨U+202E⟩` for a mark that turns text around. */
+export const visible = (text: string): string =>
+  text.replace(HIDDEN, (char) => {
+    const code = char.charCodeAt(0);
+    return code < 0x20 ? String.fromCharCode(0x2400 + code) : named(code);
+  });

@@ -1,0 +1,284 @@
+// The contents: the newest in a list, live ones at its top, older ones at its bottom, and the one that is open.
+
+import type { Content, Trace } from '../client/index.ts';
+import { sleep } from '../client/wait.ts';
+import { sentence, statusOf } from './api.ts';
+import { bodyOfContent } from './body/body.ts';
+import { type ListRow, matches, narrowed, queryOf, rowOf, sizeOf } from './rows.ts';
+import { api, app, changed, type ListFilter, NO_FILTER, type Open, toast } from './state.ts';
+import { bumpActivity, meet } from './webhooks.ts';
+
+const PAGE = 50;
+const MOST_ROWS = 20_000;
+const START_AGAIN_MS = 2_000;
+// After so long away the newest are shown, and what is between them and the old ones comes by scrolling.
+const LONG_AWAY_MS = 10 * 60_000;
+// So long after the last one that came while away, it is caught up.
+const QUIET_MS = 250;
+/** Those opened or arrived last, to be shown at once. */
+const recent = new Map<number, Content>();
+const MOST_RECENT = 40;
+const MOST_RECENT_CHARACTERS = 200_000;
+
+/** Aborted when somebody signs out, and when the stream is opened anew. */
+let line = new AbortController();
+/** Where the stream goes on; undefined before it is known. */
+let nextId: number | undefined;
+/** Since when the stream is down. */
+let lostAt: number | undefined;
+let quiet: ReturnType<typeof setTimeout> | undefined;
+let generation = 0;
+
+const known = (id: number): Content | undefined => recent.get(id);
+function remember(content: Content): void {
+  if (content.content.length > MOST_RECENT_CHARACTERS) return;
+  recent.delete(content.id);
+  recent.set(content.id, content);
+  if (recent.size > MOST_RECENT) recent.delete(recent.keys().next().value as number);
+}
+
+/** Loads the newest that pass the filter; what comes later is let in by the stream. */
+async function load(): Promise<void> {
+  const mine = ++generation;
+  Object.assign(app, { rows: [], older: 0, above: 0, loading: true, listProblem: '' });
+  changed();
+  try {
+    const page = await fetchPage('latest');
+    if (mine !== generation) return;
+    merge(page);
+    await searchOn(mine);
+  } catch (error) {
+    if (mine === generation) app.listProblem = sentence(error);
+  }
+  if (mine !== generation) return;
+  Object.assign(app, { loading: false, loaded: true });
+  changed();
+}
+
+const fetchPage = (id: number | 'latest') =>
+  api().contents.list({ ...queryOf(app.filter, app.now()), order: 'desc', id, limit: PAGE });
+
+/** A search looks at so many contents a call, and may find nothing among them. */
+async function searchOn(mine: number): Promise<void> {
+  for (let calls = 0; calls < 20 && narrowed(app.filter) && app.older > 0 && app.rows.length < PAGE; calls++) {
+    changed();
+    const page = await fetchPage(app.older);
+    if (mine !== generation) return;
+    merge(page);
+  }
+}
+
+/** Puts a page of older ones below those that are there. */
+function merge({ whcontent, next_id }: Awaited<ReturnType<typeof fetchPage>>): void {
+  const oldest = app.rows[0]?.id ?? Number.POSITIVE_INFINITY;
+  const rows = whcontent.filter(({ id }) => id < oldest).map(rowOf);
+  for (const content of whcontent.slice(0, 5)) remember(content);
+  app.rows.unshift(...rows.reverse());
+  app.older = next_id;
+}
+
+export async function loadOlder(): Promise<void> {
+  if (app.loading || app.older === 0 || app.listProblem) return;
+  const mine = generation;
+  app.loading = true;
+  changed();
+  try {
+    const page = await fetchPage(app.older);
+    if (mine !== generation) return;
+    merge(page);
+  } catch (error) {
+    if (mine === generation) app.listProblem = sentence(error);
+  }
+  if (mine !== generation) return;
+  app.loading = false;
+  changed();
+}
+
+function arrived(content: Content): void {
+  remember(content);
+  bumpActivity(content.wh_id);
+  meet(content.wh_id);
+  app.unread.add(content.id);
+  if (matches(app.filter, content)) {
+    add(rowOf(content));
+    app.above++;
+  }
+  title();
+  if (app.live.name === 'catching-up') catchingUp(app.live.caught + 1);
+  changed();
+}
+
+function add(row: ListRow): void {
+  const { rows } = app;
+  // They come in order; what a page already brought is not added twice.
+  if (row.id > (rows.at(-1)?.id ?? 0)) rows.push(row);
+  if (rows.length > MOST_ROWS) {
+    const gone = rows.splice(0, rows.length - MOST_ROWS + 1_000);
+    app.older = gone.at(-1)?.id ?? app.older;
+  }
+}
+
+export function title(): void {
+  const n = app.unread.size;
+  document.title = `${n > 0 ? `(${n > 99 ? '99+' : n}) ` : ''}Inbox · ${app.about.name}`;
+}
+function read(id: number): void {
+  if (!app.unread.delete(id)) return;
+  title();
+}
+export function readAll(): void {
+  app.unread.clear();
+  title();
+  changed();
+}
+
+function live(): void {
+  if (app.live.name === 'catching-up' && app.live.caught > 0)
+    toast(`Caught up: ${app.live.caught} came while the line was down.`);
+  lostAt = undefined;
+  app.live = { name: 'live' };
+  if (app.listProblem) retryList();
+  changed();
+}
+function catchingUp(caught: number): void {
+  app.live = { name: 'catching-up', caught };
+  clearTimeout(quiet);
+  quiet = setTimeout(live, QUIET_MS);
+  changed();
+}
+function broken(reason: string): void {
+  clearTimeout(quiet);
+  lostAt ??= app.now();
+  app.live = { name: 'waiting', reason };
+  changed();
+}
+
+/** Reads again what could not be read. */
+export function retryList(): void {
+  app.listProblem = '';
+  void (app.rows.length === 0 ? load() : loadOlder());
+}
+
+/** Shows the newest, and listens to what comes after them. Called again, it goes on where it was. */
+export async function listen(): Promise<void> {
+  line.abort();
+  line = new AbortController();
+  const { signal } = line;
+  app.live = { name: 'connecting' };
+  changed();
+  while (!signal.aborted) {
+    try {
+      await readStream(signal);
+    } catch (error) {
+      if (signal.aborted || statusOf(error) === 401) return;
+      broken(sentence(error));
+      await sleep(START_AGAIN_MS, signal);
+    }
+  }
+}
+
+async function readStream(signal: AbortSignal): Promise<void> {
+  if (nextId === undefined) {
+    const { whcontent } = await api().contents.list({ whid: 'all', order: 'desc', limit: 1 }, { signal });
+    if (signal.aborted) return;
+    nextId = (whcontent[0]?.id ?? 0) + 1;
+    void load();
+  }
+  const stream = api().contents.stream({
+    id: nextId,
+    signal,
+    onState(state, error) {
+      if (signal.aborted) return;
+      if (state === 'broken') broken(error ? sentence(error) : 'The service ended the stream.');
+      else if (lostAt === undefined) live();
+      else catchingUp(0);
+    },
+    onReset(maxId) {
+      nextId = maxId + 1;
+      recent.clear();
+      app.unread.clear();
+      toast('The database was restored to an earlier state: the list was read again.');
+      void load();
+    },
+  });
+  for await (const content of stream) {
+    if (lostAt !== undefined && app.now() - lostAt > LONG_AWAY_MS) {
+      clearTimeout(quiet);
+      lostAt = app.now();
+      await load();
+    }
+    // Another user may be signed in by now.
+    if (signal.aborted) return;
+    nextId = content.id + 1;
+    arrived(content);
+  }
+}
+
+export function hangUp(): void {
+  line.abort();
+  clearTimeout(quiet);
+  nextId = undefined;
+  lostAt = undefined;
+  generation++;
+  recent.clear();
+}
+/** Tries again now, if it is waiting. */
+export const wake = (): void => void (app.live.name === 'waiting' && listen());
+
+/** Narrows the list. */
+export function narrow(change: Partial<ListFilter>): void {
+  const wanted = { ...app.filter, ...change };
+  if (JSON.stringify(wanted) === JSON.stringify(app.filter)) return;
+  app.filter = JSON.stringify(wanted) === JSON.stringify(NO_FILTER) ? NO_FILTER : wanted;
+  app.sidebar = false;
+  void load();
+}
+
+export async function openContent(id: number): Promise<void> {
+  read(id);
+  const before = app.content;
+  // Who looks at bytes goes on looking at bytes.
+  const open: NonNullable<typeof app.content> = { id, tab: before?.tab ?? 'pretty', shown: 1, revealed: false };
+  app.content = open;
+  const show = async (content: Content) => {
+    open.item = content;
+    open.body = await bodyOfContent(content, sizeOf(content));
+    changed();
+  };
+  const at = known(id);
+  if (at) await show(at);
+  changed();
+  try {
+    if (!at) {
+      const content = await api().contents.get(id);
+      remember(content);
+      await show(content);
+    }
+    await traceOf(open);
+  } catch (error) {
+    open.problem = statusOf(error) === 404 ? `You have no content ${id}.` : sentence(error);
+  }
+  changed();
+}
+
+async function traceOf(open: Open<Content> & { trace?: Trace }): Promise<void> {
+  if (!app.extended) return;
+  try {
+    open.trace = await api().contents.trace(open.id);
+  } catch {
+    // The content is what matters.
+  }
+}
+
+export async function sendAgain(id: number, consumer: string): Promise<void> {
+  try {
+    await api()
+      .consumer(consumer)
+      .redeliver({ ids: [id] });
+    toast(`Content ${id} waits for the next pull of ${consumer}.`);
+  } catch (error) {
+    toast(sentence(error));
+  }
+  if (app.content?.id === id) await traceOf(app.content);
+  changed();
+}
