@@ -17,7 +17,8 @@ const ALONE = [
 // Makes pictures and tests nothing: npm run screenshots.
 const PICTURES = process.env.SCREENSHOTS ? [] : ['test/docs-images.test.ts'];
 
-const PATIENCE = { testTimeout: 60_000, hookTimeout: 180_000 };
+// A poll waits for something that comes; how soon it comes is tested where it matters, with a figure.
+const PATIENCE = { testTimeout: 60_000, hookTimeout: 180_000, expect: { poll: { timeout: 8_000 } } };
 
 export default defineConfig({
   test: {
