@@ -3,12 +3,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, type TestContext, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { readConfig } from '../src/config.ts';
 import { GUIDES } from '../src/http/guides.ts';
 import { type ShownDocument, type Someone, someone, startPublic } from './docsworld.ts';
 import { type Database, emptyDatabase, type Service, startService } from './engines.ts';
-import { tool } from './tools.ts';
+import { needs } from './tools.ts';
 
 const ARGS =
   '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
@@ -59,7 +59,7 @@ afterAll(async () => {
 });
 
 beforeEach(async ({ skip }) => {
-  browser ??= await launch(tool('chromium', { skip } as TestContext));
+  browser ??= await launch(needs('chromium', { skip }));
   asked = [];
   errors = [];
   page = await browser.newPage();

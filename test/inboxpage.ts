@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type BrowserContext, type CDPSession, chromium, type Page } from 'playwright-core';
 import { expect, type TestContext } from 'vitest';
 import type { TestUser } from './engines.ts';
-import { tool } from './tools.ts';
+import { needs } from './tools.ts';
 
 // TEST_CHROMIUM_SLOWDOWN=4 tests on a machine a quarter as fast: what is only there soon on a quick one fails.
 export const SLOWDOWN = Number(process.env.TEST_CHROMIUM_SLOWDOWN ?? 1);
@@ -31,7 +31,7 @@ export interface Watched {
 export type Options = Parameters<typeof chromium.launchPersistentContext>[1];
 
 export async function openBrowser(test: TestContext, options: Options = {}): Promise<Browser> {
-  const executablePath = tool('chromium', test);
+  const executablePath = needs('chromium', test);
   const folder = mkdtempSync(join(tmpdir(), 'restante-chromium-'));
   const context = await chromium.launchPersistentContext(folder, {
     executablePath,
