@@ -12,14 +12,14 @@ import { eraseWanted } from '../src/store/erase.ts';
 import { insertContents } from '../src/store/ingest.ts';
 import { cli } from './cli.ts';
 import { type Desk, deskOf, openDesk } from './consumers.ts';
-import { type Database, ENGINES, emptyDatabase, migratedDatabase, pathOf, startService } from './engines.ts';
+import { type Database, emptyDatabase, migratedDatabase, onEveryEngine, pathOf, startService } from './engines.ts';
 import { needs } from './tools.ts';
 
 const idsOf = (page: { items?: { id: number }[]; whcontent?: { id: number }[] }) =>
   (page.items ?? page.whcontent ?? []).map(({ id }) => id);
 const TABLES = ['tblwh', 'restante_request', 'restante_position', 'restante_lease', 'restante_dead'];
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('erasing', (engine) => {
   let database: Database;
   let desk: Desk;
   let folder: string;

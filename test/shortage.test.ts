@@ -1,6 +1,6 @@
 // A database without room, without connections, or with tables that somebody changes: nothing is lost, the cause is told, all goes on.
-import { describe, expect, test } from 'vitest';
-import { ENGINES, type Engine } from './engines.ts';
+import { expect, test } from 'vitest';
+import { onEveryEngine } from './engines.ts';
 import { runDiskFull, runForeignDdl, runNoConnections } from './shortage.ts';
 import { needsRoot } from './tools.ts';
 import type { Verdict } from './verdict.ts';
@@ -8,7 +8,7 @@ import { createWorld, type World } from './world.ts';
 
 type Options = Parameters<typeof createWorld>[1];
 
-describe.each(ENGINES)('%s', (engine: Engine) => {
+onEveryEngine('shortage', (engine) => {
   /** A server of its own: what is done to it no other test survives. */
   async function within(options: Options, run: (world: World) => Promise<Verdict>): Promise<void> {
     const world = await createWorld(engine, options);
