@@ -1,6 +1,22 @@
 // Tests run against real servers: one setup starts them, each file makes databases of its own.
 import { defineConfig } from 'vitest/config';
 
+// They kill servers and programs, exhaust a disk, connections or memory, or soak: `npm run test:faults`. All others: `npm test`.
+const FAULTS = [
+  'consumersoak',
+  'deadlocks',
+  'durability',
+  'foreign',
+  'forward-faults',
+  'hosts',
+  'outage',
+  'pressure',
+  'security-bombs',
+  'security-floods',
+  'shortage',
+  'silent',
+  'upgrade',
+];
 // They measure time, kill processes under load, or take both cores: beside others they would only wait for a core.
 const ALONE = [
   'consumersoak',
@@ -13,29 +29,32 @@ const ALONE = [
   'security-floods',
   'security-fuzz',
   'shortage',
-].map((name) => `test/${name}.test.ts`);
+];
 // Makes pictures and tests nothing: npm run screenshots.
-const PICTURES = process.env.SCREENSHOTS ? [] : ['test/docs-images.test.ts'];
+const PICTURES = process.env.SCREENSHOTS ? [] : ['docs-images'];
 
-const PATIENCE = { testTimeout: 60_000, hookTimeout: 180_000 };
+// A poll waits for something that comes; how soon it comes is tested where it matters, with a figure.
+const PATIENCE = { testTimeout: 60_000, hookTimeout: 180_000, expect: { poll: { timeout: 8_000 } } };
+
+const files = (names: readonly string[]): string[] => names.map((name) => `test/**/${name}.test.ts`);
+const alone = (name: string): boolean => ALONE.includes(name);
+const fault = (name: string): boolean => FAULTS.includes(name);
+
+/** One after the other, in this order. */
+const project = (name: string, groupOrder: number, maxWorkers: number, include: string[], exclude: string[] = []) => ({
+  test: { ...PATIENCE, name, include, exclude, maxWorkers, sequence: { groupOrder } },
+});
 
 export default defineConfig({
   test: {
-    // Once, for both projects.
+    // Once, for all projects.
     globalSetup: ['test/setup.ts'],
-    reporters: process.env.CI ? ['default', './test/closing-line.ts'] : ['default'],
+    reporters: ['default', './test/closing-line.ts'],
     projects: [
-      {
-        test: {
-          ...PATIENCE,
-          name: 'together',
-          include: ['test/**/*.test.ts'],
-          exclude: [...ALONE, ...PICTURES],
-          maxWorkers: 3,
-          sequence: { groupOrder: 0 },
-        },
-      },
-      { test: { ...PATIENCE, name: 'alone', include: ALONE, maxWorkers: 1, sequence: { groupOrder: 1 } } },
+      project('together', 0, 3, ['test/**/*.test.ts'], files([...ALONE, ...FAULTS, ...PICTURES])),
+      project('alone', 1, 1, files(ALONE.filter((name) => !fault(name)))),
+      project('faults', 2, 3, files(FAULTS.filter((name) => !alone(name)))),
+      project('faults-alone', 3, 1, files(FAULTS.filter(alone))),
     ],
   },
 });

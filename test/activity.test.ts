@@ -1,9 +1,9 @@
 // How busy each webhook was, minute by minute; and refusals newest first: what the live page asks.
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   type Database,
-  ENGINES,
   migratedDatabase,
+  onEveryEngine,
   pathOf,
   type Service,
   startService,
@@ -12,7 +12,7 @@ import {
 
 const MINUTE = 60_000;
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('activity', (engine) => {
   let database: Database;
   let service: Service;
   let user: TestUser;

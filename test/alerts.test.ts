@@ -5,12 +5,12 @@ import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { run } from './fetch-debs.ts';
-import { tool } from './tools.ts';
+import { needs } from './tools.ts';
 
 const RULES = resolve('ops/prometheus/alerts.yaml');
 
 test('promtool finds nothing wrong with the rules', async (context) => {
-  expect(await run([tool('promtool', context), 'check', 'rules', RULES])).toMatch(/SUCCESS: \d+ rules found/);
+  expect(await run([needs('promtool', context), 'check', 'rules', RULES])).toMatch(/SUCCESS: \d+ rules found/);
 });
 
 const LABELS = { job: 'restante', instance: 'one' };
@@ -55,7 +55,7 @@ const named = CASES.map(([alert, when, fires, metric, values, labels = {}]) => (
   labels,
 }));
 test.for(named)('$alert, when $when: fires $fires', async ({ alert, fires, metric, values, labels }, context) => {
-  const promtool = tool('promtool', context);
+  const promtool = needs('promtool', context);
   const folder = mkdtempSync(join(tmpdir(), 'restante-alerts-'));
   const check = {
     rule_files: [RULES],

@@ -1,11 +1,11 @@
 // Rates and quotas: who is over is told when to come again, is noted once, and is in nobody else's way.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { placeRows } from '../src/store/positions.ts';
 import { storedBytes } from '../src/store/stock.ts';
-import { type Database, ENGINES, migratedDatabase, pathOf, type Service, startService } from './engines.ts';
+import { type Database, migratedDatabase, onEveryEngine, pathOf, type Service, startService } from './engines.ts';
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('rates and quotas', (engine) => {
   let database: Database;
   let service: Service;
   beforeAll(async () => {

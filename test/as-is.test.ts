@@ -1,11 +1,11 @@
 // On the three tables alone, with an account that may only read and insert: the classic calls, their pages and cursors.
 import { randomBytes } from 'node:crypto';
 import { type Connection, createConnection } from 'mysql2/promise';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { openDb } from '../src/store/index.ts';
 import { migrate } from '../src/store/migrations.ts';
 import { checkClassicConversation, classicUser, seed } from './classic.ts';
-import { type Database, ENGINES, emptyDatabase, type Service, startService } from './engines.ts';
+import { type Database, emptyDatabase, onEveryEngine, type Service, startService } from './engines.ts';
 
 const basic = (pair: string) => ({ authorization: `Basic ${Buffer.from(pair).toString('base64')}` });
 const ana = basic(`${classicUser.id}:${classicUser.token}`);
@@ -23,7 +23,7 @@ interface Told {
   readonly errors?: readonly { readonly path: string; readonly message: string }[];
 }
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('the three tables alone', (engine) => {
   const account = `r_${randomBytes(6).toString('hex')}`;
   let database: Database;
   let url: string;

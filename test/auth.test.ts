@@ -1,10 +1,10 @@
 // Who gets in and who does not: ids and tokens to the byte, limits on guessing, and what a sign-in costs the database.
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createLimits, limitKey } from '../src/http/limits.ts';
 import { type Db, StoreError } from '../src/store/db.ts';
-import { type Database, ENGINES, migratedDatabase, type Service, startService } from './engines.ts';
+import { type Database, migratedDatabase, onEveryEngine, type Service, startService } from './engines.ts';
 
 const basic = (pair: string | Buffer) => `Basic ${Buffer.from(pair).toString('base64')}`;
 const CHALLENGE = 'Basic realm="Restante", charset="UTF-8"';
@@ -36,7 +36,7 @@ test('limits an IPv6 sender by its /64, however the address is written, and IPv4
   expect(limitKey('203.0.113.7')).toBe('203.0.113.7');
 });
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('signing in', (engine) => {
   let database: Database;
   let service: Service;
   let senders = 0;

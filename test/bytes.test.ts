@@ -9,8 +9,8 @@ import { migrate } from '../src/store/migrations.ts';
 import { baseTables } from './classic.ts';
 import {
   type Database,
-  ENGINES,
   migratedDatabase,
+  onEveryEngine,
   pathOf,
   type Service,
   startService,
@@ -107,7 +107,7 @@ async function walk(engine: string, service: Service, user: TestUser): Promise<v
   expect(peak - rss).toBeLessThan(400 * MiB);
 }
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('bytes', (engine) => {
   let database: Database;
   let service: Service;
   let user: TestUser;

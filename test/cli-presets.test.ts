@@ -15,6 +15,7 @@ import {
   type Database,
   ENGINES,
   migratedDatabase,
+  onEveryEngine,
   pathOf,
   type Service,
   startService,
@@ -81,7 +82,7 @@ describe('restante presets', () => {
   });
 });
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('secrets and why', (engine) => {
   const PUBLIC_URL = 'https://hooks.example.org/base';
   let database: Database;
   let service: Service;

@@ -9,7 +9,7 @@ import type { Consumer, Locked } from '../src/store/consumers.ts';
 import { openStore, type Store } from '../src/store/index.ts';
 import { type Change, type LeaseRows, leaseRows } from '../src/store/leases.ts';
 import { type FakePosition, fakeRows, fakeTables } from './consumersfake.ts';
-import { type Database, ENGINES, migratedDatabase } from './engines.ts';
+import { type Database, migratedDatabase, onEveryEngine } from './engines.ts';
 
 /** Where a history takes place. */
 interface World {
@@ -318,7 +318,7 @@ test('thousands of histories break no rule', async () => {
   expect(handedOut).toBeGreaterThan(20_000);
 });
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('leases on real statements', (engine) => {
   let database: Database;
   let store: Store;
   beforeAll(async () => {

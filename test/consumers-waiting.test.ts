@@ -8,7 +8,7 @@ import { insertContents } from '../src/store/ingest.ts';
 import { type Placed, placeRows } from '../src/store/positions.ts';
 import { rotateToken } from '../src/store/users.ts';
 import { type Desk, deskOf, openDesk } from './consumers.ts';
-import { type Database, ENGINES, migratedDatabase, startService } from './engines.ts';
+import { type Database, migratedDatabase, onEveryEngine, startService } from './engines.ts';
 
 const idsOf = (pulled: { items: { id: number }[] }) => pulled.items.map(({ id }) => id);
 
@@ -67,7 +67,7 @@ function handTail(store: Store) {
   };
 }
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('waiting pulls', (engine) => {
   let database: Database;
   let desk: Desk;
   beforeAll(async () => {

@@ -1,8 +1,8 @@
 // Workers that crash, oversleep and ack in part, on two processes at once: nothing is lost, nobody has what another has.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Desk, deskOf, openDesk } from './consumers.ts';
-import { type Database, ENGINES, migratedDatabase, startService } from './engines.ts';
+import { type Database, migratedDatabase, onEveryEngine, startService } from './engines.ts';
 
 interface HandOut {
   readonly id: number;
@@ -14,7 +14,7 @@ interface HandOut {
 
 const chance = (part: number) => Math.random() < part;
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('workers', (engine) => {
   let database: Database;
   let desks: Desk[];
   beforeAll(async () => {

@@ -1,8 +1,8 @@
 // Consumers keep their contract: who gets what, whose ack counts, what is told, on every engine.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Answer, type Desk, openDesk, placed } from './consumers.ts';
-import { type Database, ENGINES, migratedDatabase } from './engines.ts';
+import { type Database, migratedDatabase, onEveryEngine } from './engines.ts';
 import { ask, requestOf } from './raw.ts';
 
 const idsOf = (pulled: { items: { id: number }[] }) => pulled.items.map(({ id }) => id);
@@ -12,7 +12,7 @@ const reasons = ({ body }: Answer) => body.conflicts.map(({ reason }: { reason: 
 const expiry = () => sleep(1_050);
 const letters = (count: number) => Array.from({ length: count }, (_, i) => `n${i}`);
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('consumers', (engine) => {
   let database: Database;
   let first: Desk;
   beforeAll(async () => {

@@ -1,13 +1,13 @@
 // Promises 1 and 4 with several processes and a bad wire: no content is leased twice or lost, nothing unknown is told as done.
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ENGINES } from './engines.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { onEveryEngine } from './engines.ts';
 import { runLastIds, runReadOnly } from './limits.ts';
 import { runProcesses, runStopped } from './processes.ts';
 import type { Verdict } from './verdict.ts';
 import { runWireFaults } from './wire-faults.ts';
 import { createWorld, type World } from './world.ts';
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('several processes', (engine) => {
   let world: World;
   beforeAll(async () => {
     world = await createWorld(engine);

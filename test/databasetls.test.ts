@@ -6,7 +6,7 @@ import { connected, kept } from './cli.ts';
 import { makeCertificate, NAME } from './deployworld.ts';
 import { scratchFolder } from './fetch-debs.ts';
 import { startServer } from './servers.ts';
-import { tool } from './tools.ts';
+import { needs } from './tools.ts';
 
 test.for([
   ['mariadb', 'localhost'],
@@ -15,7 +15,7 @@ test.for([
   ['mysql', NAME],
 ] as const)('%s with a certificate for %s', async ([engine, name], context) => {
   const folder = kept(await scratchFolder('/tmp/restante-tls-'), (one) => one.remove());
-  const { ca } = await makeCertificate(tool('openssl', context), folder.path, name);
+  const { ca } = await makeCertificate(needs('openssl', context), folder.path, name);
   const at = (file: string) => join(folder.path, file);
   const server = kept(
     await startServer(engine, {

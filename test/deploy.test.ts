@@ -19,7 +19,7 @@ import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import Stripe from 'stripe';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { copiedFiles, type Image, makeImage, NOBODY, readStages } from './deployimage.ts';
 import { blocksOf, openShell } from './deployshell.ts';
@@ -28,7 +28,7 @@ import { emptyDatabase } from './engines.ts';
 import { mortal, run, scratchFolder } from './fetch-debs.ts';
 import { fetchNode, NPM } from './nodes.ts';
 import { freePort } from './servers.ts';
-import { tool } from './tools.ts';
+import { needs } from './tools.ts';
 
 const dockerfile = readStages(readFileSync('Dockerfile', 'utf8'));
 const UNIT = 'ops/systemd/restante.service';
@@ -44,7 +44,7 @@ beforeAll(async () => {
 });
 beforeEach(async ({ skip }) => {
   const [, major] = /^node:(\d+)-/.exec(dockerfile[0]?.from ?? '') ?? [];
-  node ??= await fetchNode(major ?? '', { skip } as TestContext);
+  node ??= await fetchNode(major ?? '', { skip });
 });
 afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
@@ -264,7 +264,7 @@ interface Compose {
 const readCompose = (): Compose => parse(readFileSync('compose.yaml', 'utf8'), { merge: true, strict: true });
 
 test('systemd: the unit is well-formed, and may do little', async (context) => {
-  const analyze = tool('systemd-analyze', context);
+  const analyze = needs('systemd-analyze', context);
   await run([analyze, 'verify', UNIT]);
   // In tenths: 0 may do nothing, 96 is a service that says nothing of what it may do.
   expect(await run([analyze, 'security', '--no-pager', '--offline=true', '--threshold=20', UNIT])).toContain(
@@ -277,7 +277,7 @@ test('docs/deploy.md, a server of your own: followed line by line to an event th
   for (const name of ['etc/systemd/system', 'etc/nginx/conf.d', 'etc/letsencrypt/live', 'var/lib/restante', 'node'])
     mkdirSync(join(folder, name), { recursive: true });
   copyFileSync(node, join(folder, 'node/node'));
-  const certificate = await makeCertificate(tool('openssl', context), join(folder, 'tls'));
+  const certificate = await makeCertificate(needs('openssl', context), join(folder, 'tls'));
   const upstream = String(await freePort());
   const PATH = `${folder}/usr/bin:${folder}/node:${process.env.PATH}`;
 
@@ -311,7 +311,7 @@ test('docs/deploy.md, a server of your own: followed line by line to an event th
   expect(asked().slice(1)).toEqual(['reload nginx']);
   const site = join(folder, 'etc/nginx/conf.d/restante.conf');
   const place = { folder: join(folder, 'nginx'), cert: join(folder, `etc/letsencrypt/live/${NAME}`), site };
-  const front = await startFront(['nginx', tool('nginx', context)], Number(upstream), place);
+  const front = await startFront(['nginx', needs('nginx', context)], Number(upstream), place);
   ends.push(front.stop);
   const internet = await openInternet(front.port, certificate);
   ends.push(internet.close);

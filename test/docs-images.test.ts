@@ -5,7 +5,7 @@ import { type BrowserContextOptions, chromium, type Page } from 'playwright-core
 import { expect, test } from 'vitest';
 import { someone } from './docsworld.ts';
 import { emptyDatabase, startService } from './engines.ts';
-import { tool } from './tools.ts';
+import { needs } from './tools.ts';
 
 // Without SCREENSHOTS this file is not run at all: vitest.config.ts.
 const to = process.env.SCREENSHOTS ?? '';
@@ -22,7 +22,7 @@ test('pictures', { timeout: 180_000 }, async (context) => {
   const service = await startService(database.url, brand);
   const user = await someone(service, 'Ana');
   const args = ARGS.split(' ');
-  const browser = await chromium.launch({ executablePath: tool('chromium', context), args });
+  const browser = await chromium.launch({ executablePath: needs('chromium', context), args });
   const shot = async (page: Page, name: string) => {
     await page.evaluate('document.activeElement.blur()');
     await page.waitForTimeout(800);

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, type TestContext, test, vi } from 'vitest';
 import { type Database, emptyDatabase, type Service, startService, type TestUser } from './engines.ts';
-import { tool } from './tools.ts';
+import { needs } from './tools.ts';
 
 /** The fenced blocks that have a file name, by that name. */
 const files = new Map(
@@ -177,5 +177,5 @@ describe.concurrent('the loops of docs/polling.md', () => {
   const SHELL = ['list.sh', 'consume.sh', 'stream.sh'];
   test.each(SHELL)('%s', async (file) => holds(file, ['sh']));
   test('consume.mjs', async () => holds('consume.mjs', [process.execPath]));
-  test('consume.py', async (context: TestContext) => holds('consume.py', [tool('python3', context)]));
+  test('consume.py', async (context: TestContext) => holds('consume.py', [needs('python3', context)]));
 });

@@ -3,12 +3,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, type TestContext, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { readConfig } from '../src/config.ts';
 import { GUIDES } from '../src/http/guides.ts';
 import { type ShownDocument, type Someone, someone, startPublic } from './docsworld.ts';
 import { type Database, emptyDatabase, type Service, startService } from './engines.ts';
-import { tool } from './tools.ts';
+import { needs } from './tools.ts';
 
 const ARGS =
   '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
@@ -59,7 +59,7 @@ afterAll(async () => {
 });
 
 beforeEach(async ({ skip }) => {
-  browser ??= await launch(tool('chromium', { skip } as TestContext));
+  browser ??= await launch(needs('chromium', { skip }));
   asked = [];
   errors = [];
   page = await browser.newPage();
@@ -75,6 +75,8 @@ afterEach(async () => {
   for (const { token } of [ana, bob]) expect(asked.filter((url) => url.includes(token))).toEqual([]);
 });
 
+// Scalar draws in many small steps, with less than a frame or two between them.
+const QUIET_MS = 200;
 const open = (path: string) => page.goto(service.url + path);
 const rendered = () => page.getByRole('heading', { name: 'Verify your credentials' }).waitFor({ state: 'attached' });
 async function signIn({ id, token }: { readonly id: number; readonly token: string }): Promise<void> {
@@ -85,6 +87,24 @@ async function signIn({ id, token }: { readonly id: number; readonly token: stri
 }
 const isSignedIn = ({ id }: { readonly id: number }) =>
   page.locator('.signin > summary', { hasText: `User ${id}` }).waitFor();
+/** Waits until nothing is loaded, drawn anew or on its way to another colour any more. */
+const calm = async () => {
+  await page.waitForLoadState('networkidle');
+  await inPage(`new Promise((done) => {
+    let timer;
+    const again = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        const moving = document.getAnimations().filter((one) => one.effect.getComputedTiming().iterations !== Infinity);
+        if (moving.length === 0) return done(watch.disconnect());
+        Promise.allSettled(moving.map((one) => one.finished)).then(again);
+      }, ${QUIET_MS});
+    };
+    const watch = new MutationObserver(again);
+    watch.observe(document, { childList: true, subtree: true, attributes: true, characterData: true });
+    again();
+  })`);
+};
 /** What an expression is there. */
 const inPage = <T>(expression: string): Promise<T> => page.evaluate(expression) as Promise<T>;
 /** All that a page shows and holds, hidden parts and fields too. */
@@ -174,7 +194,7 @@ test('Chromium shows every call under the operator’s brand, and asks nobody bu
     expect(text).toContain(shown);
   expect(await inPage("document.querySelector('.brand img').naturalWidth")).toBeGreaterThan(0);
   expect(await page.locator('a[href="https://app.example.org/account?tab=token&x=1"]').count()).toBeGreaterThan(0);
-  await page.waitForTimeout(1_000);
+  await calm();
   expect(errors).toEqual([]);
   expect(await page.title()).toBe('Post <Office>');
   const answer = await fetch(`${service.url}/docs`);
@@ -249,22 +269,23 @@ test('who is signed in stays so from page to page, sees their own values there, 
   });
   expect(/"authorization"/i.test(await list.text())).toBe(false);
 
-  const copied = async () => {
+  // A second copy is told in the same words as the first: what is waited for is what is in the clipboard.
+  const copies = async (text: string) => {
     await figure(2).getByRole('button', { name: 'Copy' }).click();
     await page.getByText('Copied.').waitFor();
-    return inPage<string>('navigator.clipboard.readText()');
+    await expect.poll(() => inPage<string>('navigator.clipboard.readText()')).toContain(text);
   };
-  expect(await copied()).toContain(`${bob.id}:${MASK}`);
+  await copies(`${bob.id}:${MASK}`);
   await page.locator('.signin > summary').click();
   await page.getByLabel('Put my token into what I copy').check();
-  expect(await copied()).toContain(`${bob.id}:${bob.token}`);
+  await copies(`${bob.id}:${bob.token}`);
   expect((await everything()).includes(bob.token)).toBe(false);
 
   await page.getByRole('link', { name: 'Poll without missing anything' }).last().click();
   await page.getByRole('heading', { name: 'The whole loop' }).waitFor();
   expect(new URL(page.url()).pathname).toBe('/docs/guides/polling');
   expect(await page.title()).toBe('Poll without missing anything · Post <Office>');
-  expect(await page.locator('main').textContent()).toContain(`${bob.id}:${MASK}`);
+  await page.locator('main', { hasText: `${bob.id}:${MASK}` }).waitFor();
   await page.getByRole('button', { name: 'JavaScript' }).first().click();
   await page.getByText('const answer = await fetch(').first().waitFor();
   await page.goBack();
@@ -308,18 +329,19 @@ test('by keyboard alone: to the text, through the menus, in and out', async () =
   await open('/docs/guides/credentials');
   await page.keyboard.press('Tab');
   const focused = () => inPage<string>('document.activeElement.textContent.trim().slice(0, 40)');
-  expect(await focused()).toBe('Skip to the text');
+  await expect.poll(focused).toBe('Skip to the text');
   await page.keyboard.press('Enter');
-  expect(await inPage('document.activeElement.id')).toBe('main');
+  await expect.poll(() => inPage('document.activeElement.id')).toBe('main');
   await page.locator('.brand').focus();
   await page.keyboard.press('Tab');
-  expect(await focused()).toBe('Reference');
+  await expect.poll(focused).toBe('Reference');
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
+  await page.locator('nav .menu[open]').waitFor();
   await page.keyboard.press('Tab');
-  expect(await focused()).toBe('Verify your credentials');
+  await expect.poll(focused).toBe('Verify your credentials');
   await page.keyboard.press('Escape');
-  expect(await focused()).toBe('Guides');
+  await expect.poll(focused).toBe('Guides');
   await page.locator('.signin > summary').focus();
   await page.keyboard.press('Enter');
   await page.waitForFunction("document.activeElement.name === 'id'");
@@ -329,7 +351,7 @@ test('by keyboard alone: to the text, through the menus, in and out', async () =
   await page.keyboard.press('Enter');
   await isSignedIn(ana);
   await page.locator('main', { hasText: `${ana.id}:${MASK}` }).waitFor();
-  expect(await focused()).toBe(`User ${ana.id}`);
+  await expect.poll(focused).toBe(`User ${ana.id}`);
   await page.getByRole('button', { name: 'Run' }).first().focus();
   await page.keyboard.press('Enter');
   await page.locator('output', { hasText: `"username": "${ana.id}"` }).waitFor();
@@ -365,14 +387,14 @@ test.for(LOOKS)('nor on the reference, as far as it is in sight: $scheme, $width
   await page.setViewportSize({ width, height: 760 });
   await open('/docs');
   await rendered();
-  await page.waitForTimeout(1_000);
+  await calm();
   await audit(['reference']);
   await signIn(ana);
   await isSignedIn(ana);
-  await page.waitForTimeout(1_000);
+  await calm();
   await page.goto(`${service.url}/docs#tag/contents/GET/whcontent`);
   await page.getByRole('heading', { name: 'List contents' }).waitFor();
-  await page.waitForTimeout(1_000);
+  await calm();
   await audit(['List contents']);
 });
 

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { figures } from './audit.ts';
-import { ENGINES } from './engines.ts';
+import { onEveryEngine } from './engines.ts';
 import { firstAck, killDatabase, killProgram, type Report, type UnderLoad, underLoad } from './faults.ts';
 import { connectWire, type Event } from './load.ts';
 import type { DatabaseServer } from './servers.ts';
@@ -13,7 +13,7 @@ const PATIENCE_MS = 5_000;
 // The queue's age bound, and time to notice.
 const QUEUE_AGE_MS = 2_000 + 500;
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('durability', (engine) => {
   let world: World;
   let program: Program;
   beforeAll(async () => {

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
-import { inject } from 'vitest';
+import { describe, inject } from 'vitest';
 import { readConfig } from '../src/config.ts';
 import { type App, buildApp } from '../src/http/app.ts';
 import type { Context, Log } from '../src/http/context.ts';
@@ -20,6 +20,10 @@ import { baseTables } from './classic.ts';
 
 export const ENGINES = ['sqlite', 'mariadb', 'mysql'] as const;
 export type Engine = (typeof ENGINES)[number];
+
+/** A promise that holds on each of them: `name on sqlite`, and so on. */
+export const onEveryEngine = (name: string, define: (engine: Engine) => void): void =>
+  describe.each(ENGINES)(`${name} on %s`, define);
 
 export interface Database {
   readonly url: string;

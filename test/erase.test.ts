@@ -12,13 +12,14 @@ import { eraseWanted } from '../src/store/erase.ts';
 import { insertContents } from '../src/store/ingest.ts';
 import { cli } from './cli.ts';
 import { type Desk, deskOf, openDesk } from './consumers.ts';
-import { type Database, ENGINES, emptyDatabase, migratedDatabase, pathOf, startService } from './engines.ts';
+import { type Database, emptyDatabase, migratedDatabase, onEveryEngine, pathOf, startService } from './engines.ts';
+import { needs } from './tools.ts';
 
 const idsOf = (page: { items?: { id: number }[]; whcontent?: { id: number }[] }) =>
   (page.items ?? page.whcontent ?? []).map(({ id }) => id);
 const TABLES = ['tblwh', 'restante_request', 'restante_position', 'restante_lease', 'restante_dead'];
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('erasing', (engine) => {
   let database: Database;
   let desk: Desk;
   let folder: string;
@@ -392,11 +393,10 @@ describe('files of SQLite', () => {
   });
 });
 
-const dumps = spawnSync('mysqldump', ['--version']).error === undefined;
-test.each(['mariadb', 'mysql'] as const)(
+test.for(['mariadb', 'mysql'] as const)(
   'a dump of %s beside writers is one moment of all tables, byte for byte',
-  async (engine) => {
-    if (!dumps) return void console.log('skipped: mysqldump is not installed');
+  async (engine, context) => {
+    const mysqldump = needs('mysqldump', context);
     const [live, copy] = [await migratedDatabase(engine), await emptyDatabase(engine, false)];
     const env = (url: string) => ['--protocol=tcp', '-h127.0.0.1', `-P${new URL(url).port}`, '-uroot'];
     const nameOf = (url: string) => new URL(url).pathname.slice(1);
@@ -410,16 +410,18 @@ test.each(['mariadb', 'mysql'] as const)(
         while (writing) await desk.send(['meanwhile']);
       })();
       const dump = await promisify(execFile)(
-        'mysqldump',
+        mysqldump,
         [...env(live.url), '--single-transaction', '--hex-blob', nameOf(live.url)],
         { encoding: 'buffer', maxBuffer: 1 << 28 },
-      );
-      writing = false;
-      await writer;
+      ).finally(() => {
+        writing = false;
+        return writer;
+      });
       const { next_id } = (await desk.call('GET', `/whcontent?id=${Math.max(...(await desk.send(['last'])))}`)).body;
       const load = spawnSync('mysql', [...env(copy.url), nameOf(copy.url)], { input: dump.stdout });
       expect([load.status, load.stderr.toString()]).toEqual([0, expect.not.stringContaining('ERROR')]);
       const service = await startService(copy.url);
+      await service.settle();
       const restored = deskOf(service, desk.user);
       const raw = await fetch(`${service.url}/whcontent/${before[0]}/raw`, {
         headers: { authorization: desk.user.auth },

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { credentials, headOf, openBench } from './examples.ts';
-import { tool } from './tools.ts';
+import { needs } from './tools.ts';
 import { createWorld, type Program, type World } from './world.ts';
 
 const LOOPS = { 'consume.sh': 'curl', 'consume.py': 'python3', 'consume.php': 'php', 'consume.ts': 'node' };
@@ -38,7 +38,7 @@ test('each goes on after kill -9 of the server, and after its own end', { timeou
   // The loop for the shell calls a program: this one prints what the others print.
   writeFileSync(join(bench.folder, 'handle'), '#!/bin/sh\necho "$1 $(cat "$2")"\n', { mode: 0o755 });
   const all = FILES.map((file) => {
-    tool(LOOPS[file], context);
+    needs(LOOPS[file], context);
     const name = file.replace('.', '-');
     const [, command = ''] = headOf(`examples/${file}`).commands;
     const start = () => bench.start(command, credentials(program.url, world.auth), { orders: name });

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Bench, credentials, EXAMPLES, headOf, openBench } from './examples.ts';
 import { freePort } from './servers.ts';
 import * as sign from './signing.ts';
-import { tool } from './tools.ts';
+import { needs } from './tools.ts';
 import { createWorld, type Program, type World } from './world.ts';
 
 test('the table names every example, and each begins with what it does and two commands', () => {
@@ -165,7 +165,7 @@ describe('run against a service', () => {
 
   test('systemd: the unit is well-formed, may do little, and its command delivers', async (context) => {
     const unit = 'examples/systemd/restante-forward.service';
-    const analyze = tool('systemd-analyze', context);
+    const analyze = needs('systemd-analyze', context);
     const verified = bench.start(`${analyze} verify ${unit}`, {});
     expect([await verified.ended(), verified.said()]).toEqual([0, '']);
     // In tenths: 0 may do nothing, 96 is a service that says nothing of what it may do.

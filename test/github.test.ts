@@ -3,13 +3,13 @@ import { isUtf8 } from 'node:buffer';
 import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Content } from '../src/schema.ts';
 import type { WebhookDetail } from '../src/schemawebhooks.ts';
 import {
   type Database,
-  ENGINES,
   migratedDatabase,
+  onEveryEngine,
   pathOf,
   type Service,
   startService,
@@ -66,7 +66,7 @@ function deliveries(): Delivery[] {
   });
 }
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('GitHub', (engine) => {
   const sent = deliveries();
   let database: Database;
   let service: Service;

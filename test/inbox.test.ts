@@ -11,7 +11,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, type TestContext, test } from 'vitest';
 import type { WebhookDetail } from '../src/schemawebhooks.ts';
 import { type Database, emptyDatabase, pathOf, type Service, startService, type TestUser } from './engines.ts';
-import { type Browser, openBrowser, rows, signIn, type Watched } from './inboxpage.ts';
+import { type Browser, openBrowser, openNewest, rows, SLOWDOWN, signIn, type Watched } from './inboxpage.ts';
 import * as sign from './signing.ts';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -52,16 +52,8 @@ const call = async (user: TestUser, method: string, path: string, body?: object)
   // biome-ignore lint/suspicious/noExplicitAny: whatever the call answers
   return (await answer.json()) as any;
 };
-/** Opens the newest content and waits until all of it is there. */
-async function openNewest(page: Page, count: number): Promise<void> {
-  await expect.poll(() => rows(page).count()).toBe(count);
-  const id = await rows(page).first().getAttribute('data-id');
-  await rows(page).first().click();
-  await page
-    .locator('.detail', { hasText: `Content ${id}` })
-    .locator('#trace-title')
-    .waitFor();
-}
+/** A dialog that is closed is hidden at once, but keys are heard again only when the page has taken it away. */
+const dialogGone = (page: Page) => page.locator('dialog').waitFor({ state: 'detached' });
 async function calm({ page, elsewhere, errors }: Watched): Promise<void> {
   expect(elsewhere).toEqual([]);
   expect(errors).toEqual([]);
@@ -153,22 +145,22 @@ test('a webhook appears within 300 ms, is counted and told in the title; opened 
   await rows(page).first().waitFor();
   const times: number[] = [];
   for (let i = 0; i < 5; i++) {
-    const seen = page.evaluate<number>(`new Promise((resolve) => {
+    // It watches before anything is sent; what is assigned to `seen` is waited for after it.
+    await page.evaluate(`void (window.seen = new Promise((resolve) => {
       const observer = new MutationObserver(() => {
         if (document.querySelectorAll('.row-item').length > ${i + 1}) resolve(Date.now());
       });
       observer.observe(document.body, { childList: true, subtree: true });
-    })`);
-    await page.waitForTimeout(50);
+    }))`);
     const sent = Date.now();
     await send(webhook, `{"n":${i}}`);
-    times.push((await seen) - sent);
+    times.push((await page.evaluate<number>('window.seen')) - sent);
   }
   console.log(`a webhook was on the page after ${times.join(', ')} ms`);
-  expect(Math.min(...times)).toBeLessThan(300);
-  expect(times.sort((a, b) => a - b)[2]).toBeLessThan(300);
+  expect(Math.min(...times)).toBeLessThan(300 * SLOWDOWN);
+  expect(times.sort((a, b) => a - b)[2]).toBeLessThan(300 * SLOWDOWN);
   await expect.poll(() => page.title()).toBe('(6) Inbox · Post <Office>');
-  expect(await page.locator('.hook', { hasText: 'Payments' }).locator('.total').textContent()).toMatch(/^6/);
+  await expect.poll(() => page.locator('.hook', { hasText: 'Payments' }).locator('.total').textContent()).toMatch(/^6/);
   await rows(page).first().click();
   await expect.poll(() => page.title()).toBe('(5) Inbox · Post <Office>');
   await page.getByRole('button', { name: 'Mark all as read' }).click();
@@ -291,7 +283,7 @@ test('a forgery is a refusal with its near miss; judged again after a fix, or ac
     expect((await send(webhook, body, sign.stripe(SECRET, body))).status).toBe(401);
   }
   await page.getByRole('link', { name: /Refusals/ }).click();
-  await page.locator('.row-static').nth(1).waitFor({ timeout: 8_000 });
+  await page.locator('.row-static').nth(1).waitFor();
   await page.locator('.row-static a').nth(1).click();
   await page.getByText(`It would verify with the secret ending …9fA2 of webhook ${other.wh_id}.`).waitFor();
   await page.getByRole('button', { name: 'Judge again' }).click();
@@ -301,11 +293,12 @@ test('a forgery is a refusal with its near miss; judged again after a fix, or ac
   await page.getByText('Released: it is').waitFor();
   await call(user, 'PATCH', `/webhooks/${webhook.wh_id}`, { secrets: ['whsec_wrongAgain'] });
   await page.locator('.row-static a').first().click();
-  await page.getByText('evt_2').waitFor();
+  await page.locator('.detail', { hasText: 'evt_2' }).waitFor();
   await page.getByRole('button', { name: 'Accept unverified…' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
-  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  await dialogGone(page);
   await page.getByRole('button', { name: 'Accept unverified…' }).click();
+  await page.getByRole('dialog').waitFor();
   await axe(page, 'a question');
   await page.getByRole('dialog').getByRole('button', { name: 'Accept unverified' }).click();
   await page.getByText('Released: it is').waitFor();
@@ -341,7 +334,7 @@ test('the list is narrowed by text, type, check, time and webhook, and by a clic
   await stripe(7, 'charge.failed');
   await expect.poll(() => rows(page).count()).toBe(4);
   await stripe(8, 'charge.failed');
-  await page.waitForTimeout(200);
+  await expect.poll(() => page.locator('.hook', { hasText: 'Shop' }).locator('.total').textContent()).toMatch(/^8/);
   expect(await rows(page).count()).toBe(4);
   await page.locator('.chip').click();
   await page.locator('#detail-title button').click();
@@ -354,6 +347,7 @@ test('the list is narrowed by text, type, check, time and webhook, and by a clic
   await page.getByLabel('Check').selectOption('none');
   await expect.poll(() => rows(page).count()).toBe(1);
   await page.getByLabel('Check').selectOption('');
+  await expect.poll(() => rows(page).count()).toBe(9);
   await page.getByLabel('Time').selectOption('15');
   await page.locator('.hook', { hasText: 'Plain' }).click();
   await expect.poll(() => rows(page).count()).toBe(1);
@@ -387,6 +381,7 @@ test('consumers show backlog, what is in hand and dead letters, which are handed
   await expect.poll(() => page.locator('.dead tbody tr').count()).toBe(1);
   await page.getByRole('button', { name: 'Retry all' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Retry all' }).click();
+  await dialogGone(page);
   await expect.poll(() => page.locator('.dead tbody tr').count()).toBe(0);
   await expect.poll(async () => (await call(user, 'GET', '/consumers/billing')).dead).toBe(0);
   const all = await call(user, 'POST', '/consumers/billing/pull', { limit: 100, wait: 1 });
@@ -412,11 +407,12 @@ test('a webhook is made with a preset, and the steps of its provider are shown w
   await page.locator('.steps').waitFor();
   const { webhooks } = await call(user, 'GET', '/webhooks');
   const made = webhooks.find(({ wh_name }: { wh_name: string }) => wh_name === 'Shop');
-  expect(await page.locator('.steps').textContent()).toContain(made.wh_url);
+  await page.locator('.steps', { hasText: made.wh_url }).waitFor();
   await page.getByText('secret …9fA2').waitFor();
   expect(await page.locator('body').textContent()).not.toContain(SECRET);
   for (const language of ['curl', 'HTTPie', 'PowerShell', 'JavaScript', 'Python']) {
     await page.getByRole('tab', { name: language }).click();
+    await page.getByRole('tab', { name: language, selected: true }).waitFor();
     expect(await page.getByRole('tabpanel').textContent()).toContain(made.wh_url);
   }
   const forward = await page.getByLabel('command', { exact: true }).textContent();
@@ -473,7 +469,7 @@ test('replay sends from the browser, on the one page that may ask elsewhere, and
     page.getByRole('button', { name: 'Replay' }).click(),
   ]);
   await replay.getByLabel('To').fill(url);
-  expect(await replay.locator('body').textContent()).toContain('1 secret left out');
+  await replay.locator('body', { hasText: '1 secret left out' }).waitFor();
   expect(await replay.content()).not.toContain('planted');
   expect(await replay.content()).not.toContain(user.token);
   await axe(replay, 'replay');
@@ -510,32 +506,37 @@ test('every view is without a violation, in light and dark, and works 360 px wid
     await axe(page, `a content, ${colorScheme}`);
   }
   await page.keyboard.press('?');
+  await page.getByRole('dialog').waitFor();
   await axe(page, 'keys');
   await page.keyboard.press('Escape');
+  await dialogGone(page);
   await page.setViewportSize({ width: 360, height: 740 });
   const narrow = () => page.evaluate<number>('document.documentElement.scrollWidth');
-  expect(await narrow()).toBe(360);
+  await expect.poll(narrow).toBe(360);
   await axe(page, 'a content, small');
   await page.getByRole('link', { name: 'Back' }).click();
   await rows(page).first().waitFor();
-  expect(await narrow()).toBe(360);
+  await expect.poll(narrow).toBe(360);
   await axe(page, 'the list, small');
   await page.getByRole('button', { name: 'Menu' }).click();
+  await page.locator('.side[data-open="yes"]').waitFor();
   await axe(page, 'the menu, small');
   for (const [link, heading] of [
     ['Refusals', 'Refusals'],
     ['Consumers', 'Consumers'],
     ['New webhook', 'New webhook'],
   ] as const) {
-    if (!(await page.locator('.side').isVisible())) await page.getByRole('button', { name: 'Menu' }).click();
     await page.getByRole('link', { name: link }).click();
     await page.getByRole('heading', { name: heading, exact: true }).waitFor();
-    expect(await narrow(), link).toBe(360);
+    await page.locator('.side[data-open="no"]').waitFor({ state: 'attached' });
+    await expect.poll(narrow, { message: link }).toBe(360);
     await axe(page, `${link}, small`);
+    await page.getByRole('button', { name: 'Menu' }).click();
   }
   await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByRole('button', { name: 'Sign in' }).waitFor();
   await axe(page, 'sign in');
-  expect(await narrow()).toBe(360);
+  await expect.poll(narrow).toBe(360);
   await calm({ page, ...rest });
 });
 
@@ -552,6 +553,7 @@ test('by keyboard alone: sign in, walk, read, search, open refusals, sign out', 
   await rows(page).first().waitFor();
   const hash = () => page.evaluate<string>('location.hash');
   await keyboard.press('j');
+  await expect.poll(hash).toMatch(/^#\/content\/\d+$/);
   const first = await hash();
   await keyboard.press('j');
   await keyboard.press('j');
@@ -568,6 +570,7 @@ test('by keyboard alone: sign in, walk, read, search, open refusals, sign out', 
     )
     .toMatch(/^[1-7]\d\d [1-7]\d\d true$|^\d\d\d 800 true$/);
   await keyboard.press('/');
+  await expect.poll(() => page.evaluate('document.activeElement.id')).toBe('search');
   await keyboard.type('seven? j k');
   expect(await page.getByLabel('Search the bodies').inputValue()).toBe('seven? j k');
   for (let i = 0; i < 5; i++) await keyboard.press('Backspace');
@@ -580,9 +583,10 @@ test('by keyboard alone: sign in, walk, read, search, open refusals, sign out', 
   await keyboard.press('Space');
   await expect.poll(() => heard.isChecked()).toBe(false);
   await keyboard.press('Escape');
-  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  await dialogGone(page);
   await keyboard.press('?');
-  await page.waitForTimeout(100);
+  // What a key changes is drawn in the next frame.
+  await page.evaluate('new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))');
   expect(await page.getByRole('dialog').count()).toBe(0);
   await page.getByRole('button', { name: 'Keys' }).focus();
   await keyboard.press('Enter');
@@ -592,17 +596,13 @@ test('by keyboard alone: sign in, walk, read, search, open refusals, sign out', 
   await keyboard.press('Space');
   await expect.poll(() => heard.isChecked()).toBe(true);
   await keyboard.press('Escape');
-  await page.getByRole('dialog').waitFor({ state: 'detached' });
-  const refusals = page.getByRole('heading', { name: 'Refusals', exact: true });
-  // In two runs of all tests the first keys led nowhere, never in this file alone; why is not known. Then once more.
-  const go = async () => {
-    await keyboard.press('g');
-    await keyboard.press('r');
-    return refusals.isVisible();
-  };
-  await expect.poll(go, { timeout: 8_000, interval: 500 }).toBe(true);
+  await dialogGone(page);
+  await keyboard.press('g');
+  await keyboard.press('r');
+  await page.getByRole('heading', { name: 'Refusals', exact: true }).waitFor();
   await keyboard.press('g');
   await keyboard.press('c');
+  await rows(page).first().waitFor();
   for (let i = 0; i < 60; i++) {
     const name = await page.evaluate<string>('document.activeElement.textContent.trim()');
     if (name === 'Sign out') break;

@@ -2,11 +2,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type BrowserContext, chromium, type Page } from 'playwright-core';
-import type { TestContext } from 'vitest';
+import { type BrowserContext, type CDPSession, chromium, type Page } from 'playwright-core';
+import { expect, type TestContext } from 'vitest';
 import type { TestUser } from './engines.ts';
-import { tool } from './tools.ts';
+import { needs } from './tools.ts';
 
+// TEST_CHROMIUM_SLOWDOWN=4 tests on a machine a quarter as fast: what is only there soon on a quick one fails.
+export const SLOWDOWN = Number(process.env.TEST_CHROMIUM_SLOWDOWN ?? 1);
 const ARGS =
   '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
 
@@ -29,7 +31,7 @@ export interface Watched {
 export type Options = Parameters<typeof chromium.launchPersistentContext>[1];
 
 export async function openBrowser(test: TestContext, options: Options = {}): Promise<Browser> {
-  const executablePath = tool('chromium', test);
+  const executablePath = needs('chromium', test);
   const folder = mkdtempSync(join(tmpdir(), 'restante-chromium-'));
   const context = await chromium.launchPersistentContext(folder, {
     executablePath,
@@ -45,6 +47,7 @@ export async function openBrowser(test: TestContext, options: Options = {}): Pro
     context,
     async page(url) {
       const page = await context.newPage();
+      if (SLOWDOWN > 1) await slowDown(page, SLOWDOWN);
       const [elsewhere, errors]: [string[], string[]] = [[], []];
       page.on('request', (request) => {
         if (!request.url().startsWith(url) && !/^(data|blob):/.test(request.url())) elsewhere.push(request.url());
@@ -66,6 +69,13 @@ export async function openBrowser(test: TestContext, options: Options = {}): Pro
   };
 }
 
+/** Lets the page believe that its machine is so many times slower; answers the session that keeps it so. */
+export async function slowDown(page: Page, rate: number): Promise<CDPSession> {
+  const session = await page.context().newCDPSession(page);
+  await session.send('Emulation.setCPUThrottlingRate', { rate });
+  return session;
+}
+
 export async function signIn(page: Page, url: string, { id, token }: Pick<TestUser, 'id' | 'token'>): Promise<void> {
   await page.goto(`${url}/inbox`);
   await page.getByLabel('User id').fill(String(id));
@@ -75,3 +85,12 @@ export async function signIn(page: Page, url: string, { id, token }: Pick<TestUs
 }
 
 export const rows = (page: Page) => page.locator('.row-item a');
+
+/** Opens the newest of so many contents and waits until all of it is there, and nothing of the one before. */
+export async function openNewest(page: Page, count: number): Promise<void> {
+  await expect.poll(() => rows(page).count()).toBe(count);
+  const id = await rows(page).first().getAttribute('data-id');
+  await rows(page).first().click();
+  const detail = page.locator('.detail', { has: page.getByText(`Content ${id}`, { exact: true }) });
+  await detail.locator('#trace-title').waitFor();
+}

@@ -1,14 +1,14 @@
 // Nobody is harmed by a neighbour: other users, other applications on the tables, other processes of ours.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ROUTES } from '../src/http/app.ts';
 import type { WebhookDetail } from '../src/schemawebhooks.ts';
 import type { Store } from '../src/store/index.ts';
 import { createWebhook, deleteWebhook } from '../src/store/webhooks.ts';
 import {
   type Database,
-  ENGINES,
   migratedDatabase,
+  onEveryEngine,
   pathOf,
   type Service,
   startService,
@@ -102,7 +102,7 @@ const TRIES: Readonly<Record<string, (ids: Ids) => Try>> = {
   'GET /readyz': () => ({ path: '/readyz', status: [200] }),
 };
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('neighbours', (engine) => {
   let database: Database;
   let a: Service;
   let b: Service;

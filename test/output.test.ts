@@ -9,6 +9,7 @@ import { folder, kept, start } from './cli.ts';
 import { type Desk, openDesk } from './consumers.ts';
 import { type Database, emptyDatabase } from './engines.ts';
 import { freePort } from './servers.ts';
+import { needsRoot } from './tools.ts';
 import { makeVolume } from './volume.ts';
 
 const FULL = /^restante: the standard output could not be written: .*no space left on device.*\n$/m;
@@ -47,8 +48,8 @@ async function into(path: string, ...args: string[]) {
   return { code, err };
 }
 /** A disk of 2 MiB with so much room. */
-async function disk(room: number, { skip }: TestContext): Promise<string> {
-  if (process.getuid?.() !== 0) return skip('only root may mount a small disk');
+async function disk(room: number, context: TestContext): Promise<string> {
+  needsRoot(context);
   const volume = kept(await makeVolume(folder(), 2), (one) => one.remove());
   await volume.fill(room);
   return volume.path;

@@ -5,7 +5,7 @@ import { get } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Stripe from 'stripe';
-import { afterAll, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { SETTINGS } from '../src/settings.ts';
 import {
   type Certificate,
@@ -21,7 +21,7 @@ import {
 } from './deployworld.ts';
 import { talk } from './raw.ts';
 import * as sign from './signing.ts';
-import { tool } from './tools.ts';
+import { needs } from './tools.ts';
 import { createWorld, type Program, type World } from './world.ts';
 
 const LONGEST = 55;
@@ -83,8 +83,8 @@ describe.each(['nginx', 'apache2', 'caddy'] as const)('behind %s', (kind: Kind) 
   let internet: Internet;
   beforeEach(async ({ skip }) => {
     if (front) return;
-    const found = tool(kind, { skip } as TestContext);
-    certificate ??= await makeCertificate(tool('openssl', { skip } as TestContext), join(world.folder, 'tls'));
+    const found = needs(kind, { skip });
+    certificate ??= await makeCertificate(needs('openssl', { skip }), join(world.folder, 'tls'));
     const place = { folder: join(world.folder, kind), cert: certificate.folder };
     front = await startFront([kind, found], program.port, place);
     internet = await openInternet(front.port, certificate);

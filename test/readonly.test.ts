@@ -3,12 +3,13 @@ import { execFile } from 'node:child_process';
 import { chownSync, cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cli, kept } from './cli.ts';
 import { openDesk } from './consumers.ts';
 import { makeImage, NOBODY } from './deployimage.ts';
 import { scratchFolder } from './fetch-debs.ts';
 import { fetchNode } from './nodes.ts';
+import { needsRoot } from './tools.ts';
 import { makeVolume } from './volume.ts';
 
 const TEXT = 'ana-the-unforgettable@example.org';
@@ -19,7 +20,6 @@ beforeAll(async () => {
 });
 afterAll(() => scratch?.remove());
 
-const asRoot = ({ skip }: TestContext) => process.getuid?.() === 0 || skip('only root may mount');
 const filesWith = (folder: string) =>
   readdirSync(folder).filter((name) => readFileSync(join(folder, name)).includes(TEXT));
 
@@ -42,7 +42,7 @@ exec chroot --userspec=${NOBODY.uid}:${NOBODY.gid} $root "$@"`;
 test.for(['the Node of the image', 'this Node'])(
   'in a read-only container erase rewrites the file with the room that is beside it: %s',
   async (which, context) => {
-    asRoot(context);
+    needsRoot(context);
     const node = which === 'this Node' ? process.execPath : await fetchNode('24', context);
     const image = kept(await makeImage(join(scratch.path, which.replaceAll(' ', '-')), node), (one) => one.open());
     // For a Node without SQLite of its own.
@@ -71,7 +71,7 @@ test.for(['the Node of the image', 'this Node'])(
 );
 
 test('where there is no room to rewrite the file, erase says so, and what that leaves; run again it does it', async (context) => {
-  asRoot(context);
+  needsRoot(context);
   const volume = kept(await makeVolume(join(scratch.path, 'small'), 24), (one) => one.remove());
   const folder = join(volume.path, 'data');
   await fill(folder, 10);

@@ -5,13 +5,13 @@ import { plainTarget } from '../src/http/targets.ts';
 import { compileRules } from '../src/receive/rules.ts';
 import type { RefusalKind } from '../src/schema.ts';
 import { insertRefusals, type NewRefusal, pruneRefusals } from '../src/store/refusals.ts';
-import { type Database, ENGINES, migratedDatabase, pathOf, type Service, startService } from './engines.ts';
+import { type Database, migratedDatabase, onEveryEngine, pathOf, type Service, startService } from './engines.ts';
 
 const HOUR_MS = 3_600_000;
 const NOW = 500_000 * HOUR_MS;
 const HEAD = Buffer.from('POST /in/x HTTP/1.1\r\n');
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('refusals', (engine) => {
   let database: Database;
   let service: Service;
   beforeAll(async () => {

@@ -1,13 +1,13 @@
 // Contents that become old are removed with all that points at them; what somebody is still to get stays, and nobody else is disturbed.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { NotOurTurn, prunePass, startPruner } from '../src/flow/prune.ts';
 import type { Db } from '../src/store/db.ts';
 import { eventKey } from '../src/store/events.ts';
 import { unplacedRows } from '../src/store/positions.ts';
 import { endTurn, readRules, takeTurn } from '../src/store/prune.ts';
 import { type Desk, deskOf, openDesk, placed } from './consumers.ts';
-import { type Database, ENGINES, migratedDatabase, pathOf, startService } from './engines.ts';
+import { type Database, migratedDatabase, onEveryEngine, pathOf, startService } from './engines.ts';
 
 const DAY_MS = 86_400_000;
 const idsOf = (page: { items?: { id: number }[]; whcontent?: { id: number }[] }) =>
@@ -36,7 +36,7 @@ const run = async (db: Db, days: number, foreign = false, dry = false) =>
 const count = async (db: Db, table: string, ids: readonly number[], column = 'id') =>
   (await db.all<{ n: number }>(`SELECT COUNT(*) AS n FROM ${table} WHERE ${column} IN (${ids.join()})`))[0]?.n;
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('retention', (engine) => {
   let database: Database;
   let desk: Desk;
   let db: Db;

@@ -1,11 +1,11 @@
 // A lost SECRETS_KEY on every engine: what is told, how the secrets are forgotten, and that nothing that comes meanwhile is lost.
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { run } from '../src/main.ts';
 import type { WebhookDetail } from '../src/schemawebhooks.ts';
 import { dropped, type Env, folder, kept } from './cli.ts';
-import { ENGINES, migratedDatabase, pathOf, type Service, startService, type TestUser } from './engines.ts';
+import { migratedDatabase, onEveryEngine, pathOf, type Service, startService, type TestUser } from './engines.ts';
 import * as sign from './signing.ts';
 
 const SECRET = 'whsec_plantedSecretOfThePayments9fA2';
@@ -35,7 +35,7 @@ async function typed(argv: readonly string[], env: Env, { input = '', answer = '
 const get = async <T>(service: Service, user: TestUser, path: string): Promise<T> =>
   (await (await fetch(service.url + path, { headers: { authorization: user.auth } })).json()) as T;
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('a lost SECRETS_KEY', (engine) => {
   test('is named with the way out, secrets are forgotten when told so, and what comes then waits for the new one', async () => {
     const { url } = dropped(await migratedDatabase(engine));
     const before = await startService(url, { SECRETS_KEY: OLD });

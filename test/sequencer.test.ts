@@ -1,15 +1,15 @@
 // The order of visibility on real databases: dense, each content once, late ones last, by several processes at once.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { backfill } from '../src/store/backfill.ts';
 import { type Placed, placeRows, positionState, positionsBetween } from '../src/store/positions.ts';
-import { type Database, ENGINES, migratedDatabase, type Service, startService } from './engines.ts';
+import { type Database, migratedDatabase, onEveryEngine, type Service, startService } from './engines.ts';
 
 const COLUMNS = ['content', 'ip', 'api', 'dt', 'user_id', 'wh_id'];
 const rowOf = (user_id: number, wh_id = 1) => ['x', '', 1, 'any', user_id, wh_id];
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('the sequencer', (engine) => {
   let database: Database;
   let services: Service[];
   beforeAll(async () => {
@@ -104,7 +104,7 @@ describe.each(ENGINES)('%s', (engine) => {
   });
 });
 
-describe.each(ENGINES)('%s: contents that were there before', (engine) => {
+onEveryEngine('contents that were there before', (engine) => {
   let database: Database;
   beforeAll(async () => {
     database = await migratedDatabase(engine);

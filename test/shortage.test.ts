@@ -1,13 +1,14 @@
 // A database without room, without connections, or with tables that somebody changes: nothing is lost, the cause is told, all goes on.
-import { describe, expect, test } from 'vitest';
-import { ENGINES, type Engine } from './engines.ts';
+import { expect, test } from 'vitest';
+import { onEveryEngine } from './engines.ts';
 import { runDiskFull, runForeignDdl, runNoConnections } from './shortage.ts';
+import { needsRoot } from './tools.ts';
 import type { Verdict } from './verdict.ts';
 import { createWorld, type World } from './world.ts';
 
 type Options = Parameters<typeof createWorld>[1];
 
-describe.each(ENGINES)('%s', (engine: Engine) => {
+onEveryEngine('shortage', (engine) => {
   /** A server of its own: what is done to it no other test survives. */
   async function within(options: Options, run: (world: World) => Promise<Verdict>): Promise<void> {
     const world = await createWorld(engine, options);
@@ -20,12 +21,13 @@ describe.each(ENGINES)('%s', (engine: Engine) => {
     }
   }
 
-  // A tmpfs of its own; who is not root may not mount one, and a CI is root. MySQL does not fail but waits, and takes up to a
+  // A tmpfs of its own. MySQL does not fail but waits, and takes up to a
   // minute to notice that there is room again: npm run soak -- --run 'disk full'.
   if (engine !== 'mysql')
-    test.skipIf(process.getuid?.() !== 0 && !process.env.CI)('its disk is full for a while', { timeout: 120_000 }, () =>
-      within({ diskMb: engine === 'sqlite' ? 48 : 700 }, (world) => runDiskFull(world, 3_000)),
-    );
+    test('its disk is full for a while', { timeout: 120_000 }, (context) => {
+      needsRoot(context);
+      return within({ diskMb: engine === 'sqlite' ? 48 : 700 }, (world) => runDiskFull(world, 3_000));
+    });
 
   if (engine === 'sqlite') return; // Nobody else has connections to it, or changes its tables.
 

@@ -1,16 +1,16 @@
 // The main job, end to end, on every engine: a webhook arrives, is kept, and is fetched.
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   type Database,
-  ENGINES,
   migratedDatabase,
+  onEveryEngine,
   pathOf,
   type Service,
   startService,
   type TestUser,
 } from './engines.ts';
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('the main job', (engine) => {
   let database: Database;
   let service: Service;
   let user: TestUser;

@@ -1,5 +1,5 @@
 // The store contract: the same promises from every engine, on a real server each.
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createWriter } from '../src/flow/writer.ts';
 import { findContents, highestId, listContents } from '../src/store/contents.ts';
 import { failed } from '../src/store/db.ts';
@@ -8,7 +8,7 @@ import { insertContents, type NewContent } from '../src/store/ingest.ts';
 import { insertRefusals, listRefusals, pruneRefusals } from '../src/store/refusals.ts';
 import { addUser, findUsers, rotateToken } from '../src/store/users.ts';
 import { createWebhook, findTargets, rotateKey } from '../src/store/webhooks.ts';
-import { type Database, ENGINES, migratedDatabase } from './engines.ts';
+import { type Database, migratedDatabase, onEveryEngine } from './engines.ts';
 
 const row = (content: Buffer | string, change: Partial<NewContent> = {}): NewContent => ({
   user_id: 7,
@@ -26,7 +26,7 @@ const row = (content: Buffer | string, change: Partial<NewContent> = {}): NewCon
 const findContent = async (store: Store, userId: number, id: number) =>
   [...(await findContents(store, [{ userId, id }], 1e9)).values()][0];
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('the store', (engine) => {
   let database: Database;
   let store: Store;
   beforeAll(async () => {

@@ -1,15 +1,15 @@
 // A stream that is narrowed hands out what the list with the same filters does: nothing else, nothing twice, at no cost while idle.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { Content } from '../src/schema.ts';
 import type { WebhookDetail } from '../src/schemawebhooks.ts';
-import { type Database, ENGINES, migratedDatabase, pathOf, type Service, startService } from './engines.ts';
+import { type Database, migratedDatabase, onEveryEngine, pathOf, type Service, startService } from './engines.ts';
 import * as sign from './signing.ts';
 import { countQueries, openStream } from './streams.ts';
 
 const SECRET = 'whsec_plantedSecretOfThePayments9fA2';
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('narrowed streams', (engine) => {
   let database: Database;
   let service: Service;
   beforeAll(async () => {

@@ -1,14 +1,14 @@
 // From every level that a database may stand at to the newest: nothing is lost, and everything works there.
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { backfill } from '../src/store/backfill.ts';
 import { openDb } from '../src/store/index.ts';
 import { migrate } from '../src/store/migrations.ts';
 import { BASE, STEPS } from '../src/store/steps.ts';
-import { type Database, ENGINES, emptyDatabase, pathOf, type Service, startService } from './engines.ts';
+import { type Database, emptyDatabase, onEveryEngine, pathOf, type Service, startService } from './engines.ts';
 
 const ROWS = 7;
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('upgrades', (engine) => {
   const kind = engine === 'sqlite' ? 'sqlite' : 'mysql';
   let database: Database;
   let service: Service | undefined;

@@ -1,14 +1,14 @@
 // Verdicts from end to end: what is signed becomes a content, what is not stays out of the shared table and can be released.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createNearMisses } from '../src/http/nearmisses.ts';
 import type { Target } from '../src/http/targets.ts';
 import type { Content, Refusal } from '../src/schema.ts';
 import type { WebhookDetail } from '../src/schemawebhooks.ts';
 import {
   type Database,
-  ENGINES,
   migratedDatabase,
+  onEveryEngine,
   pathOf,
   type Service,
   startService,
@@ -20,7 +20,7 @@ const PUBLIC_URL = 'https://hooks.example.org/base';
 const SECRET = 'whsec_plantedSecretOfThePayments9fA2';
 const bodyOf = (id: string, more = {}) => JSON.stringify({ id, object: 'event', type: 'charge.succeeded', ...more });
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('verdicts', (engine) => {
   let database: Database;
   let service: Service;
   let user: TestUser;

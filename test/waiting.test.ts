@@ -2,11 +2,11 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import {
   type Database,
-  ENGINES,
   migratedDatabase,
+  onEveryEngine,
   pathOf,
   type Service,
   startService,
@@ -21,7 +21,7 @@ interface Page {
   readonly held_s?: number;
 }
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('waiting reads', (engine) => {
   let database: Database;
   let service: Service;
   let user: TestUser;

@@ -1,10 +1,10 @@
 // The writer, which commits many contents at once, on every engine: a bad row, a full queue, transactions side by side.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createWriter } from '../src/flow/writer.ts';
 import { openStore } from '../src/store/index.ts';
 import type { NewContent } from '../src/store/ingest.ts';
-import { type Database, ENGINES, migratedDatabase, type Service, startService } from './engines.ts';
+import { type Database, migratedDatabase, onEveryEngine, type Service, startService } from './engines.ts';
 
 const times = <T>(count: number, make: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i));
 const row = (content: string | Buffer, dt = '2026-11-22 10:00:00'): NewContent => {
@@ -22,7 +22,7 @@ const row = (content: string | Buffer, dt = '2026-11-22 10:00:00'): NewContent =
   };
 };
 
-describe.each(ENGINES)('%s', (engine) => {
+onEveryEngine('the writer', (engine) => {
   let database: Database;
   let service: Service;
   beforeAll(async () => {
