@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 
 // They measure time, kill processes under load, or take both cores: beside others they would only wait for a core.
 const ALONE = [
+  'connections',
   'consumersoak',
   'durability',
   'foreign',

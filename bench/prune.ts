@@ -1,5 +1,4 @@
 // What removing old contents costs those who send: the same load in short turns, with the pruner at work and without it.
-import type { AddressInfo } from 'node:net';
 import { readConfig } from '../src/config.ts';
 import { prunePass } from '../src/flow/prune.ts';
 import { buildApp } from '../src/http/app.ts';
@@ -31,8 +30,8 @@ export async function prune(
   const config = readConfig({ DATABASE_URL: database.url });
   const context = await createContext({ store, config, log: silent });
   const app = await buildApp(context);
-  await app.fastify.listen({ host: '127.0.0.1', port: 0 });
-  const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}${database.path}`;
+  const port = await app.listen({ host: '127.0.0.1', port: 0 });
+  const url = `http://127.0.0.1:${port}${database.path}`;
   const send = () =>
     load({
       url,

@@ -40,7 +40,7 @@ export async function build(env: Readonly<Record<string, string | undefined>>) {
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const { app, config, store } = await build(process.env);
-  await app.fastify.listen({ host: config.host, port: config.port });
+  await app.listen(config);
   console.log(`listening on ${config.publicUrl}, see ${config.publicUrl}/docs`);
   process.once('SIGTERM', async () => {
     await app.close();

@@ -1,7 +1,6 @@
 // Gives a test a fresh, migrated database on each engine, and a whole service on it.
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
@@ -94,8 +93,7 @@ export async function startService(databaseUrl: string, env: Record<string, stri
   const log = testLog();
   const context = await createContext({ store, config, log });
   const app = await buildApp(context);
-  await app.fastify.listen({ host: '127.0.0.1', port: 0 });
-  const { port } = app.server.address() as AddressInfo;
+  const port = await app.listen({ host: '127.0.0.1', port: 0 });
   return {
     url: `http://127.0.0.1:${port}`,
     port,

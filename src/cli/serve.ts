@@ -57,7 +57,7 @@ async function serve(io: Io, given: Config): Promise<void> {
   });
   const app = await buildApp(context);
   boundConnections(app, context);
-  const port = await listen(app, config).catch(async (error: NodeJS.ErrnoException) => {
+  const port = await app.listen(config).catch(async (error: NodeJS.ErrnoException) => {
     // The app first: it goes on looking into the database until it is closed.
     await app.close();
     await store.close();
@@ -154,11 +154,6 @@ async function openPatiently(config: Config, log: Log, stop: Promise<string>): P
     await Promise.race([stop, new Promise((resolve) => setTimeout(resolve, RETRY_MS))]);
   }
   return undefined;
-}
-
-async function listen(app: App, config: Config): Promise<number> {
-  await app.fastify.listen({ host: config.host, port: config.port });
-  return (app.server.address() as AddressInfo).port;
 }
 
 function sayLimits(config: Config, store: Store, log: Log): void {
