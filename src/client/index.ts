@@ -2,6 +2,7 @@
 import type { Operations } from './api.ts';
 import { type Consume, type ConsumeOptions, createConsume } from './consume.ts';
 import { type Content, toContent } from './content.ts';
+import { RestanteError } from './error.ts';
 import { type CallOptions, createTransport, type Options } from './request.ts';
 import { type StreamOptions, streamContents } from './stream.ts';
 
@@ -22,6 +23,14 @@ const texts = ({ id, whid, ...query }: ListQuery): Query<'GET /whcontent'> => ({
   ...(id === undefined ? {} : { id: String(id) }),
   ...(whid === undefined ? {} : { whid: String(whid) }),
 });
+
+// What the classic call says when there is no such content: its text is older than this service, and names a webhook.
+const CLASSIC_MISSING = 'The webhook id does not exist for such user';
+const toldClearly = (id: number) => (error: unknown) => {
+  if (!(error instanceof RestanteError) || error.problem.detail !== CLASSIC_MISSING) throw error;
+  const detail = `You have no content ${id}: it was deleted or pruned, or never was. contents.list({ whid: 'all' }) has those you have.`;
+  throw new RestanteError(error.status, { ...error.problem, detail });
+};
 
 export type Client = ReturnType<typeof createClient>;
 
@@ -49,7 +58,7 @@ export function createClient(options: Options) {
       return { ...page, whcontent: page.whcontent.map(toContent) };
     },
     get: async (id: number, more?: CallOptions): Promise<Content> =>
-      toContent(await call('GET /whcontent/{id}', { path: { id }, ...more })),
+      toContent(await call('GET /whcontent/{id}', { path: { id }, ...more }).catch(toldClearly(id))),
     /** The exact bytes. */
     raw: (id: number, more?: CallOptions) => call('GET /whcontent/{id}/raw', { path: { id }, ...more }),
     /** Stores own content, byte for byte. */
