@@ -67,6 +67,12 @@ test('the README tells every setting, with its default', () => {
     );
 });
 
+test('a setting is one entry: what reads them all names the three from which PUBLIC_URL is computed', () => {
+  const text = sources.find((one) => /^export function readConfig/m.test(one.text))?.text ?? '';
+  const named = Object.keys(SETTINGS).filter((key) => new RegExp(`\\b${key}\\b`).test(text));
+  expect(named).toEqual(['host', 'port', 'publicUrl']);
+});
+
 test('the README shows every route', () => {
   const readme = readFileSync('README.md', 'utf8');
   for (const { method, url } of ROUTES)
