@@ -28,7 +28,7 @@ export async function prune(
   for (let at = 0; at < (last?.pos ?? 0); at += IDS)
     await db.run('UPDATE restante_position SET seen_ms = 1 WHERE pos > ? AND pos <= ?', [at, at + IDS]);
   const config = readConfig({ DATABASE_URL: database.url });
-  const context = await createContext({ store, config, log: silent });
+  const context = await createContext({ store, config, log: silent, memory: process });
   const app = await buildApp(context);
   const port = await app.listen({ host: '127.0.0.1', port: 0 });
   const url = `http://127.0.0.1:${port}${database.path}`;

@@ -33,7 +33,7 @@ const countContents = route({
 export async function build(env: Readonly<Record<string, string | undefined>>) {
   const config = readConfig(env);
   const store = await openStore(config.databaseUrl);
-  const context = await createContext({ store, config, log: pino({ level: config.logLevel }) });
+  const context = await createContext({ store, config, log: pino({ level: config.logLevel }), memory: process });
   const app = await buildApp(context, [countContents]);
   return { app, config, context, store };
 }

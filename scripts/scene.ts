@@ -64,7 +64,12 @@ export async function openScene(): Promise<Scene> {
     PUBLIC_URL: 'https://hooks.example.org',
   });
   const store = await openStore(databaseUrl);
-  const context = await createContext({ store, config, log: { debug: quiet, info: quiet, warn: quiet, error: quiet } });
+  const context = await createContext({
+    store,
+    config,
+    log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+    memory: process,
+  });
   const app = await buildApp(context);
   const url = `http://127.0.0.1:${await app.listen({ host: '127.0.0.1', port: 0 })}`;
   const person = async (): Promise<Person> => {

@@ -35,6 +35,7 @@ async function typed(argv: readonly string[], env: Readonly<Record<string, strin
     written: async () => {},
     input: async () => input,
     ask: async () => '',
+    memory: process,
     tty: false,
     stopped: () => new Promise(() => {}),
   });

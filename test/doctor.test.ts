@@ -35,6 +35,7 @@ async function doctor(env: Env, argv: readonly string[] = ['--json'], tty = fals
     input: async () => '',
     ask: async () => '',
     nodeVersion: process.versions.node,
+    memory: process,
     stopped: () => new Promise<string>(() => {}),
     tty,
   };

@@ -91,7 +91,7 @@ export async function startService(databaseUrl: string, env: Record<string, stri
   const config = readConfig({ PORT: '0', SECRETS_KEY: '5e'.repeat(32), ...env, DATABASE_URL: databaseUrl });
   const store = await openStore(databaseUrl);
   const log = testLog();
-  const context = await createContext({ store, config, log });
+  const context = await createContext({ store, config, log, memory: process });
   const app = await buildApp(context);
   const port = await app.listen({ host: '127.0.0.1', port: 0 });
   return {

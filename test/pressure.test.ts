@@ -185,7 +185,7 @@ describe('memory', () => {
   });
 
   test('is looked at without a setting too: a share of what there is', () => {
-    const pressure = watchPressure({ info() {}, warn() {} });
+    const pressure = watchPressure({ info() {}, warn() {} }, process);
     expect(pressure.memory.used).toBeGreaterThan(1e6);
     expect(pressure.memory.most).toBeGreaterThan(1e8);
     expect(pressure.why).toBeUndefined();

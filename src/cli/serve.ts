@@ -51,7 +51,7 @@ async function serve(io: Io, given: Config): Promise<void> {
     await store.close();
     throw complain(error, config);
   });
-  const context = await createContext({ store, config, log }).catch(async (error: unknown) => {
+  const context = await createContext({ store, config, log, memory: io.memory }).catch(async (error: unknown) => {
     await store.close();
     throw complain(error, config);
   });
