@@ -2,6 +2,7 @@
 import { totalmem } from 'node:os';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import type { Log } from '../log.ts';
 
 const EVERY_MS = 100;
 // Behind by so much on average of the last turns, a sender waits longer than it is patient. One pause is none, however long:
@@ -27,16 +28,11 @@ export interface Pressure {
   close(): void;
 }
 
-interface Log {
-  info(data: object, message: string): void;
-  warn(data: object, message: string): void;
-}
-
 /** What `process` knows of its memory. */
 export type Memory = Pick<NodeJS.Process, 'memoryUsage' | 'constrainedMemory'>;
 
 /** `maxMemoryMb`: refuse above so much; by default above 70 % of what the container or the machine has. */
-export function watchPressure(log: Log, memory: Memory, maxMemoryMb?: number): Pressure {
+export function watchPressure(log: Pick<Log, 'info' | 'warn'>, memory: Memory, maxMemoryMb?: number): Pressure {
   const most = maxMemoryMb === undefined ? availableBytes(memory) * MEMORY_SHARE : maxMemoryMb * MB;
   const heapMost = getHeapStatistics().heap_size_limit * HEAP_SHARE;
   const collect = collector();

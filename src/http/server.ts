@@ -9,7 +9,8 @@ import {
 } from 'node:http';
 import type { Socket } from 'node:net';
 import { methodNotAllowed, Problem } from '../errors.ts';
-import type { Context, Log } from './context.ts';
+import type { Log } from '../log.ts';
+import type { Context } from './context.ts';
 import { maskTarget } from './head.ts';
 import type { Receiver } from './receive.ts';
 import { createRequestId } from './requestid.ts';
