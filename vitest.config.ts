@@ -19,6 +19,7 @@ const FAULTS = [
 ];
 // They measure time, kill processes under load, or take both cores: beside others they would only wait for a core.
 const ALONE = [
+  'connections',
   'consumersoak',
   'durability',
   'foreign',

@@ -1,5 +1,4 @@
 // What removing old contents costs those who send: the same load in short turns, with the pruner at work and without it.
-import type { AddressInfo } from 'node:net';
 import { readConfig } from '../src/config.ts';
 import { prunePass } from '../src/flow/prune.ts';
 import { buildApp } from '../src/http/app.ts';
@@ -29,10 +28,10 @@ export async function prune(
   for (let at = 0; at < (last?.pos ?? 0); at += IDS)
     await db.run('UPDATE restante_position SET seen_ms = 1 WHERE pos > ? AND pos <= ?', [at, at + IDS]);
   const config = readConfig({ DATABASE_URL: database.url });
-  const context = await createContext({ store, config, log: silent });
+  const context = await createContext({ store, config, log: silent, memory: process });
   const app = await buildApp(context);
-  await app.fastify.listen({ host: '127.0.0.1', port: 0 });
-  const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}${database.path}`;
+  const port = await app.listen({ host: '127.0.0.1', port: 0 });
+  const url = `http://127.0.0.1:${port}${database.path}`;
   const send = () =>
     load({
       url,

@@ -33,14 +33,14 @@ const countContents = route({
 export async function build(env: Readonly<Record<string, string | undefined>>) {
   const config = readConfig(env);
   const store = await openStore(config.databaseUrl);
-  const context = await createContext({ store, config, log: pino({ level: config.logLevel }) });
+  const context = await createContext({ store, config, log: pino({ level: config.logLevel }), memory: process });
   const app = await buildApp(context, [countContents]);
   return { app, config, context, store };
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const { app, config, store } = await build(process.env);
-  await app.fastify.listen({ host: config.host, port: config.port });
+  await app.listen(config);
   console.log(`listening on ${config.publicUrl}, see ${config.publicUrl}/docs`);
   process.once('SIGTERM', async () => {
     await app.close();

@@ -87,7 +87,7 @@ async function apiDocument(): Promise<Document> {
   const store = await openStore(config.databaseUrl);
   const silent = () => {};
   const log = { debug: silent, info: silent, warn: silent, error: silent };
-  const app = await buildApp(await createContext({ store, config, log }));
+  const app = await buildApp(await createContext({ store, config, log, memory: process }));
   await app.fastify.ready();
   const answer = await app.fastify.inject('/openapi.json');
   await app.close();

@@ -1,7 +1,6 @@
 // A service with a little life in it, for the pictures of the documentation: webhooks, events, forgeries, consumers.
 import { createHmac, randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readConfig } from '../src/config.ts';
@@ -65,10 +64,14 @@ export async function openScene(): Promise<Scene> {
     PUBLIC_URL: 'https://hooks.example.org',
   });
   const store = await openStore(databaseUrl);
-  const context = await createContext({ store, config, log: { debug: quiet, info: quiet, warn: quiet, error: quiet } });
+  const context = await createContext({
+    store,
+    config,
+    log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+    memory: process,
+  });
   const app = await buildApp(context);
-  await app.fastify.listen({ host: '127.0.0.1', port: 0 });
-  const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
+  const url = `http://127.0.0.1:${await app.listen({ host: '127.0.0.1', port: 0 })}`;
   const person = async (): Promise<Person> => {
     const token = 'kP4vXw9QbT2mZs7R';
     return { id: await addUser(store.db, { email: 'ana@example.org', phone: '', token }), token };

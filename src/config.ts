@@ -4,22 +4,7 @@ import { SETTINGS, type Setting } from './settings.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 type Name = keyof typeof SETTINGS;
-type Read = { readonly [K in Name]: ReturnType<(typeof SETTINGS)[K]['read']> };
-type Unset<T, K extends keyof T> = Omit<T, K> & { readonly [P in K]: T[P] | undefined };
-export type Config = Unset<
-  Read,
-  | 'ratePerWebhook'
-  | 'ratePerUser'
-  | 'quotaMbPerUser'
-  | 'maxMemoryMb'
-  | 'webhookIdFrom'
-  | 'fenceMaxHold'
-  | 'metricsToken'
-  | 'secretsKey'
-  | 'serviceLogo'
-  | 'serviceText'
-  | 'dashboardUrl'
->;
+export type Config = { readonly [K in Name]: ReturnType<(typeof SETTINGS)[K]['read']> };
 
 /** All that is wrong with the settings, told at once. The program ends with exit code 2. */
 export class BadSettings extends Error {
@@ -48,7 +33,7 @@ export function readConfig(env: Env, flags: Env = {}): Config {
     try {
       const given = textOf(one, env, flags);
       // An empty text is "not set": the default, or nothing where there is none.
-      values[key] = given === '' ? (one.default === '' ? unset(key) : one.read(one.default)) : one.read(given);
+      values[key] = given === '' ? (one.default === '' ? unset(one) : one.read(one.default)) : one.read(given);
     } catch (error) {
       problems.push(`${one.name} ${(error as Error).message}`);
     }
@@ -60,12 +45,7 @@ export function readConfig(env: Env, flags: Env = {}): Config {
   return Object.freeze({ ...config, publicUrl });
 }
 
-const unset = (key: Name): unknown =>
-  ['trustProxy', 'corsOrigins', 'requireUserStatus', 'oldUrls', 'fenceNodes'].includes(key)
-    ? []
-    : key === 'publicUrl'
-      ? ''
-      : undefined;
+const unset = ({ list }: Setting<unknown>): unknown => (list ? [] : undefined);
 
 /** Settings as text by name, secrets masked, for `restante config`. */
 export function describeConfig(config: Config): { name: string; value: string; default: string; help: string }[] {

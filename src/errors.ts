@@ -80,6 +80,10 @@ export const tooManyFailures = (seconds: number) =>
   );
 
 export const notFound = (detail: string) => new Problem(404, 'not-found', 'Not found', detail);
+export const noSuchContent = (id: number) =>
+  notFound(
+    `You have no content ${id}: it was deleted or pruned, or never was. GET /whcontent?whid=all lists those you have.`,
+  );
 export const forbidden = (detail: string) => new Problem(403, 'forbidden', 'Forbidden', detail);
 
 /** For a sender whose signature, token or time-stamp is not right. */

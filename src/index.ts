@@ -2,7 +2,8 @@
 export { BadSettings, type Config, readConfig } from './config.ts';
 export { Problem } from './errors.ts';
 export { type App, buildApp } from './http/app.ts';
-export type { Context, Log } from './http/context.ts';
+export type { Context } from './http/context.ts';
 export { createContext } from './http/create.ts';
 export { type Call, type Route, type RouteOptions, route } from './http/route.ts';
+export type { Log } from './log.ts';
 export { MissingTables, openStore, type Store } from './store/index.ts';

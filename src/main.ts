@@ -133,6 +133,7 @@ const ofProcess = (): Io => ({
   // All three: nobody answers a question from a pipe, and a log wants no status that rewrites itself.
   tty: [0, 1, 2].every((stream) => isatty(stream)),
   nodeVersion: process.versions.node,
+  memory: process,
   stopped: () =>
     new Promise((resolve) => {
       for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve);

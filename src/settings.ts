@@ -22,6 +22,8 @@ export interface Setting<T> {
   readonly default: string;
   readonly help: string;
   readonly secret?: true;
+  /** Several values with commas between them; none when it is not set. */
+  readonly list?: true;
   /** Throws a sentence that says what the value must be. */
   readonly read: (text: string) => T;
 }
@@ -33,6 +35,15 @@ const setting = <T>(
   read: (text: string) => T,
   secret?: true,
 ): Setting<T> => ({ name, default: byDefault, help, read, ...(secret ? { secret } : {}) });
+
+/** Undefined when it is not set. */
+const optional = <T>(name: string, help: string, read: (text: string) => T, secret?: true): Setting<T | undefined> =>
+  setting<T | undefined>(name, '', help, read, secret);
+
+const listOf = <T>(name: string, help: string, read: (text: string) => T, secret?: true): Setting<T[]> => ({
+  ...setting(name, '', help, (value) => list(value).map(read), secret),
+  list: true,
+});
 
 const MiB = 1024 * 1024;
 
@@ -53,11 +64,10 @@ export const SETTINGS = {
     'What providers call, may carry a path. Webhook URLs are computed from it. Default http://HOST:PORT.',
     httpUrl,
   ),
-  trustProxy: setting(
+  trustProxy: listOf(
     'TRUST_PROXY',
-    '',
     'Addresses or networks of your reverse proxies: only their X-Forwarded-For is believed.',
-    (value) => list(value).map(network),
+    network,
   ),
   keepAliveSeconds: setting(
     'KEEP_ALIVE_SECONDS',
@@ -77,33 +87,28 @@ export const SETTINGS = {
     'A list ends here, but never before its first content.',
     whole(1, 256 * MiB),
   ),
-  corsOrigins: setting(
+  corsOrigins: listOf(
     'CORS_ORIGINS',
-    '',
     'Origins of other web sites whose pages may call the API, as https://app.example.org. Default: none.',
-    (value) => list(value).map(origin),
+    origin,
   ),
-  ratePerWebhook: setting(
+  ratePerWebhook: optional(
     'RATE_PER_WEBHOOK',
-    '',
     'Requests a second that one webhook may receive, ten seconds of it at once; more get 503 with Retry-After. Default: no limit.',
     whole(1, 1_000_000),
   ),
-  ratePerUser: setting(
+  ratePerUser: optional(
     'RATE_PER_USER',
-    '',
     'The same for all webhooks and own contents of one user together. Default: no limit.',
     whole(1, 1_000_000),
   ),
-  quotaMbPerUser: setting(
+  quotaMbPerUser: optional(
     'QUOTA_MB_PER_USER',
-    '',
     'Megabytes of bodies that one user may have stored; more get 503 with Retry-After. Default: no limit.',
     whole(1, 100_000_000),
   ),
-  maxMemoryMb: setting(
+  maxMemoryMb: optional(
     'MAX_MEMORY_MB',
-    '',
     'Megabytes in use from which on new work gets 503 with Retry-After, before the system ends the service. Default: 70 % of what the container or the machine has.',
     whole(64, 1_000_000),
   ),
@@ -113,11 +118,10 @@ export const SETTINGS = {
     'debug logs every request. Webhook keys and credentials are masked.',
     oneOf('debug', 'info', 'warn', 'error', 'silent'),
   ),
-  requireUserStatus: setting(
+  requireUserStatus: listOf(
     'REQUIRE_USER_STATUS',
-    '',
     "Accept only users with these values of tbluser.status, as 1,2. Default: the column is another application's business.",
-    (value) => list(value).map(whole(0, 255)),
+    whole(0, 255),
   ),
   contentEncoding: setting(
     'CONTENT_ENCODING',
@@ -126,9 +130,8 @@ export const SETTINGS = {
     oneOf('auto', 'utf-8', 'windows-1252'),
   ),
   dtTimezone: setting('DT_TIMEZONE', 'UTC', 'Time zone of the column dt in the rows we write.', timeZone),
-  webhookIdFrom: setting(
+  webhookIdFrom: optional(
     'WEBHOOK_ID_FROM',
-    '',
     'Lowest id of a new webhook. Default 1000000000 on MySQL, out of the way of max + 1 of other applications; 1 on SQLite.',
     whole(1, 4_000_000_000),
   ),
@@ -144,22 +147,19 @@ export const SETTINGS = {
     '1: RETENTION_DAYS removes rows of tblwh too that other applications have inserted.',
     onOff,
   ),
-  oldUrls: setting(
+  oldUrls: listOf(
     'OLD_URLS',
-    '',
     'Origins of your old receiver: requests whose path and query equal a stored wh_url there are received for it.',
-    (value) => list(value).map(origin),
+    origin,
   ),
-  fenceNodes: setting(
+  fenceNodes: listOf(
     'FENCE_NODES',
-    '',
     'On a cluster that is written to on several nodes: mysql:// URLs of the other nodes, so that rows on their way there are seen too.',
-    (value) => list(value).map(databaseUrl),
+    databaseUrl,
     true,
   ),
-  fenceMaxHold: setting(
+  fenceMaxHold: optional(
     'FENCE_MAX_HOLD',
-    '',
     'Seconds after which lists go on past a row that is still being written, and may skip it. Default: they wait.',
     whole(1, 86_400),
   ),
@@ -169,16 +169,14 @@ export const SETTINGS = {
     '1: receive although a crash of the database can lose what was answered with 2xx. restante doctor names the cause.',
     onOff,
   ),
-  metricsToken: setting(
+  metricsToken: optional(
     'METRICS_TOKEN',
-    '',
     'Shows /metrics and the details of /readyz to whoever sends it as `Authorization: Bearer`. Without it there are no metrics.',
     text,
     true,
   ),
-  secretsKey: setting(
+  secretsKey: optional(
     'SECRETS_KEY',
-    '',
     'Encrypts the secrets of webhooks at rest: 32 bytes as hex or base64 (openssl rand -hex 32). On SQLite the default is a key file beside the database.',
     key,
     true,
@@ -193,21 +191,14 @@ export const SETTINGS = {
       return value;
     },
   ),
-  serviceLogo: setting(
+  serviceLogo: optional(
     'SERVICE_LOGO',
-    '',
     'Your logo in the documentation: an image file (svg, png, jpg, webp), 256 KiB at most.',
     imageFile,
   ),
-  serviceText: setting(
-    'SERVICE_TEXT',
-    '',
-    'What your users read first in the documentation, as plain text.',
-    upTo(1_000),
-  ),
-  dashboardUrl: setting(
+  serviceText: optional('SERVICE_TEXT', 'What your users read first in the documentation, as plain text.', upTo(1_000)),
+  dashboardUrl: optional(
     'DASHBOARD_URL',
-    '',
     'Where your users find their id and token: the documentation links to it.',
     linkUrl,
   ),

@@ -32,6 +32,7 @@ async function typed(argv: readonly string[], env: Readonly<Record<string, strin
       asked.push(question);
       return answer ?? '';
     },
+    memory: process,
     tty: answer !== undefined,
     stopped: () => new Promise(() => {}),
   });

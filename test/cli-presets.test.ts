@@ -36,6 +36,7 @@ async function typed(argv: readonly string[], env: Readonly<Record<string, strin
     written: async () => {},
     input: async () => input,
     ask: async () => '',
+    memory: process,
     tty: false,
     stopped: () => new Promise(() => {}),
   });

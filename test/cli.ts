@@ -19,6 +19,7 @@ export async function cli(argv: readonly string[], env: Env = {}, stopped: Promi
     out: (text: string) => (out += text),
     err: (text: string) => (err += text),
     written: async () => {},
+    memory: process,
     tty: false,
     input: async () => '',
     ask: async () => '',

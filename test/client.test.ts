@@ -90,6 +90,22 @@ describe('the SDK', () => {
     expect(error).toMatchObject({ status: 404, code: 'not-found', temporary: false });
   });
 
+  test('says of a content that is gone what is gone, and of another path what the server says', async () => {
+    const client = clientOf();
+    const { id } = await client.contents.post('short-lived');
+    await client.contents.delete(id);
+    for (const call of [client.contents.get, client.contents.raw, client.contents.trace, client.contents.delete]) {
+      const error = (await call(id).catch((one: unknown) => one)) as RestanteError;
+      expect(error).toBeInstanceOf(RestanteError);
+      expect(error).toMatchObject({ status: 404, code: 'not-found' });
+      expect(error.message).toContain(`You have no content ${id}: it was deleted or pruned, or never was.`);
+      expect(error.requestId).toBeTruthy();
+    }
+    const lost = createClient({ url: `${service.url}/elsewhere`, auth: `${user.id}:${user.token}` });
+    const error = (await lost.contents.get(id).catch((one: unknown) => one)) as RestanteError;
+    expect([error.status, error.message]).toEqual([404, expect.stringContaining('/elsewhere/whcontent')]);
+  });
+
   test('reads bodies as JSON, text and form', async () => {
     const client = clientOf();
     const { id } = await client.contents.post('contact%5Bemail%5D=a%40b.c&n=1&n=2');

@@ -1,8 +1,9 @@
 // A flood of connections leaves the database its descriptors: who is connected is served, who comes too late is closed.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { mostConnections } from '../src/cli/openfiles.ts';
+import { mostConnections, openFileLimit } from '../src/cli/openfiles.ts';
 import { mortal } from './fetch-debs.ts';
 import { connectWire, type Wire } from './load.ts';
 import { freePort } from './servers.ts';
@@ -56,6 +57,38 @@ test('with 300 open files, 400 connections that say nothing stop neither the dat
     await once(child, 'exit');
   }
 });
+
+const BURST = Math.min(8_000, (openFileLimit() ?? 1_024) - 200);
+const PATIENCE_MS = 25_000;
+
+test(`${BURST} senders who connect at once are all answered, or told to come again, within 25 s`, async () => {
+  const program = await world.serve();
+  const { path } = await world.webhook('Burst');
+  const request = `POST ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx`;
+  const statuses = new Map<string, number>();
+  const post = () =>
+    new Promise<void>((resolve) => {
+      let got = '';
+      const socket = connect(program.port, '127.0.0.1', () => socket.write(request));
+      socket.setTimeout(PATIENCE_MS, () => socket.destroy(new Error('no answer')));
+      socket.on('data', (chunk) => {
+        got += chunk.toString('latin1');
+      });
+      socket.on('error', (error: NodeJS.ErrnoException) => {
+        got ||= error.code ?? error.message;
+      });
+      socket.on('close', () => {
+        const status = got.replace(/^HTTP\/1.1 (\d+).*$/s, '$1');
+        statuses.set(status, (statuses.get(status) ?? 0) + 1);
+        resolve();
+      });
+    });
+  await Promise.all(Array.from({ length: BURST }, post));
+  // Beside other programs on this machine the service may be behind, and says so.
+  expect([...statuses.keys()].filter((status) => status !== '200' && status !== '503')).toEqual([]);
+  expect(statuses.get('200')).toBeGreaterThan(BURST / 4);
+  await program.kill();
+}, 90_000);
 
 test('the bound leaves a hundred files, and is none where there is no limit', () => {
   expect([1_024, 300, 150, Number.POSITIVE_INFINITY].map(mostConnections)).toEqual([924, 200, 100, undefined]);

@@ -35,6 +35,7 @@ async function doctor(env: Env, argv: readonly string[] = ['--json'], tty = fals
     input: async () => '',
     ask: async () => '',
     nodeVersion: process.versions.node,
+    memory: process,
     stopped: () => new Promise<string>(() => {}),
     tty,
   };
@@ -104,6 +105,7 @@ describe('each check by itself', () => {
     files: undefined as object | undefined,
     nodeVersion: '22.13.0',
     openFiles: 65_536,
+    somaxconn: 4_096 as number | undefined,
     service: { url: 'http://127.0.0.1:4343/healthz', status: 200, text: '{"status":"ok"}' },
     ready: { url: 'http://127.0.0.1:4343/readyz', status: 200, text: '{"status":"ready"}' },
     online: { url: 'https://hooks.example.org/healthz', status: 200, text: '{"status":"ok"}' },
@@ -422,6 +424,13 @@ describe('each check by itself', () => {
     ['metrics-token', 'warn', setting({ METRICS_TOKEN: 'short' }), /5 characters/, /openssl rand/],
     ['node', 'fail', (one) => Object.assign(one, { nodeVersion: '20.18.1' }), /older/, /20\.19/],
     ['open-files', 'warn', (one) => Object.assign(one, { openFiles: 1_024 }), /1024/, /LimitNOFILE=65536/],
+    [
+      'backlog',
+      'warn',
+      (one) => Object.assign(one, { somaxconn: 128 }),
+      /128 connections/,
+      /sysctl -w net\.core\.somaxconn=4096/,
+    ],
     [
       'service',
       'warn',

@@ -1,16 +1,16 @@
 // Gives a test a fresh, migrated database on each engine, and a whole service on it.
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import { describe, inject } from 'vitest';
 import { readConfig } from '../src/config.ts';
 import { type App, buildApp } from '../src/http/app.ts';
-import type { Context, Log } from '../src/http/context.ts';
+import type { Context } from '../src/http/context.ts';
 import { createContext } from '../src/http/create.ts';
 import { makeWebhook } from '../src/http/webhooksettings.ts';
+import type { Log } from '../src/log.ts';
 import type { WebhookDetail } from '../src/schemawebhooks.ts';
 import { highestId } from '../src/store/contents.ts';
 import { openDb, openStore, type Store } from '../src/store/index.ts';
@@ -96,10 +96,9 @@ export async function startService(databaseUrl: string, env: Record<string, stri
   const config = readConfig({ PORT: '0', SECRETS_KEY: '5e'.repeat(32), ...env, DATABASE_URL: databaseUrl });
   const store = await openStore(databaseUrl);
   const log = testLog();
-  const context = await createContext({ store, config, log });
+  const context = await createContext({ store, config, log, memory: process });
   const app = await buildApp(context);
-  await app.fastify.listen({ host: '127.0.0.1', port: 0 });
-  const { port } = app.server.address() as AddressInfo;
+  const port = await app.listen({ host: '127.0.0.1', port: 0 });
   return {
     url: `http://127.0.0.1:${port}`,
     port,

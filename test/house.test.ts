@@ -12,7 +12,7 @@ const files = (folder: string): string[] =>
 const sources = files('src').map((path) => ({ path, text: readFileSync(path, 'utf8') }));
 const all = ['src', 'test', 'bench', 'examples'].flatMap(files);
 
-/** main -> cli -> http -> flow -> store -> receive; config, errors and schema may be read from everywhere. */
+/** main -> cli -> http -> flow -> store -> receive; config, errors and schema may be read from everywhere but by the page. */
 const ORDER = ['main', 'cli', 'http', 'flow', 'store', 'receive', 'client', 'shared'];
 const roomOf = (path: string): string => {
   const [first = '', ...rest] = relative('src', path).split('/');
@@ -20,11 +20,14 @@ const roomOf = (path: string): string => {
   return first === 'main.ts' || first === 'index.ts' ? 'main' : 'shared';
 };
 
+/** The page is one more client: it knows the service by its API alone. Nobody imports the page. */
+const mayImport = (own: string): readonly string[] =>
+  own === 'page' ? ['page', 'client'] : ORDER.slice(ORDER.indexOf(own));
+
 test.each(sources)('$path imports only what lies below it', ({ path, text }) => {
-  for (const [, from = ''] of text.matchAll(/from '(\.[^']+)'/g)) {
-    const room = roomOf(join(dirname(path), from));
-    expect(ORDER.indexOf(room), `${path} imports ${from}`).toBeGreaterThanOrEqual(ORDER.indexOf(roomOf(path)));
-  }
+  // Types too, and `import('…')`, and an import for its effect alone.
+  for (const [, from = ''] of text.matchAll(/\b(?:from|import)\s*\(?\s*['"](\.[^'"]+)['"]/g))
+    expect(mayImport(roomOf(path)), `${path} imports ${from}`).toContain(roomOf(join(dirname(path), from)));
 });
 
 test('the page imports nothing of ours but itself and the SDK', () => {
@@ -52,7 +55,9 @@ test('SQL stands in the store alone', () => {
 });
 
 test('only main.ts touches process', () => {
-  expect(sources.filter(({ text }) => /\bprocess\./.test(text)).map(({ path }) => path)).toEqual(['src/main.ts']);
+  expect(
+    sources.filter(({ text }) => /\bprocess\.|['"](node:)?process['"]/.test(text)).map(({ path }) => path),
+  ).toEqual(['src/main.ts']);
 });
 
 test.each(all)('%s opens with a sentence that says what it is for', (path) => {
@@ -111,4 +116,14 @@ test.each(pages)('%s: every link to a file or a heading leads there', (path) => 
     expect(existsSync(to), `${path}: ${target}`).toBe(true);
     if (heading) expect(anchors(to), `${path}: ${target}`).toContain(`#${heading}`);
   }
+test('a setting is one entry: what reads them all names the three from which PUBLIC_URL is computed', () => {
+  const text = sources.find((one) => /^export function readConfig/m.test(one.text))?.text ?? '';
+  const named = Object.keys(SETTINGS).filter((key) => new RegExp(`\\b${key}\\b`).test(text));
+  expect(named).toEqual(['host', 'port', 'publicUrl']);
+});
+
+test('the README shows every route', () => {
+  const readme = readFileSync('README.md', 'utf8');
+  for (const { method, url } of ROUTES)
+    expect(readme, `${method} ${url}`).toContain(`\`${method} ${url.replace(/:(\w+)/g, '{$1}')}\``);
 });

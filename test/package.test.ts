@@ -98,7 +98,7 @@ const store = await openStore(config.databaseUrl);
 const log = { debug() {}, info() {}, warn() {}, error: console.error };
 const own = route({ method: 'GET', url: '/own', tag: 'Own', kind: 'public', summary: 'Own', answers: { 200: { description: 'x' } },
   handler: () => ({ own: process.version }) });
-const app = await buildApp(await createContext({ store, config, log }), [own]);
+const app = await buildApp(await createContext({ store, config, log, memory: process }), [own]);
 console.log((await app.fastify.inject('/own')).body);
 await app.close();
 await store.close();`;

@@ -1,8 +1,10 @@
 // Before memory or time run out new work gets a 503, what is under way goes on, and afterwards all is as before.
 import { setTimeout as sleep } from 'node:timers/promises';
+import Fastify from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { watchPressure } from '../src/flow/pressure.ts';
 import { createRoom } from '../src/flow/room.ts';
+import { shedLoad } from '../src/http/shed.ts';
 import { type Database, migratedDatabase, pathOf, type Service, startService, type TestUser } from './engines.ts';
 import { ask, requestOf, type Talk, talk } from './raw.ts';
 import { createWorld, type Program, type World } from './world.ts';
@@ -183,11 +185,24 @@ describe('memory', () => {
   });
 
   test('is looked at without a setting too: a share of what there is', () => {
-    const pressure = watchPressure({ info() {}, warn() {} });
+    const pressure = watchPressure({ info() {}, warn() {} }, process);
     expect(pressure.memory.used).toBeGreaterThan(1e6);
     expect(pressure.memory.most).toBeGreaterThan(1e8);
     expect(pressure.why).toBeUndefined();
     pressure.close();
+  });
+
+  test('of answers is counted in bytes, whatever the characters', async () => {
+    const told: string[] = [];
+    const fastify = Fastify();
+    const pressure = { why: undefined, memory: { used: 0, most: 1 }, close() {} };
+    shedLoad(fastify, { pressure, shed: (why) => told.push(why) }, () => false, 200_000);
+    fastify.get('/:text', ({ params }) => (params as { text: string }).text.repeat(40_000));
+    const status = async (text: string) => (await fastify.inject(`/${encodeURIComponent(text)}`)).statusCode;
+    // 40,000 and 120,000 bytes; one user has 100,000.
+    expect([await status('e'), await status('€')]).toEqual([200, 503]);
+    expect(told).toEqual(['answers']);
+    await fastify.close();
   });
 
   test('given back is there again, and nobody takes more than half', () => {

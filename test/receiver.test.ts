@@ -13,7 +13,7 @@ import {
   startService,
   type TestUser,
 } from './engines.ts';
-import { type Answer, ask, requestOf, talk } from './raw.ts';
+import { type Answer, ask, requestOf, type Talk, talk } from './raw.ts';
 
 // PUBLIC_URL carries a path that a proxy in front would have taken off.
 const pathOf = (wh: WebhookDetail) => publicPathOf(wh).replace(/^\/p/, '');
@@ -225,6 +225,40 @@ describe.concurrent.each(ENGINES)('%s', (engine) => {
     }
     line.end();
     expect(await stored(wh)).toHaveLength(1);
+  });
+
+  test('a request with Expect is logged like any other, and the last one closes its connection when the service stops', async () => {
+    const other = await startService(database.url, { LOG_LEVEL: 'debug' });
+    try {
+      const lines = await Promise.all(['100-continue', 'a-miracle'].map(() => talk(other.port)));
+      const exchange = async (line: Talk, expects: string) => {
+        line.send(requestOf('POST', '/whcontent', [`Authorization: ${user.auth}`, `Expect: ${expects}`], 'own'));
+        const first = await line.answer();
+        return first.status === 100 ? line.answer() : first;
+      };
+      const both = () =>
+        Promise.all(['100-continue', 'a-miracle'].map((expects, i) => exchange(lines[i] as Talk, expects)));
+      const connections = (answers: readonly Answer[]) =>
+        answers.map(({ status, headers }) => [status, headers.get('connection')]);
+      expect(connections(await both())).toEqual([
+        [201, 'keep-alive'],
+        [201, 'keep-alive'],
+      ]);
+      const logged = () => other.log.lines.filter(({ message }) => message === 'request').map(({ data }) => data);
+      await until(async () => logged().length, 2);
+      expect(logged()).toMatchObject([
+        { method: 'POST', url: '/whcontent', status: 201 },
+        { method: 'POST', url: '/whcontent', status: 201 },
+      ]);
+      const closed = other.close();
+      expect(connections(await both())).toEqual([
+        [201, 'close'],
+        [201, 'close'],
+      ]);
+      await closed;
+    } finally {
+      await other.close().catch(() => {});
+    }
   });
 
   test('answers what is not HTTP with 400, huge headers with 431, an unknown key with 404', async () => {

@@ -27,6 +27,7 @@ async function typed(argv: readonly string[], env: Env, { input = '', answer = '
       err += question;
       return answer;
     },
+    memory: process,
     tty,
     stopped: () => new Promise(() => {}),
   });

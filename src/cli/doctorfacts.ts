@@ -9,7 +9,7 @@ import { type DatabaseFacts, examine, type Looked, listStaleUrls, openToLook, ty
 import { readKeyMark } from '../store/secrets.ts';
 import { listForeign } from '../store/webhooks.ts';
 import type { Io } from './io.ts';
-import { openFileLimit } from './openfiles.ts';
+import { openFileLimit, readSomaxconn } from './openfiles.ts';
 
 export interface Facts {
   readonly config: Config;
@@ -23,6 +23,8 @@ export interface Facts {
   readonly nodeVersion: string | undefined;
   /** Undefined where it cannot be told. */
   readonly openFiles: number | undefined;
+  /** The longest listen backlog that the kernel gives; undefined where it cannot be told. */
+  readonly somaxconn: number | undefined;
   readonly service: Answer;
   readonly ready: Answer;
   /** With --online alone. */
@@ -66,6 +68,7 @@ export async function gatherFacts(io: Io, config: Config, online: boolean): Prom
     files,
     nodeVersion: io.nodeVersion,
     openFiles: openFileLimit(),
+    somaxconn: readSomaxconn(),
     service,
     ready,
     online: reached,

@@ -1,4 +1,6 @@
-// What a verb may touch of the world: streams, environment, signals. Tests give their own.
+// What a verb may touch of the world: streams, environment, memory, signals. Tests give their own.
+import type { Memory } from '../flow/pressure.ts';
+
 export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Data for people and scripts. */
@@ -18,6 +20,8 @@ export interface Io {
   readonly tty: boolean;
   /** Such as 20.19.4; left out where nobody asks. */
   readonly nodeVersion?: string;
+  /** What `process` knows of its memory. */
+  readonly memory: Memory;
   /** Resolves with the name of the signal that asks the program to end. */
   stopped(): Promise<string>;
 }

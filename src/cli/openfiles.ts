@@ -1,4 +1,4 @@
-// How many files and sockets this process may have open, and how many of them strangers may take.
+// What the system allows this process: how many files and sockets, how many of them strangers may take, and the listen backlog.
 import { readFileSync } from 'node:fs';
 
 /** Of this process, on Linux; Node has raised the soft limit to the hard one. Undefined: nobody knows. */
@@ -6,6 +6,15 @@ export function openFileLimit(): number | undefined {
   try {
     const [, limit] = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
     return limit === 'unlimited' ? Number.POSITIVE_INFINITY : limit ? Number(limit) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of this network namespace, on Linux; what `listen` asks for is lowered to it. Undefined: nobody knows. */
+export function readSomaxconn(): number | undefined {
+  try {
+    return Number(readFileSync('/proc/sys/net/core/somaxconn', 'utf8'));
   } catch {
     return undefined;
   }

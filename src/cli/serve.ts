@@ -5,10 +5,11 @@ import { pino } from 'pino';
 import { type Config, masked } from '../config.ts';
 import { startPruner } from '../flow/prune.ts';
 import { type App, buildApp } from '../http/app.ts';
-import type { Context, Log } from '../http/context.ts';
+import type { Context } from '../http/context.ts';
 import { createContext } from '../http/create.ts';
 import { randomText } from '../http/random.ts';
 import { isPublic, makeWebhook } from '../http/webhooksettings.ts';
+import type { Log } from '../log.ts';
 import { failed } from '../store/db.ts';
 import { readUnsafe } from '../store/durability.ts';
 import { openStore, type Store } from '../store/index.ts';
@@ -51,13 +52,13 @@ async function serve(io: Io, given: Config): Promise<void> {
     await store.close();
     throw complain(error, config);
   });
-  const context = await createContext({ store, config, log }).catch(async (error: unknown) => {
+  const context = await createContext({ store, config, log, memory: io.memory }).catch(async (error: unknown) => {
     await store.close();
     throw complain(error, config);
   });
   const app = await buildApp(context);
   boundConnections(app, context);
-  const port = await listen(app, config).catch(async (error: NodeJS.ErrnoException) => {
+  const port = await app.listen(config).catch(async (error: NodeJS.ErrnoException) => {
     // The app first: it goes on looking into the database until it is closed.
     await app.close();
     await store.close();
@@ -154,11 +155,6 @@ async function openPatiently(config: Config, log: Log, stop: Promise<string>): P
     await Promise.race([stop, new Promise((resolve) => setTimeout(resolve, RETRY_MS))]);
   }
   return undefined;
-}
-
-async function listen(app: App, config: Config): Promise<number> {
-  await app.fastify.listen({ host: config.host, port: config.port });
-  return (app.server.address() as AddressInfo).port;
 }
 
 function sayLimits(config: Config, store: Store, log: Log): void {

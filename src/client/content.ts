@@ -1,4 +1,5 @@
 // A content as a program wants it: its exact bytes, read as JSON, text or a form, and the request it came with.
+import { WINDOWS_1252_HIGH } from '../windows1252.ts';
 import type { Content as Wire } from './api.ts';
 
 export interface Content extends Wire {
@@ -15,16 +16,12 @@ export interface Content extends Wire {
   toRequest(): Request | undefined;
 }
 
-// Where windows-1252 differs from ISO 8859-1; the server leaves the five bytes without a character as they are.
-const HIGH =
-  '\u20ac\x81\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\x8d\u017d\x8f\x90\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\x9d\u017e\u0178';
-
 /** The bytes of a content as the API gives it. */
 function bytesOf({ content, encoding }: Pick<Wire, 'content' | 'encoding'>): Uint8Array<ArrayBuffer> {
   if (encoding === 'utf-8') return new TextEncoder().encode(content);
   if (encoding === 'base64') return Uint8Array.from(atob(content), (char) => char.charCodeAt(0));
   return Uint8Array.from(content, (char) => {
-    const high = HIGH.indexOf(char);
+    const high = WINDOWS_1252_HIGH.indexOf(char);
     return high < 0 ? char.charCodeAt(0) : 0x80 + high;
   });
 }

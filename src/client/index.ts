@@ -2,6 +2,7 @@
 import type { Operations } from './api.ts';
 import { type Consume, type ConsumeOptions, createConsume } from './consume.ts';
 import { type Content, toContent } from './content.ts';
+import { RestanteError } from './error.ts';
 import { type CallOptions, createTransport, type Options } from './request.ts';
 import { type StreamOptions, streamContents } from './stream.ts';
 
@@ -24,6 +25,14 @@ const texts = ({ id, whid, ...query }: ListQuery): Query<'GET /whcontent'> => ({
 });
 
 export type Api = ReturnType<typeof createApi>;
+// What the classic call says when there is no such content: its text is older than this service, and names a webhook.
+const CLASSIC_MISSING = 'The webhook id does not exist for such user';
+const toldClearly = (id: number) => (error: unknown) => {
+  if (!(error instanceof RestanteError) || error.problem.detail !== CLASSIC_MISSING) throw error;
+  const detail = `You have no content ${id}: it was deleted or pruned, or never was. contents.list({ whid: 'all' }) has those you have.`;
+  throw new RestanteError(error.status, { ...error.problem, detail });
+};
+
 export type Client = ReturnType<typeof createClient>;
 
 /** Every call of the API, for one user. Nothing is sent before a method is called. */
@@ -50,7 +59,7 @@ export function createApi(options: Options) {
       return { ...page, whcontent: page.whcontent.map(toContent) };
     },
     get: async (id: number, more?: CallOptions): Promise<Content> =>
-      toContent(await call('GET /whcontent/{id}', { path: { id }, ...more })),
+      toContent(await call('GET /whcontent/{id}', { path: { id }, ...more }).catch(toldClearly(id))),
     /** The exact bytes. */
     raw: (id: number, more?: CallOptions) => call('GET /whcontent/{id}/raw', { path: { id }, ...more }),
     /** Stores own content, byte for byte. */

@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { Config } from '../config.ts';
 import type { Store } from '../store/index.ts';
 import { storedBytes } from '../store/stock.ts';
+import { lineOf } from './writer.ts';
 
 type Owner = { readonly user_id: number; readonly wh_id: number };
 
@@ -86,8 +87,8 @@ export function createAllowance(
     return known.bytes;
   }
 
-  function over({ wh_id, user_id }: Owner, seconds: number, why: string): Over {
-    const line = wh_id || -user_id;
+  function over(owner: Owner, seconds: number, why: string): Over {
+    const line = lineOf(owner);
     const first = !noted.has(line);
     if (first) noted.set(line, true);
     return { seconds, why, first };

@@ -1,10 +1,10 @@
 // Pages of contents in the order of ids, and waiting for the next one: what the list and its stream are made of.
-import { LRUCache } from 'lru-cache';
 import { type Content, type ContentKey, highestId, listByIds, listContents } from '../store/contents.ts';
 import type { Store } from '../store/index.ts';
 import { type Filter, searchContents } from '../store/search.ts';
 import type { Row } from './fence.ts';
 import { createKnownContents, type Which } from './known.ts';
+import { createOwnWrites } from './ownwrites.ts';
 import { createScan } from './scan.ts';
 import type { Ending, Tail } from './tail.ts';
 
@@ -38,10 +38,6 @@ export interface Lists {
   forget(): void;
 }
 
-// A user finds what was just stored for him by this process: so long the fence is waited for.
-const OWN_WRITES_MS = 300;
-const MOST_WRITERS = 50_000;
-
 export interface ListsParts {
   readonly store: Store;
   readonly tail: Tail;
@@ -52,21 +48,12 @@ export interface ListsParts {
 
 export function createLists({ store, tail, maxPageBytes, content }: ListsParts): Lists {
   const known = createKnownContents();
-  const written = new LRUCache<number, number>({ max: MOST_WRITERS });
+  const own = createOwnWrites(tail, tail.onReadable);
   let scan = createScan(store);
 
   async function ownWrites(userId: number): Promise<void> {
     await tail.booted;
-    const id = written.get(userId);
-    if (id === undefined || id <= tail.readable) return;
-    const ended = AbortSignal.timeout(OWN_WRITES_MS);
-    await new Promise<void>((resolve) => {
-      const off = tail.onReadable(userId, (row) => row.id >= id && resolve());
-      ended.addEventListener('abort', () => {
-        off();
-        resolve();
-      });
-    });
+    await own.settled(userId);
   }
 
   /** `from` as a number; one beyond everything is told from one that another process is ahead with. */
@@ -159,17 +146,13 @@ export function createLists({ store, tail, maxPageBytes, content }: ListsParts):
       });
     },
     committed(rows, ids) {
-      for (let i = 0; i < rows.length; i++) {
-        const { user_id } = rows[i] as { user_id: number };
-        written.set(user_id, Math.max(written.get(user_id) ?? 0, ids[i] as number));
-      }
+      own.committed(rows, ids);
       tail.nudge(rows.length);
     },
     passed: (rows) => known.passed(rows),
     forget() {
       known.forget();
       scan = createScan(store);
-      written.clear();
     },
   };
 }

@@ -1,8 +1,8 @@
 // Says when new work must be refused before the process comes to harm: its memory is nearly full, or it is far behind.
 import { totalmem } from 'node:os';
-import { constrainedMemory, memoryUsage } from 'node:process';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import type { Log } from '../log.ts';
 
 const EVERY_MS = 100;
 // Behind by so much on average of the last turns, a sender waits longer than it is patient. One pause is none, however long:
@@ -28,14 +28,12 @@ export interface Pressure {
   close(): void;
 }
 
-interface Log {
-  info(data: object, message: string): void;
-  warn(data: object, message: string): void;
-}
+/** What `process` knows of its memory. */
+export type Memory = Pick<NodeJS.Process, 'memoryUsage' | 'constrainedMemory'>;
 
 /** `maxMemoryMb`: refuse above so much; by default above 70 % of what the container or the machine has. */
-export function watchPressure(log: Log, maxMemoryMb?: number): Pressure {
-  const most = maxMemoryMb === undefined ? availableBytes() * MEMORY_SHARE : maxMemoryMb * MB;
+export function watchPressure(log: Pick<Log, 'info' | 'warn'>, memory: Memory, maxMemoryMb?: number): Pressure {
+  const most = maxMemoryMb === undefined ? availableBytes(memory) * MEMORY_SHARE : maxMemoryMb * MB;
   const heapMost = getHeapStatistics().heap_size_limit * HEAP_SHARE;
   const collect = collector();
   let lateMs = 0;
@@ -43,7 +41,7 @@ export function watchPressure(log: Log, maxMemoryMb?: number): Pressure {
   let collectedAt = Number.NEGATIVE_INFINITY;
   let why: Why | undefined;
 
-  const tooMuch = () => usedBytes() > most || memoryUsage().heapUsed > heapMost;
+  const tooMuch = () => usedBytes(memory) > most || memory.memoryUsage().heapUsed > heapMost;
   function memoryIsFull(now: number): boolean {
     if (!tooMuch()) return false;
     if (now - collectedAt < COLLECT_EVERY_MS) return why === 'memory';
@@ -54,6 +52,8 @@ export function watchPressure(log: Log, maxMemoryMb?: number): Pressure {
 
   const timer = setInterval(() => {
     const now = performance.now();
+    // Not perf_hooks.monitorEventLoopDelay: this timer would still have to read it, reset it, and bound what one pause counts.
+    // It would save the subtraction alone, for a second timer.
     const late = Math.min(MOST_LATE_MS, Math.max(0, now - due));
     due = now + EVERY_MS;
     lateMs += (late - lateMs) * SHARE_OF_NEWEST;
@@ -61,7 +61,11 @@ export function watchPressure(log: Log, maxMemoryMb?: number): Pressure {
     const before = why;
     why = memoryIsFull(now) ? 'memory' : behind ? 'event-loop' : undefined;
     if (why === before) return;
-    const data = { late_ms: Math.round(lateMs), used_mb: Math.round(usedBytes() / MB), most_mb: Math.round(most / MB) };
+    const data = {
+      late_ms: Math.round(lateMs),
+      used_mb: Math.round(usedBytes(memory) / MB),
+      most_mb: Math.round(most / MB),
+    };
     if (!why) log.info(data, 'new work is accepted again');
     else log.warn({ ...data, why }, `new work is refused with 503: ${WORDS[why]}`);
   }, EVERY_MS);
@@ -72,7 +76,7 @@ export function watchPressure(log: Log, maxMemoryMb?: number): Pressure {
       return why;
     },
     get memory() {
-      return { used: usedBytes(), most };
+      return { used: usedBytes(memory), most };
     },
     close: () => clearInterval(timer),
   };
@@ -84,13 +88,13 @@ const WORDS: Readonly<Record<Why, string>> = {
 };
 
 /** What is in use, not what was ever taken: the allocator gives back late, and a process that is idle again must not refuse. */
-function usedBytes(): number {
+function usedBytes({ memoryUsage }: Memory): number {
   const { heapUsed, external, arrayBuffers } = memoryUsage();
   // Buffers of bodies are in both; what a slow reader has not taken yet is in the second alone.
   return heapUsed + Math.max(external, arrayBuffers);
 }
 
-function availableBytes(): number {
+function availableBytes({ constrainedMemory }: Memory): number {
   // 0, or more than there is: the container has no limit of its own.
   const limit = constrainedMemory();
   return limit > 0 && limit < totalmem() ? limit : totalmem();

@@ -1,6 +1,6 @@
-// The route table, on one screen, and the few rules that hold for every route. Builds an app, never listens.
+// The route table, on one screen, and the few rules that hold for every route. Builds an app; its caller lets it listen.
 import type { Server } from 'node:http';
-import type { Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { forbidden, invalid, needsMigrate } from '../errors.ts';
@@ -25,7 +25,7 @@ import { createReceiver } from './receive.ts';
 import * as refusals from './refusals.ts';
 import { createRequestId } from './requestid.ts';
 import type { Route } from './route.ts';
-import { createServerWith, MAX_HEADER_BYTES } from './server.ts';
+import { createServerWith, LISTEN_BACKLOG, MAX_HEADER_BYTES } from './server.ts';
 import { shedLoad } from './shed.ts';
 import * as trace from './trace.ts';
 import { validatorsWhenAsked } from './validators.ts';
@@ -75,6 +75,8 @@ export interface App {
   /** For `inject` and for routes of your own; add them before `ready()` or `listen()`. */
   readonly fastify: FastifyInstance;
   readonly server: Server;
+  /** Resolves with the port: port 0 takes a free one. */
+  listen(address: { readonly host: string; readonly port: number }): Promise<number>;
   /** Stops accepting, answers what is under way, commits what is accepted. */
   close(): Promise<void>;
 }
@@ -141,7 +143,15 @@ export async function buildApp(context: Context, more: readonly Route[] = []): P
     await closeApp(fastify, server, sockets, receiver, auth);
     await context.close();
   };
-  return { fastify, server, close: end };
+  return {
+    fastify,
+    server,
+    async listen({ host, port }) {
+      await fastify.listen({ host, port, backlog: LISTEN_BACKLOG });
+      return (server.address() as AddressInfo).port;
+    },
+    close: end,
+  };
 }
 
 function register(fastify: FastifyInstance, context: Context, auth: Auth, parked: Parked, route: Route): void {

@@ -1,7 +1,16 @@
 // The contents of a user: list them, fetch one as JSON or as its exact bytes, post one's own, delete one.
 import type { FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
-import { forbidden, needsMigrate, notFound, overLimit, revoked, tooLarge, unavailable } from '../errors.ts';
+import {
+  forbidden,
+  needsMigrate,
+  noSuchContent,
+  notFound,
+  overLimit,
+  revoked,
+  tooLarge,
+  unavailable,
+} from '../errors.ts';
 import type { Page } from '../flow/lists.ts';
 import type { Ending } from '../flow/tail.ts';
 import { lineOf } from '../flow/writer.ts';
@@ -127,7 +136,8 @@ async function hintElsewhere(store: Context['store'], userId: number): Promise<s
   return `This is your own content only (whid=0). Your webhooks: ${names.join(', ')}${more}. Add whid=ID, or whid=all.`;
 }
 
-const missing = () => notFound('The webhook id does not exist for such user');
+// Clients of the classic call know this text. Every later call says what is missing.
+const CLASSIC_MISSING = 'The webhook id does not exist for such user';
 
 export const getContent = route({
   method: 'GET',
@@ -139,7 +149,7 @@ export const getContent = route({
   answers: { 200: { schema: ContentOne, example, description: 'The content' } },
   async handler({ content, config }, { params, userId, hint }) {
     const row = await content({ userId, id: params.id });
-    if (!row) throw missing();
+    if (!row) throw notFound(CLASSIC_MISSING);
     return Object.assign(contentToWire(row, config), hint);
   },
 });
@@ -156,7 +166,7 @@ export const getRaw = route({
   answers: { 200: { type: 'application/octet-stream', description: 'The bytes as they were received' } },
   async handler({ content }, { params, userId, reply }) {
     const row = await content({ userId, id: params.id });
-    if (!row) throw missing();
+    if (!row) throw noSuchContent(params.id);
     const head = row.receipt?.head && decodeHead(row.receipt.head);
     const type = head?.headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1];
     // Only what may stand in a header of an answer; the exact value is in `request.headers`.
@@ -184,7 +194,7 @@ export const deleteContentRoute = route({
     const deleted = await deleteContent(store.db, userId, params.id).catch((error: unknown) => {
       throw failed(error, 'denied') ? forbidden(MAY_NOT_DELETE) : error;
     });
-    if (!deleted) throw notFound(`You have no content ${params.id}.`);
+    if (!deleted) throw noSuchContent(params.id);
     return reply.code(204).send();
   },
 });

@@ -9,6 +9,7 @@ import type { Sealer } from '../flow/sealer.ts';
 import type { Tail } from '../flow/tail.ts';
 import type { Trouble } from '../flow/trouble.ts';
 import type { Writer } from '../flow/writer.ts';
+import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Content, ContentKey } from '../store/contents.ts';
 import type { Store } from '../store/index.ts';
@@ -16,14 +17,6 @@ import type { Intake } from './body.ts';
 import type { ShedWhy } from './measure.ts';
 import type { Sender } from './sender.ts';
 import type { Target } from './targets.ts';
-
-/** The part of a pino logger that we use. */
-export interface Log {
-  debug(data: object, message: string): void;
-  info(data: object, message: string): void;
-  warn(data: object, message: string): void;
-  error(data: object, message: string): void;
-}
 
 export interface Context {
   readonly store: Store;

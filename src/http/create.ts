@@ -4,17 +4,18 @@ import { createAllowance } from '../flow/allowance.ts';
 import { createConsumers } from '../flow/consumers.ts';
 import { createFresh } from '../flow/fresh.ts';
 import { createGather } from '../flow/gather.ts';
-import { watchPressure } from '../flow/pressure.ts';
+import { type Memory, watchPressure } from '../flow/pressure.ts';
 import { openReading } from '../flow/reading.ts';
 import { openSealer } from '../flow/sealer.ts';
 import { createTrouble } from '../flow/trouble.ts';
 import { createWriter } from '../flow/writer.ts';
+import type { Log } from '../log.ts';
 import { openMetrics } from '../metrics.ts';
 import { type ContentKey, findContents } from '../store/contents.ts';
 import type { Store } from '../store/index.ts';
 import { findTargets } from '../store/webhooks.ts';
 import { createIntake } from './body.ts';
-import type { Context, Log } from './context.ts';
+import type { Context } from './context.ts';
 import { followed, tellStored } from './follow.ts';
 import { measured, measureLooks, measureShed, measureState, measureWrites } from './measure.ts';
 import { createSender } from './sender.ts';
@@ -28,9 +29,11 @@ export async function createContext(parts: {
   store: Store;
   config: Config;
   log: Log;
+  /** `process`: it knows how much memory it uses and may use. */
+  memory: Memory;
   now?: () => number;
 }): Promise<Context> {
-  const { store, config, log, now = Date.now } = parts;
+  const { store, config, log, memory, now = Date.now } = parts;
   const content = createGather((keys: readonly ContentKey[]) => findContents(store, keys, config.maxPageBytes), READS);
   const sealer = await openSealer(store, config.secretsKey, config.databaseUrl, (from) =>
     log.info({ from }, 'the first secret: from now on this database needs this key'),
@@ -60,7 +63,7 @@ export async function createContext(parts: {
   store.db.hosts?.onMove((from, to, reason) =>
     log.warn({ from, to, reason }, 'the database is reached at another of its hosts now'),
   );
-  const pressure = watchPressure(log, config.maxMemoryMb);
+  const pressure = watchPressure(log, memory, config.maxMemoryMb);
   measureState(metrics, { store, writer, tail: reading.tail, pressure });
   return {
     ...reading,

@@ -1,8 +1,8 @@
 // The life of a content in the log, by its id, from receipt to ack. With LOG_LEVEL=debug: a line per transaction and call.
 import type { Consumers } from '../flow/consumers.ts';
 import { decodeLease } from '../flow/leasestring.ts';
+import type { Log } from '../log.ts';
 import type { NewContent } from '../store/ingest.ts';
-import type { Log } from './context.ts';
 
 /** What was committed. */
 export function tellStored(log: Log, rows: readonly NewContent[], ids: readonly number[]): void {

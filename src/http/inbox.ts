@@ -4,6 +4,7 @@ import { gunzipSync } from 'node:zlib';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { PRESETS } from '../receive/presets.ts';
 import type { Context } from './context.ts';
+import { escapeHtml } from './docspage.ts';
 
 // Hostile bodies are shown here: no script but ours, no style but ours, and text becomes markup through lit-html alone.
 const csp = (connect: string) =>
@@ -34,7 +35,6 @@ function readAssets(): ReadonlyMap<string, Asset> {
   );
 }
 
-const escapeHtml = (text: string) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 /** JSON inside of a script element: nothing in it may end the element. */
 const embed = (value: unknown) => JSON.stringify(value).replaceAll('<', '\\u003c');
 

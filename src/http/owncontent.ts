@@ -1,6 +1,7 @@
 // What a user posts as own content: from the query, from a JSON object, or the body as it is.
 import { isUtf8 } from 'node:buffer';
 import { invalid } from '../errors.ts';
+import { decodeBytes } from '../receive/form.ts';
 
 /** `url`: the raw one, for the bytes of `?content=`. Throws a 422 when there is nothing, or two things. */
 export function ownContent(fromQuery: string | undefined, body: Buffer, url: string): Buffer {
@@ -20,7 +21,7 @@ export function ownContent(fromQuery: string | undefined, body: Buffer, url: str
   return jsonMember(body) ?? body;
 }
 
-/** The bytes of a query parameter: `+` is a space, a `%` that encodes nothing stays. */
+/** The bytes of a query parameter. */
 function queryBytes(url: string, name: string): Buffer {
   for (const pair of url.slice(url.indexOf('?') + 1).split('&')) {
     const end = `${pair}=`.indexOf('=');
@@ -28,10 +29,7 @@ function queryBytes(url: string, name: string): Buffer {
   }
   return Buffer.alloc(0);
 }
-const decodeQuery = (text: string): Buffer => {
-  const byte = (code: string) => String.fromCharCode(Number.parseInt(code.slice(1), 16));
-  return Buffer.from(text.replaceAll('+', ' ').replace(/%[0-9a-f]{2}/gi, byte), 'latin1');
-};
+const decodeQuery = (text: string): Buffer => Buffer.from(decodeBytes(text), 'latin1');
 
 const OPENS = /^[ \t\r\n]*\{[ \t\r\n]*"content"[ \t\r\n]*:[ \t\r\n]*(?=")/;
 const CLOSES = /^[ \t\r\n]*\}[ \t\r\n]*$/;

@@ -22,7 +22,7 @@ export const underPressure = ({ why }: Pressure) =>
 /** For calls of users; what tells how the service is must answer then, too. */
 export function shedLoad(
   fastify: FastifyInstance,
-  { pressure, shed }: Context,
+  { pressure, shed }: Pick<Context, 'pressure' | 'shed'>,
   isOperators: (url: string | undefined) => boolean,
   mostBytes = MOST_BYTES,
 ): void {
@@ -54,5 +54,6 @@ export function shedLoad(
   });
 }
 
+/** In bytes: a text of Chinese or of emoji has up to three times as many as it has UTF-16 units. */
 const sizeOf = (payload: unknown): number =>
-  typeof payload === 'string' || Buffer.isBuffer(payload) ? payload.length : 0;
+  typeof payload === 'string' || Buffer.isBuffer(payload) ? Buffer.byteLength(payload) : 0;

@@ -1,5 +1,5 @@
 // The life of one content: how it came, and where it stands with every consumer that reads its webhook.
-import { notFound } from '../errors.ts';
+import { noSuchContent } from '../errors.ts';
 import { ContentId } from '../schema.ts';
 import { Trace } from '../schemaconsumers.ts';
 import { type Consumer, listConsumers } from '../store/consumers.ts';
@@ -92,7 +92,7 @@ export const traceContent = route({
   async handler(context, { params, userId }) {
     const { id } = params;
     const content = await context.content({ userId, id });
-    if (!content) throw notFound(`You have no content ${id}.`);
+    if (!content) throw noSuchContent(id);
     return traceOf(context, userId, content);
   },
 });

@@ -4,14 +4,11 @@ import type { Config } from '../config.ts';
 import type * as schema from '../schema.ts';
 import type { Content, Receipt } from '../store/contents.ts';
 import type { Refusal } from '../store/refusals.ts';
+import { WINDOWS_1252_HIGH } from '../windows1252.ts';
 import { decodeHead, splitTarget } from './head.ts';
 
-// The 32 characters in which windows-1252, which MySQL calls latin1, differs from ISO 8859-1. The five bytes without
-// one stand for their C1 control, so nothing is lost. By hand: TextDecoder of Node 20.20 decodes ISO 8859-1 instead.
-const HIGH =
-  '\u20ac\x81\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\x8d\u017d\x8f\x90\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\x9d\u017e\u0178';
 const fromWindows1252 = (bytes: Buffer): string =>
-  bytes.toString('latin1').replace(/[\x80-\x9f]/g, (char) => HIGH[char.charCodeAt(0) - 0x80] as string);
+  bytes.toString('latin1').replace(/[\x80-\x9f]/g, (char) => WINDOWS_1252_HIGH[char.charCodeAt(0) - 0x80] as string);
 
 /** Text of a short column: UTF-8 as we write it, windows-1252 as others may have. */
 export const decodeName = (bytes: Buffer): string => (isUtf8(bytes) ? bytes.toString('utf8') : fromWindows1252(bytes));

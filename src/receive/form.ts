@@ -30,7 +30,8 @@ export function decodeForm(text: string, name: string): string | undefined {
 export const utf8 = (bytes: string): string =>
   /^[\0-\x7f]*$/.test(bytes) ? bytes : Buffer.from(bytes, 'latin1').toString('utf8');
 
-function decodeBytes(text: string): string {
+/** One character per byte: `+` is a space, a `%` that encodes nothing stays. */
+export function decodeBytes(text: string): string {
   const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text;
   if (!spaced.includes('%')) return spaced;
   return spaced.replace(/%([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
