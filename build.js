@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { runInNewContext } from 'node:vm';
 import { brotliCompress, brotliCompressSync, constants, gzip, gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { Marked, Renderer } from 'marked';
 
 const banner =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
@@ -147,10 +148,57 @@ async function types() {
   }
 }
 
-/** What the documentation reads at its start: its guides, its style and its script. */
+/** What the documentation reads at its start: its style, its script, and its guides as pieces of HTML and Markdown. */
 function documentation() {
   const to = 'dist/assets/docs';
   rmSync(to, { recursive: true, force: true });
-  cpSync('docs/guides', to, { recursive: true });
+  mkdirSync(to, { recursive: true });
   for (const name of ['docs.css', 'docs.js', 'docscode.js']) cpSync(`src/page/${name}`, `${to}/${name}`);
+  for (const file of readdirSync('docs/guides')) {
+    const pieces = guide(readFileSync(`docs/guides/${file}`, 'utf8'));
+    writeFileSync(`${to}/${file.replace(/\.md$/, '.json')}`, JSON.stringify(pieces));
+  }
+}
+
+/** A guide, cut at its blocks of code: those are calls for the most part, written out for each reader. So is `{{name}}`. */
+function guide(markdown) {
+  const escapeHtml = (text) => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+  const slug = (text) =>
+    text
+      .toLowerCase()
+      .replace(/[^a-z0-9]+/g, '-')
+      .replace(/^-|-$/g, '');
+  // Links between guides are written as those between files, links to the rest as below PUBLIC_URL.
+  const linked = (href) => href.replace(/^\//, '{{base}}/').replace(/^([\w-]+)\.md/, '{{base}}/docs/guides/$1');
+  const marked = new Marked({
+    renderer: {
+      heading({ tokens, depth, text }) {
+        return `<h${depth} id="${slug(text)}">${this.parser.parseInline(tokens)}</h${depth}>\n`;
+      },
+      link({ tokens, href }) {
+        return `<a href="${escapeHtml(linked(href))}">${this.parser.parseInline(tokens)}</a>`;
+      },
+      blockquote({ tokens }) {
+        return `<aside>${this.parser.parse(tokens)}</aside>\n`;
+      },
+      // One that is wider than a telephone scrolls by itself, by keyboard too.
+      table(token) {
+        const label = escapeHtml(`Table: ${token.header.map(({ text }) => text).join(', ')}`);
+        const table = Renderer.prototype.table.call(this, token);
+        return `<div class="table" tabindex="0" role="region" aria-label="${label}">${table}</div>\n`;
+      },
+      html: ({ text }) => escapeHtml(text),
+    },
+  });
+  const tokens = marked.lexer(markdown);
+  const pieces = tokens.map((token) => {
+    const fence = token.type === 'code' && { info: token.lang, text: token.text };
+    return fence ? [fence, fence] : [marked.parser([token]), token.raw];
+  });
+  return {
+    title: tokens[0].text,
+    lead: tokens.find(({ type }) => type === 'paragraph').text,
+    html: pieces.map(([html]) => html),
+    markdown: pieces.map(([, text]) => text),
+  };
 }
