@@ -4,8 +4,10 @@ import { execFile } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { runInNewContext } from 'node:vm';
 import { brotliCompress, brotliCompressSync, constants, gzip, gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { Marked, Renderer } from 'marked';
 
 const banner =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
@@ -78,34 +80,29 @@ async function page() {
   return metafile.inputs;
 }
 
-/** Scalar's script as a file of ours, compressed once. Its package has it inside a Fastify plugin: ask the plugin for it. */
+/**
+ * Scalar's script as a file of ours, compressed once. Its package has it as a string inside a Fastify plugin, which is not
+ * run: what that imports asks for Node 22, so that package.json names older packages in its place.
+ */
 async function scalar() {
-  const manifest = new URL('node_modules/@scalar/fastify-api-reference/package.json', import.meta.url);
-  const { version } = JSON.parse(readFileSync(manifest, 'utf8'));
+  const from = 'node_modules/@scalar/fastify-api-reference';
+  const { version } = JSON.parse(readFileSync(`${from}/package.json`, 'utf8'));
   const name = `scalar-${version}.js`;
-  const to = new URL('dist/assets/', import.meta.url);
-  if (existsSync(new URL(`${name}.gz`, to))) return;
+  const to = 'dist/assets';
+  if (existsSync(`${to}/${name}.gz`)) return;
   rmSync(to, { recursive: true, force: true });
   mkdirSync(to, { recursive: true });
-  const [{ default: Fastify }, { default: plugin }] = await Promise.all([
-    import('fastify'),
-    import('@scalar/fastify-api-reference'),
-  ]);
-  const app = Fastify();
-  await app.register(plugin, {
-    routePrefix: '/docs',
-    configuration: { content: { openapi: '3.1.0', info: { title: '', version: '' }, paths: {} } },
-  });
-  const { statusCode, rawPayload: script } = await app.inject('/docs/js/scalar.js');
-  if (statusCode !== 200) throw new Error(`Scalar's plugin answered ${statusCode} for its script`);
+  const literal = /^var standalone_default = (".*");$/m.exec(readFileSync(`${from}/dist/index.js`, 'utf8'))?.[1];
+  if (!literal) throw new Error(`${from} ${version} holds its script elsewhere`);
+  const script = Buffer.from(runInNewContext(literal));
   // Quality 9: 11 is 3 % smaller and takes 15 s longer.
   const params = { [constants.BROTLI_PARAM_QUALITY]: 9, [constants.BROTLI_PARAM_SIZE_HINT]: script.length };
   const [br, gz] = await Promise.all([
     promisify(brotliCompress)(script, { params }),
     promisify(gzip)(script, { level: 9 }),
   ]);
-  writeFileSync(new URL(`${name}.br`, to), br);
-  writeFileSync(new URL(`${name}.gz`, to), gz);
+  writeFileSync(`${to}/${name}.br`, br);
+  writeFileSync(`${to}/${name}.gz`, gz);
 }
 
 /** What is inside the bundles and the page: its licences, as they ask for, and a list for whoever looks for flaws in it. */
@@ -151,10 +148,56 @@ async function types() {
   }
 }
 
-/** What the documentation reads at its start: its guides, its style and its script. */
+/** What the documentation reads at its start: its style, its script, and its guides as pieces of HTML and Markdown. */
 function documentation() {
   const to = 'dist/assets/docs';
   rmSync(to, { recursive: true, force: true });
-  cpSync('docs/guides', to, { recursive: true });
   cpSync('src/page/docs', to, { recursive: true });
+  for (const file of readdirSync('docs/guides')) {
+    const pieces = guide(readFileSync(`docs/guides/${file}`, 'utf8'));
+    writeFileSync(`${to}/${file.replace(/\.md$/, '.json')}`, JSON.stringify(pieces));
+  }
+}
+
+/** A guide, cut at its blocks of code: those are calls for the most part, written out for each reader. So is `{{name}}`. */
+function guide(markdown) {
+  const escapeHtml = (text) => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+  const slug = (text) =>
+    text
+      .toLowerCase()
+      .replace(/[^a-z0-9]+/g, '-')
+      .replace(/^-|-$/g, '');
+  // Links between guides are written as those between files, links to the rest as below PUBLIC_URL.
+  const linked = (href) => href.replace(/^\//, '{{base}}/').replace(/^([\w-]+)\.md/, '{{base}}/docs/guides/$1');
+  const marked = new Marked({
+    renderer: {
+      heading({ tokens, depth, text }) {
+        return `<h${depth} id="${slug(text)}">${this.parser.parseInline(tokens)}</h${depth}>\n`;
+      },
+      link({ tokens, href }) {
+        return `<a href="${escapeHtml(linked(href))}">${this.parser.parseInline(tokens)}</a>`;
+      },
+      blockquote({ tokens }) {
+        return `<aside>${this.parser.parse(tokens)}</aside>\n`;
+      },
+      // One that is wider than a telephone scrolls by itself, by keyboard too.
+      table(token) {
+        const label = escapeHtml(`Table: ${token.header.map(({ text }) => text).join(', ')}`);
+        const table = Renderer.prototype.table.call(this, token);
+        return `<div class="table" tabindex="0" role="region" aria-label="${label}">${table}</div>\n`;
+      },
+      html: ({ text }) => escapeHtml(text),
+    },
+  });
+  const tokens = marked.lexer(markdown);
+  const pieces = tokens.map((token) => {
+    const fence = token.type === 'code' && { info: token.lang, text: token.text };
+    return fence ? [fence, fence] : [marked.parser([token]), token.raw];
+  });
+  return {
+    title: tokens[0].text,
+    lead: tokens.find(({ type }) => type === 'paragraph').text,
+    html: pieces.map(([html]) => html),
+    markdown: pieces.map(([, text]) => text),
+  };
 }

@@ -2,6 +2,8 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import openapiTS, { astToString, type OpenAPI3, type OpenAPITSOptions } from 'openapi-typescript';
+import ts from 'typescript';
 import { readConfig } from '../src/config.ts';
 import { buildApp } from '../src/http/app.ts';
 import { createContext } from '../src/http/create.ts';
@@ -16,30 +18,24 @@ const HEAD = `// The types of every call of the API, made from its document. Not
 /* biome-ignore-all format: made by a program */
 `;
 
-interface Schema {
-  readonly type?: string | readonly string[];
-  readonly enum?: readonly unknown[];
-  readonly const?: unknown;
-  readonly anyOf?: readonly Schema[];
-  readonly items?: Schema;
-  readonly properties?: Readonly<Record<string, Schema>>;
-  readonly required?: readonly string[];
-  readonly description?: string;
-}
 interface Operation {
-  readonly parameters?: readonly {
-    in: string;
-    name: string;
-    required?: boolean;
-    schema: Schema;
-    description?: string;
-  }[];
-  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: Schema }>> };
-  readonly responses: Readonly<
-    Record<string, { readonly content?: Readonly<Record<string, { readonly schema: Schema }>> }>
-  >;
+  readonly responses: Readonly<Record<string, object>>;
 }
-type Document = { readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>> };
+
+const OPTIONS: OpenAPITSOptions = {
+  immutable: true,
+  // What has a default may be left out.
+  defaultNonNullable: false,
+  rootTypes: true,
+  rootTypesNoSchemaPrefix: true,
+  // Undefined is as good as left out, also where `exactOptionalPropertyTypes` is on.
+  transformProperty({ modifiers, name, questionToken, type }) {
+    if (!questionToken || !type) return undefined;
+    const nothing = ts.factory.createKeywordTypeNode(ts.SyntaxKind.UndefinedKeyword);
+    const either = ts.factory.createUnionTypeNode([type, nothing]);
+    return ts.factory.createPropertySignature(modifiers, name, questionToken, either);
+  },
+};
 
 // Shapes that people speak of by name; wherever one stands in the document its name stands in the types.
 const NAMED: Readonly<Record<string, object>> = {
@@ -57,31 +53,24 @@ const NAMED: Readonly<Record<string, object>> = {
 const plain = (value: object): string => JSON.stringify(value);
 const names = new Map(Object.entries(NAMED).map(([name, value]) => [plain(value), name]));
 
-const comment = (text: string | undefined, pad: string) =>
-  text ? `${pad}/** ${text.replaceAll('*/', '* /')} */\n` : '';
-
-/** A JSON schema as TypeScript. `top`: do not answer with its own name. */
-function typeOf(one: Schema, pad = '', top = false): string {
-  const name = top ? undefined : names.get(plain(one));
-  if (name) return name;
-  if (one.const !== undefined) return JSON.stringify(one.const);
-  if (one.enum) return one.enum.map((value) => JSON.stringify(value)).join(' | ');
-  if (one.anyOf) return one.anyOf.map((each) => typeOf(each, pad)).join(' | ');
-  if (Array.isArray(one.type)) return one.type.map((type) => typeOf({ ...one, type } as Schema, pad)).join(' | ');
-  if (one.type === 'array') return `readonly (${typeOf(one.items ?? {}, pad)})[]`;
-  if (one.type === 'integer' || one.type === 'number') return 'number';
-  if (one.type === 'string' || one.type === 'boolean' || one.type === 'null') return one.type;
-  if (!one.properties) return 'unknown';
-  const inner = `${pad}  `;
-  const members = Object.entries(one.properties).map(([key, value]) => {
-    const optional = one.required?.includes(key) ? '' : '?';
-    return `${comment(value.description, inner)}${inner}readonly ${/^\w+$/.test(key) ? key : `'${key}'`}${optional}: ${typeOf(value, inner)}${optional && ' | undefined'};\n`;
-  });
-  return `{\n${members.join('')}${pad}}`;
+/** The same without examples, and with a reference wherever a named shape stands. */
+function referring(value: unknown, top = false): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  const name = top ? undefined : names.get(plain(value));
+  if (name) return { $ref: `#/components/schemas/${name}` };
+  if (Array.isArray(value)) return value.map((each) => referring(each));
+  const kept = Object.entries(value).filter(([key]) => key !== 'example' && key !== 'examples');
+  return Object.fromEntries(kept.map(([key, each]) => [key, referring(each)]));
 }
 
+const isNamed = (node: ts.Node) => ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node);
+const mapValues = <T, R>(object: Readonly<Record<string, T>>, map: (value: T, key: string) => R): Record<string, R> =>
+  Object.fromEntries(Object.entries(object).map(([key, value]) => [key, map(value, key)]));
+
 /** The API document of a service without any user. */
-async function apiDocument(): Promise<Document> {
+async function apiDocument(): Promise<{
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+}> {
   const folder = mkdtempSync(join(tmpdir(), 'restante-types-'));
   const config = readConfig({ DATABASE_URL: `sqlite:${folder}/types.db` });
   const store = await openStore(config.databaseUrl);
@@ -93,47 +82,27 @@ async function apiDocument(): Promise<Document> {
   await app.close();
   await store.close();
   rmSync(folder, { recursive: true, force: true });
-  return answer.json() as Document;
+  return answer.json();
 }
 
-function operationOf(path: string, method: string, { parameters = [], requestBody, responses }: Operation): string {
-  const query = parameters.filter((one) => one.in === 'query');
-  const object = (list: typeof query): Schema => ({
-    type: 'object',
-    properties: Object.fromEntries(
-      list.map((one) => [one.name, { ...one.schema, ...(one.description ? { description: one.description } : {}) }]),
-    ),
-    required: list.filter((one) => one.required).map((one) => one.name),
-  });
-  const body = requestBody?.content['application/json']?.schema;
-  const [, answer] = Object.entries(responses).find(([status]) => status.startsWith('2')) ?? [];
-  const json = answer?.content?.['application/json']?.schema;
-  const bytes = answer?.content && !json;
-  return `  '${method.toUpperCase()} ${path}': {
-    query: ${query.length > 0 ? typeOf(object(query), '    ', true) : 'undefined'};
-    body: ${body ? typeOf(body, '    ') : requestBody ? 'bytes' : 'undefined'};
-    answer: ${json ? typeOf(json, '    ') : bytes ? 'bytes' : 'undefined'};
-  };
-`;
+/** An operation named by its method and path, of whose answers only those of success differ in shape. */
+function named(path: string, method: string, { responses, ...operation }: Operation): object {
+  const good = Object.entries(responses).filter(([status]) => status.startsWith('2'));
+  return { ...operation, operationId: `${method.toUpperCase()} ${path}`, responses: Object.fromEntries(good) };
 }
 
 /** The text that src/client/api.ts must have. */
 export async function clientTypes(): Promise<string> {
-  const { paths } = await apiDocument();
-  const operations = Object.entries(paths)
+  const { paths, ...document } = await apiDocument();
+  const calls = Object.entries(paths)
     .filter(([path]) => !path.startsWith('/in/'))
-    .flatMap(([path, methods]) => Object.entries(methods).map(([method, one]) => operationOf(path, method, one)));
-  const shapes = Object.entries(NAMED).map(
-    ([name, one]) => `export interface ${name} ${typeOf(JSON.parse(plain(one)), '', true)}\n`,
-  );
-  return `${HEAD}
-${shapes.join('\n')}
-type bytes = Uint8Array;
-
-/** By method and path: what a call takes and what it answers. */
-export interface Operations {
-${operations.join('')}}
-`;
+    .map(([path, methods]) => [path, mapValues(methods, (one, method) => named(path, method, one))]);
+  const components = { schemas: mapValues(NAMED, (one) => referring(JSON.parse(plain(one)), true)) };
+  const whole = { ...document, paths: referring(Object.fromEntries(calls)), components };
+  const nodes = await openapiTS(whole as OpenAPI3, OPTIONS);
+  const unused = ['paths', 'webhooks', '$defs'];
+  const kept = nodes.filter((node) => !(isNamed(node) && unused.includes(node.name.text)));
+  return `${HEAD}\n${astToString(kept).replaceAll('@description ', '')}`;
 }
 
 if (process.argv[1] === new URL(import.meta.url).pathname) {

@@ -1,8 +1,9 @@
 // The guides: every call in them succeeds as it stands, their loops miss nothing, and no page says what its writer did not mean.
 import { readFileSync } from 'node:fs';
+import { marked, type Tokens } from 'marked';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { fencesOf, toHtml } from '../src/http/guidemarkdown.ts';
-import { GUIDES } from '../src/http/guides.ts';
+import { type Mine, nobody } from '../src/http/docsmine.ts';
+import { GUIDES, guideToHtml } from '../src/http/guides.ts';
 import { type Someone, someone, startPublic } from './docsworld.ts';
 import { type Database, emptyDatabase, type Service } from './engines.ts';
 import { type Bench, LANGUAGES, openBench } from './sampling.ts';
@@ -25,6 +26,11 @@ const page = async (path: string, auth?: string) => {
   const answer = await fetch(service.url + path, auth ? { headers: { authorization: auth } } : {});
   return { status: answer.status, headers: answer.headers, text: await answer.text() };
 };
+const fencesOf = (markdown: string): { readonly info: string; readonly text: string }[] =>
+  marked
+    .lexer(markdown)
+    .filter((token): token is Tokens.Code => token.type === 'code')
+    .map(({ lang = '', text }) => ({ info: lang, text: `${text}\n` }));
 /** What each call of a guide is to be answered: as its fence says, else 2xx. */
 const expectedOf = (name: string): { readonly info: string; readonly status: number | undefined }[] =>
   fencesOf(readFileSync(`docs/guides/${name}.md`, 'utf8'))
@@ -147,10 +153,12 @@ test('a hostile name of a webhook stays text', async () => {
   await service.webhook(someoneElse, { wh_name: '"><script>x()</script>{{token}}`[a](b)' });
   for (const path of [...GUIDES.map((name) => `/docs/guides/${name}`)])
     expect((await page(path, someoneElse.auth)).text).not.toContain('<script>x');
-  const render = (text: string) =>
-    toHtml(text, { value: () => '<b>{{x}}', fence: ({ text: code }) => code, link: (href) => href });
-  expect(render('Hi {{name}} `{{name}}` & <i>')).toBe(
-    '<p>Hi &#60;b&#62;{{x}} <code>&#60;b&#62;{{x}}</code> &#38; &#60;i&#62;</p>',
+  const mine = { ...nobody('https://h.example'), webhook: { wh_id: 7, wh_name: '<b>{{token}}' } } as Mine;
+  const html = ['<p>Hi {{wh_name}} <code>{{wh_name}}</code></p>', { info: 'sh', text: '{{wh_name}} & <i>' }];
+  const guide = { name: '', title: '', lead: '', markdown: [], html };
+  expect(guideToHtml(guide, { mine, routes: [], publicUrl: 'https://h.example', base: '' })).toBe(
+    '<p>Hi &#60;b&#62;{{token}} <code>&#60;b&#62;{{token}}</code></p>' +
+      '<figure class="code"><pre tabindex="0"><code>&#60;b&#62;{{token}} &#38; &#60;i&#62;</code></pre></figure>',
   );
 });
 

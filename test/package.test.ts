@@ -54,7 +54,7 @@ test('it has what it needs, and nothing of the workshop', () => {
     /^dist\/(THIRD-PARTY-NOTICES|sbom\.cdx\.json)$/,
     /^dist\/(main|index|client|part-chunk|part-undici|part-prom-client)\.js$/,
     /^dist\/page\/(inbox|replay|style)-\w{8}\.(js|css)\.(br|gz)$/,
-    /^dist\/assets\/(scalar-[\d.]+\.js\.(br|gz)|docs\/[\w-]+\.(md|css|js))$/,
+    /^dist\/assets\/(scalar-[\d.]+\.js\.(br|gz)|docs\/[\w-]+\.(json|css|js))$/,
     /^dist\/types\/[\w/]+\.d\.ts$/,
     /^ops\/[\w./-]+$/,
   ];

@@ -1,8 +1,8 @@
 // The SDK, `restante/client`: every call of the API as a method, contents as an async iterable. No dependency, any fetch.
-import type { Operations } from './api.ts';
 import { type Consume, type ConsumeOptions, createConsume } from './consume.ts';
 import { type Content, toContent } from './content.ts';
 import { RestanteError } from './error.ts';
+import type { Answer, Body, Query } from './operations.ts';
 import { type CallOptions, createTransport, type Options } from './request.ts';
 import { type StreamOptions, streamContents } from './stream.ts';
 
@@ -13,8 +13,6 @@ export { RestanteError } from './error.ts';
 export type { CallOptions, Options } from './request.ts';
 export type { StreamOptions } from './stream.ts';
 
-type Query<O extends keyof Operations> = NonNullable<Operations[O]['query']>;
-type Body<O extends keyof Operations> = NonNullable<Operations[O]['body']>;
 type Many = { readonly [Name in 'id' | 'whid']?: number | string | undefined };
 /** Ids as numbers too. */
 type ListQuery = Omit<Query<'GET /whcontent'>, 'id' | 'whid'> & Many;
@@ -66,7 +64,7 @@ export function createApi(options: Options) {
     post: async (body: Uint8Array | string, more?: CallOptions) => {
       const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body;
       const answer = await transport.open('POST', '/whcontent', { body: bytes, ...more });
-      return (await answer.json()) as Operations['POST /whcontent']['answer'];
+      return (await answer.json()) as Answer<'POST /whcontent'>;
     },
     trace: (id: number, more?: CallOptions) => call('GET /whcontent/{id}/trace', { path: { id }, ...more }),
     /** For good: no list and no consumer has it any more. */

@@ -1,6 +1,6 @@
 // Sends one call: credentials, time limit, JSON both ways, problems as errors. Needs nothing but fetch.
-import type { Operations } from './api.ts';
 import { RestanteError, unreachable } from './error.ts';
+import type { Answer, Body, Operation, Query } from './operations.ts';
 
 export interface Options {
   /** Where the service is: `https://hooks.example.org`, with its path if it has one. */
@@ -18,13 +18,11 @@ export interface CallOptions {
   readonly timeoutMs?: number;
 }
 
-type Operation = keyof Operations;
-type Given<T, K extends string> = T extends undefined ? unknown : { readonly [P in K]?: T };
+type Given<T, K extends string> = [T] extends [never] ? unknown : { readonly [P in K]?: T };
 /** What an operation takes: values for the `{names}` of its path, query, body. */
-type Input<O extends Operation> = Given<Operations[O]['query'], 'query'> &
-  Given<Operations[O]['body'], 'body'> &
+type Input<O extends Operation> = Given<Query<O>, 'query'> &
+  Given<Body<O>, 'body'> &
   CallOptions & { readonly path?: Readonly<Record<string, string | number>>; readonly waitMs?: number };
-type Output<O extends Operation> = Operations[O]['answer'];
 
 interface Loose extends CallOptions {
   readonly path?: Readonly<Record<string, string | number>>;
@@ -34,7 +32,7 @@ interface Loose extends CallOptions {
 }
 
 export interface Transport {
-  call<O extends Operation>(operation: O, input?: Input<O>): Promise<Output<O>>;
+  call<O extends Operation>(operation: O, input?: Input<O>): Promise<Answer<O>>;
   /** The answer itself, once it has begun; for streams and raw bytes. */
   open(method: string, path: string, input?: Loose & { readonly accept?: string }): Promise<Response>;
 }

@@ -1,15 +1,13 @@
 // The list as a live stream: server-sent events by fetch, taken up again after the last content whenever it breaks.
-import type { Operations, Content as Wire } from './api.ts';
+import type { Content as Wire } from './api.ts';
 import { type Content, toContent } from './content.ts';
 import { RestanteError } from './error.ts';
+import type { Query } from './operations.ts';
 import type { Transport } from './request.ts';
 import { createSseReader, type SseEvent } from './sse.ts';
 import { backOff, sleep } from './wait.ts';
 
-type Filters = Pick<
-  NonNullable<Operations['GET /whcontent']['query']>,
-  'event_id' | 'event_type' | 'verified' | 'since' | 'q'
->;
+type Filters = Pick<Query<'GET /whcontent'>, 'event_id' | 'event_type' | 'verified' | 'since' | 'q'>;
 
 export interface StreamOptions extends Filters {
   /** Start with this id; `latest`: after the newest. Default 0. */

@@ -52,7 +52,7 @@ export function hashedName(name: string, content: string | Buffer): string {
 const urls = (...paths: readonly string[]) => paths.map((path) => new URL(path, import.meta.url));
 // Beside the bundle, or where the sources have them.
 const PAGE = urls('./assets/docs/', '../page/docs/');
-const GUIDES = urls('./assets/docs/', '../../docs/guides/');
+const GUIDES = urls('./assets/docs/', '../../dist/assets/docs/');
 const SCALAR = urls('./assets/', '../../dist/assets/');
 const holding = (folders: readonly URL[], name: string) => folders.find((folder) => existsSync(new URL(name, folder)));
 
@@ -63,9 +63,9 @@ export function readPageFile(name: string): string {
 }
 
 export function readGuide(name: string): string {
-  const folder = holding(GUIDES, `${name}.md`);
-  if (!folder) throw new Error(`docs/guides/${name}.md is missing: run npm run build`);
-  return readFileSync(new URL(`${name}.md`, folder), 'utf8');
+  const folder = holding(GUIDES, `${name}.json`);
+  if (!folder) throw new Error(`The guide ${name} is missing: run npm run build`);
+  return readFileSync(new URL(`${name}.json`, folder), 'utf8');
 }
 
 /** Scalar's script, compressed by the build. Undefined: there was no build. */

@@ -3,7 +3,6 @@ import { PRESETS } from '../receive/presets.ts';
 import { readGuide } from './docsfiles.ts';
 import { type Mine, TRY_CONSUMER } from './docsmine.ts';
 import { escapeHtml } from './docspage.ts';
-import { type Fence, filled, mapFences, toHtml } from './guidemarkdown.ts';
 import type { Route } from './route.ts';
 import { codeSamples } from './samples.ts';
 import { ofSpare, receiverSample, type Sample, sampleOf, TAKEN } from './samplevalues.ts';
@@ -19,21 +18,24 @@ export const GUIDES = [
   'errors-and-limits',
 ] as const;
 
+/** A block of code. */
+interface Fence {
+  /** What stands behind its three backticks: a language, or a call. */
+  readonly info: string;
+  readonly text: string;
+}
+/** As the build has cut it at its blocks of code. */
 export interface Guide {
   readonly name: string;
   readonly title: string;
   /** The sentence below the title. */
   readonly lead: string;
-  readonly markdown: string;
+  readonly html: readonly (string | Fence)[];
+  readonly markdown: readonly (string | Fence)[];
 }
 
-export function readGuides(): Guide[] {
-  return GUIDES.map((name) => {
-    const markdown = readGuide(name);
-    const [title = '', lead = ''] = markdown.split('\n\n');
-    return { name, title: title.replace(/^# /, ''), lead: lead.trim(), markdown };
-  });
-}
+export const readGuides = (): Guide[] =>
+  GUIDES.map((name) => ({ name, ...(JSON.parse(readGuide(name)) as Omit<Guide, 'name'>) }));
 
 export interface Reader {
   readonly mine: Mine;
@@ -43,9 +45,13 @@ export interface Reader {
   readonly base: string;
 }
 
-/** What stands for `{{name}}` in a guide. */
-function valuesFor({ mine, publicUrl }: Reader): (name: string) => string {
+/** A text with what stands for each `{{name}}`. */
+const filled = (text: string, value: (name: string) => string): string =>
+  text.replace(/\{\{(\w+)\}\}/g, (_, name: string) => value(name));
+
+function valuesFor({ mine, publicUrl, base }: Reader): (name: string) => string {
   const values: Readonly<Record<string, string>> = {
+    base,
     url: publicUrl,
     id: mine.id,
     token: mine.token,
@@ -87,7 +93,7 @@ const forPage = ({ method, path, body, before, signedIn }: Sample) =>
 
 function fenceToHtml(fence: Fence, reader: Reader): string {
   const sample = callOf(fence, reader);
-  const code = (text: string) => `<pre tabindex="0"><code>${escapeHtml(text.replace(/\n$/, ''))}</code></pre>`;
+  const code = (text: string) => `<pre tabindex="0"><code>${escapeHtml(text)}</code></pre>`;
   if (!sample) return `<figure class="code">${code(filled(fence.text, valuesFor(reader)))}</figure>`;
   const parts = codeSamples(sample, callerOf(reader)).map(
     ({ label, source }) => `<section><h4>${escapeHtml(label)}</h4>${code(source)}</section>`,
@@ -95,25 +101,23 @@ function fenceToHtml(fence: Fence, reader: Reader): string {
   return `<figure class="code call" data-call="${escapeHtml(forPage(sample))}">${parts.join('')}</figure>`;
 }
 
-/** A guide as the HTML of its page. Links between guides are written as those between files. */
-export function guideToHtml(guide: Guide, reader: Reader): string {
-  const link = (href: string) =>
-    /^\w+:/.test(href)
-      ? href
-      : href.startsWith('/')
-        ? reader.base + href
-        : href.replace(/^([\w-]+)\.md/, `${reader.base}/docs/guides/$1`);
+/** A guide as the HTML of its page. */
+export function guideToHtml({ html }: Guide, reader: Reader): string {
   const value = valuesFor(reader);
-  return toHtml(guide.markdown, { value, link, fence: (fence) => fenceToHtml(fence, reader) });
+  const escaped = (name: string) => escapeHtml(value(name));
+  return html
+    .map((piece) => (typeof piece === 'string' ? filled(piece, escaped) : fenceToHtml(piece, reader)))
+    .join('');
 }
 
 /** A guide as Markdown, its calls as curl: for programs that read. */
-export function guideToMarkdown(guide: Guide, reader: Reader): string {
+export function guideToMarkdown({ markdown }: Guide, reader: Reader): string {
   const value = valuesFor(reader);
-  const text = mapFences(guide.markdown, (fence) => {
+  const block = (fence: Fence) => {
     const sample = callOf(fence, reader);
     const [curl] = sample ? codeSamples(sample, callerOf(reader)) : [];
-    return curl ? `\`\`\`sh\n${curl.source}\n\`\`\`` : `\`\`\`${fence.info}\n${filled(fence.text, value)}\`\`\``;
-  });
-  return filled(text, value);
+    return curl ? `\`\`\`sh\n${curl.source}\n\`\`\`` : `\`\`\`${fence.info}\n${filled(fence.text, value)}\n\`\`\``;
+  };
+  const text = markdown.map((piece) => (typeof piece === 'string' ? filled(piece, value) : block(piece))).join('');
+  return `${text.trimEnd()}\n`;
 }
