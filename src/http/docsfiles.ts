@@ -20,7 +20,10 @@ export function pack(text: string | Buffer, type: string): Packed {
   return { type, plain, br: brotliCompressSync(plain, { params }), gzip: gzipSync(plain) };
 }
 
-/** Sends the form that the reader understands. */
+/**
+ * Sends the form that the reader understands. Not by @fastify/static: that answers 404 to readers without gzip where only
+ * compressed files are, and for files that a later build has replaced; it adds 260 KB and 50 ms of CPU to the start.
+ */
 export function sendPacked(request: FastifyRequest, reply: FastifyReply, { type, ...forms }: Packed): FastifyReply {
   const accepted = request.headers['accept-encoding'] ?? '';
   // What was compressed by the build has no plain form, and nobody who runs it lacks gzip.

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { PRESETS } from '../receive/presets.ts';
 import type { Context } from './context.ts';
 import { escapeHtml } from './docspage.ts';
+import { type Packed, sendPacked } from './docsfiles.ts';
 
 // Hostile bodies are shown here: no script but ours, no style but ours, and text becomes markup through lit-html alone.
 const csp = (connect: string) =>
@@ -16,21 +17,17 @@ const folders = ['./page/', '../../dist/page/'].map((path) => new URL(path, impo
 const ICON =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect width='32' height='32' rx='7' fill='%234f46e5'/%3E%3Cpath d='M7 17h5l1.5 3h5L20 17h5M7 17l3-7h12l3 7v6H7z' fill='none' stroke='%23fff' stroke-width='2' stroke-linejoin='round'/%3E%3C/svg%3E";
 
-interface Asset {
-  readonly type: string;
-  readonly br: Buffer;
-  readonly gz: Buffer;
-}
-
 /** Read once, at the start: a build that replaces them later harms no page that is open. */
-function readAssets(): ReadonlyMap<string, Asset> {
+function readAssets(): ReadonlyMap<string, Packed> {
   const folder = folders.find((url) => existsSync(url));
   const names = folder ? readdirSync(folder).filter((name) => name.endsWith('.gz')) : [];
   return new Map(
     names.map((file) => {
       const name = file.slice(0, -'.gz'.length);
       const read = (end: string) => readFileSync(new URL(name + end, folder));
-      return [name, { type: TYPES[name.split('.').at(-1) ?? ''] ?? 'text/plain', br: read('.br'), gz: read('.gz') }];
+      const type = TYPES[name.split('.').at(-1) ?? ''] ?? 'text/plain';
+      const gzip = read('.gz');
+      return [name, { type, plain: gunzipSync(gzip), br: read('.br'), gzip }];
     }),
   );
 }
@@ -82,13 +79,7 @@ export async function serveInbox(fastify: FastifyInstance, { config, log }: Cont
   // The only page that may ask elsewhere, and the only one that never sees credentials.
   fastify.get('/inbox/replay', hidden, page('Replay', 'replay', '', 'http: https:'));
 
-  for (const [name, { type, br, gz }] of assets) {
-    fastify.get(`/inbox/${name}`, hidden, async (request, reply) => {
-      const accepted = request.headers['accept-encoding'] ?? '';
-      reply.type(type).headers({ 'cache-control': YEAR, vary: 'accept-encoding', 'x-content-type-options': 'nosniff' });
-      if (/\bbr\b/.test(accepted)) return reply.header('content-encoding', 'br').send(br);
-      if (/\bgzip\b/.test(accepted)) return reply.header('content-encoding', 'gzip').send(gz);
-      return reply.send(gunzipSync(gz));
-    });
-  }
+  const kept = { 'cache-control': YEAR, 'x-content-type-options': 'nosniff' };
+  for (const [name, packed] of assets)
+    fastify.get(`/inbox/${name}`, hidden, async (request, reply) => sendPacked(request, reply.headers(kept), packed));
 }
