@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
 import { ROUTES } from '../src/http/app.ts';
+import { VERSION } from '../src/http/openapi.ts';
 import { SETTINGS } from '../src/settings.ts';
 
 const files = (folder: string): string[] =>
@@ -62,6 +63,10 @@ test.each(all)('%s opens with a sentence that says what it is for', (path) => {
 const written = sources.filter(({ path }) => path !== 'src/client/api.ts');
 test.each(written)('$path is short enough to be read', ({ text }) => {
   expect(text.split('\n').length).toBeLessThanOrEqual(250);
+});
+
+test('the version that the API tells is that of the package', () => {
+  expect(VERSION).toBe(JSON.parse(readFileSync('package.json', 'utf8')).version);
 });
 
 test('the README tells every setting, with its default', () => {
