@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
 import { ROUTES } from '../src/http/app.ts';
+import { VERSION } from '../src/http/openapi.ts';
 import { SETTINGS } from '../src/settings.ts';
 
 const files = (folder: string): string[] =>

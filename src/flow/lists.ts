@@ -38,6 +38,9 @@ export interface Lists {
   forget(): void;
 }
 
+/** When the looks for new contents have failed for so long, "nothing new" would be a guess. */
+export const STALE_MS = 5_000;
+
 export interface ListsParts {
   readonly store: Store;
   readonly tail: Tail;

@@ -11,7 +11,7 @@ import {
   tooLarge,
   unavailable,
 } from '../errors.ts';
-import type { Page } from '../flow/lists.ts';
+import { type Page, STALE_MS } from '../flow/lists.ts';
 import type { Ending } from '../flow/tail.ts';
 import { lineOf } from '../flow/writer.ts';
 import { ContentId, ContentOne, ContentPage, ListQuery, Posted, PostQuery } from '../schema.ts';
@@ -82,8 +82,6 @@ export const listContentsRoute = route({
   },
 });
 
-// When the looks for new contents have failed for so long, "nothing new" would be a guess.
-const STALE_MS = 5_000;
 const MOST_WAIT_S = 55;
 
 const startOf = (query: Static<typeof ListQuery>, request: FastifyRequest): number | 'latest' => {

@@ -48,7 +48,7 @@ export const readyz = route({
       throw unavailable(`The database cannot be reached now.${cause}`, error);
     });
     if (!trouble.storing) throw unavailable(`Nothing could be stored lately.${knows ? inWords(trouble.cause) : ''}`);
-    if (tail.age > STALE_MS) throw unavailable('New contents cannot be looked for.');
+    if (tail.age > UNREADY_MS) throw unavailable('New contents cannot be looked for.');
     if (!knows) return { status: 'ready' };
     return {
       status: 'ready',
@@ -87,7 +87,9 @@ export const metricsRoute = route({
   },
 });
 
-const STALE_MS = 10_000;
+// Longer than STALE_MS, after which lists answer 503: a balancer that takes a process out also keeps senders from it, who need
+// no look. After an outage of some seconds they are let in as soon as contents are stored again.
+const UNREADY_MS = 10_000;
 
 const inWords = (cause: Cause | undefined): string => (cause ? ` ${cause.code}: ${cause.found}. ${cause.fix}` : '');
 
