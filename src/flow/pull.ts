@@ -8,7 +8,7 @@ import { changeConsumer } from '../store/leases.ts';
 import { type Backlog, MOST_COUNTED, type Place, readBacklog } from '../store/places.ts';
 import { type Item, readBodies } from './bodies.ts';
 import { type Claim, claim, giveBack, type Handed } from './claim.ts';
-import type { Entry, InUse } from './inuse.ts';
+import type { Session, Sessions } from './inuse.ts';
 import { ack, type Conflict, posOf } from './lease.ts';
 import { encodeLease, type Lease, TOKEN_BYTES } from './leasestring.ts';
 import type { Start } from './starts.ts';
@@ -49,7 +49,7 @@ export interface Pulled {
 
 export interface PullParts {
   readonly store: Store;
-  readonly inUse: InUse;
+  readonly sessions: Sessions;
   readonly maxPageBytes: number;
   /** Makes a consumer with default settings. */
   readonly make: (userId: number, name: string, start: Start | undefined) => Promise<unknown>;
@@ -82,7 +82,7 @@ const newToken = (): number => randomBytes(TOKEN_BYTES).readUIntBE(0, TOKEN_BYTE
 type Pull = (userId: number, name: string, options: PullOptions, ended: Ending) => Promise<Pulled>;
 
 /** `ended` is aborted when nobody waits for the answer any more; with the reason `closing`, when waiting is over. */
-export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pull {
+export function createPull({ store, sessions, maxPageBytes, make }: PullParts): Pull {
   interface Turn {
     readonly consumer: Consumer;
     readonly token: number;
@@ -100,14 +100,14 @@ export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pul
 
   /** One transaction: acks and claims. Undefined when there is no such consumer. */
   async function take(
-    entry: Entry,
+    session: Session,
     options: PullOptions,
     acks: PullOptions['ack'],
     mayClaim: boolean,
   ): Promise<Turn | undefined> {
     const token = newToken();
-    const limit = Math.min(options.limit, entry.fits);
-    const change = await changeConsumer(store.db, entry.userId, entry.name, async (rows, locked) => {
+    const limit = Math.min(options.limit, session.fits);
+    const change = await changeConsumer(store.db, session.userId, session.name, async (rows, locked) => {
       const acked = acks && (await ack(rows, locked, acks.lease, acks.ids));
       const consumer = acked?.consumer ?? locked.consumer;
       const { conflicts = [], removed = 0 } = acked?.result ?? {};
@@ -119,57 +119,57 @@ export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pul
     if (!change) return undefined;
     const { consumer, before, now, result } = change;
     const { conflicts, claimed, removed } = result;
-    const backlog = carriedOf(entry, { before, after: consumer, removed, claimed, now });
-    inUse.learn(entry, consumer, now, { emptyUpTo: claimed?.emptyUpTo, backlog });
+    const backlog = carriedOf(session, { before, after: consumer, removed, claimed, now });
+    sessions.update(session, consumer, now, { emptyUpTo: claimed?.emptyUpTo, backlog });
     return { consumer, token, claimed, conflicts, backlog };
   }
 
-  async function count(entry: Entry, consumer: Consumer): Promise<Backlog> {
+  async function count(session: Session, consumer: Consumer): Promise<Backlog> {
     const backlog = await readBacklog(store.db, consumer);
-    inUse.counted(entry, consumer.version, backlog);
+    sessions.counted(session, consumer.version, backlog);
     return backlog;
   }
 
   /** Gives back what nobody got, and closes what is gone. When this fails the leases end by themselves. */
   const tidy = (
-    entry: Entry,
+    session: Session,
     token: number,
     { surplus, gone }: { readonly surplus: readonly Place[]; readonly gone: readonly Place[] },
   ): Promise<Consumer | undefined> =>
-    inTurn(entry, async () => {
-      const change = await changeConsumer(store.db, entry.userId, entry.name, async (rows, locked) => {
+    inTurn(session, async () => {
+      const change = await changeConsumer(store.db, session.userId, session.name, async (rows, locked) => {
         const removed = gone.length > 0 ? await rows.remove(token, gone.map(posOf)) : 0;
         const given = await giveBack(rows, locked, token, surplus.map(posOf));
         return removed > 0 ? { ...given, consumer: { ...given.consumer } } : given;
       });
-      if (change) inUse.learn(entry, change.consumer, change.now);
+      if (change) sessions.update(session, change.consumer, change.now);
       return change?.consumer;
     })
       .catch(() => undefined)
-      .finally(() => inUse.passOn(entry, false));
+      .finally(() => sessions.wakeNext(session, false));
 
   /** The contents of a claim: as many as fit, if there still is somebody to get them. */
-  async function fill(entry: Entry, { consumer, token, claimed }: Turn, lost: () => boolean): Promise<Filled> {
+  async function fill(session: Session, { consumer, token, claimed }: Turn, lost: () => boolean): Promise<Filled> {
     const handed: readonly Handed[] = claimed?.handed ?? [];
     const { user_id } = consumer;
     const only = { maxBytes: maxPageBytes, skipDuplicates: consumer.duplicates === 'skip' };
     const bodies = await readBodies(store, user_id, handed, only).catch(async (error: unknown) => {
-      await tidy(entry, token, { surplus: handed, gone: [] });
+      await tidy(session, token, { surplus: handed, gone: [] });
       throw error;
     });
     const { items, surplus, gone } = bodies;
-    if (surplus.length > 0) entry.fits = Math.ceil(items.length * 1.25) || 1;
-    else if (handed.length >= entry.fits) entry.fits = Math.min(MOST_ITEMS, entry.fits * 2);
-    if (lost()) return { items: [], after: await tidy(entry, token, { surplus: handed, gone: [] }) };
-    return { items, after: surplus.length + gone.length > 0 ? await tidy(entry, token, bodies) : undefined };
+    if (surplus.length > 0) session.fits = Math.ceil(items.length * 1.25) || 1;
+    else if (handed.length >= session.fits) session.fits = Math.min(MOST_ITEMS, session.fits * 2);
+    if (lost()) return { items: [], after: await tidy(session, token, { surplus: handed, gone: [] }) };
+    return { items, after: surplus.length + gone.length > 0 ? await tidy(session, token, bodies) : undefined };
   }
 
   return async function pull(userId, name, options, ended) {
     const began = performance.now();
     const until = began + options.waitMs;
     const lost = () => ended.aborted && ended.reason !== 'closing';
-    const over = () => ended.aborted || inUse.closed || performance.now() >= until;
-    const entry = inUse.enter(userId, name);
+    const over = () => ended.aborted || sessions.closed || performance.now() >= until;
+    const session = sessions.enter(userId, name);
     let acks = options.ack;
     let conflicts: readonly Conflict[] = [];
     let woken = false;
@@ -178,7 +178,7 @@ export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pul
 
     const answer = (items: readonly Item[], consumer: Consumer, backlog: Backlog, turn?: Turn): Pulled => {
       const lease = turn && { consumerId: consumer.id, token: turn.token, places: items.map(({ place }) => place) };
-      const untilDue = consumer.next_due_ms > 0 ? Math.max(0, consumer.next_due_ms - inUse.now()) : COME_BACK_MS;
+      const untilDue = consumer.next_due_ms > 0 ? Math.max(0, consumer.next_due_ms - sessions.now()) : COME_BACK_MS;
       const atOnce = items.length > 0 || unfinished || (options.waitMs > 0 && !ended.aborted);
       return {
         lease: lease ? encodeLease(lease) : null,
@@ -186,31 +186,31 @@ export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pul
         due: turn?.claimed?.due ?? 0,
         conflicts,
         gap: consumer.gap,
-        state: stateOf(backlog, consumer, inUse.now()),
+        state: stateOf(backlog, consumer, sessions.now()),
         pollAfterMs: atOnce ? 0 : Math.ceil(Math.min(COME_BACK_MS, untilDue)),
       };
     };
 
     /** Whoever was woken lets the next one be woken, whether there was something for him or not. */
-    const passOn = () => {
-      inUse.passOn(entry, woken);
+    const wakeNext = () => {
+      sessions.wakeNext(session, woken);
       woken = false;
     };
 
     try {
       for (;;) {
-        if (entry.gone) throw deleted(name);
+        if (session.gone) throw deleted(name);
         if (!acks && lost()) break;
-        if (!acks && inUse.knownEmpty(entry)) {
+        if (!acks && sessions.knownEmpty(session)) {
           if (over()) break;
-          passOn();
-          woken = await inUse.park(entry, until - performance.now(), ended);
+          wakeNext();
+          woken = await sessions.park(session, until - performance.now(), ended);
           continue;
         }
-        const turn = await inTurn(entry, async () => {
+        const turn = await inTurn(session, async () => {
           // Whoever had the turn before may have found that there is nothing.
-          if (!acks && (lost() || inUse.knownEmpty(entry))) return 'nothing';
-          return take(entry, options, acks, !lost());
+          if (!acks && (lost() || sessions.knownEmpty(session))) return 'nothing';
+          return take(session, options, acks, !lost());
         });
         if (turn === 'nothing') continue;
         if (!turn) {
@@ -219,26 +219,26 @@ export function createPull({ store, inUse, maxPageBytes, make }: PullParts): Pul
         }
         if (acks) conflicts = turn.conflicts;
         acks = undefined;
-        passOn();
+        wakeNext();
         if (turn.claimed && turn.claimed.handed.length > 0) {
-          const counted = turn.backlog ?? count(entry, turn.consumer);
-          const [{ items, after }, backlog] = await Promise.all([fill(entry, turn, lost), counted]);
+          const counted = turn.backlog ?? count(session, turn.consumer);
+          const [{ items, after }, backlog] = await Promise.all([fill(session, turn, lost), counted]);
           const now = after ?? turn.consumer;
-          if (items.length > 0) return answer(items, now, after ? await count(entry, after) : backlog, turn);
+          if (items.length > 0) return answer(items, now, after ? await count(session, after) : backlog, turn);
           continue;
         }
         unfinished = turn.claimed?.emptyUpTo === -1;
         if (unfinished && !lost() && performance.now() < Math.max(until, began + SEARCH_MS)) continue;
         if (over()) break;
-        if (!inUse.knownEmpty(entry)) await sleep(again);
+        if (!sessions.knownEmpty(session)) await sleep(again);
         again = Math.min(2 * again, MOST_AGAIN_MS);
       }
-      const { consumer } = entry;
+      const { consumer } = session;
       if (!consumer) throw deleted(name);
-      return answer([], consumer, entry.backlog ?? (await count(entry, consumer)));
+      return answer([], consumer, session.backlog ?? (await count(session, consumer)));
     } finally {
-      passOn();
-      inUse.leave(entry);
+      wakeNext();
+      sessions.leave(session);
     }
   };
 }
