@@ -1,7 +1,7 @@
 // The consumers that are in use in this process: what is known of them without asking, and who waits for what comes next.
 //
 // A session is what this process knows of one consumer. It begins with the first pull and ends 10 minutes after the last one,
-// with its consumer, or with the process. It is in one of these states:
+// when its consumer is deleted, or when the process ends. It is in one of these states:
 //   new       no transaction has read the consumer yet: nothing is known, and the first pull asks
 //   open      something may be handed out: a position was told (`newest`) that lies above `emptyUpTo`, or a lease is over
 //   empty     nothing can be handed out now: pulls park, or answer, without asking the database anything
