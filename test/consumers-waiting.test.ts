@@ -323,9 +323,12 @@ onEveryEngine('waiting pulls', (engine) => {
     const there = deskOf(second, mine.user);
     try {
       const ids = await mine.send(Array.from({ length: 40 }, (_, i) => `n${i}`));
-      const both = await Promise.all(
-        Array.from({ length: 8 }, (_, i) => (i % 2 === 0 ? mine : there).pull('w', { limit: 5 })),
-      );
+      // On a loaded machine the line may take longer than a pull: one that is told to comes back at once.
+      const share = async (one: Desk): ReturnType<Desk['pull']> => {
+        const pulled = await one.pull('w', { limit: 5 });
+        return pulled.items.length === 0 && pulled.poll_after_ms === 0 ? share(one) : pulled;
+      };
+      const both = await Promise.all(Array.from({ length: 8 }, (_, i) => share(i % 2 === 0 ? mine : there)));
       expect(both.flatMap(idsOf).sort((a, b) => a - b)).toEqual(ids.sort((a, b) => a - b));
       for (const { lease } of both) expect((await there.act('w', 'ack', { lease })).status).toBe(200);
       for (const one of [mine, there]) expect((await one.pull('w')).items).toEqual([]);

@@ -78,6 +78,11 @@ export function fakeRows({ positions, leases, dead }: FakeTables, consumer: Cons
       for (const pos of mine) leases.delete(pos);
       return mine.length;
     },
+    async removeDue(now, all) {
+      const due = all.filter((pos) => (leases.get(pos)?.due_ms ?? now + 1) <= now);
+      for (const pos of due) leases.delete(pos);
+      return due.length;
+    },
     giveBack: async (all, { due, refund, reason, token }) =>
       change(all, (row) => ({
         waiting: true,

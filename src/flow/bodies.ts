@@ -1,8 +1,11 @@
 // The contents behind what was handed out, read after the commit: as many as fit into one answer.
+import type { Consumer } from '../store/consumers.ts';
 import { type Content, listByIds } from '../store/contents.ts';
 import type { Store } from '../store/index.ts';
-import type { Place } from '../store/places.ts';
-import type { Handed } from './claim.ts';
+import { leaseRows } from '../store/leases.ts';
+import { freshPlaces, headOf, type Place } from '../store/places.ts';
+import type { Handed, Unneeded } from './claim.ts';
+import { posOf } from './lease.ts';
 
 export interface Item {
   readonly place: Place;
@@ -45,10 +48,38 @@ export async function readBodies(
   for (const place of handed) {
     const content = found.get(place.id);
     const skipped = skipDuplicates && content?.receipt?.duplicate_of != null;
+    const unread = !content && place.id > readUpTo && place !== first;
     // What did not fit is always the tail: the ack of a whole lease covers its positions as one range.
     if (content && !skipped && surplus.length === 0) items.push({ place, content, attempt: place.attempt });
-    else if ((content && !skipped) || place.id > readUpTo) surplus.push(place);
+    else if ((content && !skipped) || unread) surplus.push(place);
     else gone.push(place);
   }
   return { items, surplus, gone };
+}
+
+// These are read only to be passed over: a page of large ones would take longer than a pull may.
+const SEARCHED_BYTES = 1 << 20;
+
+/**
+ * What a consumer would get next, at most `most` of it, and nobody needs: all that lies before the first content that is to
+ * be handed out. First what is due again, when something is, else what is new. `more`: no such content was met.
+ */
+export async function readUnneeded(
+  store: Store,
+  consumer: Consumer,
+  { most, now }: { readonly most: number; readonly now: number },
+): Promise<Unneeded & { readonly more: boolean }> {
+  const { user_id, duplicates, next_due_ms } = consumer;
+  const back = next_due_ms > 0 ? await leaseRows(store.db, consumer).due(now, most) : [];
+  const places = back.length > 0 ? back : (await freshPlaces(store.db, consumer, await headOf(store.db), most)).places;
+  if (places.length === 0) return { of: consumer, due: [], upTo: 0, more: false };
+  const handed = places.map(({ pos, id }) => ({ pos, id, attempt: 0 }));
+  const only = { maxBytes: SEARCHED_BYTES, skipDuplicates: duplicates === 'skip' };
+  const { items, surplus, gone } = await readBodies(store, user_id, handed, only);
+  const end = Math.min(...[...items.map(({ place }) => place), ...surplus].map(posOf));
+  const before = gone.map(posOf).filter((pos) => pos < end);
+  const more = items.length === 0;
+  return back.length > 0
+    ? { of: consumer, due: before, upTo: 0, more }
+    : { of: consumer, due: [], upTo: before.at(-1) ?? 0, more };
 }

@@ -1,5 +1,5 @@
 // What a consumer gets next: first what is due again, then what is new. Knows no SQL.
-import type { Locked } from '../store/consumers.ts';
+import type { Consumer, Locked } from '../store/consumers.ts';
 import type { Change, LeaseRow, LeaseRows } from '../store/leases.ts';
 import type { Place } from '../store/places.ts';
 import { NOT_ACKED, posOf, sooner } from './lease.ts';
@@ -121,4 +121,28 @@ export async function giveBack(
   // Token 0: nobody has got it, so nobody may ack it.
   await rows.giveBack(mine, { due: now, refund: 1, token: 0 });
   return { consumer: { ...consumer, next_due_ms: sooner(consumer.next_due_ms, now) }, result: undefined };
+}
+
+/** What was found to be gone, or to be a duplicate that is skipped, before anybody claimed it. */
+export interface Unneeded {
+  /** The consumer as it was when that was found. */
+  readonly of: Consumer;
+  /** Positions of what is due again. */
+  readonly due: readonly number[];
+  /** Nobody needs anything new from the cursor of `of` up to here; 0: nothing is known of what is new. */
+  readonly upTo: number;
+}
+
+/** Closes what nobody needs, as if it had been handed out and acked; not, when what is read or skipped has changed meanwhile. */
+export async function passOver(
+  rows: LeaseRows,
+  { consumer, now }: Locked,
+  { of, due, upTo }: Unneeded,
+): Promise<Change<void>> {
+  const same = consumer.duplicates === of.duplicates && String(consumer.whids) === String(of.whids);
+  const removed = same && due.length > 0 ? await rows.removeDue(now, due) : 0;
+  // A cursor before the one of then was moved back by a seek: what lies between the two was not looked at.
+  const passes = same && of.cursor_pos <= consumer.cursor_pos && consumer.cursor_pos < upTo;
+  if (removed === 0 && !passes) return { consumer, result: undefined };
+  return { consumer: { ...consumer, cursor_pos: passes ? upTo : consumer.cursor_pos }, result: undefined };
 }

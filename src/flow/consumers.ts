@@ -13,7 +13,7 @@ import type { Store } from '../store/index.ts';
 import { type Change, changeConsumer, type LeaseRows } from '../store/leases.ts';
 import { readBacklog } from '../store/places.ts';
 import { type DeadLetter, listDead } from '../store/trace.ts';
-import { createInUse } from './inuse.ts';
+import { createSessions } from './inuse.ts';
 import { ack, type Done, extend, type Nack, nack } from './lease.ts';
 import { decodeLease, type Lease } from './leasestring.ts';
 import { createMaker } from './maker.ts';
@@ -95,7 +95,7 @@ const MOST_RETRIED = 5_000;
 export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersParts): Consumers {
   const { db } = store;
   const onError = (error: unknown) => log?.warn({ error }, 'changes of consumers cannot be looked for');
-  const inUse = createInUse({ db, tail, onError });
+  const sessions = createSessions({ db, tail, onError });
   const own = createOwnWrites(tail);
   const { make, checkWhids } = createMaker(store, own);
 
@@ -116,19 +116,19 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
     work: (rows: LeaseRows, locked: Locked) => Promise<Change<T>>,
     { afresh = false, removed }: Effect<T> = {},
   ): Promise<Change<T>> {
-    const entry = inUse.peek(userId, name);
+    const session = sessions.peek(userId, name);
     const run = async () => {
       const made = await changeConsumer(db, userId, name, work);
       if (!made) throw deleted(name);
       const { consumer, before, now, result } = made;
-      if (!entry || consumer.version === entry.consumer?.version) return made;
+      if (!session || consumer.version === session.consumer?.version) return made;
       const step = removed && { before, after: consumer, removed: removed(result), claimed: undefined, now };
-      const backlog = step && carriedOf(entry, step);
-      inUse.learn(entry, consumer, now, { emptyUpTo: afresh || consumer.ordered ? -1 : undefined, backlog });
+      const backlog = step && carriedOf(session, step);
+      sessions.update(session, consumer, now, { emptyUpTo: afresh || consumer.ordered ? -1 : undefined, backlog });
       return made;
     };
-    const made = await (entry ? inTurn(entry, run) : run());
-    if (entry) inUse.passOn(entry, false);
+    const made = await (session ? inTurn(session, run) : run());
+    if (session) sessions.wakeNext(session, false);
     return made;
   }
 
@@ -150,7 +150,7 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
 
   const pull = createPull({
     store,
-    inUse,
+    sessions,
     maxPageBytes,
     make: (userId, name, start) => make(userId, name, DEFAULTS, start),
   });
@@ -164,7 +164,7 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
       if (!made) await updateConsumer(db, userId, name, settings);
       const consumer = await find(userId, name);
       // Whoever waits looks again, as somebody who reads other webhooks now.
-      if (!made && inUse.peek(userId, name))
+      if (!made && sessions.peek(userId, name))
         await change(userId, name, async (_, { consumer }) => ({ consumer, result: undefined }), { afresh: true });
       return { ...(await seen(consumer)), made };
     },
@@ -172,8 +172,8 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
     list: async (userId) => Promise.all((await listConsumers(db, userId)).map(seen)),
     async remove(userId, name) {
       if (!(await deleteConsumer(db, userId, name))) throw deleted(name);
-      const entry = inUse.peek(userId, name);
-      if (entry) inUse.drop(entry, true);
+      const session = sessions.peek(userId, name);
+      if (session) sessions.drop(session, true);
     },
     pull: async (userId, name, call, ended) => {
       const { ack: acks, ...options } = call;
@@ -209,7 +209,7 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
       return whole((await change(userId, name, (rows, locked) => redeliver(rows, locked, ids))).result);
     },
     committed: own.committed,
-    close: () => inUse.close(),
+    close: () => sessions.close(),
   };
 }
 

@@ -1,4 +1,27 @@
 // The consumers that are in use in this process: what is known of them without asking, and who waits for what comes next.
+//
+// A session is what this process knows of one consumer. It begins with the first pull and ends 10 minutes after the last one,
+// when its consumer is deleted, or when the process ends. It is in one of these states:
+//   new       no transaction has read the consumer yet: nothing is known, and the first pull asks
+//   open      something may be handed out: a position was told (`newest`) that lies above `emptyUpTo`, or a lease is over
+//   empty     nothing can be handed out now: pulls park, or answer, without asking the database anything
+//   searching open, and what came next was gone or skipped (`search`): pulls look for the first content that is neither
+//   dropped   ended: its waiters are woken and find it `gone`, or a new session of the same name
+// A transaction of ours that finds nothing makes it empty; a content, the end of a lease (`timer`) or a change of the consumer
+// opens it. Beside that it is quiet, or waking: one waiter was woken and has not come to an end.
+//
+// What always holds:
+// * What is known is never newer than the database and never hides a content. The session listens before its first transaction,
+//   so a content that comes meanwhile is told; a change by another process is found by a look, once a second, by `version`.
+// * `emptyUpTo` speaks of positions: a content that is told later lies above it. When the tail has been failing for 5 s, or the
+//   consumer has not been asked for an hour, "empty" would be a guess, and the database is asked.
+// * `backlog` belongs to the `version` of `consumer`. What changes one without the other forgets it, and it is counted anew.
+// * One waiter is woken at a time and wakes the next: a content for one of a hundred waiters costs one transaction, and a
+//   hundred contents as many as they take. So a woken waiter must call `wakeNext(session, true)`, whatever comes of it.
+// * The transactions of one session stand in one line: more at once would wait for its lock, on connections that others need.
+// What may never happen: a waiter asleep beside a content that it could have, and nobody woken (a worker would stand still until
+// the next content comes); an older version in the place of a newer one; a session that is kept for a name without a consumer
+// (names that a stranger tries would fill the memory).
 import { type Consumer, changedConsumers } from '../store/consumers.ts';
 import type { Db } from '../store/db.ts';
 import type { Backlog } from '../store/places.ts';
@@ -8,8 +31,8 @@ import type { Ending, Tail } from './tail.ts';
 import { withPlaced } from './tally.ts';
 import type { Line } from './turn.ts';
 
-/** Its transactions stand in one line: more at once would only wait for its lock, on connections that others need. */
-export interface Entry extends Line {
+/** What is known of one consumer, and the end of the line of its transactions. */
+export interface Session extends Line {
   readonly userId: number;
   readonly name: string;
   /** As the latest transaction or look found it. */
@@ -23,6 +46,8 @@ export interface Entry extends Line {
   newest: number;
   /** How many contents fit into an answer, by experience. */
   fits: number;
+  /** So many contents are looked at together in search of one that somebody needs; 0: no search is under way. */
+  search: number;
   gone: boolean;
   usedAt: number;
   /** Calls under way. */
@@ -41,28 +66,28 @@ const IDLE_MS = 10 * 60_000;
 // When the tail has failed for so long, "nothing new" would be a guess: the database is asked.
 const STALE_MS = 5_000;
 
-interface Learned {
+interface Update {
   readonly emptyUpTo?: number | undefined;
   /** The backlog after it, if it could be carried on. */
   readonly backlog?: Backlog | undefined;
 }
 
-export interface InUse {
+export interface Sessions {
   /** For the length of a call: leave() ends it. */
-  enter(userId: number, name: string): Entry;
-  leave(entry: Entry): void;
-  peek(userId: number, name: string): Entry | undefined;
-  /** Forgets an entry; whoever waits for it is woken. `gone`: the consumer was deleted. */
-  drop(entry: Entry, gone?: boolean): void;
+  enter(userId: number, name: string): Session;
+  leave(session: Session): void;
+  peek(userId: number, name: string): Session | undefined;
+  /** Forgets a session and wakes its waiters. `gone`: the consumer was deleted. */
+  drop(session: Session, gone?: boolean): void;
   /** What a transaction of ours left behind; `emptyUpTo` when it looked for more, else what was known stays. */
-  learn(entry: Entry, consumer: Consumer, now: number, more?: Learned): void;
-  counted(entry: Entry, version: number, backlog: Backlog): void;
+  update(session: Session, consumer: Consumer, now: number, more?: Update): void;
+  counted(session: Session, version: number, backlog: Backlog): void;
   /** True when it is known that nothing can be handed out now. */
-  knownEmpty(entry: Entry): boolean;
+  knownEmpty(session: Session): boolean;
   /** Resolves when something may have come, after `ms`, or when `ended` fires; true when it was woken. */
-  park(entry: Entry, ms: number, ended: Ending): Promise<boolean>;
-  /** Wakes the next one who waits, if there may be something for him. `woken`: the caller had been woken himself. */
-  passOn(entry: Entry, woken: boolean): void;
+  park(session: Session, ms: number, ended: Ending): Promise<boolean>;
+  /** Wakes the next waiter, if there may be something for it. `woken`: the caller had been woken itself. */
+  wakeNext(session: Session, woken: boolean): void;
   /** The database's clock, never ahead of it. */
   now(): number;
   /** True when nobody is to wait any more. */
@@ -70,15 +95,15 @@ export interface InUse {
   close(): void;
 }
 
-export interface InUseParts {
+export interface SessionsParts {
   readonly db: Db;
   readonly tail: Pick<Tail, 'onPlaced' | 'age'>;
   readonly onError: (error: unknown) => void;
 }
 
-export function createInUse({ db, tail, onError }: InUseParts): InUse {
-  const entries = new Map<string, Entry>();
-  const byId = new Map<number, Entry>();
+export function createSessions({ db, tail, onError }: SessionsParts): Sessions {
+  const sessions = new Map<string, Session>();
+  const byId = new Map<number, Session>();
   const clock = createDbClock();
   let looking: NodeJS.Timeout | undefined;
   let lookedAt = 0;
@@ -86,47 +111,48 @@ export function createInUse({ db, tail, onError }: InUseParts): InUse {
   let closed = false;
   const keyOf = (userId: number, name: string) => `${userId} ${name}`;
   const { now } = clock;
-  const isDue = ({ consumer }: Entry) => !!consumer && consumer.next_due_ms > 0 && consumer.next_due_ms <= now();
-  const mayHave = (entry: Entry) => !entry.consumer || entry.newest > entry.emptyUpTo || isDue(entry);
+  const isDue = ({ consumer }: Session) => !!consumer && consumer.next_due_ms > 0 && consumer.next_due_ms <= now();
+  const mayHave = (session: Session) => !session.consumer || session.newest > session.emptyUpTo || isDue(session);
 
-  function wake(entry: Entry): void {
-    const [first] = entry.waiters;
-    if (entry.waking || !mayHave(entry)) arm(entry);
+  function wake(session: Session): void {
+    const [first] = session.waiters;
+    if (session.waking || !mayHave(session)) arm(session);
     else if (first) {
-      entry.waking = true;
+      session.waking = true;
       first();
     }
   }
 
   /** Whoever waits is woken when the next lease is over. */
-  function arm(entry: Entry): void {
-    clearTimeout(entry.timer);
-    const due = entry.consumer?.next_due_ms ?? 0;
-    if (due === 0 || entry.waiters.size === 0 || entry.waking) return;
-    entry.timer = setTimeout(wake, Math.min(Math.max(1, Math.ceil(due - now())), IDLE_MS), entry);
+  function arm(session: Session): void {
+    clearTimeout(session.timer);
+    const due = session.consumer?.next_due_ms ?? 0;
+    if (due === 0 || session.waiters.size === 0 || session.waking) return;
+    session.timer = setTimeout(wake, Math.min(Math.max(1, Math.ceil(due - now())), IDLE_MS), session);
   }
 
-  function placed(entry: Entry, pos: number, whId: number, seen: number): void {
-    const { consumer, backlog } = entry;
+  function placed(session: Session, pos: number, whId: number, seen: number): void {
+    const { consumer, backlog } = session;
     if (consumer?.whids && !consumer.whids.includes(whId)) return;
-    entry.newest = Math.max(entry.newest, pos);
-    if (backlog) entry.backlog = withPlaced(backlog, pos, seen);
-    wake(entry);
+    session.newest = Math.max(session.newest, pos);
+    if (backlog) session.backlog = withPlaced(backlog, pos, seen);
+    wake(session);
   }
 
-  function drop(entry: Entry, gone = false): void {
-    if (entries.get(keyOf(entry.userId, entry.name)) === entry) entries.delete(keyOf(entry.userId, entry.name));
-    if (entry.consumer && byId.get(entry.consumer.id) === entry) byId.delete(entry.consumer.id);
-    entry.gone ||= gone;
-    entry.off();
-    clearTimeout(entry.timer);
-    for (const waiter of [...entry.waiters]) waiter();
+  function drop(session: Session, gone = false): void {
+    if (sessions.get(keyOf(session.userId, session.name)) === session)
+      sessions.delete(keyOf(session.userId, session.name));
+    if (session.consumer && byId.get(session.consumer.id) === session) byId.delete(session.consumer.id);
+    session.gone ||= gone;
+    session.off();
+    clearTimeout(session.timer);
+    for (const waiter of [...session.waiters]) waiter();
   }
 
   async function look(): Promise<void> {
     const began = performance.now();
-    for (const entry of entries.values()) if (entry.users === 0 && entry.usedAt < began - IDLE_MS) drop(entry);
-    if (entries.size === 0) {
+    for (const session of sessions.values()) if (session.users === 0 && session.usedAt < began - IDLE_MS) drop(session);
+    if (sessions.size === 0) {
       stop();
       return;
     }
@@ -134,10 +160,10 @@ export function createInUse({ db, tail, onError }: InUseParts): InUse {
       const news = (id: number, version: number) =>
         version > (byId.get(id)?.consumer?.version ?? Number.POSITIVE_INFINITY);
       for (const consumer of await changedConsumers(db, began - lookedAt + OVERLAP_MS, news)) {
-        const entry = byId.get(consumer.id);
-        if (!entry || consumer.version <= (entry.consumer?.version ?? 0)) continue;
-        if (consumer.user_id === 0) drop(entry, true);
-        else changed(entry, consumer);
+        const session = byId.get(consumer.id);
+        if (!session || consumer.version <= (session.consumer?.version ?? 0)) continue;
+        if (consumer.user_id === 0) drop(session, true);
+        else changed(session, consumer);
       }
       lookedAt = began;
       failing = false;
@@ -147,17 +173,17 @@ export function createInUse({ db, tail, onError }: InUseParts): InUse {
     }
     if (looking) looking = setTimeout(look, LOOK_MS).unref();
   }
-  function changed(entry: Entry, consumer: Consumer): void {
-    Object.assign(entry, { consumer, backlog: undefined, emptyUpTo: -1 });
-    wake(entry);
+  function changed(session: Session, consumer: Consumer): void {
+    Object.assign(session, { consumer, backlog: undefined, emptyUpTo: -1 });
+    wake(session);
   }
   function stop(): void {
     clearTimeout(looking);
     looking = undefined;
   }
 
-  function add(userId: number, name: string): Entry {
-    const entry: Entry = {
+  function add(userId: number, name: string): Session {
+    const session: Session = {
       userId,
       name,
       consumer: undefined,
@@ -166,6 +192,7 @@ export function createInUse({ db, tail, onError }: InUseParts): InUse {
       emptyUpTo: -1,
       newest: 0,
       fits: Number.POSITIVE_INFINITY,
+      search: 0,
       gone: false,
       usedAt: 0,
       users: 0,
@@ -174,50 +201,51 @@ export function createInUse({ db, tail, onError }: InUseParts): InUse {
       last: Promise.resolve(),
       timer: undefined,
       // Before its first transaction: what comes meanwhile is not missed.
-      off: tail.onPlaced(userId, ({ pos, wh_id, seen_ms }) => placed(entry, pos, wh_id, seen_ms)),
+      off: tail.onPlaced(userId, ({ pos, wh_id, seen_ms }) => placed(session, pos, wh_id, seen_ms)),
     };
-    entries.set(keyOf(userId, name), entry);
-    if (looking) return entry;
+    sessions.set(keyOf(userId, name), session);
+    if (looking) return session;
     lookedAt = performance.now();
     looking = setTimeout(look, LOOK_MS).unref();
-    return entry;
+    return session;
   }
 
   return {
     enter(userId, name) {
-      const entry = entries.get(keyOf(userId, name)) ?? add(userId, name);
-      entry.users++;
-      return entry;
+      const session = sessions.get(keyOf(userId, name)) ?? add(userId, name);
+      session.users++;
+      return session;
     },
-    leave(entry) {
-      entry.users--;
-      entry.usedAt = performance.now();
+    leave(session) {
+      session.users--;
+      session.usedAt = performance.now();
       // There is no such consumer: names that were tried are not kept.
-      if (entry.users === 0 && !entry.consumer) drop(entry);
+      if (session.users === 0 && !session.consumer) drop(session);
     },
-    peek: (userId, name) => entries.get(keyOf(userId, name)),
+    peek: (userId, name) => sessions.get(keyOf(userId, name)),
     drop,
-    learn(entry, consumer, dbNow, { emptyUpTo = entry.emptyUpTo, backlog } = {}) {
+    update(session, consumer, dbNow, { emptyUpTo = session.emptyUpTo, backlog } = {}) {
       clock.set(dbNow);
-      const known = entry.consumer?.version ?? 0;
-      if (known > consumer.version || entry.gone) return;
-      if (backlog || known !== consumer.version) entry.backlog = backlog;
-      entry.consumer = consumer;
-      entry.emptyUpTo = emptyUpTo;
-      byId.set(consumer.id, entry);
+      const known = session.consumer?.version ?? 0;
+      if (known > consumer.version || session.gone) return;
+      if (backlog || known !== consumer.version) session.backlog = backlog;
+      session.consumer = consumer;
+      session.emptyUpTo = emptyUpTo;
+      byId.set(consumer.id, session);
     },
-    counted(entry, version, backlog) {
+    counted(session, version, backlog) {
       clock.set(backlog.now);
-      if (entry.consumer?.version !== version) return;
-      entry.backlog = backlog;
-      entry.countedAt = performance.now();
+      if (session.consumer?.version !== version) return;
+      session.backlog = backlog;
+      session.countedAt = performance.now();
     },
-    knownEmpty: (entry) => !mayHave(entry) && now() - (entry.consumer?.pulled_ms ?? 0) < USED_MS && tail.age < STALE_MS,
-    park: (entry, ms, ended) =>
+    knownEmpty: (session) =>
+      !mayHave(session) && now() - (session.consumer?.pulled_ms ?? 0) < USED_MS && tail.age < STALE_MS,
+    park: (session, ms, ended) =>
       new Promise((resolve) => {
         const end = (woken: boolean) => {
           clearTimeout(timer);
-          entry.waiters.delete(wakeMe);
+          session.waiters.delete(wakeMe);
           ended.removeEventListener('abort', aborted);
           resolve(woken);
         };
@@ -225,12 +253,12 @@ export function createInUse({ db, tail, onError }: InUseParts): InUse {
         const aborted = () => end(false);
         const timer = setTimeout(end, ms, false);
         ended.addEventListener('abort', aborted);
-        entry.waiters.add(wakeMe);
-        wake(entry);
+        session.waiters.add(wakeMe);
+        wake(session);
       }),
-    passOn(entry, woken) {
-      if (woken) entry.waking = false;
-      wake(entry);
+    wakeNext(session, woken) {
+      if (woken) session.waking = false;
+      wake(session);
     },
     now,
     get closed() {
@@ -239,7 +267,7 @@ export function createInUse({ db, tail, onError }: InUseParts): InUse {
     close() {
       closed = true;
       stop();
-      for (const entry of [...entries.values()]) drop(entry);
+      for (const session of [...sessions.values()]) drop(session);
     },
   };
 }

@@ -2,7 +2,7 @@
 import type { Consumer } from '../store/consumers.ts';
 import { type Backlog, MOST_COUNTED } from '../store/places.ts';
 import type { Claim } from './claim.ts';
-import type { Entry } from './inuse.ts';
+import type { Session } from './inuse.ts';
 
 /** A content has got its position. */
 export function withPlaced(backlog: Backlog, pos: number, seenMs: number): Backlog {
@@ -23,7 +23,7 @@ export interface Step {
 const RECOUNT_MS = 1_000;
 
 /** The same for what is known of a consumer in use. */
-export const carriedOf = ({ backlog, countedAt, consumer }: Entry, step: Step): Backlog | undefined =>
+export const carriedOf = ({ backlog, countedAt, consumer }: Session, step: Step): Backlog | undefined =>
   backlog && consumer?.version === step.before.version && performance.now() - countedAt < RECOUNT_MS
     ? carriedOn(backlog, step)
     : undefined;

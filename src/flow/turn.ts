@@ -1,4 +1,4 @@
-// One after the other: who wants to change the same thing waits for his turn, but not for ever.
+// One after the other: calls that change the same thing stand in a line, but not for ever.
 import { unavailable } from '../errors.ts';
 
 /** The end of the line. */
@@ -6,20 +6,33 @@ export interface Line {
   last: Promise<unknown>;
 }
 
-// A database that hangs makes a long line; whoever stands in it is answered, and asks again.
-const TURN_MS = 10_000;
+/** How long a call stands in the line, and what it gets instead of its turn. */
+interface Patience<T> {
+  readonly ms: number;
+  late(): T | Promise<T>;
+  /** The work is done in its turn all the same. */
+  readonly still?: boolean;
+}
 
-/** Runs `work` when all that came before have ended; rejects with a 503, and never runs it, when that takes too long. */
-export const inTurn = <T>(line: Line, work: () => Promise<T>): Promise<T> =>
+// A database that hangs makes a long line; a call that stands in it is answered, and asks again.
+const TURN_MS = 10_000;
+const tooLate = {
+  ms: TURN_MS,
+  late: () => Promise.reject(unavailable('Too many calls on this at once, or the database is slow. Try again soon.')),
+};
+
+/** Runs `work` when all that came before have ended. A call whose turn does not come in time, in 10 s at most, does without. */
+export const inTurn = <T>(line: Line, work: () => Promise<T>, patience: Patience<T> = tooLate): Promise<T> =>
   new Promise((resolve, reject) => {
+    const { ms, late, still = false }: Patience<T> = patience.ms < TURN_MS ? patience : { ...patience, ...tooLate };
     let waiting = true;
-    const late = setTimeout(() => {
+    const timer = setTimeout(() => {
       waiting = false;
-      reject(unavailable('Too many calls on this at once, or the database is slow. Try again soon.'));
-    }, TURN_MS);
+      resolve(late());
+    }, ms);
     const turn = async () => {
-      clearTimeout(late);
-      if (waiting) resolve(await work());
+      clearTimeout(timer);
+      if (waiting || still) resolve(await work());
     };
     line.last = line.last.then(turn).catch(reject);
   });

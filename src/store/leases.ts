@@ -43,6 +43,8 @@ export interface LeaseRows {
   /** Acks all of a lease between two positions; resolves with how many there were. */
   removeRange(token: number, from: number, to: number): Promise<number>;
   remove(token: number, positions: readonly number[]): Promise<number>;
+  /** Removes those of them that are due, whose token they may have. */
+  removeDue(now: number, positions: readonly number[]): Promise<number>;
   giveBack(positions: readonly number[], how: Returned): Promise<void>;
   extend(positions: readonly number[], due: number): Promise<void>;
   /** Makes them dead letters, for `reason`; where it is null, for what was said when they were given back, else `otherwise`. */
@@ -117,6 +119,10 @@ export function leaseRows(queries: Queries, consumer: Consumer): LeaseRows {
     async remove(token, positions) {
       const sql = 'DELETE FROM restante_lease WHERE consumer_id = ? AND token = ? AND pos IN';
       return total(await inParts(positions, (list, some) => queries.run(`${sql} ${list}`, [id, token, ...some])));
+    },
+    async removeDue(now, positions) {
+      const sql = 'DELETE FROM restante_lease WHERE consumer_id = ? AND due_ms <= ? AND pos IN';
+      return total(await inParts(positions, (list, some) => queries.run(`${sql} ${list}`, [id, now, ...some])));
     },
     async giveBack(positions, { due, refund, reason, token }) {
       const more = `${reason === undefined ? '' : ', reason = ?'}${token === undefined ? '' : ', token = ?'}`;

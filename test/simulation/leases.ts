@@ -155,6 +155,8 @@ export function createLeases(
         ask(() => remove(all().filter((row) => (anyToken || row.token === token) && row.pos >= from && row.pos <= to))),
       remove: (token, list) =>
         ask(() => remove(list.flatMap((pos) => at(pos) ?? []).filter((row) => row.token === token))),
+      removeDue: (until, list) =>
+        ask(() => remove(list.flatMap((pos) => at(pos) ?? []).filter((row) => row.due_ms <= until))),
       giveBack: (list, { due, refund, token }) =>
         change(list, (row) => ({
           waiting: true,
