@@ -1,45 +1,22 @@
 // Tests run against real servers: one setup starts them, each file makes databases of its own.
 import { defineConfig } from 'vitest/config';
 
-// They kill servers and programs, exhaust a disk, connections or memory, or soak: `npm run test:faults`. All others: `npm test`.
-const FAULTS = [
-  'consumersoak',
-  'deadlocks',
-  'durability',
-  'foreign',
-  'forward-faults',
-  'hosts',
-  'outage',
-  'pressure',
-  'security-bombs',
-  'security-floods',
-  'shortage',
-  'silent',
-  'upgrade',
-];
+// test/faults kills servers and programs, exhausts a disk, connections or memory, or soaks: `npm run test:faults`.
+const FAULTS = ['test/faults/**/*.test.ts'];
 // They measure time, kill processes under load, or take both cores: beside others they would only wait for a core.
-const ALONE = [
-  'connections',
-  'consumersoak',
-  'durability',
-  'foreign',
-  'inbox',
-  'inboxload',
-  'pressure',
-  'security-bombs',
-  'security-floods',
-  'security-fuzz',
-  'shortage',
-];
+const ALONE = ['http/connections', 'page/inbox', 'page/inbox-load', 'security/fuzz'].map(pathOf);
+const FAULTS_ALONE = ['bombs', 'durability', 'floods', 'foreign', 'overload', 'processes', 'shortage'].map((name) =>
+  pathOf(`faults/${name}`),
+);
 // Makes pictures and tests nothing: npm run screenshots.
-const PICTURES = process.env.SCREENSHOTS ? [] : ['docs-images'];
+const PICTURES = process.env.SCREENSHOTS ? [] : [pathOf('site/docs-images')];
 
 // A poll waits for something that comes; how soon it comes is tested where it matters, with a figure.
 const PATIENCE = { testTimeout: 60_000, hookTimeout: 180_000, expect: { poll: { timeout: 8_000 } } };
 
-const files = (names: readonly string[]): string[] => names.map((name) => `test/**/${name}.test.ts`);
-const alone = (name: string): boolean => ALONE.includes(name);
-const fault = (name: string): boolean => FAULTS.includes(name);
+function pathOf(name: string): string {
+  return `test/${name}.test.ts`;
+}
 
 /** One after the other, in this order. */
 const project = (name: string, groupOrder: number, maxWorkers: number, include: string[], exclude: string[] = []) => ({
@@ -49,13 +26,13 @@ const project = (name: string, groupOrder: number, maxWorkers: number, include: 
 export default defineConfig({
   test: {
     // Once, for all projects.
-    globalSetup: ['test/setup.ts'],
-    reporters: ['default', './test/closing-line.ts'],
+    globalSetup: ['test/support/setup.ts'],
+    reporters: ['default', './test/support/closing-line.ts'],
     projects: [
-      project('together', 0, 3, ['test/**/*.test.ts'], files([...ALONE, ...FAULTS, ...PICTURES])),
-      project('alone', 1, 1, files(ALONE.filter((name) => !fault(name)))),
-      project('faults', 2, 3, files(FAULTS.filter((name) => !alone(name)))),
-      project('faults-alone', 3, 1, files(FAULTS.filter(alone))),
+      project('together', 0, 3, ['test/**/*.test.ts'], [...ALONE, ...FAULTS, ...PICTURES]),
+      project('alone', 1, 1, ALONE),
+      project('faults', 2, 3, FAULTS, FAULTS_ALONE),
+      project('faults-alone', 3, 1, FAULTS_ALONE),
     ],
   },
 });

@@ -3,22 +3,22 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startServer } from '../test/servers.ts';
-import { agent } from './agent.ts';
-import { asis } from './asis.ts';
-import { drain } from './drain.ts';
-import { empty } from './empty.ts';
-import { fair } from './fair.ts';
-import { idle } from './idle.ts';
-import { ingest } from './ingest.ts';
-import { latency } from './latency.ts';
-import { hasWrk } from './load.ts';
-import { migrate } from './migrate.ts';
-import { preset } from './preset.ts';
-import { hasFastApi } from './processes.ts';
-import { prune } from './prune.ts';
-import { reads } from './reads.ts';
-import { startAndRest } from './rest.ts';
+import { startServer } from '../test/support/servers.ts';
+import { agent } from './parts/agent.ts';
+import { asis } from './parts/as-is.ts';
+import { drain } from './parts/drain.ts';
+import { empty } from './parts/empty.ts';
+import { fair } from './parts/fair.ts';
+import { idle } from './parts/idle.ts';
+import { ingest } from './parts/ingest.ts';
+import { latency } from './parts/latency.ts';
+import { migrate } from './parts/migrate.ts';
+import { preset } from './parts/preset.ts';
+import { prune } from './parts/prune.ts';
+import { reads } from './parts/reads.ts';
+import { startAndRest } from './parts/rest.ts';
+import { hasWrk } from './support/load.ts';
+import { hasFastApi } from './support/processes.ts';
 
 const HELP = `npm run bench [-- --quick] [-- --only PART] [-- --engine sqlite|mariadb|mysql]
 

@@ -4,14 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import openapiTS, { astToString, type OpenAPI3, type OpenAPITSOptions } from 'openapi-typescript';
 import ts from 'typescript';
-import { readConfig } from '../src/config.ts';
-import { buildApp } from '../src/http/app.ts';
-import { createContext } from '../src/http/create.ts';
-import * as schema from '../src/schema.ts';
-import * as consumers from '../src/schemaconsumers.ts';
-import * as verify from '../src/schemaverify.ts';
-import * as webhooks from '../src/schemawebhooks.ts';
-import { openStore } from '../src/store/index.ts';
+import { buildApp } from '../src/api/app.ts';
+import { readConfig } from '../src/config/config.ts';
+import * as consumers from '../src/schema/consumers.ts';
+import * as schema from '../src/schema/contents.ts';
+import * as verify from '../src/schema/webhooks.ts';
+import * as webhooks from '../src/schema/webhooks.ts';
+import { createContext } from '../src/service.ts';
+import { openStore } from '../src/store/open.ts';
 
 const FILE = new URL('../src/client/api.ts', import.meta.url);
 const HEAD = `// The types of every call of the API, made from its document. Not to be edited: npm run client-types.

@@ -3,13 +3,13 @@ import { createHmac, randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readConfig } from '../src/config.ts';
-import { buildApp } from '../src/http/app.ts';
-import { createContext } from '../src/http/create.ts';
-import { makeWebhook } from '../src/http/webhooksettings.ts';
-import type { WebhookDetail } from '../src/schemawebhooks.ts';
-import { openStore } from '../src/store/index.ts';
+import { buildApp } from '../src/api/app.ts';
+import { readConfig } from '../src/config/config.ts';
+import type { WebhookDetail } from '../src/schema/webhooks.ts';
+import { createContext } from '../src/service.ts';
+import { openStore } from '../src/store/open.ts';
 import { addUser } from '../src/store/users.ts';
+import { makeWebhook } from '../src/webhooks/webhooks.ts';
 
 export interface Scene {
   readonly url: string;

@@ -1,6 +1,6 @@
 // Writes the table of docs/settings.md from the settings in the source. Run: npm run settings
 import { readFileSync, writeFileSync } from 'node:fs';
-import { SETTINGS } from '../src/settings.ts';
+import { SETTINGS } from '../src/config/settings.ts';
 
 const rows = Object.values(SETTINGS).map(
   ({ name, default: byDefault, help }) => `| \`${name}\` | ${byDefault ? `\`${byDefault}\`` : ''} | ${help} |`,

@@ -1,9 +1,10 @@
 // What the package exports to those who compose their own server: see examples/custom.ts.
-export { BadSettings, type Config, readConfig } from './config.ts';
+
+export { type App, buildApp } from './api/app.ts';
+export { type Call, type Route, type RouteOptions, route } from './api/route.ts';
+export { BadSettings, type Config, readConfig } from './config/config.ts';
+export type { Context } from './context.ts';
 export { Problem } from './errors.ts';
-export { type App, buildApp } from './http/app.ts';
-export type { Context } from './http/context.ts';
-export { createContext } from './http/create.ts';
-export { type Call, type Route, type RouteOptions, route } from './http/route.ts';
-export type { Log } from './log.ts';
-export { MissingTables, openStore, type Store } from './store/index.ts';
+export type { Log } from './observe/log.ts';
+export { createContext } from './service.ts';
+export { MissingTables, openStore, type Store } from './store/open.ts';

@@ -1,58 +1,92 @@
-// Keeps the house in order: arrows point one way, each file says what it is for, none grows too long, words stay true.
+// Keeps the house in order: arrows point one way, rooms stay small, each file says what it is for, docs tell what is there.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
-import { ROUTES } from '../src/http/app.ts';
-import { VERSION } from '../src/http/openapi.ts';
-import { SETTINGS } from '../src/settings.ts';
+import { ROUTES } from '../src/api/app.ts';
+import { VERSION } from '../src/api/openapi.ts';
+import { SETTINGS } from '../src/config/settings.ts';
 
 const files = (folder: string): string[] =>
   readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && /\.(ts|js)$/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name));
 const sources = files('src').map((path) => ({ path, text: readFileSync(path, 'utf8') }));
-const all = ['src', 'test', 'bench', 'examples'].flatMap(files);
+const all = ['src', 'test', 'bench', 'examples', 'scripts'].flatMap(files);
 
-/** main -> cli -> http -> flow -> store -> receive; config, errors and schema may be read from everywhere but by the page. */
-const ORDER = ['main', 'cli', 'http', 'flow', 'store', 'receive', 'client', 'shared'];
+/** From the command line down to what everybody may read. A room imports from the lines below its own, never back or across. */
+const ROOMS = [
+  ['main'],
+  ['cli'],
+  ['service'],
+  ['site'],
+  ['api'],
+  ['receiver'],
+  ['consumers', 'retention'],
+  ['reading', 'webhooks'],
+  ['store'],
+  ['verify'],
+  ['http'],
+  ['observe'],
+  ['schema'],
+  ['config'],
+  ['errors'],
+];
+/** The SDK knows nothing of the service. The page is one more client; the command line's readers are clients, too. */
+const CLIENTS: Readonly<Record<string, readonly string[]>> = { client: ['client'], page: ['page', 'client'] };
 const roomOf = (path: string): string => {
   const [first = '', ...rest] = relative('src', path).split('/');
-  if (rest.length > 0) return first;
-  return first === 'main.ts' || first === 'index.ts' ? 'main' : 'shared';
+  return rest.length > 0 ? first : first === 'index.ts' ? 'main' : first.replace(/\.ts$/, '');
 };
+function mayImport(room: string): readonly string[] {
+  const at = ROOMS.findIndex((line) => line.includes(room));
+  return CLIENTS[room] ?? [room, ...ROOMS.slice(at + 1).flat(), ...(room === 'cli' ? ['client'] : [])];
+}
+/** Types too, and `import('…')`, and an import for its effect alone. */
+const importsOf = (text: string): string[] =>
+  [...text.matchAll(/\b(?:from|import)\s*\(?\s*['"](\.[^'"]+)['"]/g)].map(([, from = '']) => from);
 
-/** The page is one more client: it knows the service by its API alone. Nobody imports the page. */
-const mayImport = (own: string): readonly string[] =>
-  own === 'page' ? ['page', 'client'] : ORDER.slice(ORDER.indexOf(own));
+test('every room has its line in the order', () => {
+  const known = [...ROOMS.flat(), ...Object.keys(CLIENTS)].sort();
+  expect([...new Set(sources.map(({ path }) => roomOf(path)))].sort()).toEqual(known);
+});
 
 test.each(sources)('$path imports only what lies below it', ({ path, text }) => {
-  // Types too, and `import('…')`, and an import for its effect alone.
-  for (const [, from = ''] of text.matchAll(/\b(?:from|import)\s*\(?\s*['"](\.[^'"]+)['"]/g))
+  for (const from of importsOf(text))
     expect(mayImport(roomOf(path)), `${path} imports ${from}`).toContain(roomOf(join(dirname(path), from)));
 });
 
-test('the page imports nothing of ours but itself and the SDK', () => {
-  for (const { path, text } of sources.filter(({ path }) => roomOf(path) === 'page'))
-    for (const [, from = ''] of text.matchAll(/(?:from|import) '(\.[^']+)'/g))
-      expect(['page', 'client'], `${path} imports ${from}`).toContain(roomOf(join(dirname(path), from)));
+test('a room holds at most 16 files', () => {
+  const folders = new Map<string, number>();
+  for (const entry of readdirSync('src', { recursive: true, withFileTypes: true }))
+    if (entry.isFile()) folders.set(entry.parentPath, (folders.get(entry.parentPath) ?? 0) + 1);
+  expect([...folders].filter(([, count]) => count > 16)).toEqual([]);
 });
 
-test('only the files of the two engines import a database driver', () => {
+test('no two files of the service export the same name', () => {
+  const homes = new Map<string, string[]>();
+  for (const { path, text } of sources) {
+    // The client and the page name the same things as their own readers do.
+    if (roomOf(path) in CLIENTS) continue;
+    const names = [...text.matchAll(/^export (?:async )?(?:function|const|interface|type|class) (\w+)/gm)];
+    for (const name of new Set(names.map(([, name = '']) => name))) homes.set(name, [...(homes.get(name) ?? []), path]);
+  }
+  expect([...homes].filter(([, paths]) => paths.length > 1)).toEqual([]);
+});
+
+test('only the engines import a database driver', () => {
   const users = sources.filter(({ text }) => /from '(mysql2|@photostructure\/sqlite|node:sqlite)/.test(text));
-  expect(users.map(({ path }) => path).sort()).toEqual([
-    'src/store/mysql.ts',
-    'src/store/mysqlconnections.ts',
-    'src/store/mysqlpools.ts',
-    'src/store/sqlite.ts',
-  ]);
+  expect(users.map(({ path }) => path).filter((path) => !path.startsWith('src/store/engine/'))).toEqual([]);
 });
 
 test('SQL stands in the store alone', () => {
   const users = sources.filter(
-    ({ path, text }) => roomOf(path) !== 'store' && /'(SELECT|INSERT|UPDATE|DELETE) (?!\/)/.test(text),
+    ({ path, text }) => roomOf(path) !== 'store' && /['"`](SELECT|INSERT|UPDATE|DELETE) (?!\/)/.test(text),
   );
-  // migrate speaks of the catalogue and of locks; readyz asks for one.
-  expect(users.map(({ path }) => path).sort()).toEqual([]);
+  expect(users.map(({ path }) => path)).toEqual([]);
+});
+
+test('the version that the API tells is that of the package', () => {
+  expect(VERSION).toBe(JSON.parse(readFileSync('package.json', 'utf8')).version);
 });
 
 test('only main.ts touches process', () => {
@@ -65,10 +99,10 @@ test.each(all)('%s opens with a sentence that says what it is for', (path) => {
   expect(readFileSync(path, 'utf8').split('\n')[0]).toMatch(/^\/\/ .{20,}/);
 });
 
-// The types of the API are made by a program and read by one. A file of the page ends where its idea ends.
-const written = sources.filter(({ path }) => path !== 'src/client/api.ts' && roomOf(path) !== 'page');
-test.each(written)('$path is short enough to be read', ({ text }) => {
-  expect(text.split('\n').length).toBeLessThanOrEqual(250);
+test('CONTRIBUTING shows every room', () => {
+  const page = readFileSync('CONTRIBUTING.md', 'utf8');
+  const rooms = readdirSync('src', { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  for (const { name } of rooms) expect(page, name).toMatch(new RegExp(`^ *${name}/ +\\S`, 'm'));
 });
 
 test('docs/settings.md tells every setting, with its default', () => {
@@ -117,14 +151,17 @@ test.each(pages)('%s: every link to a file or a heading leads there', (path) => 
     expect(existsSync(to), `${path}: ${target}`).toBe(true);
     if (heading) expect(anchors(to), `${path}: ${target}`).toContain(`#${heading}`);
   }
+});
+
 test('a setting is one entry: what reads them all names the three from which PUBLIC_URL is computed', () => {
   const text = sources.find((one) => /^export function readConfig/m.test(one.text))?.text ?? '';
   const named = Object.keys(SETTINGS).filter((key) => new RegExp(`\\b${key}\\b`).test(text));
   expect(named).toEqual(['host', 'port', 'publicUrl']);
 });
 
-test('the README shows every route', () => {
-  const readme = readFileSync('README.md', 'utf8');
-  for (const { method, url } of ROUTES)
-    expect(readme, `${method} ${url}`).toContain(`\`${method} ${url.replace(/:(\w+)/g, '{$1}')}\``);
+/** Docs that name a file of the source or a test name one that is there. */
+test('every path that a page of the docs names is there', () => {
+  for (const path of pages)
+    for (const [, named = ''] of readFileSync(path, 'utf8').matchAll(/`((?:src|test|bench|scripts|ops)\/[\w./-]+)`/g))
+      expect(existsSync(named), `${path}: ${named}`).toBe(true);
 });

@@ -8,7 +8,7 @@ import {
   type Service,
   startService,
   type TestUser,
-} from './engines.ts';
+} from './support/engines.ts';
 
 onEveryEngine('the main job', (engine) => {
   let database: Database;

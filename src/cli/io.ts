@@ -1,5 +1,8 @@
 // What a verb may touch of the world: streams, environment, memory, signals. Tests give their own.
-import type { Memory } from '../flow/pressure.ts';
+
+import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import type { Writable } from 'node:stream';
+import type { Memory } from '../observe/overload.ts';
 
 export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -61,4 +64,187 @@ export function table(rows: readonly Readonly<Record<string, unknown>>[], column
         .trimEnd(),
     )
     .join('\n')}\n`;
+}
+
+// Files that verbs write: each has its name when it is whole and on disk, and what cannot be written is told in a sentence.
+
+/** All of it: writeSync may write a part and says so by a number, which is how the end of a full disk looks. */
+function writeFully(fd: number, data: string | Uint8Array): void {
+  const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+}
+
+function told<T>(what: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw new Complaint(`${what}: ${(error as Error).message}`);
+  }
+}
+
+export const makeFolder = (path: string, mode = 0o700): void =>
+  told(`${path} could not be made`, () => void mkdirSync(path, { recursive: true, mode }));
+
+interface Part {
+  write(data: string | Uint8Array): void;
+  /** It is whole: on disk, and then under its name. */
+  keep(): void;
+  /** It will not be whole: nothing is left of it. Does nothing to what was kept. */
+  drop(): void;
+}
+
+/** Opens a file that is called `path.part` until it is whole. */
+export function openPart(path: string, mode = 0o600): Part {
+  const part = `${path}.part`;
+  const attempt = <T>(work: () => T): T => told(`${path} could not be written`, work);
+  let fd: number | undefined = attempt(() => openSync(part, 'w', mode));
+  const close = (): void => {
+    if (fd !== undefined) closeSync(fd);
+    fd = undefined;
+  };
+  return {
+    write: (data) => attempt(() => writeFully(fd as number, data)),
+    keep: () =>
+      attempt(() => {
+        fsyncSync(fd as number);
+        close();
+        renameSync(part, path);
+      }),
+    drop() {
+      close();
+      rmSync(part, { force: true });
+    },
+  };
+}
+
+/** Puts on disk which names are in a folder: until then a crash may take those that were kept. */
+export const flushFolder = (path: string): void =>
+  told(`${path} could not be written`, () => {
+    const fd = openSync(path, 'r');
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  });
+
+/** A whole file, or none. */
+export function writeWhole(path: string, data: string | Uint8Array, mode?: number): void {
+  const part = openPart(path, mode);
+  try {
+    part.write(data);
+    part.keep();
+  } finally {
+    part.drop();
+  }
+}
+
+// A progress bar with an estimate on a terminal; without one a line now and then, for logs.
+
+const WIDTH = 30;
+const REDRAW_MS = 200;
+const LINE_EVERY_MS = 10_000;
+
+interface Progress {
+  /** `share` of the whole that is done, 0 to 1; `what` says it in words. */
+  at(share: number, what: string): void;
+  /** Takes the bar away. */
+  end(): void;
+}
+
+export function createProgress(io: Io, title: string): Progress {
+  const began = Date.now();
+  let shown = io.tty ? 0 : began;
+  return {
+    at(share, what) {
+      const now = Date.now();
+      if (now - shown < (io.tty ? REDRAW_MS : LINE_EVERY_MS)) return;
+      shown = now;
+      const left = share > 0 ? Math.ceil((((now - began) / share) * (1 - share)) / 1000) : undefined;
+      const estimate = left === undefined ? '' : `, about ${left} s to go`;
+      const done = Math.round(share * WIDTH);
+      const bar = `${'#'.repeat(done)}${'.'.repeat(WIDTH - done)}`;
+      const text = `${title} [${bar}] ${Math.floor(share * 100)} %, ${what}${estimate}`;
+      io.err(io.tty ? `\r${text}\x1b[K` : `${text}\n`);
+    },
+    end() {
+      if (io.tty) io.err('\r\x1b[K');
+    },
+  };
+}
+
+// What is going on now: the bottom line of a terminal, or without one a line whenever trouble begins or ends.
+
+export interface StatusLine {
+  /** Printed above the line. */
+  print(text: string): void;
+  /** `trouble` is empty when there is none. */
+  show(trouble: string, text: string): void;
+  end(): void;
+}
+
+// The terminal cuts what is too long for it: a line that went on in the next row could not be erased.
+const [CUT, WRAP] = ['\x1b[?7l', '\x1b[?7h'];
+
+/** Lines go to `out`; the status line to the same terminal, as diagnostics. */
+export function createStatusLine(io: Pick<Io, 'out' | 'err' | 'tty'>): StatusLine {
+  let shown = '';
+  let told = '';
+  const erase = () => shown && io.err('\r\x1b[K');
+  return {
+    print(text) {
+      erase();
+      io.out(`${text}\n`);
+      if (shown) io.err(shown);
+    },
+    show(trouble, text) {
+      if (!io.tty) {
+        if (trouble !== told) io.err(`${new Date().toISOString()} ${trouble || 'all is well again'}\n`);
+        told = trouble;
+        return;
+      }
+      const line = `${CUT}${text}${WRAP}`;
+      if (line === shown) return;
+      erase();
+      shown = line;
+      io.err(shown);
+    },
+    end() {
+      erase();
+      shown = '';
+    },
+  };
+}
+
+// The standard output: written to its end, and when that fails, it is told.
+
+/** Output to `stream`, which is the file descriptor `fd`. What was lost is never forgotten; what comes after it is tried. */
+export function createOut(stream: Writable, fd: number): Pick<Io, 'out' | 'written'> {
+  let failure: NodeJS.ErrnoException | undefined;
+  const failed = (error: NodeJS.ErrnoException | null | undefined): void => {
+    failure ??= error ?? undefined;
+  };
+  stream.on('error', failed);
+  // Node's stream to a file takes a line of which the beginning was written for a whole one, and the end is lost untold.
+  const isFile = fstatSync(fd).isFile();
+  return {
+    out(data) {
+      if (!isFile) return void stream.write(data);
+      try {
+        writeFully(fd, data);
+      } catch (error) {
+        failed(error as Error);
+      }
+    },
+    async written() {
+      await new Promise<void>((resolve) => {
+        stream.write('', (error) => {
+          failed(error);
+          resolve();
+        });
+      });
+      if (failure?.code === 'EPIPE') throw new Enough();
+      if (failure) throw new Complaint(`the standard output could not be written: ${failure.message}`);
+    },
+  };
 }

@@ -1,13 +1,15 @@
 // Opens the database for a verb, with words for what can be wrong, and closes it behind it.
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { type Config, masked } from '../config.ts';
-import { WrongSecretsKey } from '../flow/sealer.ts';
-import { type Cause, causeOf } from '../store/causes.ts';
+import { type Config, masked } from '../config/config.ts';
 import { type Db, failed } from '../store/db.ts';
-import { MissingTables, openDb, openStore, type Store } from '../store/index.ts';
-import { OthersMigrate } from '../store/migrations.ts';
+import { type Cause, causeOf } from '../store/engine/causes.ts';
+import { OthersMigrate } from '../store/migrate/migrate.ts';
+import { MissingTables, openDb, openStore, type Store } from '../store/open.ts';
+import { listUserIds } from '../store/users.ts';
+import { WrongSecretsKey } from '../webhooks/sealer.ts';
 import { Complaint } from './io.ts';
+import { MOST_ID, whole } from './verb.ts';
 
 /** Says in one sentence why a database cannot be opened. */
 export function complain(error: unknown, config: Config): unknown {
@@ -63,3 +65,28 @@ export const withStore = <R>(config: Config, work: (store: Store) => Promise<R>,
   using(config, openStore, work, how);
 export const withDb = <R>(config: Config, work: (db: Db) => Promise<R>, how?: How): Promise<R> =>
   using(config, openDb, work, how);
+
+// Opens a store for the verbs that need our tables.
+
+export const withExtended = <R>(config: Config, work: (store: Store) => Promise<R>): Promise<R> =>
+  withStore(config, (store) => {
+    if (!store.extended) throw new Complaint('this needs the restante_* tables: restante migrate', 2);
+    return work(store);
+  });
+
+// Whose webhooks and contents a verb is about: the one user there is, or the one that is named.
+
+export async function userIdOf(store: Store, given: string | undefined): Promise<number> {
+  const users = await listUserIds(store.db);
+  if (users.length === 0)
+    throw new Complaint(
+      `there are no users: restante user add${store.db.kind === 'mysql' ? ' --write-tbluser' : ''}`,
+      2,
+    );
+  const id = given === undefined ? users[0]?.id : whole(given, '--user', 1, MOST_ID);
+  if (given === undefined && users.length !== 1)
+    throw new Complaint(`there are ${users.length} users: say which one with --user ID (restante user list)`, 2);
+  if (id === undefined || !users.some((user) => user.id === id))
+    throw new Complaint(`there is no user ${id}: restante user list`);
+  return id;
+}

@@ -1,24 +1,29 @@
 // restante serve: opens the store, listens, prints how to try it, and ends cleanly when asked to.
+
+import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import type { Command } from 'commander';
 import { pino } from 'pino';
-import { type Config, masked } from '../config.ts';
-import { startPruner } from '../flow/prune.ts';
-import { type App, buildApp } from '../http/app.ts';
-import type { Context } from '../http/context.ts';
-import { createContext } from '../http/create.ts';
-import { randomText } from '../http/random.ts';
-import { isPublic, makeWebhook } from '../http/webhooksettings.ts';
-import type { Log } from '../log.ts';
+import { type App, buildApp } from '../api/app.ts';
+import { createClockText } from '../api/wire.ts';
+import { type Config, masked } from '../config/config.ts';
+import type { Context } from '../context.ts';
+import type { Log } from '../observe/log.ts';
+import { startPruner } from '../retention/retention.ts';
+import { createContext } from '../service.ts';
 import { failed } from '../store/db.ts';
-import { readUnsafe } from '../store/durability.ts';
-import { openStore, type Store } from '../store/index.ts';
+import { readUnsafe } from '../store/fence/facts.ts';
+import { openStore, type Store } from '../store/open.ts';
+import { listRefusals, listWithoutSecret, pruneRefusals } from '../store/refusals.ts';
 import { addUser, hasUsers } from '../store/users.ts';
+import { findWebhook } from '../store/webhooks.ts';
+import { releaseWaiting } from '../webhooks/release.ts';
+import { randomText, type Sealer } from '../webhooks/sealer.ts';
+import { isToken, rulesOf } from '../webhooks/target.ts';
+import { isPublic, makeWebhook } from '../webhooks/webhooks.ts';
 import { Complaint, type Io } from './io.ts';
 import { complain } from './open.ts';
-import { mostConnections } from './openfiles.ts';
 import { ALL, configOf, verb } from './verb.ts';
-import { startChores } from './waiting.ts';
 
 const RETRY_MS = 2_000;
 // Requests under way have this long to end after SIGTERM; everything accepted is committed within it.
@@ -208,4 +213,116 @@ Send something to it, then fetch it:
   curl -u ${id}:${token} '${config.publicUrl}/whcontent?whid=all&wait=30'
 ${isPublic(config.publicUrl) ? '' : `\nProviders cannot reach ${config.publicUrl} yet: docs/deploy.md tells how to give it a public https URL.\n`}
 `;
+}
+
+// What the system allows this process: how many files and sockets, how many of them strangers may take, and the listen backlog.
+
+/** Of this process, on Linux; Node has raised the soft limit to the hard one. Undefined: nobody knows. */
+export function openFileLimit(): number | undefined {
+  try {
+    const [, limit] = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
+    return limit === 'unlimited' ? Number.POSITIVE_INFINITY : limit ? Number(limit) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of this network namespace, on Linux; what `listen` asks for is lowered to it. Undefined: nobody knows. */
+export function readSomaxconn(): number | undefined {
+  try {
+    return Number(readFileSync('/proc/sys/net/core/somaxconn', 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+// Connections to the database, its files, the log, and what Node itself needs.
+const OURS = 100;
+
+/**
+ * Connections from outside that are taken at once. Without a bound a flood takes every descriptor, and the database cannot
+ * be reached any more; beyond it a connection is closed at once, and whoever sends comes again.
+ */
+export function mostConnections(limit = openFileLimit()): number | undefined {
+  return limit === undefined || limit === Number.POSITIVE_INFINITY ? undefined : Math.max(OURS, limit - OURS);
+}
+
+// Judges what came before the secret of its webhook, for the verbs that set one and for a service that was away meanwhile.
+
+const MOST_COUNTED = 1_000;
+
+/** What became of the requests that waited, and how many were refused and may pass now; nothing of what there is none of. */
+export async function judgeWaiting(
+  { io, store, config, sealer }: { io: Io; store: Store; config: Config; sealer: Sealer },
+  userId: number,
+  whId: number,
+): Promise<{ released?: number; waiting?: number; refused?: number }> {
+  const tell = ({ error }: { error?: unknown }, message: string) =>
+    io.err(`${message}${error instanceof Error ? `: ${error.message}` : ''}\n`);
+  const log = { debug() {}, info() {}, warn: tell, error: tell };
+  const clockText = createClockText(config.dtTimezone);
+  const released = await releaseWaiting({ store, config, sealer, clockText, log }, userId, whId);
+  const count = async (kind: string) => {
+    const filter = { wh_id: whId, kind, releasable: true, from: 0, limit: MOST_COUNTED };
+    return (await listRefusals(store.db, userId, filter)).length;
+  };
+  const [waiting, refused] = [await count('secret_missing'), await count('signature')];
+  return {
+    ...(released + waiting > 0 ? { released } : {}),
+    ...(waiting > 0 ? { waiting } : {}),
+    ...(refused > 0 ? { refused } : {}),
+  };
+}
+
+const FIRST_MS = 3_000;
+const EVERY_MS = 60 * 60_000;
+// Judged again once, an hour later, for what was on its way when the secret was set; then what is left is forged.
+const TIMES = 2;
+
+/** What a service does once an hour: drops old refusals, and judges what still waits for a secret that is set by now. */
+export function startChores(
+  context: Context,
+  { firstMs = FIRST_MS, everyMs = EVERY_MS } = {},
+): { stop(): Promise<void> } {
+  const { store, log } = context;
+  const judged = new Map<number, { readonly mark: string; times: number }>();
+  let stopping = false;
+
+  /** Not while nothing can have changed: of a webhook that is being flooded, ten thousand may wait. */
+  async function due(userId: number, whId: number): Promise<boolean> {
+    const webhook = await findWebhook(store, userId, whId);
+    if (!webhook?.settings) return false;
+    if (webhook.secrets.every(isToken) && rulesOf(webhook.settings)?.check) return false;
+    const mark = JSON.stringify([webhook.settings, webhook.secrets.map(({ id }) => id)]);
+    const before = judged.get(whId);
+    const times = before?.mark === mark ? before.times + 1 : 1;
+    judged.set(whId, { mark, times });
+    return times <= TIMES;
+  }
+
+  async function run(): Promise<void> {
+    try {
+      await pruneRefusals(store.db, Date.now());
+      for (const { user_id, wh_id } of await listWithoutSecret(store.db))
+        if (!stopping && (await due(user_id, wh_id))) await releaseWaiting(context, user_id, wh_id);
+    } catch (error) {
+      log.warn({ error }, 'old refusals were not dropped, or not all that waited were judged');
+    }
+  }
+
+  let running = Promise.resolve();
+  const next = () => {
+    running = running.then(run);
+  };
+  if (!store.extended) return { stop: async () => {} };
+  const first = setTimeout(next, firstMs);
+  const hourly = setInterval(next, everyMs);
+  return {
+    stop() {
+      stopping = true;
+      clearTimeout(first);
+      clearInterval(hourly);
+      return running;
+    },
+  };
 }

@@ -1,9 +1,8 @@
 // Contents of a consumer as an async iterable: pulled ahead, acked when the loop goes on, given back when it ends before.
 import type { Content } from './content.ts';
-import type { RestanteError } from './error.ts';
 import type { GivenBack } from './lease.ts';
-import { type Calls, createPump, type Held } from './pump.ts';
-import { soon } from './wait.ts';
+import { type Calls, createPump, type Held, soon } from './pump.ts';
+import type { RestanteError } from './transport.ts';
 
 export type Start = 'earliest' | 'latest' | { readonly id: number } | { readonly time: string };
 

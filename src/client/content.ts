@@ -1,5 +1,5 @@
 // A content as a program wants it: its exact bytes, read as JSON, text or a form, and the request it came with.
-import { WINDOWS_1252_HIGH } from '../windows1252.ts';
+import { WINDOWS_1252_HIGH } from '../schema/windows-1252.ts';
 import type { Content as Wire } from './api.ts';
 
 export interface Content extends Wire {

@@ -1,17 +1,16 @@
 // The SDK, `restante/client`: every call of the API as a method, contents as an async iterable. No dependency, any fetch.
 import { type Consume, type ConsumeOptions, createConsume } from './consume.ts';
 import { type Content, toContent } from './content.ts';
-import { RestanteError } from './error.ts';
 import type { Answer, Body, Query } from './operations.ts';
-import { type CallOptions, createTransport, type Options } from './request.ts';
 import { type StreamOptions, streamContents } from './stream.ts';
+import { type CallOptions, createTransport, type Options, RestanteError } from './transport.ts';
 
 export type { Consumer, Refusal, Settings, Trace, Webhook } from './api.ts';
 export type { Consume, ConsumeOptions, Delivery } from './consume.ts';
 export type { Content } from './content.ts';
-export { RestanteError } from './error.ts';
-export type { CallOptions, Options } from './request.ts';
 export type { StreamOptions } from './stream.ts';
+export type { CallOptions, Options } from './transport.ts';
+export { RestanteError } from './transport.ts';
 
 type Many = { readonly [Name in 'id' | 'whid']?: number | string | undefined };
 /** Ids as numbers too. */

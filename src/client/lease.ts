@@ -1,6 +1,7 @@
 // What is in hand: which contents of which lease are open, done or given back, and telling the server before it is too late.
-import { RestanteError } from './error.ts';
-import type { CallOptions } from './request.ts';
+
+import type { CallOptions } from './transport.ts';
+import { RestanteError } from './transport.ts';
 
 export interface Named {
   readonly lease: string;

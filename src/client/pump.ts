@@ -1,11 +1,8 @@
 // Pulls contents ahead of those who read them, keeps their leases, and tells the server what became of them.
 import type { ConsumeOptions, Delivery, Start } from './consume.ts';
 import type { Content } from './content.ts';
-import { RestanteError } from './error.ts';
 import { createLeases, type GivenBack, type Lease, type LeaseCalls, type Named } from './lease.ts';
-import { reach } from './reach.ts';
-import type { CallOptions } from './request.ts';
-import { backOff, sleep, soon } from './wait.ts';
+import { type CallOptions, RestanteError } from './transport.ts';
 
 interface Pulled {
   readonly lease: string | null;
@@ -30,7 +27,7 @@ export interface Held {
   readonly content: Delivery;
 }
 
-export interface Pump {
+interface Pump {
   /** One more reader; the first one starts it. */
   enter(): void;
   /** The next content for one reader. Undefined: it is over. */
@@ -245,4 +242,67 @@ export function createPump(calls: Calls, options: ConsumeOptions): Pump {
       if (failure !== undefined) throw failure;
     },
   };
+}
+
+// Finds out whether a server that did not answer can be reached again, without a word from connections that died.
+
+const PROBES = 6;
+const EVERY_MS = 500;
+const TIMEOUT_MS = 3_000;
+
+/** Resolves as soon as it answers anything at all. Whoever pulls instead may wait in vain for as long as a pull waits. */
+async function reach(healthz: (more: CallOptions) => Promise<unknown>, ended: AbortSignal): Promise<void> {
+  const done = new AbortController();
+  const signal = AbortSignal.any([ended, done.signal]);
+  // Connections that were idle have died, too, and each would be tried in its turn: several ask, each over one of its own.
+  const asked = Array.from({ length: PROBES }, async (_, i) => {
+    await sleep(i * EVERY_MS, signal);
+    await healthz({ signal, timeoutMs: TIMEOUT_MS }).catch((error: unknown) => {
+      if (!(error instanceof RestanteError) || error.status === 0) throw error;
+    });
+  });
+  await Promise.any(asked)
+    .catch(({ errors }: AggregateError) => Promise.reject(errors[0]))
+    .finally(() => done.abort());
+}
+
+// Waiting: between tries, longer each time, and never past the end of who waits.
+
+const FIRST_MS = 250;
+// Whoever was away is found again within seconds.
+const MOST_MS = 5_000;
+// Whoever is asked to end does not wait longer for a server that does not answer.
+const END_MS = 3_000;
+
+/**
+ * How long to wait after so many failures, in ms, with some chance in it; at least what the server asked for. What failed after
+ * `took` ms has been waited for already.
+ */
+export const backOff = (failures: number, retryAfter = 0, took = 0): number =>
+  Math.max(
+    retryAfter * 1000,
+    Math.min(MOST_MS, FIRST_MS * 2 ** Math.min(failures, 10)) * (0.5 + Math.random() / 2) - took,
+  );
+
+/** Resolves after `ms`, or at once when `signal` is aborted. */
+export const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener('abort', done);
+  });
+
+/** Done, failed, or not waited for any longer. */
+export function soon(work: Promise<unknown>): Promise<void> {
+  const done = new AbortController();
+  const settled = work.then(
+    () => {},
+    () => {},
+  );
+  return Promise.race([settled, sleep(END_MS, done.signal)]).finally(() => done.abort());
 }

@@ -1,11 +1,9 @@
 // The list as a live stream: server-sent events by fetch, taken up again after the last content whenever it breaks.
 import type { Content as Wire } from './api.ts';
 import { type Content, toContent } from './content.ts';
-import { RestanteError } from './error.ts';
 import type { Query } from './operations.ts';
-import type { Transport } from './request.ts';
-import { createSseReader, type SseEvent } from './sse.ts';
-import { backOff, sleep } from './wait.ts';
+import { backOff, sleep } from './pump.ts';
+import { RestanteError, type Transport } from './transport.ts';
 
 type Filters = Pick<Query<'GET /whcontent'>, 'event_id' | 'event_type' | 'verified' | 'since' | 'q'>;
 
@@ -85,4 +83,48 @@ async function* events(response: Response, ended: AbortController): AsyncGenerat
     feed(value);
     yield* ready.splice(0);
   }
+}
+
+// Reads server-sent events from pieces of text, whatever they are cut into.
+
+export interface SseEvent {
+  readonly name: string;
+  readonly id: string;
+  readonly data: string;
+}
+
+/** Feed it the pieces; it calls back once for each event that is whole. */
+export function createSseReader(onEvent: (event: SseEvent) => void): (piece: string) => void {
+  let held: string[] = [];
+  let name = '';
+  let id = '';
+  let data: string[] = [];
+
+  function line(text: string): void {
+    if (text === '') {
+      if (data.length > 0) onEvent({ name: name || 'message', id, data: data.join('\n') });
+      name = '';
+      data = [];
+      return;
+    }
+    if (text.startsWith(':')) return;
+    const colon = text.indexOf(':');
+    const field = colon < 0 ? text : text.slice(0, colon);
+    const value = colon < 0 ? '' : text.slice(text[colon + 1] === ' ' ? colon + 2 : colon + 1);
+    if (field === 'data') data.push(value);
+    else if (field === 'event') name = value;
+    else if (field === 'id') id = value;
+  }
+
+  return (piece) => {
+    let from = 0;
+    for (let end = piece.indexOf('\n'); end >= 0; end = piece.indexOf('\n', from)) {
+      held.push(piece.slice(from, end));
+      line(held.join('').replace(/\r$/, ''));
+      held = [];
+      from = end + 1;
+    }
+    // A line of many megabytes comes in thousands of pieces: joined once.
+    if (from < piece.length) held.push(piece.slice(from));
+  };
 }

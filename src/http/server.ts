@@ -7,13 +7,15 @@ import {
   type ServerResponse,
   STATUS_CODES,
 } from 'node:http';
-import type { Socket } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import type { Auth } from '../api/auth.ts';
+import { createRequestId } from '../api/problems.ts';
+import type { Context } from '../context.ts';
 import { methodNotAllowed, Problem } from '../errors.ts';
-import type { Log } from '../log.ts';
-import type { Context } from './context.ts';
+import type { Log } from '../observe/log.ts';
+import type { Receiver } from '../receiver/receiver.ts';
 import { maskTarget } from './head.ts';
-import type { Receiver } from './receive.ts';
-import { createRequestId } from './requestid.ts';
 
 export const MAX_HEADER_BYTES = 64 * 1024;
 /**
@@ -30,7 +32,7 @@ const REQUEST_TIMEOUT_MS = 120_000;
  * Each request is exactly one of these. Listening to `checkContinue` makes 100 Continue ours: a refused sender then never sends
  * its body. An Expect that nobody knows is no reason to lose a webhook: without a listener node:http would answer 417.
  */
-export const REQUEST_EVENTS = ['request', 'checkContinue', 'checkExpectation'] as const;
+const REQUEST_EVENTS = ['request', 'checkContinue', 'checkExpectation'] as const;
 
 export function createServerWith({ config, log }: Context, receiver: Receiver, api: RequestListener): Server {
   const server = createServer({
@@ -102,4 +104,36 @@ function answerRaw(socket: Socket, problem: Problem): void {
   // What the sender still pushes is read and forgotten for a moment, so that it sees the answer and not a reset.
   socket.resume();
   setTimeout(() => socket.destroy(), 1_000).unref();
+}
+
+// The end of an app: nobody new is let in, everybody who is there is answered.
+
+/** A kept-alive connection may have a request on its way that we cannot see yet: each gets one more answer, which closes it. */
+const LAST_ANSWERS_MS = 2_000;
+
+/** Stops accepting, answers what is under way, commits what is accepted. */
+export async function closeApp(
+  fastify: FastifyInstance,
+  server: Server,
+  sockets: ReadonlySet<Socket>,
+  receiver: Receiver,
+  auth: Auth,
+): Promise<void> {
+  receiver.closing();
+  for (const event of REQUEST_EVENTS)
+    server.prependListener(event, (_request: IncomingMessage, response: ServerResponse) => {
+      response.shouldKeepAlive = false;
+    });
+  // Only stops listening: http's own close() would cut connections at once that look idle.
+  const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
+  await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, LAST_ANSWERS_MS))]);
+  const idle = setInterval(() => {
+    server.closeIdleConnections();
+    // Opened in advance, by a browser or a balancer: http waits for a request on them.
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+  }, 50);
+  await fastify.close();
+  clearInterval(idle);
+  await receiver.drain();
+  auth.close();
 }

@@ -1,7 +1,7 @@
 // The contents: the newest in a list, live ones at its top, older ones at its bottom, and the one that is open.
 
 import type { Content, Trace } from '../client/index.ts';
-import { sleep } from '../client/wait.ts';
+import { sleep } from '../client/pump.ts';
 import { sentence, statusOf } from './api.ts';
 import { bodyOfContent } from './body/body.ts';
 import { type ListRow, matches, narrowed, queryOf, rowOf, sizeOf } from './rows.ts';

@@ -1,16 +1,16 @@
 // What a check-up reads of any database: how far it is migrated, ids, promise, URLs. Opens SQLite to read only, changes nothing.
-import { type Host, hostText, type MysqlUrl, parseMysqlUrl } from '../databaseurl.ts';
-import type { SettingsInput } from '../schemawebhooks.ts';
-import { type Cause, causeOf } from './causes.ts';
-import { type Db, failed } from './db.ts';
-import { examineServer, type ServerFacts } from './doctorserver.ts';
-import { openFenceSource, proberOf } from './fence.ts';
-import type { FencePromise } from './fencefacts.ts';
-import { openDb, type Store } from './index.ts';
-import { inspect, isExtended, type SchemaState } from './migrations.ts';
-import { openMysql } from './mysql.ts';
-import { openSqlite } from './sqlite.ts';
-import { STEPS } from './steps.ts';
+import { type Host, hostText, type MysqlUrl, parseMysqlUrl } from '../config/database-url.ts';
+import type { SettingsInput } from '../schema/webhooks.ts';
+import { type Db, failed, type Queries } from './db.ts';
+import { type Cause, causeOf } from './engine/causes.ts';
+import { OTHER_TRANSACTIONS, openMysql, READ_CONNECTIONS } from './engine/mysql.ts';
+import { openSqlite } from './engine/sqlite.ts';
+import { DURABILITY, type FencePromise, readVariables, type Unsafe, unsafeIn, type Variables } from './fence/facts.ts';
+import { openFenceSource, proberOf } from './fence/source.ts';
+import { currentAccount, grantStatement, RIGHTS, type Right, sightStatements } from './migrate/grants.ts';
+import { inspect, isExtended, type SchemaState } from './migrate/migrate.ts';
+import { STEPS } from './migrate/steps.ts';
+import { openDb, type Store } from './open.ts';
 
 export interface DatabaseFacts {
   readonly kind: Db['kind'];
@@ -130,4 +130,197 @@ export async function listStaleUrls({ db, extended }: Store, publicUrl: string):
     [beginning.length, beginning, MOST_STALE],
   );
   return rows.map((row) => ({ ...row, wh_url: row.wh_url.toString(), settings: JSON.parse(row.settings) }));
+}
+
+// What a check-up reads of a MySQL or MariaDB server: settings, rights, columns, clock, and whether a proxy stands before it.
+
+interface MissingRight {
+  /** In words. */
+  readonly right: string;
+  /** The statement that gives it. */
+  readonly grant: string;
+  /** Removing contents needs it, and nothing else: some operators want nobody to. */
+  readonly toRemove: boolean;
+}
+export interface ServerFacts {
+  /** What it says of itself: version and version comment. */
+  readonly says: string;
+  readonly variables: Variables;
+  readonly unsafe: readonly Unsafe[];
+  /** A replica of another server; undefined: the account may not know. */
+  readonly replica: boolean | undefined;
+  /** Of the shared tables. */
+  readonly engines: Readonly<Record<string, string>>;
+  /** Of tblwh.content. */
+  readonly content: { readonly type: string; readonly charset: string | null };
+  readonly missing: readonly MissingRight[];
+  /** The GRANTs that let it see who is writing. */
+  readonly sight: readonly string[];
+  /** Connections open now, and what one process of ours takes. */
+  readonly connected: number;
+  readonly wanted: number;
+  /** The database's clock minus ours, and how far that may be off. */
+  readonly skewMs: number;
+  readonly skewWithinMs: number;
+  /** Why a SQL proxy seems to stand between; empty: nothing speaks for one. */
+  readonly proxy: readonly string[];
+  /** Reads and transactions are answered by different servers. */
+  readonly split: boolean;
+}
+
+const VARIABLES = [
+  ...DURABILITY,
+  ...['innodb_doublewrite', 'sql_mode', 'read_only', 'super_read_only', 'max_allowed_packet', 'max_connections'],
+  ...['wait_timeout', 'idle_write_transaction_timeout', 'idle_transaction_timeout'],
+];
+
+async function examineServer(db: Db, extended: boolean): Promise<ServerFacts> {
+  const [who] = await db.all<{ says: string; name: string }>(
+    "SELECT CONCAT(VERSION(), ', ', @@version_comment) AS says, DATABASE() AS name",
+  );
+  const { says = '', name = '' } = who ?? {};
+  const account = await currentAccount(db);
+  const variables = await readVariables(db, VARIABLES);
+  const [threads] = await db.all<{ Value: string }>("SHOW GLOBAL STATUS LIKE 'Threads_connected'");
+  return {
+    says,
+    variables,
+    unsafe: unsafeIn(variables),
+    replica: await isReplica(db),
+    ...(await readColumns(db)),
+    missing: await missingRights(db, extended, (right) => grantStatement(name, account, right)),
+    sight: sightStatements(db.dialect, name, account),
+    connected: Number(threads?.Value ?? 0),
+    wanted: READ_CONNECTIONS + db.lanes + OTHER_TRANSACTIONS,
+    ...(await readSkew(db)),
+    ...(await lookForProxy(db, says)),
+  };
+}
+
+async function isReplica(db: Db): Promise<boolean | undefined> {
+  try {
+    return (await db.all('SHOW REPLICA STATUS')).length > 0;
+  } catch (error) {
+    if (failed(error, 'denied', 'other')) return undefined;
+    throw error;
+  }
+}
+
+async function readColumns(db: Db): Promise<Pick<ServerFacts, 'engines' | 'content'>> {
+  const tables = await db.all<{ t: string; e: string | null }>(
+    `SELECT table_name AS t, engine AS e FROM information_schema.tables
+     WHERE table_schema = DATABASE() AND table_name IN ('tbluser', 'tblwhid', 'tblwh')`,
+  );
+  const [column] = await db.all<{ type: string; charset: string | null }>(
+    `SELECT data_type AS type, character_set_name AS charset FROM information_schema.columns
+     WHERE table_schema = DATABASE() AND table_name = 'tblwh' AND column_name = 'content'`,
+  );
+  const engines = Object.fromEntries(tables.map(({ t, e }) => [t, e ?? '']));
+  return { engines, content: column ?? { type: '', charset: null } };
+}
+
+/** By EXPLAIN, which needs the rights of its statement and does nothing: roles and wildcards count as they do for the statement. */
+async function missingRights(
+  db: Db,
+  extended: boolean,
+  grant: (right: Right) => string,
+): Promise<ServerFacts['missing']> {
+  const first = new Map(
+    (
+      await db.all<{ t: string; c: string }>(
+        'SELECT table_name AS t, column_name AS c FROM information_schema.columns WHERE table_schema = DATABASE() AND ordinal_position = 1',
+      )
+    ).map(({ t, c }) => [t, c]),
+  );
+  const missing: MissingRight[] = [];
+  for (const right of RIGHTS) {
+    const { table, columns = '*' } = right;
+    const ours = table.startsWith('restante_');
+    if (ours && !extended) continue;
+    const column = first.get(table);
+    for (const what of right.may) {
+      // At the as-is level contents are added, and nothing else is written.
+      if (!extended && what !== 'SELECT' && `${what} ${table}` !== 'INSERT tblwh') continue;
+      const sql = {
+        SELECT: `EXPLAIN SELECT ${columns} FROM ${table}`,
+        INSERT: `EXPLAIN INSERT INTO ${table} (${column}) VALUES (1)`,
+        UPDATE: `EXPLAIN UPDATE ${table} SET ${column} = 1 WHERE 1 = 0`,
+        DELETE: `EXPLAIN DELETE FROM ${table} WHERE 1 = 0`,
+      }[what];
+      if (column === undefined || (await isDenied(db, sql)))
+        missing.push({
+          right: `${what} on ${table}`,
+          grant: grant({ ...right, may: [what] }),
+          toRemove: table === 'tblwh' && what === 'DELETE',
+        });
+    }
+  }
+  return missing;
+}
+
+const isDenied = (db: Db, sql: string): Promise<boolean> =>
+  db.all(sql).then(
+    () => false,
+    (error: unknown) => {
+      if (failed(error, 'denied', 'missing')) return true;
+      // A server that is read-only refuses to explain a change: the check of that tells it.
+      if (failed(error, 'away', 'other', 'data')) return false;
+      throw error;
+    },
+  );
+
+const ROUNDS = 5;
+
+/** Of a few answers the quickest tells most. */
+async function readSkew(db: Db): Promise<{ skewMs: number; skewWithinMs: number }> {
+  let best = { skewMs: 0, skewWithinMs: Number.POSITIVE_INFINITY };
+  for (let i = 0; i < ROUNDS; i++) {
+    const before = Date.now();
+    const [row] = await db.all<{ now: number }>(`SELECT ${db.dialect.nowMs} AS now`);
+    const within = Math.max(1, (Date.now() - before) / 2);
+    if (within < best.skewWithinMs)
+      best = { skewMs: Math.round(Number(row?.now) - before - within), skewWithinMs: Math.ceil(within) };
+  }
+  return best;
+}
+
+interface Seen {
+  readonly id: number;
+  readonly server: string;
+}
+const whoIs = async (queries: Pick<Queries, 'all'>): Promise<Seen> => {
+  const sql = "SELECT CONNECTION_ID() AS id, CONCAT(@@hostname, ':', @@port, ' #', @@server_id) AS server";
+  const [row] = await queries.all<Seen>(sql);
+  return row ?? { id: 0, server: '' };
+};
+
+/** A guess: by a name, by a command that only ProxySQL knows, and by answers that one server alone would not give. */
+async function lookForProxy(db: Db, says: string): Promise<Pick<ServerFacts, 'proxy' | 'split'>> {
+  const named = /proxysql|maxscale|proxy/i.exec(says)?.[0];
+  const servers = new Set<string>();
+  let changed = false;
+  for (let i = 0; i < ROUNDS; i++) {
+    servers.add((await whoIs(db)).server);
+    await db.transaction(async (queries) => {
+      const first = await whoIs(queries);
+      // The session goes on after it: a proxy may go on with another connection.
+      await queries.ddl('COMMIT');
+      const second = await whoIs(queries);
+      changed ||= first.id !== second.id;
+      for (const { server } of [first, second]) servers.add(server);
+    });
+  }
+  const knows = await db.ddl('PROXYSQL INTERNAL SESSION').then(
+    () => true,
+    () => false,
+  );
+  return {
+    split: servers.size > 1,
+    proxy: [
+      ...(named ? [`it calls itself ${named}`] : []),
+      ...(knows ? ['it knows the command PROXYSQL INTERNAL SESSION'] : []),
+      ...(changed ? ['one connection of ours was several of the server'] : []),
+      ...(servers.size > 1 ? [`several servers answered: ${[...servers].join(', ')}`] : []),
+    ],
+  };
 }

@@ -1,7 +1,8 @@
 // Every statement on restante_lease and restante_dead: what a consumer has in hand, gets again, and gave up.
+
+import { BY_USER, type Fresh, freshPlaces, matching, type Place } from './backlog.ts';
 import { type Consumer, type Locked, lockConsumer, saveConsumer, saveLook } from './consumers.ts';
 import { type Db, marks, padded, type Queries, type Value } from './db.ts';
-import { BY_USER, type Fresh, freshPlaces, matching, type Place } from './places.ts';
 
 export interface LeaseRow extends Place {
   readonly token: number;

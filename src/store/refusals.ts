@@ -1,8 +1,8 @@
 // Every statement on restante_refusal: requests that did not become a content, and why.
-import type { RefusalKind } from '../schema.ts';
+import type { RefusalKind } from '../schema/contents.ts';
+import { insertWithin, type NewContent, remember } from './contents.ts';
 import { type Db, marks, padded, type Value } from './db.ts';
-import type { Store } from './index.ts';
-import { insertWithin, type NewContent, remember } from './ingest.ts';
+import type { Store } from './open.ts';
 
 export interface NewRefusal {
   readonly user_id: number;

@@ -1,18 +1,21 @@
 // Removes contents for good, with all that is kept of them and all that points at them, and tells the consumers what they miss.
+
+import type { SettingsInput } from '../schema/webhooks.ts';
+import { positionBeforeTime } from './backlog.ts';
 import { type Consumer, consumersOf, lockConsumer, saveConsumer } from './consumers.ts';
-import { type Db, marks, padded, type Queries } from './db.ts';
-import type { Row } from './fence.ts';
+import { type Db, failed, marks, padded, type Queries, type Value } from './db.ts';
+import type { Row } from './fence/source.ts';
 
 /**
  * `age`: what somebody is still to get stays, and who has not read what goes is told. `wish`: all of it goes, for the one it
  * belongs to wants it so.
  */
-export type Why = 'age' | 'wish';
+type Why = 'age' | 'wish';
 
 interface Doomed extends Row {
   readonly pos: number;
 }
-export interface Removed {
+interface Removed {
   /** Rows of tblwh. */
   readonly contents: number;
   /** Contents that somebody is still to get. */
@@ -20,12 +23,12 @@ export interface Removed {
 }
 
 /** Ids of one call: one statement each, and a transaction that nobody waits long for. */
-export const MOST_IDS = 512;
+const MOST_IDS = 512;
 // A consumer that has pulled within a week will come for what lies ahead of it.
 const IN_USE_MS = 7 * 86_400_000;
 
 /** Removes contents by their ids, `MOST_IDS` at most, inside the caller's transaction. */
-export async function removeContents(db: Db, queries: Queries, ids: readonly number[], why: Why): Promise<Removed> {
+async function removeContents(db: Db, queries: Queries, ids: readonly number[], why: Why): Promise<Removed> {
   if (ids.length === 0) return { contents: 0, kept: [] };
   const places = await placesOf(db, queries, ids);
   const { kept, touched } = await concerned(db, queries, places, why);
@@ -50,7 +53,7 @@ export async function removeContents(db: Db, queries: Queries, ids: readonly num
 }
 
 /** Of these contents the ones that somebody is still to get, as it looks now. */
-export async function stillToGet(db: Db, queries: Queries, ids: readonly number[]): Promise<ReadonlySet<number>> {
+async function stillToGet(db: Db, queries: Queries, ids: readonly number[]): Promise<ReadonlySet<number>> {
   if (ids.length === 0) return new Set();
   return (await concerned(db, queries, await readPlaces(queries, ids), 'age')).kept;
 }
@@ -178,3 +181,243 @@ async function drop(db: Db, queries: Queries, ids: readonly number[]): Promise<n
     await queries.run(`DELETE FROM ${table} WHERE id IN ${list}`, some);
   return contents;
 }
+
+// Finds what is kept of a user, or what contains a text, part by part; removes it, so that nothing of it is left that is ours.
+
+/** Of this user, or of everybody; all, or what contains one of these texts. */
+export interface Wanted {
+  readonly userId: number | undefined;
+  readonly texts: readonly Buffer[];
+}
+
+/** The tables that are walked, by id: contents with all that is kept of them, and refusals. */
+export type Kind = 'contents' | 'refusals';
+
+/** A condition that is true when one of the columns has one of the texts in it, byte for byte; true when there are none. */
+function contains(db: Db, columns: readonly string[], { texts }: Wanted): { sql: string; params: readonly Value[] } {
+  if (texts.length === 0) return { sql: 'TRUE', params: [] };
+  const one = columns.flatMap((column) => texts.map(() => `INSTR(${db.dialect.bytes(column)}, ?) > 0`));
+  return { sql: `(${one.join(' OR ')})`, params: columns.flatMap(() => texts) };
+}
+
+interface Search {
+  readonly sql: string;
+  readonly columns: readonly string[];
+}
+// A request may be left of a content that another application has removed, and a place of both.
+const SEARCHES: Readonly<Record<Kind, readonly Search[]>> = {
+  contents: [
+    { sql: 'SELECT t.id FROM tblwh t WHERE t.id > ? AND t.id <= ? AND', columns: ['t.content', 't.ip'] },
+    {
+      sql: `SELECT r.id FROM restante_request r LEFT JOIN tblwh t ON t.id = r.id LEFT JOIN restante_position p ON p.id = r.id
+        WHERE r.id > ? AND r.id <= ? AND`,
+      columns: ['r.head', 'r.ip', 'r.event_id'],
+    },
+    { sql: 'SELECT t.id FROM restante_position t WHERE t.id > ? AND t.id <= ? AND', columns: [] },
+  ],
+  refusals: [
+    {
+      sql: 'SELECT t.id FROM restante_refusal t WHERE t.id > ? AND t.id <= ? AND',
+      columns: ['t.content', 't.head', 't.ip', 't.reason'],
+    },
+  ],
+};
+
+/** after < id <= upTo. */
+export interface Ids {
+  readonly after: number;
+  readonly upTo: number;
+}
+
+/** Ids of what is wanted. Reads all of them: the fewer, the sooner it is done. */
+export async function findWanted(db: Db, kind: Kind, wanted: Wanted, { after, upTo }: Ids): Promise<number[]> {
+  const found = new Set<number>();
+  for (const { sql, columns } of SEARCHES[kind]) {
+    if (columns.length === 0 && wanted.texts.length > 0) continue;
+    const { sql: condition, params } = contains(db, columns, wanted);
+    const owner = sql.includes(' p ON ') ? 'COALESCE(t.user_id, p.user_id)' : 't.user_id';
+    const whose = wanted.userId === undefined ? '' : ` AND ${owner} = ?`;
+    const values = [after, upTo, ...params, ...(wanted.userId === undefined ? [] : [wanted.userId])];
+    for (const { id } of await db.all<{ id: number }>(`${sql} ${condition}${whose}`, values)) found.add(id);
+  }
+  return [...found].sort((a, b) => a - b);
+}
+
+/** The highest id that a walk has to come to. */
+export async function lastId(db: Db, kind: Kind): Promise<number> {
+  const tables = kind === 'refusals' ? ['restante_refusal'] : ['tblwh', 'restante_request', 'restante_position'];
+  const rows = await Promise.all(
+    tables.map((table) => db.all<{ id: number | null }>(`SELECT MAX(id) AS id FROM ${table}`)),
+  );
+  return Math.max(...rows.map(([row]) => row?.id ?? 0));
+}
+
+/** How many a transaction removes: the bodies may be large. */
+export const MOST_ERASED = 64;
+
+/** Removes them for good, whoever is still to get them; resolves with how many there were. */
+export function eraseWanted(db: Db, kind: Kind, ids: readonly number[]): Promise<number> {
+  if (ids.length > Math.min(MOST_ERASED, MOST_IDS)) throw new Error(`at most ${MOST_ERASED} at once`);
+  return db.transaction(async (queries) => {
+    if (kind === 'contents') return (await removeContents(db, queries, ids, 'wish')).contents;
+    const some = padded(ids);
+    return queries.run(`DELETE FROM restante_refusal WHERE id IN (${marks(some.length)})`, some);
+  });
+}
+
+/** What workers said of contents may have the text in it too: then it is forgotten. */
+export function eraseReasons(db: Db, wanted: Wanted): Promise<number> {
+  const { sql, params } = contains(db, ['reason'], wanted);
+  const whose =
+    wanted.userId === undefined ? '' : ' AND consumer_id IN (SELECT id FROM restante_consumer WHERE user_id = ?)';
+  const values = [...params, ...(wanted.userId === undefined ? [] : [wanted.userId])];
+  return db.transaction(async (queries) => {
+    const leases = await queries.run(`UPDATE restante_lease SET reason = NULL WHERE ${sql}${whose}`, values);
+    return leases + (await queries.run(`UPDATE restante_dead SET reason = 'erased' WHERE ${sql}${whose}`, values));
+  });
+}
+
+/** One content of a user, for good; false when he has none with this id. */
+export function deleteContent(db: Db, userId: number, id: number): Promise<boolean> {
+  return db.transaction(async (queries: Queries) => {
+    const found = await queries.all('SELECT id FROM tblwh WHERE id = ? AND user_id = ?', [id, userId]);
+    if (found.length === 0) return false;
+    // Of two who delete at once one finds nothing to remove.
+    return (await removeContents(db, queries, [id], 'wish')).contents > 0;
+  });
+}
+
+// What retention asks of a database: who keeps what for how long, what has become old, and whose turn it is to remove it.
+
+const DAY_MS = 86_400_000;
+
+/** Contents of these webhooks go after so many days. */
+export interface Rule {
+  readonly days: number;
+  /** `of`: these webhooks. `but`: all others, own content too. */
+  readonly which: 'of' | 'but';
+  readonly whids: ReadonlySet<number>;
+}
+
+/** `days` for all webhooks but those that have their own; 0 = for ever, which is no rule. */
+export async function readRules(db: Db, days: number): Promise<Rule[]> {
+  const sql = `SELECT wh_id, settings FROM restante_webhook WHERE settings LIKE '%"retention_days"%' ORDER BY wh_id`;
+  const byDays = new Map<number, Set<number>>();
+  const own = new Set<number>();
+  for (const { wh_id, settings } of await db.all<{ wh_id: number; settings: string }>(sql)) {
+    const { retention_days } = JSON.parse(settings) as SettingsInput;
+    if (retention_days === undefined) continue;
+    own.add(wh_id);
+    byDays.set(retention_days, (byDays.get(retention_days) ?? new Set()).add(wh_id));
+  }
+  const rules: Rule[] = [...byDays].map(([days, whids]) => ({ days, which: 'of', whids }));
+  return [{ days, which: 'but' as const, whids: own }, ...rules].filter((rule) => rule.days > 0);
+}
+
+export const isUnder = (rule: Rule, whId: number): boolean => rule.whids.has(whId) === (rule.which === 'of');
+
+/** The last position that is older than so many days; its age counts from the moment at which we saw it. */
+export async function positionBeforeDays(db: Db, days: number): Promise<number> {
+  const [row] = await db.all<{ now: number }>(`SELECT ${db.dialect.nowMs} AS now`);
+  return positionBeforeTime(db, Math.max(0, (row?.now ?? 0) - days * DAY_MS));
+}
+
+/** Contents with after < pos <= upTo. */
+export const placesAfter = (
+  db: Db,
+  after: number,
+  upTo: number,
+  limit: number,
+): Promise<(Row & { readonly pos: number })[]> =>
+  db.all('SELECT pos, id, user_id, wh_id FROM restante_position WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT ?', [
+    after,
+    upTo,
+    limit,
+  ]);
+
+/** What a part of old contents came to. */
+export interface Pruned extends Removed {
+  /** How many of the ids were dealt with; the others are for another transaction. */
+  readonly done: number;
+  /** Rows of other writers, which were left. */
+  readonly foreign: number;
+}
+
+// Each is read, to know whose it is, and its pages are freed: large ones are a transaction of a few.
+const MOST_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Removes old contents, `MOST_IDS` at most, in one transaction: the first ones, as many as are quickly done. `foreign`: rows
+ * of other writers too. `dry`: only says what would go.
+ */
+export function prune(
+  db: Db,
+  ids: readonly number[],
+  { foreign, dry }: { readonly foreign: boolean; readonly dry: boolean },
+): Promise<Pruned> {
+  return db.transaction(async (queries) => {
+    const some = await quicklyDone(queries, ids.slice(0, MOST_IDS));
+    const others = foreign ? new Set<number>() : await ofOthers(db, queries, some);
+    const own = some.filter((id) => !others.has(id));
+    const told = { done: some.length, foreign: others.size };
+    if (!dry) return { ...(await removeContents(db, queries, own, 'age')), ...told };
+    const kept = await stillToGet(db, queries, own);
+    return { contents: own.length - kept.size, kept: [...kept], ...told };
+  });
+}
+
+async function quicklyDone(queries: Queries, ids: readonly number[]): Promise<readonly number[]> {
+  const some = padded(ids);
+  const sql = `SELECT id, size FROM restante_request WHERE id IN (${marks(some.length)})`;
+  const sizes = new Map((await queries.all<{ id: number; size: number }>(sql, some)).map((row) => [row.id, row.size]));
+  let left = MOST_BYTES;
+  const end = ids.findIndex((id) => {
+    left -= sizes.get(id) ?? 0;
+    return left < 0;
+  });
+  return end < 0 ? ids : ids.slice(0, Math.max(1, end));
+}
+
+// A row is ours when what we wrote down of it still fits: another application may have emptied the table since.
+const OTHER = {
+  mysql: 'r.size <> LENGTH(t.content) OR r.crc <> CRC32(CAST(t.content AS BINARY))',
+  sqlite: 'r.size <> LENGTH(CAST(t.content AS BLOB))',
+} as const;
+
+/** Contents that another program has inserted into tblwh. */
+async function ofOthers(db: Db, queries: Queries, ids: readonly number[]): Promise<ReadonlySet<number>> {
+  if (ids.length === 0) return new Set();
+  const some = padded(ids);
+  const sql = `SELECT t.id FROM tblwh t LEFT JOIN restante_request r ON r.id = t.id
+    WHERE t.id IN (${marks(some.length)}) AND (r.id IS NULL OR ${OTHER[db.kind]})`;
+  return new Set((await queries.all<{ id: number }>(sql, some)).map(({ id }) => id));
+}
+
+/**
+ * Whose turn it is: one process at a time removes what is old. `held` is what the last call resolved with, 0 at first; the
+ * turn lasts `ms` from now. Undefined: somebody else has it.
+ */
+export async function takeTurn(db: Db, held: number, ms: number): Promise<number | undefined> {
+  const sql = `SELECT (SELECT v FROM restante_meta WHERE k = 'pruning') AS v, ${db.dialect.nowMs} AS now`;
+  try {
+    return await db.transaction(async (queries) => {
+      const [row] = await queries.all<{ v: number | null; now: number }>(sql);
+      const { v = null, now = 0 } = row ?? {};
+      const until = now + ms;
+      if (v === null) await queries.insert('restante_meta', ['k', 'v'], [['pruning', until]]);
+      // Two who ask at once read the same; only the first finds it unchanged.
+      else if ((v !== held && v > now) || (await moveTurn(queries, v, until)) === 0) return undefined;
+      return until;
+    });
+  } catch (error) {
+    if (failed(error, 'duplicate')) return undefined;
+    throw error;
+  }
+}
+
+/** Ends a turn before its time. */
+export const endTurn = (db: Db, held: number): Promise<number> =>
+  db.transaction((queries) => moveTurn(queries, held, 0));
+
+const moveTurn = (queries: Queries, from: number, to: number): Promise<number> =>
+  queries.run("UPDATE restante_meta SET v = ? WHERE k = 'pruning' AND v = ?", [to, from]);

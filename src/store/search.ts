@@ -2,7 +2,7 @@
 import { type Content, forced, type ListOptions, listByIds, listContents } from './contents.ts';
 import type { Value } from './db.ts';
 import { EVENTS, eventKey, VERIFIED, type Verified } from './events.ts';
-import type { Store } from './index.ts';
+import type { Store } from './open.ts';
 
 /** All that is given must hold. */
 export interface Filter {

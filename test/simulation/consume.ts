@@ -1,11 +1,11 @@
 // One run of the world in which workers of several consumers pull, ack, fail, oversleep and die.
-import { claim, giveBack } from '../../src/flow/claim.ts';
-import { ack, type Done, extend, nack } from '../../src/flow/lease.ts';
-import type { Lease } from '../../src/flow/leasestring.ts';
-import { redeliver, retry, seek } from '../../src/flow/resend.ts';
+
+import type { Lease } from '../../src/consumers/lease-token.ts';
+import { ack, claim, type Done, extend, giveBack, nack } from '../../src/consumers/leases.ts';
+import { redeliver, retry, seek } from '../../src/consumers/seek.ts';
+import type { Place } from '../../src/store/backlog.ts';
 import type { Consumer } from '../../src/store/consumers.ts';
 import type { Change, LeaseRows } from '../../src/store/leases.ts';
-import type { Place } from '../../src/store/places.ts';
 import { type Process, survive } from './actors.ts';
 import { createLeases, type Leases } from './leases.ts';
 import { createPositions, type Positions } from './positions.ts';

@@ -1,6 +1,6 @@
 // The shared table as InnoDB keeps it: ids are taken before rows are placed, rows before they are committed.
 import { StoreError } from '../../src/store/db.ts';
-import type { FenceSource, Range } from '../../src/store/fence.ts';
+import type { FenceSource, Range } from '../../src/store/fence/source.ts';
 import type { Database, Delay, Table, Transaction } from './database.ts';
 import type { World } from './world.ts';
 

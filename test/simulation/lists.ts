@@ -1,5 +1,5 @@
 // One run of the world in which lists are read while everybody writes, and things break.
-import type { FenceSource } from '../../src/store/fence.ts';
+import type { FenceSource } from '../../src/store/fence/source.ts';
 import { type Process, survive } from './actors.ts';
 import type { MakeUpper, Upper } from './naive.ts';
 import { createListClient, createTellings, type ListClient, type Tellings } from './promises.ts';

@@ -1,5 +1,5 @@
 // Readers that are known to be wrong, each in one way. The simulation is worth something only while it catches them all.
-import type { FenceSource, Row } from '../../src/store/fence.ts';
+import type { FenceSource, Row } from '../../src/store/fence/source.ts';
 
 /** What the scenarios need of a fence. */
 export interface Upper {

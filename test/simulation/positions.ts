@@ -1,7 +1,7 @@
 // The order of visibility as the database keeps it: the same steps as the SQL in src/store/positions.ts, each at its own moment.
-import type { SequencerSource } from '../../src/flow/sequencer.ts';
+import type { SequencerSource } from '../../src/reading/sequencer.ts';
 import { StoreError } from '../../src/store/db.ts';
-import type { Row } from '../../src/store/fence.ts';
+import type { Row } from '../../src/store/fence/source.ts';
 import type { Placed } from '../../src/store/positions.ts';
 import type { Process } from './actors.ts';
 import type { Content, Contents } from './contents.ts';

@@ -1,5 +1,5 @@
 // What must hold in every world, checked at the moment it could break: nothing skipped, nothing that vanishes, no standstill.
-import type { Row } from '../../src/store/fence.ts';
+import type { Row } from '../../src/store/fence/source.ts';
 import type { Content, Contents } from './contents.ts';
 import type { Database, Table } from './database.ts';
 import type { World } from './world.ts';

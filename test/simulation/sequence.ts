@@ -1,7 +1,7 @@
 // One run of the world in which processes give contents their positions, each what its own fence sees.
-import { createFence } from '../../src/flow/fence.ts';
-import { createSequencer, type Sequencer } from '../../src/flow/sequencer.ts';
-import type { Row } from '../../src/store/fence.ts';
+import { createFence } from '../../src/reading/fence.ts';
+import { createSequencer, type Sequencer } from '../../src/reading/sequencer.ts';
+import type { Row } from '../../src/store/fence/source.ts';
 import { type Process, survive } from './actors.ts';
 import { FIRST_ID } from './contents.ts';
 import { createPositions, type Positions } from './positions.ts';

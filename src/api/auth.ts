@@ -1,0 +1,240 @@
+// Basic authentication: user id and token, compared byte for byte in constant time; good verdicts live 5 s in memory.
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { LRUCache } from 'lru-cache';
+import type { Context } from '../context.ts';
+import { tooManyFailures, unauthenticated, unavailable } from '../errors.ts';
+import { createFresh } from '../store/batch.ts';
+import { findUsers, type User } from '../store/users.ts';
+
+const MOST_VERIFIED = 50_000;
+const MOST_READ = 50_000;
+// The longest that makes sense: Basic, an id, a token of 45 characters. Spaces may make a header of kilobytes of the same.
+const MOST_KEPT = 200;
+const VERIFIED_MS = 10 * 60_000;
+// Every refusal leaves this long after it came: whether a user exists must not show in the time of a database read.
+const REFUSAL_FLOOR_MS = 25;
+
+export interface Auth {
+  /** The user id at once when the verdict is known, else a promise of it. Throws or rejects with a Problem. */
+  check(request: IncomingMessage): number | Promise<number>;
+  /** For a request that was let in and waits: asks, as often as one likes, whether its token opens nothing any more. */
+  watch(request: IncomingMessage): () => boolean | Promise<boolean>;
+  close(): void;
+}
+
+interface Credentials {
+  readonly id: number;
+  /** The digest of the token. */
+  readonly token: Buffer;
+}
+
+/** Strict: an id without sign, space or leading zero (SQL would read "1abc" as 1), well-formed base64. */
+function parse(header: string): Credentials | undefined {
+  const encoded = /^basic +([A-Za-z0-9+/]+={0,2}) *$/i.exec(header)?.[1];
+  if (!encoded) return undefined;
+  const bytes = Buffer.from(encoded, 'base64');
+  const colon = bytes.indexOf(58);
+  const id = bytes.subarray(0, Math.max(0, colon)).toString('latin1');
+  return /^[1-9][0-9]{0,9}$/.test(id) ? { id: Number(id), token: digest(bytes.subarray(colon + 1)) } : undefined;
+}
+
+const digest = (bytes: Buffer) => createHash('sha256').update(bytes).digest();
+/** Tokens are compared by digest: constant time whatever their lengths, one hash per request. An empty one opens nothing. */
+interface Account {
+  readonly id: number;
+  readonly token: Buffer;
+  readonly open: boolean;
+}
+const NOBODY: Account = { id: 0, token: digest(randomBytes(32)), open: false };
+const UNREADABLE = Buffer.alloc(32);
+const opens = (account: Account, token: Buffer): boolean => timingSafeEqual(account.token, token) && account.open;
+
+export function createAuth({ store, config, sender }: Context): Auth {
+  const allowed = ({ status }: User) =>
+    config.requireUserStatus.length === 0 || config.requireUserStatus.includes(status);
+  // All in use are read again every few seconds: a token that is the same has the same digest.
+  const digests = new LRUCache<number, { readonly raw: Buffer; readonly digest: Buffer }>({ max: MOST_READ });
+  function digestOf({ id, token }: User): Buffer {
+    const before = digests.get(id);
+    if (before?.raw.equals(token)) return before.digest;
+    const made = { raw: token, digest: digest(token) };
+    digests.set(id, made);
+    return made.digest;
+  }
+  const accountOf = (user: User): Account => ({
+    id: user.id,
+    token: digestOf(user),
+    open: user.token.length > 0 && allowed(user),
+  });
+  const users = createFresh<number, Account>(async (ids) => {
+    const found = await findUsers(store.db, ids);
+    return new Map([...found].map(([id, user]) => [id, accountOf(user)]));
+  });
+  const limits = createLimits();
+  // Which token a user was let in with last: only these pass while an address is limited, and no guess is in here.
+  const verified = new LRUCache<number, Buffer>({ max: MOST_VERIFIED, ttl: VERIFIED_MS, updateAgeOnGet: true });
+  const known = (given: Credentials): boolean => {
+    const before = verified.get(given.id);
+    return before !== undefined && timingSafeEqual(before, given.token);
+  };
+
+  const refuse = (detail: string) => unauthenticated(detail, config.serviceName);
+
+  /** The slow way: the row is read now, whoever asks, so that a wrong token and an unknown user cost the same. */
+  async function attempt(address: string, blind: boolean, given: Credentials | undefined): Promise<number> {
+    const began = performance.now();
+    const trusted = given !== undefined && known(given);
+    const end = await limits.begin(address, given?.id, { blind, trusted });
+    let failed = false;
+    try {
+      // 0 is nobody's id: credentials that cannot be parsed take the same way as those of an unknown user.
+      const account = (await users.read(given?.id ?? 0)) ?? NOBODY;
+      if (opens(account, given?.token ?? UNREADABLE)) {
+        verified.set(account.id, account.token);
+        return account.id;
+      }
+      if (given && known(given)) verified.delete(given.id);
+      failed = true;
+    } catch (error) {
+      throw unavailable('The database cannot be reached. Try again soon.', error);
+    } finally {
+      end(failed);
+    }
+    await new Promise((resolve) => setTimeout(resolve, REFUSAL_FLOOR_MS - (performance.now() - began)));
+    throw refuse('Incorrect Authentication: the user id or the token is wrong. Your dashboard shows both.');
+  }
+
+  // The same credentials asked for many times at once (a fleet of pollers after a restart) are one attempt.
+  const attempts = new Map<string, Promise<number>>();
+  function slow(request: IncomingMessage, header: string, given: Credentials | undefined): Promise<number> {
+    const address = limitKey(sender.address(request));
+    const key = `${address} ${header}`;
+    let running = attempts.get(key);
+    if (!running) {
+      running = attempt(address, sender.blind(request), given).finally(() => attempts.delete(key));
+      attempts.set(key, running);
+    }
+    return running;
+  }
+
+  // What a header that was right says, so that it is decoded and hashed once and not with every call.
+  const read = new LRUCache<string, Credentials>({ max: MOST_READ });
+  return {
+    check(request) {
+      const header = request.headers.authorization;
+      if (header === undefined) throw refuse('Not authenticated: send Authorization: Basic base64(<user id>:<token>).');
+      const given = read.get(header) ?? parse(header);
+      const account = given && users.get(given.id);
+      if (account && known(given) && opens(account, given.token)) {
+        if (header.length <= MOST_KEPT && !read.has(header)) read.set(header, given);
+        return account.id;
+      }
+      return slow(request, header, given);
+    },
+    watch({ headers: { authorization = '' } }) {
+      const given = read.get(authorization) ?? parse(authorization);
+      const closed = (account: Account | undefined) => !given || !account || !opens(account, given.token);
+      return () => {
+        const account = given && users.get(given.id);
+        if (account || !given) return closed(account);
+        // While the database is away nobody can know: the next question will.
+        return users.read(given.id).then(closed, () => false);
+      };
+    },
+    close: () => users.close(),
+  };
+}
+
+// Slows down guessing: so many failed sign-ins a minute for one user id from one address, and for one address in all.
+
+const WINDOW_MS = 60_000;
+const MOST_PER_USER = 20;
+const MOST_PER_ADDRESS = 200;
+const MOST_REMEMBERED = 20_000;
+
+/** What came of the attempts of one sender in this minute. */
+interface Tally {
+  failed: number;
+  pending: number;
+  until: number;
+}
+
+interface Limits {
+  /**
+   * Waits until an attempt may be judged, and resolves with what must be called with its outcome. Throws a 429 when
+   * there were too many failures. `trusted`: these credentials were right before. `blind`: all senders look like one.
+   */
+  begin(
+    address: string,
+    userId: number | undefined,
+    sender: { readonly blind: boolean; readonly trusted: boolean },
+  ): Promise<(failed: boolean) => void>;
+}
+
+export function createLimits({ windowMs = WINDOW_MS } = {}): Limits {
+  const tallies = new LRUCache<string, Tally>({ max: MOST_REMEMBERED });
+  // Attempts that wait for room: each verdict wakes all of them, whosever it is.
+  const waiting = new Set<() => void>();
+
+  function tallyOf(key: string): Tally {
+    const tally = tallies.get(key) ?? { failed: 0, pending: 0, until: 0 };
+    tallies.set(key, tally);
+    return tally;
+  }
+
+  /** Begins the next minute of a tally whose minute is over. */
+  function renew(tally: Tally, now: number): void {
+    if (tally.until <= now) Object.assign(tally, { failed: 0, until: now + windowMs });
+  }
+
+  /** Resolves with the next verdict, or after `ms`. */
+  const verdict = (ms: number): Promise<void> =>
+    new Promise((resolve) => {
+      function wake(): void {
+        clearTimeout(timer);
+        waiting.delete(wake);
+        resolve();
+      }
+      const timer = setTimeout(wake, ms);
+      waiting.add(wake);
+    });
+
+  return {
+    async begin(address, userId, { blind, trusted }) {
+      const limits = [{ tally: tallyOf(`${address} ${userId ?? ''}`), most: MOST_PER_USER }];
+      if (!blind) limits.push({ tally: tallyOf(address), most: MOST_PER_ADDRESS });
+      // A burst of guesses must not slip in before the first verdict: what is not decided yet counts, and waits. A minute may
+      // end meanwhile, and then there is room without a verdict.
+      for (;;) {
+        const now = performance.now();
+        for (const { tally } of limits) renew(tally, now);
+        if (trusted) break;
+        const wait = Math.max(...limits.map(({ tally, most }) => (tally.failed >= most ? tally.until - now : 0)));
+        if (wait > 0) throw tooManyFailures(Math.ceil(wait / 1000));
+        if (limits.every(({ tally, most }) => tally.failed + tally.pending < most)) break;
+        await verdict(Math.ceil(Math.min(...limits.map(({ tally }) => tally.until)) - now));
+      }
+      for (const { tally } of limits) tally.pending++;
+      return (failed) => {
+        for (const { tally } of limits) {
+          tally.pending--;
+          if (failed) tally.failed++;
+        }
+        for (const wake of [...waiting]) wake();
+      };
+    },
+  };
+}
+
+/** One key per IPv6 /64: a household or a server has a whole one. */
+export const limitKey = (address: string): string =>
+  address.includes(':') ? expandIpv6(address).slice(0, 4).join(':') : address;
+function expandIpv6(address: string): string[] {
+  const [left = '', right] = address.split('::');
+  const groups = (text: string) =>
+    text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16).toString(16));
+  const head = groups(left);
+  const tail = right === undefined ? [] : groups(right);
+  return [...head, ...Array(Math.max(0, 8 - head.length - tail.length)).fill('0'), ...tail];
+}

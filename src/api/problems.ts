@@ -1,0 +1,133 @@
+// One mapper from anything that was thrown to the problem a client is told; the rest goes to the log.
+
+import { randomBytes } from 'node:crypto';
+import { STATUS_CODES } from 'node:http';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Context } from '../context.ts';
+import { type FieldError, internal, invalid, notFound, Problem, tooLarge, unavailable } from '../errors.ts';
+import { maskTarget } from '../http/head.ts';
+import { faultWords } from '../schema/common.ts';
+import { PATTERN_WORDS } from '../schema/contents.ts';
+import { failed, StoreError } from '../store/db.ts';
+
+interface Fault {
+  readonly instancePath: string;
+  readonly message?: string;
+  readonly keyword: string;
+  readonly params: Readonly<Record<string, unknown>>;
+}
+interface FrameworkError extends Error {
+  readonly statusCode?: number;
+  readonly validation?: readonly Fault[];
+  readonly validationContext?: string;
+}
+
+const PLACES: Readonly<Record<string, string>> = {
+  querystring: 'query',
+  params: 'params',
+  body: 'body',
+  headers: 'headers',
+};
+
+/** What Fastify refuses by itself, in words that help; its own repeat the path. */
+const TELLS: Readonly<Record<number, string>> = {
+  400: 'The request cannot be read: is its path percent-encoded UTF-8, and its body as long as Content-Length says?',
+  414: 'The address is too long: no id or name here has so many characters. Correct it and send again.',
+  415: 'The Content-Type is not well-formed. Send application/json, or none.',
+};
+
+const MOST_NAMED = 20;
+// A member that is not known here may have a name of megabytes.
+const MOST_CHARACTERS = 100;
+
+/** What other parts of the API call it, or other services. */
+const ALSO: Readonly<Record<string, string>> = {
+  status: 'enabled',
+  name: 'wh_name',
+  secret: 'secrets',
+  provider: 'preset',
+  methods: 'allow_methods',
+  networks: 'allow_networks',
+};
+/** As much of a schema as tells which members there are. */
+interface Members {
+  readonly properties?: Readonly<Record<string, unknown>>;
+}
+
+function fieldError(
+  place: string,
+  { instancePath, message = 'is wrong', keyword, params }: Fault,
+  members: Members = {},
+): FieldError {
+  const at = (name: unknown) =>
+    `${place}${instancePath.replaceAll('/', '.')}${name === undefined ? '' : `.${String(name).slice(0, MOST_CHARACTERS)}`}`;
+  if (keyword === 'additionalProperties') {
+    const also = instancePath === '' ? ALSO[String(params.additionalProperty)] : undefined;
+    const named = also !== undefined && Object.hasOwn(members.properties ?? {}, also) ? `: use ${also}` : '';
+    return { path: at(params.additionalProperty), message: `is not known here${named}` };
+  }
+  if (keyword === 'required') return { path: at(params.missingProperty), message: 'is missing' };
+  const words = keyword === 'pattern' ? PATTERN_WORDS[String(params.pattern)] : undefined;
+  return { path: at(undefined), message: words ?? faultWords({ keyword, params, message }) };
+}
+
+/** `body`: the schema of the body that the call takes, if any. */
+export function toProblem(error: unknown, maxBodyBytes: number, body?: Members): Problem {
+  if (error instanceof Problem) return error;
+  if (failed(error, 'away', 'unknown', 'again'))
+    return unavailable('The database cannot be reached now. Try again soon.', error);
+  // A table that somebody has changed, a right that was taken away: no fault of the caller's, and it passes.
+  if (error instanceof StoreError)
+    return unavailable('The database refuses this. Its operator finds the reason in the log. Try again later.', error);
+  const { statusCode = 500, validation, validationContext = '', message } = error as FrameworkError;
+  if (validation) {
+    const place = PLACES[validationContext] ?? validationContext;
+    // One word per path: a union names each of its branches. No more than can be read: a body may be wrong in a million places.
+    const named = new Map<string, FieldError>();
+    for (const one of validation) {
+      if (named.size === MOST_NAMED) break;
+      const error = fieldError(place, one, validationContext === 'body' ? body : undefined);
+      if (!named.has(error.path)) named.set(error.path, error);
+    }
+    return invalid([...named.values()]);
+  }
+  if (statusCode === 413) return tooLarge(maxBodyBytes);
+  if (statusCode >= 400 && statusCode < 500) {
+    const title = STATUS_CODES[statusCode] ?? 'Bad Request';
+    const detail = TELLS[statusCode] ?? `${message.slice(0, 200)}.`.replace(/\.\.$/, '.');
+    return new Problem(statusCode, title.toLowerCase().replaceAll(' ', '-'), title, detail);
+  }
+  return internalWith(error);
+}
+
+const internalWith = (cause: unknown): Problem => Object.assign(internal(), { cause });
+
+export const noSuchRoute = (request: FastifyRequest): Problem =>
+  notFound(
+    `There is no ${request.method} ${request.url.split('?')[0]?.slice(0, 100)} here. GET /docs shows all calls.`,
+  );
+
+export function answerProblem(
+  problem: Problem,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { log, trouble }: Pick<Context, 'log' | 'trouble'>,
+): FastifyReply {
+  const data = { request_id: request.id, url: maskTarget(request.url) };
+  const error = problem.cause ?? problem;
+  if (problem.status === 503) trouble.refused(error, data);
+  else if (problem.status >= 500) log.error({ ...data, error }, 'internal error');
+  return reply
+    .code(problem.status)
+    .headers({ ...problem.headers, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
+    .type('application/problem+json')
+    .serializer((body: unknown) => JSON.stringify(body)) // as it is: Fastify's own way adds a charset
+    .send(problem.toBody(request.id));
+}
+
+// Ids of requests, for problems and the log.
+
+const prefix = randomBytes(4).toString('hex');
+let count = 0;
+/** Unique over processes and restarts: a random prefix and a counter. */
+export const createRequestId = (): string => `${prefix}-${(++count).toString(36)}`;

@@ -1,0 +1,54 @@
+// A route is one object: validation, types, sign-in, documentation and its examples all read it.
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Static, TObject, TSchema } from 'typebox';
+import type { Context } from '../context.ts';
+import type { Ending } from '../reading/tail.ts';
+
+export interface Call<Q extends TSchema, P extends TSchema, B extends TSchema> {
+  readonly query: Static<Q>;
+  readonly params: Static<P>;
+  readonly body: Static<B>;
+  /** The signed-in user; 0 on public routes. */
+  readonly userId: number;
+  /** For classic calls: names the query parameters that were ignored. */
+  readonly hint: { readonly hint?: string };
+  /** For calls that wait: aborted when the caller is gone, its token revoked, or the service stops (`reason`: see parked.ts). */
+  readonly watch: () => Ending;
+  /** For calls that do not wait, but do nothing for a caller who is gone. */
+  readonly whileOpen: () => Ending;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+
+export interface RouteOptions<Q extends TSchema, P extends TSchema, B extends TSchema> {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly url: string;
+  readonly tag: string;
+  /** For the operator alone: not in the documentation of users. */
+  readonly hidden?: true;
+  readonly summary: string;
+  readonly description?: string;
+  /**
+   * classic: one of the five calls of the first version, unknown query parameters are ignored with a hint.
+   * extended: needs the restante_* tables. public: no sign-in.
+   */
+  readonly kind: 'classic' | 'plain' | 'extended' | 'public';
+  readonly query?: Q;
+  readonly params?: P;
+  readonly body?: B;
+  /** The body as bytes, whatever its Content-Type says. */
+  readonly rawBody?: true;
+  /** By status: the schema, and an example of what comes. */
+  readonly answers: Readonly<
+    Record<number, { schema?: TSchema; example?: unknown; description: string; type?: string }>
+  >;
+  /** Statuses of problems that cannot be told from the rest of this object. */
+  readonly problems?: readonly number[];
+  readonly handler: (context: Context, call: Call<Q, P, B>) => unknown;
+}
+
+/** A route whose types are checked against its own schemas; erased to one shape for the table. */
+export const route = <Q extends TSchema = TObject, P extends TSchema = TObject, B extends TSchema = TObject>(
+  options: RouteOptions<Q, P, B>,
+): Route => options as unknown as Route;
+export type Route = RouteOptions<TSchema, TSchema, TSchema> & { readonly query?: TObject };

@@ -1,0 +1,318 @@
+// The consumers of a user as resources: make or change, read, list, end.
+import type { Static } from 'typebox';
+import type { Seen } from '../../consumers/consumers.ts';
+import type { Item } from '../../consumers/pull.ts';
+import type { Start } from '../../consumers/seek.ts';
+import type { Context } from '../../context.ts';
+import { invalid, revoked } from '../../errors.ts';
+import {
+  Consumer,
+  ConsumerInput,
+  ConsumerList,
+  ConsumerName,
+  DeadPage,
+  DeadQuery,
+  Extended,
+  ExtendInput,
+  LeaseInput,
+  NackInput,
+  Outcome,
+  Pulled,
+  PullInput,
+  RedeliverInput,
+  Retried,
+  RetryInput,
+  SeekInput,
+} from '../../schema/consumers.ts';
+import { route } from '../route.ts';
+import { contentToWire } from '../wire.ts';
+
+const example = {
+  name: 'billing',
+  whid: [7],
+  lease_seconds: 30,
+  max_attempts: 10,
+  ordered: false,
+  duplicates: 'deliver',
+  created_at: '2026-11-22T10:00:00.000Z',
+  pulled_at: '2026-11-22T10:00:04.120Z',
+  last_id: 27,
+  backlog: 3,
+  backlog_more: false,
+  oldest_age_s: 12,
+  in_flight: 2,
+  dead: 0,
+};
+export const common = { tag: 'Consumers', kind: 'extended' } as const;
+export const exampleConsumer = example;
+
+export const isoTime = (ms: number): string => new Date(ms).toISOString();
+
+export function consumerToWire({ consumer, state }: Seen): Consumer {
+  const { name, whids, lease_seconds, max_attempts, ordered, duplicates, created_ms, pulled_ms, cursor_id, gap } =
+    consumer;
+  return {
+    name,
+    whid: whids && [...whids],
+    lease_seconds,
+    max_attempts,
+    ordered,
+    duplicates,
+    created_at: isoTime(created_ms),
+    pulled_at: pulled_ms > 0 ? isoTime(pulled_ms) : null,
+    last_id: cursor_id,
+    ...state,
+    ...(gap ? { gap: { from: gap.from, to: gap.to } } : {}),
+  };
+}
+
+type WireStart = NonNullable<Static<typeof ConsumerInput>['start']>;
+
+/** `earliest`, `latest`, an id or a moment, as the flow knows them. */
+export function startOf(start: WireStart | undefined, path: string): Start | undefined {
+  if (start === undefined || typeof start === 'string') return start;
+  if (start.id !== undefined) return { id: start.id };
+  const time = Date.parse(start.time ?? '');
+  if (Number.isNaN(time))
+    throw invalid([{ path: `${path}.time`, message: 'must be a moment such as 2026-11-22T10:00:00Z' }]);
+  return { time };
+}
+
+export const putConsumer = route({
+  ...common,
+  method: 'PUT',
+  url: '/consumers/:name',
+  summary: 'Make or change a consumer',
+  description:
+    'What is left out has its default. Position and leases of a consumer that exists stay; `start` counts at creation only.',
+  params: ConsumerName,
+  body: ConsumerInput,
+  answers: {
+    200: { schema: Consumer, example, description: 'Changed' },
+    201: { schema: Consumer, example: { ...example, pulled_at: null, last_id: 0, in_flight: 0 }, description: 'Made' },
+  },
+  async handler({ consumers }, { params, body, userId, reply }) {
+    const { whid, start, ...settings } = body;
+    // A consumer of each of them once, in a fixed order, whatever the caller wrote.
+    const whids = whid ? [...new Set(whid)].sort((a, b) => a - b) : null;
+    const { made, ...seen } = await consumers.put(
+      userId,
+      params.name,
+      { ...settings, whids },
+      startOf(start, 'body.start'),
+    );
+    if (made) reply.code(201);
+    return consumerToWire(seen);
+  },
+});
+
+export const getConsumer = route({
+  ...common,
+  method: 'GET',
+  url: '/consumers/:name',
+  summary: 'Read a consumer and how far it is',
+  params: ConsumerName,
+  answers: { 200: { schema: Consumer, example, description: 'The consumer' } },
+  handler: async ({ consumers }, { params, userId }) => consumerToWire(await consumers.get(userId, params.name)),
+});
+
+export const listConsumersRoute = route({
+  ...common,
+  method: 'GET',
+  url: '/consumers',
+  summary: 'List your consumers',
+  answers: { 200: { schema: ConsumerList, example: { consumers: [example] }, description: 'Your consumers by name' } },
+  handler: async ({ consumers }, { userId }) => ({ consumers: (await consumers.list(userId)).map(consumerToWire) }),
+});
+
+export const deleteConsumerRoute = route({
+  ...common,
+  method: 'DELETE',
+  url: '/consumers/:name',
+  summary: 'Delete a consumer',
+  description: 'With its leases and dead letters. The contents stay.',
+  params: ConsumerName,
+  answers: { 204: { description: 'Deleted' } },
+  async handler({ consumers }, { params, userId, reply }) {
+    await consumers.remove(userId, params.name);
+    return reply.code(204).send();
+  },
+});
+
+// What a worker does with a consumer: pull and ack, give back, keep for longer, move, and look after dead letters.
+
+const MOST_ITEMS = 500;
+const MOST_WAIT_S = 55;
+const lease = 'AQGS5f2Yv6kBARs2AQI';
+const item = {
+  id: 27,
+  content: '{"id":"evt_1","type":"charge.succeeded"}',
+  ip: '3.18.12.63',
+  api: 1,
+  dt: '2026-11-22 10:00:00',
+  wh_id: 7,
+  encoding: 'utf-8',
+  request: null,
+  attempt: 1,
+  lease_until: '2026-11-22T10:00:34.120Z',
+};
+const state = { backlog: 3, backlog_more: false, oldest_age_s: 12, in_flight: 1, dead: 0 };
+const done = { done: [27], conflicts: [] };
+const action = { ...common, method: 'POST', params: ConsumerName } as const;
+const outcome = { 200: { schema: Outcome, example: done, description: 'All of it is done' } };
+const told = 'When not all of it could be done the answer is 409 with `done` and `conflicts`; what is `done` is done.';
+
+// Added to the object that is there: V8 makes a slow one of a spread.
+const itemToWire = ({ content, attempt }: Item, lease_until: string, config: Context['config']) =>
+  Object.assign(contentToWire(content, config), { attempt, lease_until });
+
+export const pullConsumer = route({
+  ...action,
+  url: '/consumers/:name/pull',
+  summary: 'Pull contents',
+  description:
+    'Acks first, if `ack` is given, then hands out what waits, in order of arrival, for as long as the lease lasts. What is not acked until then is handed out again. A consumer that does not exist is made.',
+  body: PullInput,
+  answers: {
+    200: {
+      schema: Pulled,
+      example: { lease, items: [item], conflicts: [], ...state, poll_after_ms: 0 },
+      description: 'What there is; `items` is empty when there is nothing',
+    },
+  },
+  async handler({ consumers, config }, { params, body, userId, watch, whileOpen }) {
+    const { limit = 20, wait = 0, lease_seconds, start, ack } = body;
+    const ended = wait > 0 ? watch() : whileOpen();
+    const call = {
+      limit: Math.min(limit, MOST_ITEMS),
+      waitMs: Math.min(wait, MOST_WAIT_S) * 1000,
+      leaseSeconds: lease_seconds,
+      start: startOf(start, 'body.start'),
+      ack: typeof ack === 'string' ? { lease: ack } : ack,
+    };
+    const pulled = await consumers.pull(userId, params.name, call, ended);
+    if (ended.aborted && ended.reason === 'revoked') throw revoked(config.serviceName);
+    const { items, due, conflicts, gap, pollAfterMs } = pulled;
+    const until = items.length > 0 ? isoTime(due) : '';
+    return {
+      lease: pulled.lease,
+      items: items.map((one) => itemToWire(one, until, config)),
+      conflicts,
+      ...pulled.state,
+      poll_after_ms: pollAfterMs,
+      ...(gap ? { gap: { from: gap.from, to: gap.to } } : {}),
+    };
+  },
+});
+
+export const ackConsumer = route({
+  ...action,
+  url: '/consumers/:name/ack',
+  summary: 'Ack a lease or some of it',
+  description: `Only the latest lease of a content acks it. ${told}`,
+  body: LeaseInput,
+  answers: outcome,
+  handler: ({ consumers }, { params, body, userId }) => consumers.ack(userId, params.name, body),
+});
+
+export const nackConsumer = route({
+  ...action,
+  url: '/consumers/:name/nack',
+  summary: 'Give contents back',
+  description: `They are handed out again after \`delay_seconds\`; with \`dead\` they become dead letters. ${told}`,
+  body: NackInput,
+  answers: outcome,
+  handler: ({ consumers }, { params, body, userId }) => {
+    const { delay_seconds = 0, dead = false, untried = false, reason = null } = body;
+    return consumers.nack(userId, params.name, body, { delayMs: delay_seconds * 1000, dead, untried, reason });
+  },
+});
+
+export const extendConsumer = route({
+  ...action,
+  url: '/consumers/:name/extend',
+  summary: 'Keep contents in hand for longer',
+  description: `The lease lasts \`lease_seconds\` from now; its text stays the same. ${told}`,
+  body: ExtendInput,
+  answers: {
+    200: {
+      schema: Extended,
+      example: { ...done, lease_until: item.lease_until },
+      description: 'All of it is extended',
+    },
+  },
+  async handler({ consumers }, { params, body, userId }) {
+    const { done: ids, conflicts, due } = await consumers.extend(userId, params.name, body, body.lease_seconds);
+    return { done: ids, conflicts, lease_until: isoTime(due) };
+  },
+});
+
+export const seekConsumer = route({
+  ...action,
+  url: '/consumers/:name/seek',
+  summary: 'Move a consumer',
+  description:
+    'The next pull begins there. What is in hand or was given back is dropped, and the dead letters at or after the new position with it.',
+  body: SeekInput,
+  answers: { 200: { schema: Consumer, example: { ...exampleConsumer, in_flight: 0 }, description: 'As it is now' } },
+  async handler({ consumers }, { params, body, userId }) {
+    const to = typeof body === 'object' && body.to !== undefined ? body.to : startOf(body as 'earliest', 'body');
+    return consumerToWire(await consumers.seek(userId, params.name, to ?? 'latest'));
+  },
+});
+
+export const listDeadRoute = route({
+  ...common,
+  method: 'GET',
+  url: '/consumers/:name/dead',
+  summary: 'List dead letters',
+  params: ConsumerName,
+  query: DeadQuery,
+  answers: {
+    200: {
+      schema: DeadPage,
+      example: {
+        dead: [
+          { id: 27, wh_id: 7, attempts: 10, reason: 'the account is closed', dead_at: '2026-11-22T10:05:00.000Z' },
+        ],
+        next_id: 28,
+      },
+      description: 'What was given up, by id',
+    },
+  },
+  async handler({ consumers }, { params, query, userId }) {
+    const from = query.id ?? 0;
+    const rows = await consumers.dead(userId, params.name, from, Math.min(query.limit ?? 20, MOST_ITEMS));
+    const dead = rows.map(({ id, wh_id, attempt, reason, dead_ms }) => ({
+      id,
+      wh_id,
+      attempts: attempt,
+      reason,
+      dead_at: isoTime(dead_ms),
+    }));
+    return { dead, next_id: (rows.at(-1)?.id ?? from - 1) + 1 };
+  },
+});
+
+export const retryDead = route({
+  ...action,
+  url: '/consumers/:name/dead/retry',
+  summary: 'Hand dead letters out again',
+  description: `With all their attempts before them. Without \`ids\` all of them, 5,000 a call. ${told}`,
+  body: RetryInput,
+  answers: { 200: { schema: Retried, example: { ...done, more: false }, description: 'They wait for the next pull' } },
+  async handler({ consumers }, { params, body, userId }) {
+    const { done: ids, conflicts, more } = await consumers.retry(userId, params.name, body.ids);
+    return { done: ids, conflicts, more };
+  },
+});
+
+export const redeliverConsumer = route({
+  ...action,
+  url: '/consumers/:name/redeliver',
+  summary: 'Hand contents out again to one consumer',
+  description: `Whatever became of them. Those that are still ahead of it come anyway. ${told}`,
+  body: RedeliverInput,
+  answers: outcome,
+  handler: ({ consumers }, { params, body, userId }) => consumers.redeliver(userId, params.name, body.ids),
+});

@@ -1,0 +1,354 @@
+// The contents of a user: list them, fetch one as JSON or as its exact bytes, post one's own, delete one.
+
+import { isUtf8 } from 'node:buffer';
+import type { FastifyRequest } from 'fastify';
+import type { Static } from 'typebox';
+import type { Context } from '../../context.ts';
+import {
+  forbidden,
+  invalid,
+  needsMigrate,
+  noSuchContent,
+  notFound,
+  overLimit,
+  revoked,
+  tooLarge,
+  unavailable,
+} from '../../errors.ts';
+import { decodeHead } from '../../http/head.ts';
+import { type Page, STALE_MS } from '../../reading/lists.ts';
+import type { Ending } from '../../reading/tail.ts';
+import { lineOf } from '../../receiver/writer.ts';
+import {
+  ActivityPage,
+  ActivityQuery,
+  ContentId,
+  ContentOne,
+  ContentPage,
+  ListQuery,
+  Posted,
+  PostQuery,
+} from '../../schema/contents.ts';
+import { activityOf } from '../../store/backlog.ts';
+import { failed } from '../../store/db.ts';
+import { deleteContent } from '../../store/retention.ts';
+import type { Filter } from '../../store/search.ts';
+import { listWebhooks } from '../../store/webhooks.ts';
+import { normalEventId } from '../../verify/identify.ts';
+import { decodeBytes } from '../../verify/request.ts';
+import { route } from '../route.ts';
+import { contentToWire, decodeName } from '../wire.ts';
+import { type Read, type Selection, streamContents, wantsStream } from './stream.ts';
+
+const MOST = 100;
+const MOST_NAMED = 5;
+const example = {
+  id: 27,
+  content: '{"id":"evt_1","type":"charge.succeeded"}',
+  ip: '3.18.12.63',
+  api: 1,
+  dt: '2026-11-22 10:00:00',
+  wh_id: 7,
+  encoding: 'utf-8',
+  request: null,
+};
+
+export const listContentsRoute = route({
+  method: 'GET',
+  url: '/whcontent',
+  tag: 'Contents',
+  kind: 'classic',
+  summary: 'List contents',
+  description:
+    'Pass `next_id` of the answer as the next `id`, and every content comes once. With `wait` the answer comes when there is something. With `Accept: text/event-stream` the same list, with its filters, is a live stream that goes on after `Last-Event-ID`.',
+  query: ListQuery,
+  answers: {
+    200: { schema: ContentPage, example: { whcontent: [example], next_id: 28 }, description: 'A page of contents' },
+  },
+  async handler(context, { query, userId, hint, watch, request, reply }) {
+    const { store, tail, config } = context;
+    const list = {
+      userId,
+      whid: query.whid === 'all' ? 'all' : Number(query.whid ?? 0),
+      limit: Math.min(query.limit ?? 20, MOST),
+    } as const;
+    const filter = filterOf(query);
+    if (filter && !store.extended) throw needsMigrate();
+    const read = upward(context, list, filter);
+    if (query.order !== 'desc' && wantsStream(request))
+      return streamContents(context, list, read, startOf(query, request), watch(), reply);
+    if (tail.age > STALE_MS) throw unavailable('The database cannot be reached now. Try again soon.');
+    const page =
+      query.order === 'desc'
+        ? await newestFirst(context, list, query, filter)
+        : await waitingPage(context, list, read, startOf(query, request), waitOf(query) * 1000, watch);
+    const empty = page.contents.length === 0;
+    const elsewhere = query.whid === undefined && empty ? await hintElsewhere(store, userId) : undefined;
+    const hints = [hint.hint, elsewhere].filter((text) => text !== undefined).join(' ');
+    return {
+      whcontent: page.contents.map((row) => contentToWire(row, config)),
+      next_id: page.next,
+      ...(page.reset === undefined ? {} : { reset: { max_id: page.reset } }),
+      ...(tail.heldSeconds > 0 ? { held_s: Math.ceil(tail.heldSeconds) } : {}),
+      ...(hints ? { hint: hints } : {}),
+    };
+  },
+});
+
+const MOST_WAIT_S = 55;
+
+const startOf = (query: Static<typeof ListQuery>, request: FastifyRequest): number | 'latest' => {
+  const last = request.headers['last-event-id'];
+  if (wantsStream(request) && typeof last === 'string' && /^\d{1,15}$/.test(last)) return Number(last) + 1;
+  return query.id === 'latest' ? 'latest' : Number(query.id ?? 0);
+};
+const waitOf = (query: Static<typeof ListQuery>): number => Math.min(query.wait ?? 0, MOST_WAIT_S);
+
+/** The list from an id on, as a call and a stream go on with it. */
+const upward =
+  ({ lists }: Context, list: Selection, filter?: Filter): Read =>
+  (from) =>
+    filter ? lists.search({ ...list, from, order: 'asc' }, filter) : lists.page({ ...list, from });
+
+function newestFirst({ lists }: Context, list: Selection, { id }: Static<typeof ListQuery>, filter?: Filter) {
+  const from = id === undefined || id === 'latest' ? 'latest' : Number(id);
+  return filter ? lists.search({ ...list, from, order: 'desc' }, filter) : lists.newestFirst({ ...list, from });
+}
+
+/** A page; when it is empty, the first that is not, within `ms`. */
+async function waitingPage(
+  { lists, config }: Context,
+  list: Selection,
+  read: Read,
+  start: number | 'latest',
+  ms: number,
+  watch: () => Ending,
+): Promise<Page> {
+  const until = performance.now() + ms;
+  let page = await read(start);
+  let ended: Ending | undefined;
+  while (page.contents.length === 0 && page.reset === undefined) {
+    const left = until - performance.now();
+    ended ??= left > 0 ? watch() : undefined;
+    if (!ended || ended.aborted || left <= 0) break;
+    await lists.wait(list, page.next, left, ended);
+    page = await read(page.next);
+  }
+  if (ended?.reason === 'revoked') throw revoked(config.serviceName);
+  return page;
+}
+
+/** Whoever forgets `whid` asks for own content, finds nothing, and thinks that nothing arrived. */
+async function hintElsewhere(store: Context['store'], userId: number): Promise<string | undefined> {
+  const webhooks = await listWebhooks(store, userId);
+  if (webhooks.length === 0) return undefined;
+  const names = webhooks.slice(0, MOST_NAMED).map(({ wh_id, wh_name }) => `${wh_id} (${decodeName(wh_name)})`);
+  const more = webhooks.length > MOST_NAMED ? ', …' : '';
+  return `This is your own content only (whid=0). Your webhooks: ${names.join(', ')}${more}. Add whid=ID, or whid=all.`;
+}
+
+// Clients of the classic call know this text. Every later call says what is missing.
+const CLASSIC_MISSING = 'The webhook id does not exist for such user';
+
+export const getContent = route({
+  method: 'GET',
+  url: '/whcontent/:id',
+  tag: 'Contents',
+  kind: 'classic',
+  summary: 'Fetch one content',
+  params: ContentId,
+  answers: { 200: { schema: ContentOne, example, description: 'The content' } },
+  async handler({ content, config }, { params, userId, hint }) {
+    const row = await content({ userId, id: params.id });
+    if (!row) throw notFound(CLASSIC_MISSING);
+    return Object.assign(contentToWire(row, config), hint);
+  },
+});
+
+export const getRaw = route({
+  method: 'GET',
+  url: '/whcontent/:id/raw',
+  tag: 'Contents',
+  kind: 'plain',
+  summary: 'Fetch the exact bytes of one content',
+  description:
+    'Always `application/octet-stream` as an attachment; the type its sender told is in `X-Original-Content-Type`.',
+  params: ContentId,
+  answers: { 200: { type: 'application/octet-stream', description: 'The bytes as they were received' } },
+  async handler({ content }, { params, userId, reply }) {
+    const row = await content({ userId, id: params.id });
+    if (!row) throw noSuchContent(params.id);
+    const head = row.receipt?.head && decodeHead(row.receipt.head);
+    const type = head?.headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1];
+    // Only what may stand in a header of an answer; the exact value is in `request.headers`.
+    if (type && /^[\x20-\x7e]{1,1000}$/.test(type)) reply.header('x-original-content-type', type);
+    return reply
+      .type('application/octet-stream')
+      .header('content-disposition', `attachment; filename="content-${params.id}"`)
+      .header('content-security-policy', "sandbox; default-src 'none'")
+      .send(row.content);
+  },
+});
+
+export const deleteContentRoute = route({
+  method: 'DELETE',
+  url: '/whcontent/:id',
+  tag: 'Contents',
+  kind: 'extended',
+  summary: 'Delete one content',
+  description:
+    'For good, with its request and the refusal that it may have been. No list and no consumer hands it out any more; whoever has it in hand acks it as ever.',
+  params: ContentId,
+  answers: { 204: { description: 'Deleted' } },
+  problems: [403],
+  async handler({ store }, { params, userId, reply }) {
+    const deleted = await deleteContent(store.db, userId, params.id).catch((error: unknown) => {
+      throw failed(error, 'denied') ? forbidden(MAY_NOT_DELETE) : error;
+    });
+    if (!deleted) throw noSuchContent(params.id);
+    return reply.code(204).send();
+  },
+});
+const MAY_NOT_DELETE =
+  'This service may not delete contents: the account of its database has no DELETE on tblwh. Ask its operator for it (restante migrate --grants).';
+
+export const postContent = route({
+  method: 'POST',
+  url: '/whcontent',
+  tag: 'Contents',
+  kind: 'classic',
+  summary: 'Post your own content',
+  description:
+    'Stored on webhook 0. Taken from `?content=`, else from a JSON object whose only member is a string `content`, else the body as it is.',
+  query: PostQuery,
+  rawBody: true,
+  answers: { 201: { schema: Posted, example: { result: 'ok', id: 28 }, description: 'Stored' } },
+  async handler({ store, writer, allowance, sender, clockText, now }, { query, request, userId, reply, hint }) {
+    if (writer.full(lineOf({ user_id: userId, wh_id: 0 })))
+      throw unavailable('Too much is waiting to be stored. Send it again soon.');
+    const over = allowance.refuse({ user_id: userId, wh_id: 0 });
+    if (over) throw overLimit(over.why, over.seconds);
+    const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
+    const content = ownContent(query.content, body, request.url);
+    if (content.length > store.db.maxValueBytes - 1024 * 1024) throw tooLarge(store.db.maxValueBytes - 1024 * 1024);
+    const received_ms = now();
+    const id = await writer.write({
+      user_id: userId,
+      wh_id: 0,
+      content,
+      api: 0,
+      dt: clockText(received_ms),
+      received_ms,
+      ip: sender.address(request.raw),
+      head: null,
+      judged: null,
+    });
+    reply.code(201);
+    return { result: 'ok', id, ...hint };
+  },
+});
+
+// GET /activity: how busy each webhook of a user was, minute by minute; what the sparklines of the inbox show.
+
+export const activityRoute = route({
+  method: 'GET',
+  url: '/activity',
+  tag: 'Contents',
+  kind: 'extended',
+  summary: 'Count contents per minute',
+  description:
+    'Of the webhooks to which something came in that time, by wh_id; 0 = own content. The last number is the minute of `now`, which is not over yet.',
+  query: ActivityQuery,
+  answers: {
+    200: {
+      schema: ActivityPage,
+      example: { webhooks: [{ wh_id: 7, total: 3, minutes: [0, 2, 1] }], now: '2026-11-22T10:00:12.000Z', more: false },
+      description: 'The counts',
+    },
+  },
+  async handler({ store }, { query, userId }) {
+    const { now, more, webhooks } = await activityOf(store.db, userId, query.minutes ?? 60);
+    return {
+      webhooks: [...webhooks]
+        .sort(([a], [b]) => a - b)
+        .map(([wh_id, minutes]) => ({ wh_id, total: minutes.reduce((sum, n) => sum + n, 0), minutes })),
+      now: new Date(now).toISOString(),
+      more,
+    };
+  },
+});
+
+// What a list is asked to be narrowed to, read from its query.
+
+/** Undefined when nothing narrows it. */
+export function filterOf({ event_id, event_type, verified, since, q }: Static<typeof ListQuery>): Filter | undefined {
+  const filter = {
+    event_id: event_id === undefined ? undefined : normalEventId(event_id),
+    event_type: event_type === undefined ? undefined : normalEventId(event_type),
+    verified,
+    since_ms: since === undefined ? undefined : Date.parse(since),
+    q: q === undefined ? undefined : Buffer.from(q),
+  };
+  return Object.values(filter).some((value) => value !== undefined) ? filter : undefined;
+}
+
+// What a user posts as own content: from the query, from a JSON object, or the body as it is.
+
+/** `url`: the raw one, for the bytes of `?content=`. Throws a 422 when there is nothing, or two things. */
+export function ownContent(fromQuery: string | undefined, body: Buffer, url: string): Buffer {
+  if (fromQuery !== undefined) {
+    if (body.length > 0)
+      throw invalid([{ path: 'query.content', message: 'and a body were both sent: send one of them' }]);
+    // From the raw query: decoded as text, bytes that are not UTF-8 would be changed.
+    const content = queryBytes(url, 'content');
+    if (!isUtf8(content))
+      throw invalid([
+        { path: 'query.content', message: 'must be percent-encoded UTF-8; send other bytes as the body' },
+      ]);
+    return content;
+  }
+  if (body.length === 0)
+    throw invalid([{ path: 'body', message: 'is empty: send the content as ?content= or as the body' }]);
+  return jsonMember(body) ?? body;
+}
+
+/** The bytes of a query parameter. */
+function queryBytes(url: string, name: string): Buffer {
+  for (const pair of url.slice(url.indexOf('?') + 1).split('&')) {
+    const end = `${pair}=`.indexOf('=');
+    if (decodeQuery(pair.slice(0, end)).toString() === name) return decodeQuery(pair.slice(end + 1));
+  }
+  return Buffer.alloc(0);
+}
+const decodeQuery = (text: string): Buffer => Buffer.from(decodeBytes(text), 'latin1');
+
+const OPENS = /^[ \t\r\n]*\{[ \t\r\n]*"content"[ \t\r\n]*:[ \t\r\n]*(?=")/;
+const CLOSES = /^[ \t\r\n]*\}[ \t\r\n]*$/;
+
+/**
+ * The string of `{"content":"…"}`; undefined when the body is anything else, which is then taken as it is. Nothing but
+ * that string is parsed: an object of a million members would hold up everybody for seconds.
+ */
+function jsonMember(body: Buffer): Buffer | undefined {
+  if (!isUtf8(body)) return undefined;
+  const text = body.toString('utf8');
+  const from = OPENS.exec(text)?.[0].length;
+  if (from === undefined) return undefined;
+  let end = from;
+  do end = text.indexOf('"', end + 1);
+  while (end > 0 && isEscaped(text, end));
+  if (end < 0 || !CLOSES.test(text.slice(end + 1))) return undefined;
+  try {
+    const content = JSON.parse(text.slice(from, end + 1)) as string;
+    // A lone surrogate has no bytes: such a body is kept as it is.
+    return content.isWellFormed() ? Buffer.from(content) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let from = at;
+  while (text[from - 1] === '\\') from--;
+  return (at - from) % 2 === 1;
+}

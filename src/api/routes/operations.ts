@@ -1,0 +1,101 @@
+// Who am I, is it alive, is it ready.
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { notFound, unauthenticatedBearer, unavailable } from '../../errors.ts';
+import { Health, Me, Ready } from '../../schema/contents.ts';
+import { type Cause, causeOf } from '../../store/engine/causes.ts';
+import { route } from '../route.ts';
+import { underPressure } from '../shedding.ts';
+
+export const me = route({
+  method: 'GET',
+  url: '/',
+  tag: 'Account',
+  kind: 'classic',
+  summary: 'Verify your credentials',
+  answers: {
+    200: { schema: Me, example: { username: '1001' }, description: 'They are right' },
+    302: { description: 'To /docs: a browser that has no credentials' },
+  },
+  handler: (_context, { userId, hint }) => ({ username: String(userId), ...hint }),
+});
+
+export const healthz = route({
+  method: 'GET',
+  url: '/healthz',
+  tag: 'Operation',
+  kind: 'public',
+  summary: 'Is the process alive?',
+  answers: { 200: { schema: Health, example: { status: 'ok' }, description: 'Alive' } },
+  handler: () => ({ status: 'ok' }),
+});
+
+export const readyz = route({
+  method: 'GET',
+  url: '/readyz',
+  tag: 'Operation',
+  kind: 'public',
+  summary: 'Can it take requests now?',
+  description:
+    'With `Authorization: Bearer` and the METRICS_TOKEN it says more: what lists promise on this database, and why.',
+  answers: { 200: { schema: Ready, example: { status: 'ready' }, description: 'Ready' } },
+  async handler({ store, writer, tail, promise, config, pressure, trouble }, { request }) {
+    const knows = bears(request.headers.authorization, config.metricsToken);
+    const overload = underPressure(pressure);
+    if (overload) throw overload;
+    if (writer.full()) throw unavailable(`Too much is waiting to be stored.${knows ? inWords(trouble.cause) : ''}`);
+    await store.db.ping().catch((error: unknown) => {
+      const cause = knows ? inWords(causeOf(error)) : '';
+      throw unavailable(`The database cannot be reached now.${cause}`, error);
+    });
+    if (!trouble.storing) throw unavailable(`Nothing could be stored lately.${knows ? inWords(trouble.cause) : ''}`);
+    if (tail.age > UNREADY_MS) throw unavailable('New contents cannot be looked for.');
+    if (!knows) return { status: 'ready' };
+    return {
+      status: 'ready',
+      database: store.db.version,
+      level: store.extended ? 'extended' : 'as-is',
+      promise: promise().code,
+      promise_text: promise().text,
+      readable: tail.readable,
+      held_s: Math.ceil(tail.heldSeconds),
+      ...(trouble.cause ? { trouble: inWords(trouble.cause).trim() } : {}),
+    };
+  },
+});
+
+export const metricsRoute = route({
+  method: 'GET',
+  url: '/metrics',
+  tag: 'Operation',
+  hidden: true,
+  kind: 'public',
+  summary: 'Numbers for Prometheus',
+  description: 'With `Authorization: Bearer` and the METRICS_TOKEN. 404 while that is not set.',
+  answers: { 200: { type: 'text/plain', example: 'restante_queue_rows 0\n', description: 'In its text format' } },
+  problems: [401, 404],
+
+  async handler({ metrics, config }, { request, reply }) {
+    const page = metrics.page();
+    if (!page) throw notFound('There are no metrics here: METRICS_TOKEN is not set.');
+    if (!bears(request.headers.authorization, config.metricsToken))
+      throw unauthenticatedBearer('Send the METRICS_TOKEN as Authorization: Bearer.');
+    const { type, text } = await page;
+    return reply
+      .type(type)
+      .serializer((body: unknown) => String(body))
+      .send(text);
+  },
+});
+
+// Longer than STALE_MS, after which lists answer 503: a balancer that takes a process out also keeps senders from it, who need
+// no look. After an outage of some seconds they are let in as soon as contents are stored again.
+const UNREADY_MS = 10_000;
+
+const inWords = (cause: Cause | undefined): string => (cause ? ` ${cause.code}: ${cause.found}. ${cause.fix}` : '');
+
+/** True for `Bearer TOKEN`, compared in constant time. */
+function bears(header: string | undefined, token: string | undefined): boolean {
+  if (!token || !header?.startsWith('Bearer ')) return false;
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(header.slice('Bearer '.length)), digest(token));
+}

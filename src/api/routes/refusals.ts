@@ -1,0 +1,137 @@
+// What did not become a content, and why.
+import { notFound } from '../../errors.ts';
+import {
+  ContentId,
+  Refusal,
+  RefusalPage,
+  RefusalQuery,
+  ReleaseInput,
+  ReleaseManyInput,
+  ReleaseResult,
+} from '../../schema/contents.ts';
+import { eventKey } from '../../store/events.ts';
+import { findRefusal, findRefusedBody, listRefusals } from '../../store/refusals.ts';
+import { normalEventId } from '../../verify/identify.ts';
+import { release, releaseMany } from '../../webhooks/release.ts';
+import { route } from '../route.ts';
+import { refusalToWire } from '../wire.ts';
+
+const MOST = 100;
+const example = {
+  id: 1,
+  wh_id: 7,
+  kind: 'too_large',
+  reason: 'The body is larger than the limit of 10485760 bytes.',
+  near_miss: null,
+  size: 20_000_000,
+  request: {
+    method: 'POST',
+    url: '',
+    public_url: 'https://hooks.example.org/in/Vt3kZq8LxN2pWc7RmB4yJd9s',
+    headers: [['Content-Length', '20000000']],
+    ip: '3.18.12.63',
+    received_at: '2026-11-22T10:00:00.000Z',
+  },
+  released_as: null,
+};
+
+const momentOf = (text: string | undefined): number | undefined => (text === undefined ? undefined : Date.parse(text));
+
+export const listRefusalsRoute = route({
+  method: 'GET',
+  url: '/refusals',
+  tag: 'Refusals',
+  kind: 'extended',
+  summary: 'List refusals',
+  query: RefusalQuery,
+  answers: {
+    200: { schema: RefusalPage, example: { refusals: [example], next_id: 2 }, description: 'Refusals, oldest first' },
+  },
+  async handler({ store, config }, { query, userId }) {
+    const desc = query.order === 'desc';
+    const from = query.id ?? (desc ? Number.MAX_SAFE_INTEGER : 0);
+    const limit = Math.min(query.limit ?? 20, MOST);
+    const event_key = query.event_id && eventKey(userId, normalEventId(query.event_id));
+    const rows = await listRefusals(store.db, userId, {
+      wh_id: query.whid,
+      kind: query.kind,
+      event_key: event_key || undefined,
+      since_ms: momentOf(query.since),
+      from,
+      limit,
+      desc,
+    });
+    const last = rows.at(-1)?.id;
+    const older = last !== undefined && rows.length === limit ? last - 1 : 0;
+    const next_id = desc ? older : (last ?? from - 1) + 1;
+    return { refusals: rows.map((row) => refusalToWire(row, config)), next_id };
+  },
+});
+
+export const getRefusal = route({
+  method: 'GET',
+  url: '/refusals/:id',
+  tag: 'Refusals',
+  kind: 'extended',
+  summary: 'Fetch one refusal',
+  params: ContentId,
+  answers: { 200: { schema: Refusal, example, description: 'The refusal' } },
+  async handler({ store, config }, { params, userId }) {
+    const row = await findRefusal(store.db, userId, params.id);
+    if (!row) throw notFound(`You have no refusal ${params.id}.`);
+    return refusalToWire(row, config);
+  },
+});
+
+export const getRefusalRaw = route({
+  method: 'GET',
+  url: '/refusals/:id/raw',
+  tag: 'Refusals',
+  kind: 'extended',
+  summary: 'Fetch the exact bytes of one refusal',
+  params: ContentId,
+  answers: { 200: { type: 'application/octet-stream', description: 'The bytes as they were received' } },
+  async handler({ store }, { params, userId, reply }) {
+    const body = await findRefusedBody(store.db, userId, params.id);
+    if (body === undefined) throw notFound(`You have no refusal ${params.id}.`);
+    if (body === null) throw notFound(`The body of refusal ${params.id} was not kept.`);
+    return reply
+      .type('application/octet-stream')
+      .header('content-disposition', `attachment; filename="refusal-${params.id}"`)
+      .header('content-security-policy', "sandbox; default-src 'none'")
+      .send(body);
+  },
+});
+
+const common = { method: 'POST', tag: 'Refusals', kind: 'extended' } as const;
+const released = { released: [{ id: 1, content_id: 28 }], kept: [{ id: 2, reason: 'The signature does not match.' }] };
+
+export const releaseRefusalRoute = route({
+  ...common,
+  url: '/refusals/:id/release',
+  summary: 'Release one refusal',
+  description: 'It is judged again by the settings of now, and becomes a content when it passes, once.',
+  params: ContentId,
+  body: ReleaseInput,
+  answers: { 200: { schema: ReleaseResult, example: released, description: 'What became of it' } },
+  async handler(context, { params, body, userId }) {
+    const refusal = await findRefusal(context.store.db, userId, params.id);
+    if (!refusal) throw notFound(`You have no refusal ${params.id}.`);
+    return release(context, userId, refusal, body.force ?? false);
+  },
+});
+
+export const releaseRefusalsRoute = route({
+  ...common,
+  url: '/refusals/release',
+  summary: 'Release the refusals of a webhook',
+  description: 'Oldest first, as many as one call can: go on with `next_id` while there is one.',
+  body: ReleaseManyInput,
+  answers: { 200: { schema: ReleaseResult, example: released, description: 'What became of each' } },
+  async handler(context, { body, userId }) {
+    const filter = { wh_id: body.whid, since_ms: momentOf(body.since) };
+    const options = { force: body.force ?? false, from: body.id ?? 0 };
+    const { next, ...outcome } = await releaseMany(context, userId, filter, options);
+    return { ...outcome, ...(next === undefined ? {} : { next_id: next }) };
+  },
+});

@@ -1,0 +1,98 @@
+// The life of one content: how it came, and where it stands with every consumer that reads its webhook.
+
+import type { Context } from '../../context.ts';
+import { noSuchContent } from '../../errors.ts';
+import { Trace } from '../../schema/consumers.ts';
+import { ContentId } from '../../schema/contents.ts';
+import { type Consumer, findPlace, listConsumers, type Standing, standings } from '../../store/consumers.ts';
+import type { Content } from '../../store/contents.ts';
+import { listDuplicates } from '../../store/events.ts';
+import type { Store } from '../../store/open.ts';
+import { route } from '../route.ts';
+import { isoTime } from './consumers.ts';
+
+type Stage = Trace['consumers'][number];
+
+/**
+ * Nothing is kept of what was acked: what is behind the cursor, and neither out nor dead, is done; but what lies before the
+ * point to which the consumer was moved may as well never have been handed out.
+ */
+function stageOf(consumer: Consumer, standing: Standing | undefined, pos: number): Stage {
+  const { name, start_pos, cursor_pos } = consumer;
+  if (standing?.dead_ms != null)
+    return {
+      name,
+      state: 'dead',
+      attempt: standing.dead_attempt ?? 0,
+      dead_at: isoTime(standing.dead_ms),
+      reason: standing.dead_reason ?? '',
+    };
+  if (standing?.due_ms != null) {
+    const { due_ms, waiting, now, said } = standing;
+    const attempt = standing.attempt ?? 0;
+    if (!waiting && due_ms > now) return { name, state: 'leased', attempt, lease_until: isoTime(due_ms) };
+    return { name, state: 'waiting', attempt, due_at: isoTime(due_ms), ...(said ? { reason: said } : {}) };
+  }
+  return { name, state: pos > cursor_pos ? 'waiting' : pos > start_pos ? 'acked' : 'behind' };
+}
+
+const MOST_DUPLICATES = 100;
+async function duplicatesFor(store: Store, userId: number, { id, receipt }: Content): Promise<number[]> {
+  const event_id = receipt?.event_id;
+  return event_id == null ? [] : listDuplicates(store, userId, { id, event_id }, MOST_DUPLICATES);
+}
+
+/** The life of one content so far. */
+async function traceOf({ store }: Pick<Context, 'store'>, userId: number, content: Content): Promise<Trace> {
+  const { id, wh_id, receipt } = content;
+  const [place, consumers] = await Promise.all([findPlace(store.db, userId, id), listConsumers(store.db, userId)]);
+  const reading = consumers.filter(({ whids }) => !whids || whids.includes(wh_id));
+  const rows = place && reading.length > 0 ? await standings(store.db, userId, place.pos) : [];
+  const standingOf = new Map(rows.map((one) => [one.consumer_id, one]));
+  return {
+    id,
+    wh_id,
+    received_at: receipt ? isoTime(receipt.received_ms) : null,
+    seen_at: place ? isoTime(place.seen_ms) : null,
+    verified: receipt?.head ? receipt.verified : null,
+    event_id: receipt?.event_id ?? null,
+    duplicate_of: receipt?.duplicate_of ?? null,
+    duplicates: await duplicatesFor(store, userId, content),
+    consumers: reading.map((one) => stageOf(one, standingOf.get(one.id), place?.pos ?? Number.POSITIVE_INFINITY)),
+  };
+}
+
+export const traceContent = route({
+  method: 'GET',
+  url: '/whcontent/:id/trace',
+  tag: 'Contents',
+  kind: 'extended',
+  summary: 'Trace one content',
+  params: ContentId,
+  answers: {
+    200: {
+      schema: Trace,
+      example: {
+        id: 27,
+        wh_id: 7,
+        received_at: '2026-11-22T10:00:00.000Z',
+        seen_at: '2026-11-22T10:00:00.004Z',
+        verified: 'signed',
+        event_id: 'evt_1',
+        duplicate_of: null,
+        duplicates: [],
+        consumers: [
+          { name: 'billing', state: 'leased', attempt: 2, lease_until: '2026-11-22T10:00:34.120Z' },
+          { name: 'audit', state: 'acked' },
+        ],
+      },
+      description: 'Its life so far',
+    },
+  },
+  async handler(context, { params, userId }) {
+    const { id } = params;
+    const content = await context.content({ userId, id });
+    if (!content) throw noSuchContent(id);
+    return traceOf(context, userId, content);
+  },
+});

@@ -1,0 +1,129 @@
+// The webhooks of a user: list, make, read, change, rotate, delete.
+
+import type { Context } from '../../context.ts';
+import { Rotate, WebhookCreate, WebhookDetail, WebhookId, WebhookList, WebhookPatch } from '../../schema/webhooks.ts';
+import * as store_ from '../../store/webhooks.ts';
+import { releaseWaiting } from '../../webhooks/release.ts';
+import {
+  changeWebhook,
+  makeWebhook,
+  owned,
+  rotateWebhook,
+  webhookClassic,
+  webhookDetail,
+} from '../../webhooks/webhooks.ts';
+import { route } from '../route.ts';
+
+/** A change is in force in this process when its answer leaves; in others within 5 s. */
+async function atOnce<T>({ targets }: Context, whId: number, change: Promise<T>): Promise<T> {
+  const result = await change;
+  targets.forget((target) => target.wh_id === whId);
+  return result;
+}
+
+const listed = {
+  wh_id: 1,
+  wh_url: 'https://hooks.example.org/in/Vt3kZq8LxN2pWc7RmB4yJd9s',
+  wh_name: 'Payments',
+  status: 1,
+};
+const detail = {
+  ...listed,
+  preset: 'stripe',
+  verify: null,
+  secrets: [{ id: 'k3Xw9bQz', last4: '9fA2', expires_at: null }],
+  dedupe: null,
+  on_reject: 'keep',
+  response: { status: 200, content_type: 'text/plain', body: '' },
+  max_body_bytes: null,
+  allow_methods: null,
+  allow_networks: null,
+  retention_days: null,
+  enabled: true,
+  created_at: '2026-11-22T10:00:00.000Z',
+};
+const common = { tag: 'Webhooks', kind: 'extended' } as const;
+
+export const listWebhooksRoute = route({
+  ...common,
+  kind: 'classic',
+  method: 'GET',
+  url: '/webhooks',
+  summary: 'List your webhooks',
+  answers: { 200: { schema: WebhookList, example: { webhooks: [listed] }, description: 'Your webhooks by id' } },
+  async handler({ store, config }, { userId, hint }) {
+    const webhooks = await store_.listWebhooks(store, userId);
+    return { webhooks: webhooks.map((webhook) => webhookClassic(webhook, config.publicUrl)), ...hint };
+  },
+});
+
+export const createWebhookRoute = route({
+  ...common,
+  method: 'POST',
+  url: '/webhooks',
+  summary: 'Make a webhook',
+  body: WebhookCreate,
+  answers: { 201: { schema: WebhookDetail, example: detail, description: 'Made; `wh_url` receives from now on' } },
+  async handler(context, { body, userId, reply }) {
+    reply.code(201);
+    return makeWebhook(context, userId, body);
+  },
+});
+
+export const getWebhook = route({
+  ...common,
+  method: 'GET',
+  url: '/webhooks/:wh_id',
+  summary: 'Read a webhook and its settings',
+  params: WebhookId,
+  answers: { 200: { schema: WebhookDetail, example: detail, description: 'The webhook' } },
+  problems: [403],
+  handler: async (context, { params, userId }) =>
+    webhookDetail(await owned(context, userId, params.wh_id), context.config.publicUrl),
+});
+
+export const patchWebhook = route({
+  ...common,
+  method: 'PATCH',
+  url: '/webhooks/:wh_id',
+  summary: 'Change a webhook',
+  description: 'RFC 7396: a member replaces, `null` goes back to the default, what is left out stays.',
+  params: WebhookId,
+  body: WebhookPatch,
+  answers: { 200: { schema: WebhookDetail, example: { ...detail, enabled: false }, description: 'As it is now' } },
+  handler: (context, { params, body, userId }) =>
+    atOnce(context, params.wh_id, changeWebhook(context, userId, params.wh_id, body)).then((changed) => {
+      // What came before its secret is judged now; whoever asked need not wait for it.
+      if (body.secrets || body.verify || body.preset) void releaseWaiting(context, userId, params.wh_id);
+      return changed;
+    }),
+});
+
+export const rotateWebhookRoute = route({
+  ...common,
+  method: 'POST',
+  url: '/webhooks/:wh_id/rotate',
+  summary: 'Give a webhook a new URL',
+  description:
+    'The old URL goes on receiving for `grace_seconds`, so that nothing is lost while you change it at the provider.',
+  params: WebhookId,
+  body: Rotate,
+  answers: { 200: { schema: WebhookDetail, example: detail, description: 'With its new URL' } },
+  handler: (context, { params, body, userId }) =>
+    atOnce(context, params.wh_id, rotateWebhook(context, userId, params.wh_id, body.grace_seconds)),
+});
+
+export const deleteWebhookRoute = route({
+  ...common,
+  method: 'DELETE',
+  url: '/webhooks/:wh_id',
+  summary: 'Delete a webhook',
+  description: 'Its URLs end at once. Its contents stay.',
+  params: WebhookId,
+  answers: { 204: { description: 'Deleted' } },
+  async handler(context, { params, userId, reply }) {
+    await owned(context, userId, params.wh_id);
+    await atOnce(context, params.wh_id, store_.deleteWebhook(context.store, userId, params.wh_id));
+    return reply.code(204).send();
+  },
+});

@@ -1,0 +1,59 @@
+// Refuses calls of the API that would do harm: when the process is under pressure, or answers that nobody takes fill its memory.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Context } from '../context.ts';
+import { unavailable } from '../errors.ts';
+import { createRoom } from '../http/body.ts';
+import type { Pressure } from '../observe/overload.ts';
+
+// Answers on their way to their readers, all together; one user may take half of it. A page has up to 8 MiB of bodies.
+const MOST_BYTES = 512 * 1024 * 1024;
+// Smaller ones are not counted: they always have room.
+const SMALL_BYTES = 64 * 1024;
+
+/** What a sender or a caller is told while new work is refused; undefined: it is welcome. */
+export const underPressure = ({ why }: Pressure) =>
+  why &&
+  unavailable(
+    why === 'memory'
+      ? 'The memory of the service is nearly full. Try again soon.'
+      : 'The service is behind with its work. Try again soon.',
+  );
+
+/** For calls of users; what tells how the service is must answer then, too. */
+export function shedLoad(
+  fastify: FastifyInstance,
+  { pressure, shed }: Pick<Context, 'pressure' | 'shed'>,
+  isOperators: (url: string | undefined) => boolean,
+  mostBytes = MOST_BYTES,
+): void {
+  const room = createRoom(mostBytes);
+  fastify.addHook('onRequest', (request, _reply, done) => {
+    const problem = isOperators(request.routeOptions.url) ? undefined : underPressure(pressure);
+    if (problem && pressure.why) shed(pressure.why);
+    done(problem);
+  });
+  fastify.addHook('onSend', (request: FastifyRequest, reply: FastifyReply, payload: unknown, done) => {
+    const bytes = sizeOf(payload);
+    if (bytes <= SMALL_BYTES) return done(null, payload);
+    // Ids of users are never negative; 0 is whoever reads the documentation.
+    const line = request.userId ?? 0;
+    if (room.hold(line, bytes)) {
+      reply.raw.once('close', () => room.hold(line, -bytes));
+      return done(null, payload);
+    }
+    shed('answers');
+    const problem = unavailable('Too much of what you asked for is still on its way. Read it, then ask again.');
+    reply
+      .code(problem.status)
+      .headers(problem.headers)
+      .removeHeader('content-length')
+      .removeHeader('content-disposition')
+      .removeHeader('content-encoding')
+      .type('application/problem+json');
+    done(null, JSON.stringify(problem.toBody(request.id)));
+  });
+}
+
+/** In bytes: a text of Chinese or of emoji has up to three times as many as it has UTF-16 units. */
+const sizeOf = (payload: unknown): number =>
+  typeof payload === 'string' || Buffer.isBuffer(payload) ? Buffer.byteLength(payload) : 0;

@@ -1,0 +1,38 @@
+// What a check of the doctor is, and what it finds. A check is data and a pure function: it asks nobody anything.
+import type { Facts } from './facts.ts';
+
+export type State = 'ok' | 'warn' | 'fail';
+export interface Verdict {
+  readonly state: State;
+  /** A sentence. */
+  readonly found: string;
+  /** What to do in this case; left out: what the check says. */
+  readonly fix?: string;
+}
+export interface Check {
+  readonly name: string;
+  /** What to do in general. */
+  readonly fix: string;
+  /** Undefined: not to be asked here. */
+  readonly judge: (facts: Facts) => Verdict | undefined;
+}
+export interface Finding {
+  readonly check: string;
+  readonly state: State;
+  readonly found: string;
+  /** Null when nothing is to be done. */
+  readonly fix: string | null;
+}
+
+export const ok = (found: string): Verdict => ({ state: 'ok', found });
+export const warn = (found: string, fix?: string): Verdict => ({ state: 'warn', found, ...(fix ? { fix } : {}) });
+export const fail = (found: string, fix?: string): Verdict => ({ state: 'fail', found, ...(fix ? { fix } : {}) });
+
+/** What all checks that have something to say find. */
+export const findings = (checks: readonly Check[], facts: Facts): Finding[] =>
+  checks.flatMap(({ name, fix, judge }) => {
+    const verdict = judge(facts);
+    if (!verdict) return [];
+    const { state, found } = verdict;
+    return [{ check: name, state, found, fix: state === 'ok' ? null : (verdict.fix ?? fix) }];
+  });

@@ -1,0 +1,207 @@
+// The doctor's questions to a MySQL or MariaDB server: version, rights, durability, modes, sizes, clock and connections.
+import type { ServerFacts } from '../../store/doctor.ts';
+import { type Check, fail, ok, type Verdict, warn } from './check.ts';
+import type { Facts } from './facts.ts';
+
+const MiB = 1024 * 1024;
+const inFile = (setting: string) => `, and ${setting} in the server's configuration file`;
+
+/** A check that is asked of servers alone. */
+const onServer = (
+  name: string,
+  fix: string,
+  judge: (server: ServerFacts, facts: Facts) => Verdict | undefined,
+): Check => ({
+  name,
+  fix,
+  judge: (facts) => (facts.database?.server ? judge(facts.database.server, facts) : undefined),
+});
+
+const LEAST = { MariaDB: [10, 6, 0], MySQL: [8, 0, 22] } as const;
+const version = onServer(
+  'version',
+  'Use MySQL 8.0.22 or later, or MariaDB 10.6 or later.',
+  ({ says }, { database }) => {
+    const [name = '', numbers = ''] = (database?.version ?? '').split(' ');
+    if (/tidb|vitess/i.test(says)) return fail(`${says}: its ids are not given in the order of time.`);
+    const least = LEAST[name as keyof typeof LEAST] ?? LEAST.MySQL;
+    const parts = numbers.split('.').map(Number);
+    const differs = least.findIndex((part, i) => part !== parts[i]);
+    if (differs >= 0 && (parts[differs] ?? 0) < (least[differs] as number))
+      return fail(`${says} is older than ${name} ${least.join('.')}.`);
+    return ok(`${says} is supported.`);
+  },
+);
+
+const rights = onServer(
+  'rights',
+  'As an administrator run what restante migrate --grants prints.',
+  ({ missing }, { database, config }) => {
+    // Of tables that are not there no rights can be had.
+    if (database?.state.base.length === 0) return undefined;
+    if (missing.length === 0)
+      return ok(`The account has the rights of the ${database?.extended ? 'extended' : 'as-is'} level.`);
+    const found = `The account lacks ${missing.map(({ right }) => right).join(', ')}.`;
+    const fix = `As an administrator: ${missing.map(({ grant }) => grant).join('; ')}`;
+    return config.retentionDays === 0 && missing.every(({ toRemove }) => toRemove)
+      ? warn(`${found} Contents cannot be removed; everything else works.`, fix)
+      : fail(found, fix);
+  },
+);
+
+const writable = onServer(
+  'primary',
+  'Point DATABASE_URL at the primary. To make this server one: SET GLOBAL read_only = OFF',
+  ({ variables, replica }) => {
+    const on = ['read_only', 'super_read_only'].filter((name) => /^(ON|1)$/.test(variables.get(name) ?? ''));
+    if (on.length > 0) return fail(`${on.join(' and ')} is on: nothing can be stored here, and lists wait.`);
+    if (replica)
+      return warn(
+        'This server replicates from another one: what is written here is not there.',
+        'Point DATABASE_URL at the primary.',
+      );
+    return ok(
+      `It takes writes${replica === undefined ? '; whether it is a replica this account may not know' : ', and is no replica'}.`,
+    );
+  },
+);
+
+const proxy = onServer(
+  'proxy',
+  'Let DATABASE_URL lead to the primary itself: a proxy that shares connections or splits reads breaks locks and promises.',
+  ({ proxy: signs, split }) => {
+    if (signs.length === 0) return ok('Nothing speaks for a SQL proxy or a balancer in between (a guess).');
+    const found = `A SQL proxy or a balancer seems to stand in between, for ${signs.join(', and ')}.`;
+    return split ? fail(found) : warn(`${found} This is a guess.`);
+  },
+);
+
+const durability = onServer(
+  'durability',
+  'SET GLOBAL innodb_flush_log_at_trx_commit = 1; SET GLOBAL sync_binlog = 1',
+  ({ unsafe, variables }, { database, config }) => {
+    if (unsafe.length > 0) {
+      const found = `${unsafe.map((one) => one.found).join('. ')}.`;
+      const fix = unsafe.map((one) => one.fix).join('; ');
+      if (!database?.extended) return warn(found, fix);
+      return config.allowUnsafeDurability
+        ? warn(`${found} ALLOW_UNSAFE_DURABILITY lets restante serve start all the same.`, fix)
+        : fail(`${found} restante serve does not start.`, fix);
+    }
+    if (/^(OFF|0)$/.test(variables.get('innodb_doublewrite') ?? ''))
+      return warn(
+        'innodb_doublewrite is off: unless the file system writes pages whole (ZFS does), a power failure can damage tables.',
+        "innodb_doublewrite = ON in the server's configuration file, and a restart of the server.",
+      );
+    return ok('A commit that was answered is on disk.');
+  },
+);
+
+const sqlMode = onServer(
+  'sql-mode',
+  `SET GLOBAL sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'${inFile('sql_mode')}`,
+  ({ variables }) => {
+    const mode = variables.get('sql_mode') ?? '';
+    const odd = /\b(ORACLE|MSSQL|DB2|POSTGRESQL|EMPTY_STRING_IS_NULL)\b/.exec(mode)?.[0];
+    if (odd) return fail(`sql_mode has ${odd}, which gives SQL another meaning.`);
+    return /\bSTRICT_(TRANS|ALL)_TABLES\b/.test(mode)
+      ? ok('sql_mode is strict.')
+      : warn('sql_mode is not strict: what does not fit a column is cut, not refused.');
+  },
+);
+
+const columns = onServer(
+  'columns',
+  'Make them as they were, in agreement with the applications that share them: restante migrate --create-base --print shows how.',
+  ({ engines, content: { type, charset } }) => {
+    const others = Object.entries(engines).filter(([, engine]) => engine !== 'InnoDB');
+    if (type === '') return undefined;
+    if (others.length > 0)
+      return fail(
+        `${others.map(([table, engine]) => `${table} is ${engine}`).join(', ')}: not transactional, a crash loses rows.`,
+        others.map(([table]) => `ALTER TABLE ${table} ENGINE = InnoDB`).join('; '),
+      );
+    if (!['longtext', 'longblob', 'mediumtext', 'mediumblob'].includes(type))
+      return fail(
+        `tblwh.content is ${type}: longer bodies are refused.`,
+        'ALTER TABLE tblwh MODIFY content LONGTEXT CHARACTER SET latin1 NOT NULL',
+      );
+    if (charset !== null && charset !== 'latin1' && charset !== 'binary')
+      return fail(
+        `tblwh.content is ${charset}: bodies that are not valid in it are refused with 503.`,
+        'ALTER TABLE tblwh MODIFY content LONGTEXT CHARACTER SET latin1 NOT NULL, on a copy first: it converts every row',
+      );
+    return ok(`The shared tables are InnoDB, tblwh.content is ${type}, ${charset ?? 'bytes'}: any bytes fit.`);
+  },
+);
+
+const packet = onServer(
+  'packet',
+  `SET GLOBAL max_allowed_packet = 67108864${inFile('max_allowed_packet = 64M')}; then restart Restante.`,
+  (_server, { config, database }) => {
+    const most = (database?.maxValueBytes ?? 0) - MiB;
+    return most < config.maxBodyBytes
+      ? warn(
+          `max_allowed_packet allows bodies of ${Math.max(0, most)} bytes, MAX_BODY_BYTES is ${config.maxBodyBytes}.`,
+        )
+      : ok(`max_allowed_packet has room for MAX_BODY_BYTES, ${config.maxBodyBytes}.`);
+  },
+);
+
+const clock = onServer(
+  'clock',
+  'Run an NTP client on both machines, and look at it: timedatectl, or chronyc tracking',
+  ({ skewMs, skewWithinMs }) => {
+    const off = Math.abs(skewMs);
+    const found = `The database's clock is ${off} ms ${skewMs < 0 ? 'behind' : 'ahead of'} ours (within ${skewWithinMs} ms).`;
+    // What the way there and back may account for is not held against it.
+    const sure = off - skewWithinMs;
+    return sure > 5_000 ? fail(found) : sure > 1_000 ? warn(found) : ok(found);
+  },
+);
+
+const LEAST_WAIT_S = 60;
+const timeouts = onServer(
+  'timeouts',
+  `SET GLOBAL idle_write_transaction_timeout = 60${inFile('idle_write_transaction_timeout = 60')}`,
+  ({ variables }) => {
+    const wait = Number(variables.get('wait_timeout') ?? 28_800);
+    if (wait < LEAST_WAIT_S)
+      return warn(
+        `wait_timeout is ${wait} s: connections are closed and made again all the time.`,
+        `SET GLOBAL wait_timeout = 28800${inFile('wait_timeout = 28800')}`,
+      );
+    const idle = ['idle_write_transaction_timeout', 'idle_transaction_timeout'].flatMap(
+      (name) => variables.get(name) ?? [],
+    );
+    if (idle.length === 0)
+      return ok('MySQL ends no forgotten transaction by itself: the log names the connection that holds up lists.');
+    if (idle.every((value) => value === '0'))
+      return warn('A transaction that another application forgets to end holds up the lists of all users.');
+    return ok(`Forgotten transactions end after ${idle.filter((value) => Number(value) > 0).join(' or ')} s.`);
+  },
+);
+
+const connections = onServer(
+  'connections',
+  `Raise it: SET GLOBAL max_connections = 500${inFile('max_connections = 500')}`,
+  ({ variables, connected, wanted }) => {
+    const most = Number(variables.get('max_connections') ?? 0);
+    const found = `${connected} of ${most} connections are open; a process of Restante takes up to ${wanted}.`;
+    return most > 0 && most - connected < wanted ? warn(found) : ok(found);
+  },
+);
+
+export const SERVER_CHECKS = [
+  version,
+  rights,
+  writable,
+  proxy,
+  durability,
+  sqlMode,
+  columns,
+  packet,
+  clock,
+  timeouts,
+  connections,
+] as const;

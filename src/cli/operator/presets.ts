@@ -1,0 +1,131 @@
+// restante presets: the providers that are known by name, what each needs, and what to do there.
+import type { Command } from 'commander';
+import { PRESETS, type Preset } from '../../verify/presets/index.ts';
+import { Complaint, type Io, table } from '../io.ts';
+import { verb } from '../verb.ts';
+
+const ALGORITHMS: Readonly<Record<string, string>> = {
+  sha1: 'SHA-1',
+  sha256: 'SHA-256',
+  sha512: 'SHA-512',
+  ed25519: 'Ed25519',
+  'ecdsa-p256': 'ECDSA P-256',
+  'rsa-sha256': 'RSA SHA-256',
+};
+const DEFAULT_WINDOW_S = 300;
+
+/** What is verified, in a few words. */
+export function verified({ verify }: Preset): string {
+  const { scheme, algorithm = 'sha256', signed_string = '{body}', tolerance_seconds = DEFAULT_WINDOW_S } = verify;
+  if (scheme === undefined) return 'what you say in --verify';
+  if (scheme === 'none') return 'nothing is signed';
+  if (scheme === 'shared-secret') return `the secret itself, in ${(verify.secret_from ?? '').replace(':', ' ')}`;
+  const name = `${scheme === 'hmac' ? 'HMAC ' : ''}${ALGORITHMS[algorithm]} of ${signed_string}`;
+  return verify.timestamp && tolerance_seconds > 0 ? `${name}, within ${span(tolerance_seconds)}` : name;
+}
+
+const span = (seconds: number): string => (seconds % 3600 === 0 ? `${seconds / 3600} h` : `${seconds} s`);
+
+/** What the sender gets once its request is committed, and before. */
+export function answered({ response, handshake }: Preset): string {
+  const usual = response ? [response.status, response.body && `${response.content_type} ${response.body}`] : [200];
+  return `${usual.filter(Boolean).join(' ')}${response?.body ? '' : ', empty'}${handshake ? '; its challenge' : ''}`;
+}
+
+/** Of your choice, and typed in at the provider: its handshake has it. */
+export const wantsToken = ({ handshake = [] }: Preset): boolean =>
+  handshake.some(({ token_from }) => token_from !== undefined);
+
+function needs(preset: Preset): string {
+  const { name, secret } = preset;
+  const token = wantsToken(preset) ? ' and a verify token' : '';
+  return `${secret === undefined ? 'nothing' : 'a secret'}${token}${name === 'generic' ? ', --verify' : ''}`;
+}
+
+const asJson = (preset: Preset) => {
+  const { name, title, secret = null, steps, waits, retries, source, checked } = preset;
+  const told = { needs: needs(preset), verified: verified(preset), answer: answered(preset) };
+  return { name, title, secret, ...told, waits, retries, steps, source, checked, verify: preset.verify };
+};
+
+function tellOne(io: Io, preset: Preset): void {
+  const { name, title, secret, steps, waits, retries, source, checked } = preset;
+  const rows = {
+    preset: `${name} (${title})`,
+    needs: needs(preset),
+    ...(secret === undefined ? {} : { secret }),
+    verified: verified(preset),
+    'we answer': answered(preset),
+    'they wait': waits,
+    'they retry': retries,
+    source,
+    'checked by': checked,
+  };
+  for (const [label, value] of Object.entries(rows)) io.out(`${label.padEnd(11)} ${value}\n`);
+  io.out('\nWhat to do:\n\n');
+  for (const [i, step] of steps.entries()) io.out(`  ${i + 1}. ${step}\n`);
+  const more = name === 'generic' ? " --verify '{…}'" : wantsToken(preset) ? ' --token-file FILE' : '';
+  io.out(`
+{url} is the URL of your webhook. This prints these steps with the URL in them:
+
+  restante webhook add "${title.replace(/ \(.*/, '')}" --preset ${name}${more}
+`);
+  if (secret !== undefined)
+    io.out(`
+Once you have the secret, ID being the number of the webhook (what came earlier is judged then):
+
+  restante webhook set ID --secret-file -
+`);
+}
+
+export const presetsCommand = (io: Io): Command =>
+  verb({
+    name: 'presets',
+    summary: 'List the providers that are known, or tell all about one.',
+    examples: ['restante presets', 'restante presets stripe', 'restante presets --json'],
+    settings: [],
+  })
+    .argument('[name]', 'the preset to tell about')
+    .option('--json', 'as JSON')
+    .action((name: string | undefined, { json }: { json?: boolean }) => {
+      const one = name === undefined ? undefined : PRESETS.get(name);
+      if (name !== undefined && !one)
+        throw new Complaint(
+          `there is no such preset: restante presets lists them.${didYouMean(name, PRESETS.keys())}`,
+          2,
+        );
+      if (json) return io.out(`${JSON.stringify(one ? asJson(one) : [...PRESETS.values()].map(asJson), null, 2)}\n`);
+      if (one) return tellOne(io, one);
+      const rows = [...PRESETS.values()].map((preset) => ({ ...asJson(preset), 'checked against': preset.checked }));
+      io.out(table(rows, ['name', 'title', 'needs', 'verified', 'checked against']));
+    });
+
+// Finds the word that somebody meant who misspelt it.
+
+/** How many letters must be added, dropped, changed or swapped with their neighbour. */
+function distance(a: string, b: string): number {
+  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)];
+  const at = (i: number, j: number): number => rows[i]?.[j] ?? Number.POSITIVE_INFINITY;
+  for (let i = 1; i <= a.length; i++) {
+    rows.push([i]);
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1] ? 0 : 1;
+      const swapped = a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? at(i - 2, j - 2) + 1 : Number.POSITIVE_INFINITY;
+      rows[i]?.push(Math.min(at(i - 1, j) + 1, at(i, j - 1) + 1, at(i - 1, j - 1) + same, swapped));
+    }
+  }
+  return at(a.length, b.length);
+}
+
+// `stirpe` is near to `stripe`, `foo` to nothing.
+const MOST_LETTERS = 20;
+const NEAR = 0.4;
+
+/** ` Did you mean stripe?`, or nothing. */
+function didYouMean(given: string, words: Iterable<string>): string {
+  const asked = given.toLowerCase().slice(0, MOST_LETTERS);
+  const [best] = [...words]
+    .map((word) => ({ word, far: distance(asked, word) / Math.max(asked.length, word.length, 1) }))
+    .sort((a, b) => a.far - b.far);
+  return best && best.far <= NEAR ? ` Did you mean ${best.word}?` : '';
+}

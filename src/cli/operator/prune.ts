@@ -1,0 +1,76 @@
+// restante prune: removes old contents now, or says what would go. A service that runs does the same once an hour.
+import type { Command } from 'commander';
+import { type Marks, NotOurTurn, prunePass, type Sum } from '../../retention/retention.ts';
+import { type Rule, readRules } from '../../store/retention.ts';
+import { Complaint, createProgress, type Io } from '../io.ts';
+import { withExtended } from '../open.ts';
+import { configOf, MOST_ID, verb, whole } from '../verb.ts';
+
+interface Options {
+  readonly days?: string;
+  readonly webhook?: string;
+  readonly dryRun?: boolean;
+}
+
+// A service that runs beside it still gets most of the database.
+const REST = 2;
+
+export const pruneCommand = (io: Io): Command =>
+  verb({
+    name: 'prune',
+    summary: 'Remove contents that are old, as a running service does once an hour.',
+    examples: [
+      'restante prune --dry-run                how many would go by RETENTION_DAYS and by the settings of webhooks',
+      'restante prune --days 90                all that is older than 90 days; webhooks with days of their own keep to them',
+      'restante prune --webhook 7 --days 30    of one webhook',
+    ],
+    settings: ['databaseUrl', 'retentionDays', 'pruneForeign'],
+  })
+    .option('--days <number>', 'instead of RETENTION_DAYS')
+    .option('--webhook <id>', 'only contents of this webhook; 0 = own contents')
+    .option('--dry-run', 'only say what would go')
+    .action((options: Options) => {
+      const config = configOf(io, options as Record<string, unknown>);
+      const given = options.days === undefined ? undefined : whole(options.days, '--days', 1, 36_500);
+      const whId = options.webhook === undefined ? undefined : whole(options.webhook, '--webhook', 0, MOST_ID);
+      return withExtended(config, async ({ db }) => {
+        const all = await readRules(db, given ?? config.retentionDays);
+        const rules = whId === undefined ? all : ofOne(all, whId, given);
+        if (rules.length === 0)
+          throw new Complaint('everything is kept for ever: give --days, or set RETENTION_DAYS or retention_days', 2);
+        const progress = createProgress(io, options.dryRun ? 'looking' : 'removing');
+        const tell = (share: number, { contents }: Sum) => progress.at(share, `${contents} contents`);
+        const how = {
+          foreign: config.pruneForeign,
+          dry: options.dryRun === true,
+          rest: options.dryRun ? 0 : REST,
+          tell,
+        };
+        const marks: Marks = new Map();
+        const sum = await prunePass(db, rules, marks, how)
+          .catch((error: unknown) => {
+            if (error instanceof NotOurTurn)
+              throw new Complaint('another process removes old contents right now: wait for it, then run again');
+            throw error;
+          })
+          .finally(() => progress.end());
+        io.out(`${tellSum(sum, options.dryRun === true)}\n`);
+      });
+    });
+
+/** What holds for one webhook; `days` when it was named, whatever its own settings say. */
+function ofOne(rules: readonly Rule[], whId: number, days: number | undefined): Rule[] {
+  const mine = rules.find(({ which, whids }) => whids.has(whId) === (which === 'of'));
+  const kept = days ?? mine?.days;
+  return kept === undefined ? [] : [{ days: kept, which: 'of', whids: new Set([whId]) }];
+}
+
+function tellSum({ contents, kept, foreign }: Sum, dry: boolean): string {
+  const notes = [
+    ...(kept > 0 ? [`${kept} old ones stay, for a consumer is still to get them`] : []),
+    ...(foreign > 0
+      ? [`${foreign} stay, for other applications inserted them (PRUNE_FOREIGN=1 removes those too)`]
+      : []),
+  ];
+  return [`${contents} contents ${dry ? 'would be' : 'were'} removed`, ...notes].join('; ');
+}

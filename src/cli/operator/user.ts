@@ -1,0 +1,91 @@
+// restante user add|list|rotate: who may sign in. On MySQL that table belongs to another application.
+import type { Command } from 'commander';
+import type { Config } from '../../config/config.ts';
+import { addUser, listUsers, rotateToken } from '../../store/users.ts';
+import { randomText } from '../../webhooks/sealer.ts';
+import { Complaint, type Io, table } from '../io.ts';
+import { withStore } from '../open.ts';
+import { configOf, MOST_ID, noun, verb, whole } from '../verb.ts';
+
+interface Options {
+  readonly json?: boolean;
+  readonly writeTbluser?: boolean;
+  readonly email?: string;
+  readonly phone?: string;
+}
+const newToken = () => randomText(32);
+
+function mayWrite(config: Config, options: Options): void {
+  if (config.databaseUrl.startsWith('mysql:') && !options.writeTbluser)
+    throw new Complaint(
+      'tbluser belongs to another application on MySQL. If you mean to write to it, add --write-tbluser',
+      2,
+    );
+}
+
+export const userCommand = (io: Io): Command => {
+  const settings = ['databaseUrl'] as const;
+  const tell = (options: Options, id: number, token: string) =>
+    io.out(
+      options.json ? `${JSON.stringify({ id, token })}\n` : `user id   ${id}\ntoken     ${token}   (shown only now)\n`,
+    );
+  const add = verb({
+    name: 'add',
+    summary: 'Add a user and print the token, once.',
+    examples: ['restante user add --email ana@example.org', 'restante user add --json --write-tbluser   on MySQL'],
+    settings,
+  })
+    .option('--email <address>', 'at most 45 characters', '')
+    .option('--phone <number>', 'at most 45 characters', '')
+    .option('--write-tbluser', 'on MySQL: yes, write to that table')
+    .option('--json', 'as JSON')
+    .action((options: Options) => {
+      const config = configOf(io, options as Record<string, unknown>);
+      mayWrite(config, options);
+      if ([options.email, options.phone].some((text) => (text ?? '').length > 45))
+        throw new Complaint('--email and --phone hold at most 45 characters', 2);
+      const { email = '', phone = '' } = options;
+      return withStore(
+        config,
+        async ({ db }) => {
+          const token = newToken();
+          tell(options, await addUser(db, { email, phone, token }), token);
+        },
+        { makes: true },
+      );
+    });
+  const list = verb({
+    name: 'list',
+    summary: 'List the users.',
+    examples: ['restante user list', 'restante user list --json'],
+    settings,
+  })
+    .option('--json', 'as JSON')
+    .action((options: Options) =>
+      withStore(configOf(io, options as Record<string, unknown>), async ({ db }) => {
+        const users = await listUsers(db);
+        io.out(options.json ? `${JSON.stringify(users)}\n` : table(users, ['id', 'email', 'status']));
+      }),
+    );
+  const rotate = verb({
+    name: 'rotate',
+    summary: 'Give a user another token; the old one ends within 5 s.',
+    examples: ['restante user rotate 1', 'restante user rotate 1 --write-tbluser   on MySQL'],
+    settings,
+  })
+    .argument('<id>', 'user id')
+    .option('--write-tbluser', 'on MySQL: yes, write to that table')
+    .option('--json', 'as JSON')
+    .action((id: string, options: Options) => {
+      const config = configOf(io, options as Record<string, unknown>);
+      const userId = whole(id, 'the user id', 1, MOST_ID);
+      mayWrite(config, options);
+      return withStore(config, async ({ db }) => {
+        const token = newToken();
+        if (!(await rotateToken(db, userId, token))) throw new Complaint(`there is no user ${id}: restante user list`);
+        tell(options, userId, token);
+      });
+    });
+  const examples = ['restante user add --email ana@example.org', 'restante user rotate 1'] as const;
+  return noun('user', 'Users: add, list, rotate the token.', examples, [add, list, rotate]);
+};

@@ -1,0 +1,192 @@
+// The settings of a webhook as flags: read, put together as the API takes them, and checked by the same schemas.
+
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import type { TSchema } from 'typebox';
+import { Errors } from 'typebox/schema';
+import { isoTime } from '../../api/routes/consumers.ts';
+import { Problem } from '../../errors.ts';
+import { faultWords } from '../../schema/common.ts';
+import { type SecretInput, WebhookCreate, WebhookPatch } from '../../schema/webhooks.ts';
+import type { SealedSecret } from '../../store/webhooks.ts';
+import { PRESETS } from '../../verify/presets/index.ts';
+import { unlike } from '../../verify/presets/preset.ts';
+import { isToken } from '../../webhooks/target.ts';
+import { Complaint, type Io } from '../io.ts';
+import { spanMs, whole } from '../verb.ts';
+
+export interface SettingFlags extends SecretFlags {
+  readonly name?: string;
+  readonly preset?: string;
+  readonly verify?: string;
+  readonly dedupe?: string;
+  readonly onReject?: string;
+  readonly days?: string;
+}
+
+const WHY = `A secret has no flag of its own: whoever may list the processes of a machine sees their arguments, and shells keep them.
+It comes from a file, from standard input (-), or from the environment variable RESTANTE_SECRET.`;
+
+/** Of `add` and of `set`. */
+export const withSettings = (command: Command): Command =>
+  command
+    .option('--preset <name>', 'the provider: restante presets lists them. With set, none takes it away')
+    .option('--secret-file <file>', 'the secret to check with; - reads standard input. Replaces all secrets')
+    .option('--token-file <file>', 'the verify token that you chose and typed in at Meta; - reads standard input')
+    .option('--verify <json>', 'how to verify, beside the preset or with --preset generic: docs/providers.md')
+    .option('--dedupe <json>', 'how an event is known again: {"from":"body:/id","window_seconds":86400}')
+    .option('--on-reject <what>', 'what fails its check: keep it as a refusal, or drop it')
+    .option('--days <n>', 'its contents go after so many days, 0 = never; none: RETENTION_DAYS counts')
+    .addHelpText('after', WHY);
+
+/** Of `set` alone. */
+export const withChanges = (command: Command): Command =>
+  withSettings(command)
+    .option('--name <text>', 'another name')
+    .option('--add-secret-file <file>', 'one more secret beside those that are there; - reads standard input')
+    .option(
+      '--secret-expires <time>',
+      'with --add-secret-file: those that are there end then: 24h, 7d, or 2026-12-01T12:00:00Z',
+    );
+
+function json(flag: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // What JSON.parse says repeats the text.
+    throw new Complaint(`${flag} is not JSON. In a shell, put it between single quotes`, 2);
+  }
+}
+
+/** The flags as members of a request; nothing of what was left out. */
+export function settingsOf(
+  { name, preset, verify, dedupe, onReject, days }: SettingFlags,
+  token: string | undefined,
+): Record<string, unknown> {
+  const rules = verify === undefined ? undefined : json('--verify', verify);
+  return {
+    ...(name === undefined ? {} : { wh_name: name }),
+    ...(preset === undefined ? {} : { preset: preset === 'none' ? null : preset }),
+    ...(rules === undefined && token === undefined
+      ? {}
+      : { verify: token === undefined ? rules : { ...(rules as object | undefined), token } }),
+    ...(dedupe === undefined ? {} : { dedupe: json('--dedupe', dedupe) }),
+    ...(onReject === undefined ? {} : { on_reject: onReject }),
+    ...(days === undefined ? {} : { retention_days: daysOf(days) }),
+  };
+}
+
+const daysOf = (text: string) => (text === 'none' ? null : whole(text, '--days', 0, 36_500));
+
+export const asCreate = (input: unknown): WebhookCreate => checked(WebhookCreate, input);
+export const asPatch = (input: unknown): WebhookPatch => checked(WebhookPatch, input);
+
+const named = (path: string): string => path.replace(/^secrets\.\d+$/, 'the secret');
+
+/** As the schema says, or a complaint that names each place; values are never repeated. */
+function checked<T>(schema: TSchema, input: unknown): T {
+  const [good, errors] = Errors(schema, input);
+  if (good) return input as T;
+  const told = new Map<string, string>();
+  for (const { instancePath, message, keyword, params } of errors) {
+    if (keyword === 'additionalProperties') continue;
+    const path = named(instancePath.slice(1).replaceAll('/', '.'));
+    const { allowedValues } = params as { allowedValues?: readonly unknown[] };
+    // null takes back what the API was given; a flag that is left out needs no such word.
+    const shown = allowedValues ? { allowedValues: allowedValues.filter((one) => one !== null) } : { ...params };
+    const words =
+      keyword === 'boolean'
+        ? 'is not known here'
+        : keyword === 'pattern'
+          ? 'is not well-formed'
+          : faultWords({ keyword, params: shown, message });
+    if (!told.has(path)) told.set(path, `${path} ${words}`);
+  }
+  throw new Complaint([...told.values()].join('; '), 2);
+}
+
+/** What the API would answer, in the words of a command line. */
+export const complaintOf = (error: unknown): unknown =>
+  error instanceof Problem
+    ? new Complaint(
+        error.errors?.map(({ path, message }) => `${named(path.replace(/^body\./, ''))} ${message}`).join('; ') ??
+          error.message,
+        error.status === 422 || error.status === 409 ? 2 : 1,
+      )
+    : error;
+
+// Secrets on their way in from the command line: out of a file, standard input or the environment, never an argument.
+
+interface SecretFlags {
+  readonly secretFile?: string;
+  readonly addSecretFile?: string;
+  readonly secretExpires?: string;
+  readonly tokenFile?: string;
+}
+
+/** Neither file names nor what is in them is ever repeated: somebody may have typed the secret itself. */
+export async function readSecret(io: Io, flag: string, file: string): Promise<string> {
+  if (file === '-' && io.tty) io.err('Paste the secret (it is not shown), then press Enter and Ctrl-D:\n');
+  // A newline at its end, or a byte order mark before it, is of the file and not of the secret.
+  const text = (file === '-' ? await io.input() : readText(flag, file)).trim();
+  if (text === '') throw new Complaint(`${flag}: there is no secret in it`, 2);
+  return text;
+}
+
+function readText(flag: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Complaint(`${flag}: that file cannot be read (${code}). It takes a file name or -, not the secret`, 2);
+  }
+}
+
+/** The list of secrets as the API takes it; undefined when they are to stay as they are. */
+export async function readSecrets(
+  io: Io,
+  { secretFile, addSecretFile, secretExpires, tokenFile }: SecretFlags,
+  before: readonly SealedSecret[],
+): Promise<SecretInput[] | undefined> {
+  if (secretFile !== undefined && addSecretFile !== undefined)
+    throw new Complaint('--secret-file replaces all secrets, --add-secret-file keeps them: give one of the two', 2);
+  if (tokenFile === '-' && (secretFile === '-' || addSecretFile === '-'))
+    throw new Complaint('standard input can be either the secret or the token: put one of them into a file', 2);
+  if (secretExpires !== undefined && addSecretFile === undefined)
+    throw new Complaint('--secret-expires ends the old secrets: give the new one with --add-secret-file', 2);
+  if (secretFile !== undefined) return [await readSecret(io, '--secret-file', secretFile)];
+  if (addSecretFile !== undefined) {
+    const ends = secretExpires === undefined ? null : readMoment(secretExpires);
+    const kept = before
+      .filter((one) => !isToken(one))
+      .map(({ id, expires_ms }) => ({ id, expires_at: earlier(expires_ms, ends) }));
+    return [...kept, await readSecret(io, '--add-secret-file', addSecretFile)];
+  }
+  const text = io.env.RESTANTE_SECRET?.trim();
+  if (!text) return undefined;
+  io.err('The secret is taken from RESTANTE_SECRET.\n');
+  return [text];
+}
+
+/** A wrong kind of key is taken, as providers change theirs, but not without a word. The secret itself is not repeated. */
+export function warnOfLooks(io: Io, preset: string | null | undefined, secrets: readonly SecretInput[] = []): void {
+  const { title, secret = '' } = PRESETS.get(preset ?? '') ?? {};
+  for (const one of secrets) {
+    const look = typeof one === 'string' ? unlike(preset, one) : undefined;
+    if (look !== undefined) io.err(`Warning: a secret of ${title} ${look}, and this one does not look so. ${secret}\n`);
+  }
+}
+
+/** The earlier of two ends; null is never. */
+const earlier = (...ends: readonly (number | null)[]): string | null => {
+  const soonest = Math.min(...ends.map((ms) => ms ?? Number.POSITIVE_INFINITY));
+  return soonest === Number.POSITIVE_INFINITY ? null : isoTime(soonest);
+};
+
+function readMoment(text: string): number {
+  const span = spanMs(text);
+  const ms = span !== undefined ? Date.now() + span : /^\d{4}-\d\d-\d\dT.+$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (!(ms > Date.now()))
+    throw new Complaint('--secret-expires must be a time to come: 2026-12-01T12:00:00Z, or 24h, or 7d', 2);
+  return ms;
+}

@@ -1,0 +1,93 @@
+// Where a client verb finds the service and its credentials: environment, a file only its owner reads; never an argument.
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Client, createClient, RestanteError } from '../../client/index.ts';
+import { Complaint, type Io } from '../io.ts';
+
+export interface ClientFlags {
+  readonly url?: string;
+  readonly authFile?: string;
+}
+
+/** The client of a verb. Says what is missing, and where it may stand. */
+export function clientOf(io: Io, flags: ClientFlags): Client {
+  const { env } = io;
+  const kept = readKept(env);
+  const url = flags.url ?? env.RESTANTE_URL ?? kept.RESTANTE_URL ?? 'http://127.0.0.1:4343';
+  if (!/^https?:\/\/./.test(url)) throw new Complaint(`--url must be http:// or https://, not ${url}`, 2);
+  const file = flags.authFile ?? env.RESTANTE_AUTH_FILE;
+  const auth = file ? readSecretFile(file) : (env.RESTANTE_AUTH ?? kept.RESTANTE_AUTH);
+  if (!auth)
+    throw new Complaint(
+      'no credentials: set RESTANTE_AUTH=id:token (or RESTANTE_AUTH_FILE, or both lines in ~/.config/restante/credentials, mode 0600)',
+      2,
+    );
+  if (!/^\d+:./.test(auth)) throw new Complaint('RESTANTE_AUTH must be id:token, such as 1:Vt3kZq8LxN2pWc7R', 2);
+  return createClient({ url, auth: auth.trim(), fetch: proxied(env) });
+}
+
+/** HTTP(S)_PROXY and NO_PROXY count towards the server, as with curl. */
+function proxied(env: Io['env']): typeof fetch {
+  const named = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'].some((name) => env[name]);
+  if (!named) return globalThis.fetch;
+  let sending: Promise<typeof fetch> | undefined;
+  const load = async (): Promise<typeof fetch> => {
+    // Its default alone is there in a bundle, too.
+    const { default: undici } = await import('undici');
+    // To http:// as to any proxy; through a tunnel, which many allow to port 443 alone, only to https://.
+    const dispatcher = new undici.EnvHttpProxyAgent({ proxyTunnel: false });
+    return ((input: string, init: object) => undici.fetch(input, { ...init, dispatcher })) as unknown as typeof fetch;
+  };
+  return async (input, init) => {
+    sending ??= load();
+    return (await sending)(input, init);
+  };
+}
+
+function readSecretFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new Complaint(`cannot read ${file}: ${(error as Error).message}`, 2);
+  }
+}
+
+/** `~/.config/restante/credentials`, lines as RESTANTE_AUTH=1:token; refused when others can read it. */
+function readKept(env: Io['env']): Record<string, string> {
+  const home = env.XDG_CONFIG_HOME ?? (env.HOME && join(env.HOME, '.config'));
+  if (!home) return {};
+  const file = join(home, 'restante', 'credentials');
+  let text: string;
+  try {
+    if ((statSync(file).mode & 0o077) !== 0) throw new Complaint(`others can read ${file}: chmod 600 ${file}`, 2);
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof Complaint) throw error;
+    return {};
+  }
+  const pairs = text.split('\n').map((line) => /^\s*(RESTANTE_\w+)\s*=\s*(.*?)\s*$/.exec(line));
+  return Object.fromEntries(pairs.flatMap((pair) => (pair ? [[pair[1] as string, pair[2] as string]] : [])));
+}
+
+/** What a verb does with the service; what goes wrong there becomes a sentence. */
+export async function withClient<T>(io: Io, flags: ClientFlags, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = clientOf(io, flags);
+  try {
+    return await work(client);
+  } catch (error) {
+    throw toComplaint(error);
+  }
+}
+
+/** An error of the SDK in one sentence; what is to be done stands in it. */
+export function toComplaint(error: unknown): unknown {
+  if (!(error instanceof RestanteError)) return error;
+  if (error.status === 401) return new Complaint(`${error.message} (RESTANTE_AUTH)`, 2);
+  if (error.code === 'start-needed')
+    return new Complaint(
+      `${error.problem.count} contents wait and this consumer is new: say --start earliest or --start latest`,
+      2,
+    );
+  // What is not there was not asked wrongly: it may have been there.
+  return new Complaint(error.message, error.temporary || error.status === 404 ? 1 : 2);
+}

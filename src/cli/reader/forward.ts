@@ -1,0 +1,341 @@
+// restante forward NAME --to URL: everything that arrived while you were away, and what comes, replayed to a local server.
+
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { Command } from 'commander';
+import { type Client, type Delivery, RestanteError } from '../../client/index.ts';
+import { sleep } from '../../client/pump.ts';
+import { Complaint, createStatusLine, type Io, plain, type StatusLine } from '../io.ts';
+import { oneOf, STARTS, verb, whole, withService } from '../verb.ts';
+import { type ClientFlags, clientOf, toComplaint } from './credentials.ts';
+import { replay, type Sent } from './replay.ts';
+
+interface Options extends ClientFlags {
+  readonly to: string;
+  readonly concurrency: string;
+  readonly lease: string;
+  readonly timeout: string;
+  readonly ok: string;
+  readonly start?: string;
+  readonly pending?: string;
+  readonly json?: boolean;
+  readonly healthFile?: string;
+  readonly healthPort?: string;
+}
+
+export const forwardCommand = (io: Io): Command =>
+  withService(
+    verb({
+      name: 'forward',
+      summary: 'Replay webhooks to a server of yours, as identical requests, also those that came while you were away.',
+      examples: [
+        'restante forward dev --to http://localhost:3000/hook',
+        'restante forward jenkins --to http://jenkins.local/github-webhook --concurrency 4 --pending forward --json',
+      ],
+      settings: [],
+    }),
+  )
+    .argument('<name>', 'the consumer: who reads under this name goes on where it stopped')
+    .requiredOption('--to <url>', 'where to send them; what followed the key of the webhook is appended')
+    .option('--concurrency <n>', 'how many at a time; 1 keeps their order', '1')
+    .option('--start <where>', 'where a new consumer begins: earliest or latest')
+    .option('--pending <what>', 'what arrived while you were away: forward or skip; asked on a terminal')
+    .option('--ok <statuses>', 'answers that count as delivered', '200-299')
+    .option('--timeout <seconds>', 'how long the target may take', '30')
+    .option('--lease <seconds>', 'how long the server waits before it hands a content to another agent', '60')
+    .option('--health-file <file>', 'written whenever the server answers, for a supervisor')
+    .option('--health-port <port>', 'answers GET on 127.0.0.1: 200 while the server answered within 60 s, else 503')
+    .option('--json', 'one line of JSON per request')
+    .action(async (name: string, options: Options) => {
+      const target = targetOf(options.to);
+      const client = clientOf(io, options);
+      const ended = new AbortController();
+      void io.stopped().then(() => ended.abort());
+      const start = oneOf(options.start, '--start', STARTS);
+      const { healthPort } = options;
+      const port = healthPort === undefined ? undefined : whole(healthPort, '--health-port', 1, 65_535);
+      const health = await startHealth(options.healthFile, port);
+      try {
+        await client.verify({ signal: ended.signal });
+        const began = await settlePending(
+          io,
+          client,
+          name,
+          oneOf(options.pending, '--pending', ['forward', 'skip'] as const),
+          start,
+        );
+        if (!began) return;
+        if (!options.json) io.err(`Forwarding ${name} to ${target.href} (Ctrl-C ends it; it goes on here next time)\n`);
+        const { delivered, failed } = await forward({
+          client,
+          name,
+          target,
+          concurrency: whole(options.concurrency, '--concurrency', 1, 256),
+          leaseSeconds: whole(options.lease, '--lease', 1, 43_200),
+          timeoutMs: whole(options.timeout, '--timeout', 1, 3_600) * 1000,
+          start,
+          accepts: acceptedBy(options.ok),
+          json: options.json === true,
+          health,
+          signal: ended.signal,
+          line: createStatusLine(io),
+        });
+        if (!options.json) io.err(`Stopped: ${delivered} delivered, ${failed} failed.\n`);
+      } catch (error) {
+        if (!ended.signal.aborted) throw toComplaint(error);
+      } finally {
+        health.close();
+      }
+    });
+
+/** What waits for a consumer that was here before: told, and forwarded or skipped as its owner says. False: he wants none of it. */
+async function settlePending(
+  io: Io,
+  client: Client,
+  name: string,
+  pending: 'forward' | 'skip' | undefined,
+  start: 'earliest' | 'latest' | undefined,
+): Promise<boolean> {
+  const state = await client
+    .consumer(name)
+    .get()
+    .catch((error: unknown) => {
+      if (error instanceof RestanteError && error.status === 404) return undefined;
+      throw error;
+    });
+  // A new one with much behind it is refused by the server until --start says what to do.
+  if (!state) return true;
+  if (start) io.err(`--start counts for a new consumer only; ${name} goes on after content ${state.last_id}.\n`);
+  if (state.backlog === 0) return true;
+  const count = `${state.backlog}${state.backlog_more ? '+' : ''}`;
+  io.err(`${count} contents arrived while you were away, the oldest ${age(state.oldest_age_s ?? 0)} ago.\n`);
+  for (;;) {
+    const what =
+      pending ??
+      (io.tty ? (await io.ask('[f]orward them, [s]kip them, [v]iew them, [q]uit? ')).trim().toLowerCase() : 'forward');
+    if (what === 'forward' || what === 'f' || what === '') return true;
+    if (what === 'q') return false;
+    if (what === 'skip' || what === 's') {
+      await client.consumer(name).seek({ to: 'latest' });
+      io.err('Skipped; they stay in the list.\n');
+      return true;
+    }
+    await view(io, client, state.last_id + 1, state.whid);
+  }
+}
+
+/** The next ones, so that their owner can decide. */
+async function view(io: Io, client: Client, from: number, whid: readonly number[] | null): Promise<void> {
+  const one = whid?.length === 1 ? whid[0] : undefined;
+  const { whcontent } = await client.contents.list({ id: from, whid: one ?? 'all', limit: 20 });
+  for (const { id, dt, wh_id, request } of whcontent)
+    io.err(
+      `  #${id} ${dt} webhook ${wh_id} ${plain(`${request?.event_type ?? ''} ${request?.event_id ?? ''}`.trim())}\n`,
+    );
+}
+
+function targetOf(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol))
+    throw new Complaint(`--to must be an http:// or https:// URL, not ${text}`, 2);
+  if (url.search || url.hash || url.username)
+    throw new Complaint('--to must have no query, fragment or password: the query of each request is kept', 2);
+  return url;
+}
+
+/** `200-299,409`. */
+function acceptedBy(text: string): (status: number) => boolean {
+  const ranges = text.split(',').map((part) => /^\s*([1-5]\d\d)(?:-([1-5]\d\d))?\s*$/.exec(part));
+  if (ranges.some((range) => !range)) throw new Complaint(`--ok must be statuses such as 200-299,409, not ${text}`, 2);
+  return (status) => ranges.some((range) => status >= Number(range?.[1]) && status <= Number(range?.[2] ?? range?.[1]));
+}
+
+const age = (seconds: number): string =>
+  seconds < 120
+    ? `${seconds} s`
+    : seconds < 7_200
+      ? `${Math.round(seconds / 60)} min`
+      : `${Math.round(seconds / 3_600)} h`;
+
+// The agent's loop: takes contents of a consumer, replays each to the target, acks what it accepted, gives back the rest.
+
+interface Forwarding {
+  readonly client: Client;
+  readonly name: string;
+  readonly target: URL;
+  readonly concurrency: number;
+  readonly leaseSeconds: number;
+  readonly timeoutMs: number;
+  readonly start: 'earliest' | 'latest' | undefined;
+  /** Whether an answer means that the target has it. */
+  readonly accepts: (status: number) => boolean;
+  readonly json: boolean;
+  readonly health: Health;
+  readonly signal: AbortSignal;
+  readonly line: StatusLine;
+}
+
+const FIRST_TRY_MS = 250;
+const MOST_TRY_MS = 5_000;
+const RATE_MS = 5_000;
+// A connection that breaks before the answer: the target restarts, or a proxy stands before one that is down. Or this content
+// brings it down, each time. So long it is tried again in its place; then it has failed, and the next one is tried, for
+// twice as long each time while the target does not answer anything: an outage spends few attempts, and nothing is stuck.
+const BLAME_MS = 8_000;
+
+/** Resolves when it was asked to stop; what is in hand is finished before. */
+async function forward(parts: Forwarding): Promise<{ readonly delivered: number; readonly failed: number }> {
+  const { client, name, target, signal, line, json, health } = parts;
+  let delivered = 0;
+  let failed = 0;
+  let recent: number[] = [];
+  let server = '';
+  let backlog: { readonly backlog: number; readonly backlog_more: boolean } | undefined;
+  let ahead = 0;
+  let down = false;
+  let blamed = 0;
+
+  function show(): void {
+    const now = performance.now();
+    recent = recent.filter((at) => now - at < RATE_MS);
+    const waiting = (backlog?.backlog ?? 0) + ahead;
+    const trouble = [server, down ? 'target down, trying again' : ''].filter((text) => text).join('; ');
+    const state = trouble || (!backlog ? 'connecting' : waiting > 0 ? 'catching up' : 'connected');
+    health.state = state;
+    const figures = [
+      ...(backlog ? [`${waiting}${backlog.backlog_more ? '+' : ''} waiting`] : []),
+      `${delivered} delivered, ${failed} failed`,
+      `${((recent.length * 1000) / RATE_MS).toFixed(1)}/s`,
+    ];
+    line.show(trouble, [state, ...figures].join(' · '));
+  }
+  const timer = setInterval(show, 500);
+
+  function tell(content: Delivery, sent: Sent): void {
+    const { id, attempt, request } = content;
+    const outcome = 'status' in sent ? { status: sent.status } : { error: sent.failed };
+    if (json) {
+      const event = { id, attempt, event_type: request?.event_type ?? null, event_id: request?.event_id ?? null };
+      line.print(JSON.stringify({ time: new Date().toISOString(), ...event, ...outcome, ms: sent.ms }));
+      return;
+    }
+    const time = new Date().toISOString().slice(11, 19);
+    const what = [request?.event_type, request?.event_id].filter((text) => text).map((text) => plain(text as string));
+    line.print(
+      `${time} → #${id} ${request?.method ?? 'POST'} ${plain(request?.url ?? '')} ${what.join(' ')}`.trimEnd(),
+    );
+    const again = attempt > 1 ? ` (attempt ${attempt})` : '';
+    line.print(`${time} ← ${'status' in sent ? sent.status : plain(sent.failed)} ${sent.ms} ms${again}`);
+  }
+
+  function turn(isDown: boolean): void {
+    if (isDown === down) return;
+    down = isDown;
+    show();
+  }
+
+  async function one(content: Delivery): Promise<void> {
+    ahead = Math.max(0, ahead - 1);
+    let cutSince = 0;
+    for (let tries = 0; ; tries++) {
+      const sent = await replay(target, content, content.attempt, parts.timeoutMs);
+      if ('status' in sent) blamed = 0;
+      else if (sent.why !== 'bad') {
+        if (!down) tell(content, sent);
+        turn(true);
+        if (sent.why === 'cut') cutSince ||= performance.now();
+        const blame = sent.why === 'cut' && performance.now() - cutSince > BLAME_MS * 2 ** blamed;
+        if (!blame) {
+          // Nobody is there: this content waits in hand, its lease extended, and spends none of its attempts.
+          if (signal.aborted) return content.nack({ reason: sent.failed, untried: sent.why === 'away' });
+          await sleep(Math.min(MOST_TRY_MS, FIRST_TRY_MS * 2 ** Math.min(tries, 10)), signal);
+          continue;
+        }
+        blamed++;
+      }
+      if ('status' in sent || sent.why === 'bad') turn(false);
+      tell(content, sent);
+      if ('status' in sent && parts.accepts(sent.status)) {
+        delivered++;
+        recent.push(performance.now());
+        return content.ack();
+      }
+      failed++;
+      throw new Error('status' in sent ? `the target answered ${sent.status}` : sent.failed);
+    }
+  }
+
+  try {
+    await client
+      .consume(name, {
+        concurrency: parts.concurrency,
+        lease_seconds: parts.leaseSeconds,
+        signal,
+        ...(parts.start ? { start: parts.start } : {}),
+        onState(state) {
+          if (state.state === 'connected') {
+            server = '';
+            backlog = state;
+            ahead = state.ahead;
+            health.answered();
+          } else {
+            const { status } = state.error;
+            server = `${status === 0 ? 'server cannot be reached' : `server answers ${status}`}, trying again`;
+          }
+          show();
+        },
+      })
+      .forEach(one);
+  } finally {
+    clearInterval(timer);
+    line.end();
+  }
+  return { delivered, failed };
+}
+
+// Tells a supervisor whether the server still answers: a file that is written whenever it does, a port that answers 200 or 503.
+
+interface Health {
+  /** The server has answered just now. */
+  answered(): void;
+  /** In words, for whoever asks. */
+  state: string;
+  close(): void;
+}
+
+const GOOD_MS = 60_000;
+// Hundreds of answers may come in a second.
+const WRITE_MS = 1_000;
+
+async function startHealth(file: string | undefined, port: number | undefined): Promise<Health> {
+  let last = Number.NEGATIVE_INFINITY;
+  let written = Number.NEGATIVE_INFINITY;
+  const server = createServer((_request, response) => {
+    const good = performance.now() - last < GOOD_MS;
+    response.writeHead(good ? 200 : 503, { 'content-type': 'text/plain; charset=utf-8' }).end(`${health.state}\n`);
+  });
+  const health: Health = {
+    state: 'connecting',
+    answered() {
+      last = performance.now();
+      if (!file || last - written < WRITE_MS) return;
+      try {
+        writeFileSync(file, `${new Date().toISOString()}\n`);
+        written = last;
+      } catch (error) {
+        // That it never can is a mistake; that it cannot now, its supervisor sees.
+        if (written < 0) throw new Complaint(`cannot write ${file}: ${(error as Error).message}`, 2);
+      }
+    },
+    close() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+  if (port !== undefined)
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', ({ message }) => reject(new Complaint(`--health-port ${port}: ${message}`)));
+      server.listen(port, '127.0.0.1', resolve);
+    });
+  return health;
+}

@@ -1,0 +1,183 @@
+// restante pull NAME: contents of a consumer as lines of JSON, into files, or each to a program; acked when that went well.
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import type { Delivery } from '../../client/index.ts';
+import { Complaint, flushFolder, type Io, makeFolder, writeWhole } from '../io.ts';
+import { oneOf, STARTS, verb, whole, withService } from '../verb.ts';
+import { type ClientFlags, clientOf, toComplaint } from './credentials.ts';
+
+interface Options extends ClientFlags {
+  readonly follow?: boolean;
+  readonly limit?: string;
+  readonly whid?: string;
+  readonly ack: string;
+  readonly raw?: string;
+  readonly exec?: string;
+  readonly start?: string;
+}
+
+export const pullCommand = (io: Io): Command =>
+  withService(
+    verb({
+      name: 'pull',
+      summary: 'Fetch contents of a consumer as lines of JSON, for jq and scripts.',
+      examples: [
+        'restante pull billing --limit 10 | jq .request.event_type',
+        "restante pull billing --follow --exec './handle.sh'",
+      ],
+      settings: [],
+      fails: 'a command failed',
+    }),
+  )
+    .argument('<name>', 'the consumer: who reads under this name goes on where it stopped')
+    .option('--follow', 'go on with what comes; else it ends when nothing waits')
+    .option('--limit <n>', 'at most so many contents')
+    .option('--whid <ids>', 'webhooks of a new consumer, as 1,2; default all')
+    .option('--start <where>', 'where a new consumer begins: earliest or latest')
+    .option('--ack <when>', 'auto: once a content is printed, stored or handled; none: it comes again', 'auto')
+    .option('--raw <folder>', 'a file of each body, named by its id')
+    .option('--exec <command>', 'run for each, with the body as its input and RESTANTE_* set; exit code 0 = done')
+    .action(async (name: string, options: Options) => {
+      const settings = read(options);
+      const client = clientOf(io, options);
+      const ended = new AbortController();
+      void io.stopped().then(() => ended.abort());
+      try {
+        await client.verify({ signal: ended.signal });
+        if (settings.whid)
+          await client
+            .consumer(name)
+            .put({ whid: settings.whid, ...(settings.start ? { start: settings.start } : {}) });
+        const failed = await (settings.follow ? follow : drain)(io, client, name, settings, ended);
+        if (failed > 0) throw new Complaint(`${failed} contents were not handled: they come again`, 1);
+      } catch (error) {
+        if (!ended.signal.aborted || error instanceof Complaint) throw toComplaint(error);
+      }
+    });
+
+interface Settings {
+  readonly follow: boolean;
+  readonly limit: number;
+  readonly ack: boolean;
+  readonly whid: number[] | undefined;
+  readonly start: 'earliest' | 'latest' | undefined;
+  readonly raw: string | undefined;
+  readonly exec: string | undefined;
+}
+type Client = ReturnType<typeof clientOf>;
+
+function read({ follow, limit, ack, whid, start, raw, exec }: Options): Settings {
+  if (whid !== undefined && !/^\d{1,10}(,\d{1,10})*$/.test(whid))
+    throw new Complaint(`--whid must be numbers of webhooks as 1,2, not ${whid}`, 2);
+  const settings = {
+    follow: follow === true,
+    limit: limit === undefined ? Number.POSITIVE_INFINITY : whole(limit, '--limit', 1, 999_999_999),
+    ack: oneOf(ack, '--ack', ['auto', 'none']) === 'auto',
+    whid: whid?.split(',').map(Number),
+    start: oneOf(start, '--start', STARTS),
+    raw,
+    exec,
+  };
+  if (raw) makeFolder(raw, 0o777);
+  return settings;
+}
+
+/** Until nothing waits. Resolves with how many were not handled. */
+async function drain(
+  io: Io,
+  client: Client,
+  name: string,
+  settings: Settings,
+  ended: AbortController,
+): Promise<number> {
+  const consumer = client.consumer(name);
+  let failed = 0;
+  let left = settings.limit;
+  while (left > 0 && !ended.signal.aborted) {
+    const { lease, items } = await consumer.pull({
+      limit: Math.min(left, 100),
+      ...(settings.start ? { start: settings.start } : {}),
+    });
+    if (items.length === 0 || lease === null) break;
+    left -= items.length;
+    const done: number[] = [];
+    const undone: number[] = [];
+    // One that could be neither printed nor stored: nor can be what follows. Those before it are done all the same.
+    const broken: unknown[] = [];
+    for (const item of items) {
+      const going = broken.length === 0 && !ended.signal.aborted;
+      try {
+        const good = going && (await handle(io, item as unknown as Delivery, settings));
+        (good ? done : undone).push(item.id);
+      } catch (error) {
+        undone.push(item.id);
+        broken.push(error);
+      }
+    }
+    const given = ended.signal.aborted || broken.length > 0;
+    if (settings.ack && done.length > 0) await consumer.ack({ lease, ids: done });
+    if (settings.ack && undone.length > 0) await consumer.nack({ lease, ids: undone, delay_seconds: given ? 0 : 1 });
+    if (broken.length > 0) throw broken[0];
+    if (settings.ack && !given) failed += undone.length;
+  }
+  return failed;
+}
+
+/** Until it is stopped, or the limit is reached. */
+async function follow(
+  io: Io,
+  client: Client,
+  name: string,
+  settings: Settings,
+  ended: AbortController,
+): Promise<number> {
+  let left = settings.limit;
+  const { start } = settings;
+  for await (const content of client.consume(name, { signal: ended.signal, ...(start ? { start } : {}) })) {
+    const good = await handle(io, content, settings);
+    if (!good) await content.nack({ delay_seconds: Math.min(2 ** content.attempt, 300), reason: 'the command failed' });
+    else if (settings.ack) content.ack();
+    if (--left <= 0) ended.abort();
+  }
+  return 0;
+}
+
+async function handle(io: Io, content: Delivery, { raw, exec }: Settings): Promise<boolean> {
+  if (raw) {
+    writeWhole(join(raw, String(content.id)), content.bytes(), 0o666);
+    flushFolder(raw);
+  }
+  if (!exec) {
+    if (!raw) io.out(`${JSON.stringify(content)}\n`);
+    // What nobody has got is not acked.
+    await io.written();
+    return true;
+  }
+  const { id, wh_id, attempt, request } = content;
+  const about = {
+    RESTANTE_ID: String(id),
+    RESTANTE_WEBHOOK: String(wh_id),
+    RESTANTE_ATTEMPT: String(attempt),
+    RESTANTE_METHOD: request?.method ?? '',
+    RESTANTE_PUBLIC_URL: request?.public_url ?? '',
+    RESTANTE_EVENT_ID: request?.event_id ?? '',
+    RESTANTE_EVENT_TYPE: request?.event_type ?? '',
+    RESTANTE_CONTENT_TYPE: content.header('content-type') ?? '',
+  };
+  const { RESTANTE_AUTH: _, RESTANTE_AUTH_FILE: __, ...env } = io.env;
+  return new Promise((resolve) => {
+    const child = spawn(exec, {
+      shell: true,
+      env: { ...env, ...about } as NodeJS.ProcessEnv,
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    child.stdout.on('data', (chunk: Buffer) => io.out(chunk));
+    child.stderr.on('data', (chunk: Buffer) => io.err(chunk.toString()));
+    child.on('error', () => resolve(false));
+    child.on('close', (code) => resolve(code === 0));
+    // A command that does not read its input is none of our business.
+    child.stdin.on('error', () => {});
+    child.stdin.end(content.bytes());
+  });
+}

@@ -1,0 +1,100 @@
+// Sends a content to a target as the identical request: method, path, raw query, headers in order, bytes.
+import { request as overHttp } from 'node:http';
+import { request as overHttps } from 'node:https';
+import type { Content } from '../../client/index.ts';
+import { resendable } from '../../client/resend.ts';
+
+export type Sent =
+  | { readonly status: number; readonly ms: number }
+  /**
+   * `away`: there was no connection, the content is not to blame. `cut`: the connection broke before the answer; who knows why.
+   * `bad`: the target is there, and took too long over this content, or it cannot be sent at all.
+   */
+  | { readonly failed: string; readonly why: 'away' | 'cut' | 'bad'; readonly ms: number };
+
+// What only we may say.
+const OURS = /^x-restante-(id|attempt|webhook|url)$/i;
+
+/** The path at the target: what followed the webhook's key is appended to the target's own path. */
+function pathAt(target: URL, url: string): string {
+  return (url.startsWith('/') ? target.pathname.replace(/\/$/, '') : target.pathname) + url;
+}
+
+/** Headers as node:http takes them, flat. `attempt`: 1 the first time. */
+function headersFor(target: URL, content: Content, attempt: number, length: number): string[] {
+  const sent = content.request?.headers ?? [['Content-Type', 'application/octet-stream']];
+  const kept = resendable(sent).filter(([name = '']) => !OURS.test(name));
+  return [
+    'Host',
+    target.host,
+    ...kept.flatMap(([name = '', value = '']) => [name, value]),
+    'X-Restante-Id',
+    String(content.id),
+    'X-Restante-Attempt',
+    String(attempt),
+    'X-Restante-Webhook',
+    String(content.wh_id),
+    ...(content.request ? ['X-Restante-Url', content.request.public_url] : []),
+    'Content-Length',
+    String(length),
+    'Connection',
+    'keep-alive',
+  ];
+}
+
+/** One request. Never rejects; the answer's body is read and forgotten. */
+export function replay(target: URL, content: Content, attempt: number, timeoutMs: number): Promise<Sent> {
+  const began = performance.now();
+  const ms = () => Math.round(performance.now() - began);
+  const body = content.bytes();
+  const secure = target.protocol === 'https:';
+  const send = secure ? overHttps : overHttp;
+  return new Promise((resolve) => {
+    let connected = false;
+    let late: NodeJS.Timeout | undefined;
+    const settle = (sent: Sent) => {
+      clearTimeout(late);
+      resolve(sent);
+    };
+    const fail = (failed: string, why: 'away' | 'cut' | 'bad') => settle({ failed, why, ms: ms() });
+    try {
+      const request = send(
+        {
+          hostname: target.hostname.replace(/^\[|\]$/g, ''),
+          port: target.port,
+          method: content.request?.method ?? 'POST',
+          path: pathAt(target, content.request?.url ?? ''),
+          headers: headersFor(target, content, attempt, body.length),
+        },
+        (response) => {
+          response.on('error', () => {});
+          response.on('end', () => settle({ status: response.statusCode ?? 0, ms: ms() }));
+          response.on('close', () => fail('the target closed the connection in its answer', 'bad'));
+          response.resume();
+        },
+      );
+      const within = () => {
+        clearTimeout(late);
+        late = setTimeout(() => {
+          fail(`no answer within ${timeoutMs / 1000} s`, connected ? 'bad' : 'away');
+          request.destroy();
+        }, timeoutMs);
+      };
+      within();
+      // What is large may take as long as that to be sent, and again to be answered.
+      request.on('finish', within);
+      request.on('socket', (socket) => {
+        if (!socket.connecting) connected = true;
+        else
+          socket.once(secure ? 'secureConnect' : 'connect', () => {
+            connected = true;
+          });
+      });
+      request.on('error', (error) => fail(error.message, connected ? 'cut' : 'away'));
+      request.end(body);
+    } catch (error) {
+      // A path or a header that node:http will not send: it fails each time, and becomes a dead letter.
+      fail((error as Error).message, 'bad');
+    }
+  });
+}

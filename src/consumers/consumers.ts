@@ -1,0 +1,275 @@
+// The consumers of the users: make, change and end them, pull and ack, move them, and their dead letters.
+import { conflict, type FieldError, invalid, startNeeded, tooManyConsumers } from '../errors.ts';
+import { createOwnWrites, type OwnWrites } from '../reading/lists.ts';
+import type { Ending, Tail } from '../reading/tail.ts';
+import { countStock, readBacklog } from '../store/backlog.ts';
+import {
+  type Consumer,
+  type ConsumerSettings,
+  createConsumer,
+  type DeadLetter,
+  deleteConsumer,
+  findConsumer,
+  type Locked,
+  listConsumers,
+  listDead,
+  updateConsumer,
+} from '../store/consumers.ts';
+import { type Change, changeConsumer, type LeaseRows } from '../store/leases.ts';
+import type { Store } from '../store/open.ts';
+import { listWebhooks } from '../store/webhooks.ts';
+import { decodeLease, type Lease } from './lease-token.ts';
+import { ack, type Done, extend, type Nack, nack } from './leases.ts';
+import { createPull, deleted, type Pulled, type PullOptions, type State, stateOf } from './pull.ts';
+import { findTarget, redeliver, retry, type Start, seek } from './seek.ts';
+import { carriedOf, createSessions, inTurn } from './sessions.ts';
+
+/** A lease as a call names it, and which of its contents are meant; undefined = all. */
+interface LeaseCall {
+  readonly lease: string;
+  readonly ids?: readonly number[] | undefined;
+}
+type PullCall = Omit<PullOptions, 'ack'> & { readonly ack?: LeaseCall | undefined };
+export interface Seen {
+  readonly consumer: Consumer;
+  readonly state: State;
+}
+
+export interface Consumers {
+  /** Makes a consumer or gives it these settings; what is left out has its default. `start` counts for a new one only. */
+  put(
+    userId: number,
+    name: string,
+    settings: Partial<ConsumerSettings>,
+    start?: Start,
+  ): Promise<Seen & { made: boolean }>;
+  get(userId: number, name: string): Promise<Seen>;
+  list(userId: number): Promise<Seen[]>;
+  remove(userId: number, name: string): Promise<void>;
+  pull(userId: number, name: string, call: PullCall, ended: Ending): Promise<Pulled>;
+  ack(userId: number, name: string, call: LeaseCall): Promise<Done>;
+  nack(userId: number, name: string, call: LeaseCall, how: Nack): Promise<Done>;
+  /** `due` is when the lease ends now. */
+  extend(
+    userId: number,
+    name: string,
+    call: LeaseCall,
+    leaseSeconds?: number,
+  ): Promise<Done & { readonly due: number }>;
+  seek(userId: number, name: string, to: Start): Promise<Seen>;
+  dead(userId: number, name: string, from: number, limit: number): Promise<readonly DeadLetter[]>;
+  /** `more`: there are dead letters left. */
+  retry(userId: number, name: string, ids?: readonly number[]): Promise<Done & { readonly more: boolean }>;
+  redeliver(userId: number, name: string, ids: readonly number[]): Promise<Done>;
+  /** Contents that this process has committed: consumers of their users find them at once. */
+  readonly committed: OwnWrites['committed'];
+  close(): void;
+}
+
+interface ConsumersParts {
+  readonly store: Store;
+  readonly tail: Pick<Tail, 'onPlaced' | 'readable' | 'age'>;
+  readonly maxPageBytes: number;
+  readonly log?: { warn(data: object, message: string): void };
+}
+
+/** What a change means for what is known of a consumer in use. */
+interface Effect<T> {
+  /** What was known to be empty may not be any more. */
+  readonly afresh?: boolean;
+  /** How many were acked, for a change that does nothing else to what is out. */
+  readonly removed?: (result: T) => number;
+}
+
+const DEFAULTS: ConsumerSettings = {
+  whids: null,
+  lease_seconds: 30,
+  max_attempts: 10,
+  ordered: false,
+  duplicates: 'deliver',
+};
+// Dead letters that one call revives.
+const MOST_RETRIED = 5_000;
+
+export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersParts): Consumers {
+  const { db } = store;
+  const onError = (error: unknown) => log?.warn({ error }, 'changes of consumers cannot be looked for');
+  const sessions = createSessions({ db, tail, onError });
+  const own = createOwnWrites(tail);
+  const { make, checkWhids } = createMaker(store, own);
+
+  const seen = async (consumer: Consumer): Promise<Seen> => {
+    const backlog = await readBacklog(db, consumer);
+    return { consumer, state: stateOf(backlog, consumer, backlog.now) };
+  };
+  async function find(userId: number, name: string): Promise<Consumer> {
+    const consumer = await findConsumer(db, userId, name);
+    if (!consumer) throw deleted(name);
+    return consumer;
+  }
+
+  /** Changes a consumer in its turn, and wakes whoever waits for what that brings. */
+  async function change<T>(
+    userId: number,
+    name: string,
+    work: (rows: LeaseRows, locked: Locked) => Promise<Change<T>>,
+    { afresh = false, removed }: Effect<T> = {},
+  ): Promise<Change<T>> {
+    const session = sessions.peek(userId, name);
+    const run = async () => {
+      const made = await changeConsumer(db, userId, name, work);
+      if (!made) throw deleted(name);
+      const { consumer, before, now, result } = made;
+      if (!session || consumer.version === session.consumer?.version) return made;
+      const step = removed && { before, after: consumer, removed: removed(result), claimed: undefined, now };
+      const backlog = step && carriedOf(session, step);
+      sessions.update(session, consumer, now, { emptyUpTo: afresh || consumer.ordered ? -1 : undefined, backlog });
+      return made;
+    };
+    const made = await (session ? inTurn(session, run) : run());
+    if (session) sessions.wakeNext(session, false);
+    return made;
+  }
+
+  /** All was done, or the caller learns what was not. */
+  const whole = <T extends Done>(outcome: T): T => {
+    if (outcome.conflicts.length > 0) throw conflict({ done: outcome.done, conflicts: outcome.conflicts });
+    return outcome;
+  };
+  const leased = async <T extends Done>(
+    userId: number,
+    name: string,
+    call: LeaseCall,
+    work: (rows: LeaseRows, locked: Locked, lease: Lease) => Promise<Change<T>>,
+    effect?: Effect<T>,
+  ): Promise<T> => {
+    const lease = readLease(call, 'body.lease');
+    return whole((await change(userId, name, (rows, locked) => work(rows, locked, lease), effect)).result);
+  };
+
+  const pull = createPull({
+    store,
+    sessions,
+    maxPageBytes,
+    make: (userId, name, start) => make(userId, name, DEFAULTS, start),
+  });
+
+  return {
+    async put(userId, name, given, start) {
+      const settings = { ...DEFAULTS, ...given };
+      const before = await findConsumer(db, userId, name);
+      await checkWhids(userId, settings.whids, before?.whids ?? []);
+      const made = !before && (await make(userId, name, settings, start));
+      if (!made) await updateConsumer(db, userId, name, settings);
+      const consumer = await find(userId, name);
+      // Whoever waits looks again, as somebody who reads other webhooks now.
+      if (!made && sessions.peek(userId, name))
+        await change(userId, name, async (_, { consumer }) => ({ consumer, result: undefined }), { afresh: true });
+      return { ...(await seen(consumer)), made };
+    },
+    get: async (userId, name) => seen(await find(userId, name)),
+    list: async (userId) => Promise.all((await listConsumers(db, userId)).map(seen)),
+    async remove(userId, name) {
+      if (!(await deleteConsumer(db, userId, name))) throw deleted(name);
+      const session = sessions.peek(userId, name);
+      if (session) sessions.drop(session, true);
+    },
+    pull: async (userId, name, call, ended) => {
+      const { ack: acks, ...options } = call;
+      const asked = acks && { lease: readLease(acks, 'body.ack'), ids: acks.ids };
+      if (call.waitMs === 0) await own.settled(userId);
+      return pull(userId, name, { ...options, ack: asked }, ended);
+    },
+    async ack(userId, name, call) {
+      const work = (rows: LeaseRows, locked: Locked, lease: Lease) => ack(rows, locked, lease, call.ids);
+      const { done, conflicts } = await leased(userId, name, call, work, { removed: (result) => result.removed });
+      return { done, conflicts };
+    },
+    nack: (userId, name, call, how) =>
+      leased(userId, name, call, (rows, locked, lease) => nack(rows, locked, lease, call.ids, how)),
+    extend: (userId, name, call, seconds) =>
+      leased(userId, name, call, (rows, locked, lease) =>
+        extend(rows, locked, lease, call.ids, (seconds ?? locked.consumer.lease_seconds) * 1000),
+      ),
+    async seek(userId, name, to) {
+      await Promise.all([find(userId, name), own.settled(userId)]);
+      const target = await findTarget(db, userId, to);
+      return seen(
+        (await change(userId, name, (rows, locked) => seek(rows, locked, target), { afresh: true })).consumer,
+      );
+    },
+    dead: async (userId, name, from, limit) => listDead(db, (await find(userId, name)).id, from, limit),
+    async retry(userId, name, ids) {
+      const { consumer, result } = await change(userId, name, (rows, locked) => retry(rows, locked, ids, MOST_RETRIED));
+      return { ...whole(result), more: ids === undefined && consumer.dead > 0 };
+    },
+    async redeliver(userId, name, ids) {
+      await own.settled(userId);
+      return whole((await change(userId, name, (rows, locked) => redeliver(rows, locked, ids))).result);
+    },
+    committed: own.committed,
+    close: () => sessions.close(),
+  };
+}
+
+function readLease({ lease }: LeaseCall, path: string): Lease {
+  const read = decodeLease(lease);
+  if (!read) throw invalid([{ path, message: 'is not a lease. Send the text that the pull gave you' }]);
+  return read;
+}
+
+// Makes consumers: which webhooks they may read, where they begin, how many a user may have.
+
+const MOST_CONSUMERS = 100;
+// So many may wait for a new consumer that does not say where it begins; above it nobody knows what its owner wants.
+const MOST_UNASKED = 1_000;
+const MOST_STOCK = 100_000;
+
+interface Maker {
+  /** Resolves with false when somebody else made it meanwhile. */
+  make(userId: number, name: string, settings: ConsumerSettings, start: Start | undefined): Promise<boolean>;
+  /** Rejects when one of them is neither the user's nor among those it reads already. */
+  checkWhids(userId: number, whids: readonly number[] | null, known: readonly number[]): Promise<void>;
+}
+
+function createMaker(store: Store, own: OwnWrites): Maker {
+  const { db } = store;
+  const making = new Map<number, Promise<unknown>>();
+
+  async function make(
+    userId: number,
+    name: string,
+    settings: ConsumerSettings,
+    start: Start | undefined,
+  ): Promise<boolean> {
+    await own.settled(userId);
+    let from = start;
+    if (from === undefined) {
+      const { count, oldest_ms, now } = await countStock(db, { user_id: userId, whids: settings.whids }, MOST_STOCK);
+      const oldest_age_s = oldest_ms === null ? null : Math.max(0, Math.floor((now - oldest_ms) / 1000));
+      if (count > MOST_UNASKED) throw startNeeded({ count, count_more: count === MOST_STOCK, oldest_age_s });
+      from = 'earliest';
+    }
+    const { pos, id } = await findTarget(db, userId, from);
+    const row = { ...settings, user_id: userId, name, start_pos: pos, cursor_id: id };
+    // Of one user one at a time: they would only meet in the database, where each counts the others.
+    const before = making.get(userId) ?? Promise.resolve();
+    const made = before.then(() => createConsumer(db, row, MOST_CONSUMERS));
+    const settled = made.catch(() => {}).then(() => void (making.get(userId) === settled && making.delete(userId)));
+    making.set(userId, settled);
+    if ((await made) === 'limit') throw tooManyConsumers(MOST_CONSUMERS);
+    return (await made) === 'made';
+  }
+
+  async function checkWhids(userId: number, whids: readonly number[] | null, known: readonly number[]): Promise<void> {
+    const asked = whids?.filter((whId) => whId !== 0 && !known.includes(whId)) ?? [];
+    if (asked.length === 0) return;
+    const own = new Set((await listWebhooks(store, userId)).map(({ wh_id }) => wh_id));
+    const errors: FieldError[] = asked
+      .filter((whId) => !own.has(whId))
+      .map((whId) => ({ path: 'body.whid', message: `has ${whId}, which is not a webhook of yours` }));
+    if (errors.length > 0) throw invalid(errors);
+  }
+
+  return { make, checkWhids };
+}

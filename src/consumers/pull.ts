@@ -1,0 +1,448 @@
+// A pull: acks, then hands out what there is, or waits for it without asking the database anything.
+//
+// A pull is a machine. Its states are the functions below, each of which names the one that follows:
+//   deciding   looks at what is known of the consumer in this process, asks nothing, and picks parked, claiming, searching or answering
+//   parked     nothing can be handed out now: waits for a content, for a lease to end, or for its time to be over
+//   claiming   in its turn, one transaction: commits the ack, then leases what comes next
+//   searching  in its turn: what comes next was gone, or skipped duplicates; looks for the first content that is neither, and
+//              moves the cursor there without leasing what lies before it
+//   reading    reads the bodies of what was leased, and gives back what does not fit
+//   pausing    something may have come and cannot be had yet: a moment later it is claimed again
+//   answering  tells that there is no item, and what waits; `unfinished`: what waits could not be reached in time
+// It begins by deciding; reading with items, or answering, ends it.
+//
+// What always holds:
+// * The ack is committed before anything else is done, and only once. A pull that brings one stays in the line until its turn,
+//   or gets a 503: an answer would say that the ack was done. Every other pull leaves the line when its time is over.
+// * A pull answers within `wait` and 250 ms, as long as one statement of the database takes no longer than usual. No state
+//   begins another search after 100 ms of these, or stands in the line after 200. An unfinished answer has `poll_after_ms` 0.
+// * Each search moves the cursor, and a pull that was unfinished leaves that behind: clients that come back get through.
+// * What was leased is in the answer, or was given back (surplus, a caller that is gone) or removed (gone, skipped). Where that
+//   fails, the lease ends by itself. So a content is never lost, and is in one hand at a time.
+// * A woken waiter wakes the next one after its transaction and at its end, whatever came of it: else one that finds nothing,
+//   or fails, would leave the others asleep beside contents that wait.
+// * A pull whose caller is gone leases nothing. One that is `closing` ends as if its time were over.
+// What may never happen: a wait inside a transaction (all pulls and acks of the consumer stand behind it), a body read inside
+// one, and a state that comes back to itself without having looked at the clock.
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { notFound } from '../errors.ts';
+import type { Ending } from '../reading/tail.ts';
+import { type Backlog, freshPlaces, headOf, MOST_COUNTED, type Place, readBacklog } from '../store/backlog.ts';
+import type { Consumer, Gap } from '../store/consumers.ts';
+import { type Content, listByIds } from '../store/contents.ts';
+import { changeConsumer, leaseRows } from '../store/leases.ts';
+import type { Store } from '../store/open.ts';
+import { encodeLease, type Lease, TOKEN_BYTES } from './lease-token.ts';
+import {
+  ack,
+  type Claim,
+  type Conflict,
+  claim,
+  giveBack,
+  type Handed,
+  passOver,
+  posOf,
+  type Unneeded,
+} from './leases.ts';
+import type { Start } from './seek.ts';
+import { carriedOf, inTurn, type Session, type Sessions } from './sessions.ts';
+
+/** How it stands with a consumer. */
+export interface State {
+  /** What waits to be handed out: exact up to 1,000; then 1,000 and `backlog_more`. */
+  readonly backlog: number;
+  readonly backlog_more: boolean;
+  readonly oldest_age_s: number | null;
+  readonly in_flight: number;
+  readonly dead: number;
+}
+
+export interface PullOptions {
+  readonly limit: number;
+  readonly waitMs: number;
+  readonly leaseSeconds?: number | undefined;
+  /** Where the consumer begins, if this pull makes it. */
+  readonly start?: Start | undefined;
+  readonly ack?: { readonly lease: Lease; readonly ids?: readonly number[] | undefined } | undefined;
+}
+
+export interface Pulled {
+  /** Null when there is no item. */
+  readonly lease: string | null;
+  readonly items: readonly Item[];
+  /** When the lease ends, by the database's clock. */
+  readonly due: number;
+  readonly conflicts: readonly Conflict[];
+  readonly gap: Gap | null;
+  readonly state: State;
+  readonly pollAfterMs: number;
+}
+
+interface PullParts {
+  readonly store: Store;
+  readonly sessions: Sessions;
+  readonly maxPageBytes: number;
+  /** Makes a consumer with default settings. */
+  readonly make: (userId: number, name: string, start: Start | undefined) => Promise<unknown>;
+}
+
+// A caller that does not wait is asked to come back after this when there was nothing.
+const COME_BACK_MS = 1_000;
+// Beyond `wait`: so long it searches on, and so long it stands in the line. The last statements need the rest of the 250 ms.
+const SEARCH_MS = 100;
+const LINE_MS = 200;
+// A search begins with few contents, as one duplicate seldom comes with many, and takes more while all of them are unneeded.
+const FIRST_SEARCHED = 16;
+const SEARCHED_MORE = 4;
+// Something may have come, but cannot be had yet: a lease ends this very moment, or the looks for new contents fail.
+const AGAIN_MS = 20;
+const MOST_AGAIN_MS = 500;
+const MOST_ITEMS = 500;
+
+export function stateOf(backlog: Backlog, { dead }: Consumer, now: number): State {
+  const waiting = backlog.ahead + backlog.back;
+  return {
+    backlog: Math.min(waiting, MOST_COUNTED),
+    backlog_more: backlog.more || waiting > MOST_COUNTED,
+    oldest_age_s: backlog.oldest_ms === null ? null : Math.max(0, Math.floor((now - backlog.oldest_ms) / 1000)),
+    in_flight: backlog.in_flight,
+    dead,
+  };
+}
+
+export const deleted = (name: string) =>
+  notFound(`You have no consumer ${name}. A pull makes it, or PUT /consumers/${name}.`);
+const newToken = (): number => randomBytes(TOKEN_BYTES).readUIntBE(0, TOKEN_BYTES);
+
+type Pull = (userId: number, name: string, options: PullOptions, ended: Ending) => Promise<Pulled>;
+
+/** One pull on its way. */
+interface Call {
+  readonly session: Session;
+  readonly options: PullOptions;
+  readonly ended: Ending;
+  /** When its time is over. */
+  readonly until: number;
+  /** Of the ack that came with it; undefined until that is committed. */
+  conflicts: readonly Conflict[] | undefined;
+  /** It was woken, and has not woken the next one yet. */
+  woken: boolean;
+  pauseMs: number;
+}
+
+interface Turn {
+  readonly consumer: Consumer;
+  readonly token: number;
+  readonly claimed: Claim | undefined;
+  readonly conflicts: readonly Conflict[];
+  /** What waits now, where it need not be counted. */
+  readonly backlog: Backlog | undefined;
+}
+
+interface Filled {
+  readonly items: readonly Item[];
+  /** The consumer when something had to be given back. */
+  readonly after: Consumer | undefined;
+}
+
+type Next = PullState | Pulled;
+type PullState = (call: Call) => Next | Promise<Next>;
+
+const lost = ({ ended }: Call): boolean => ended.aborted && ended.reason !== 'closing';
+const left = ({ until }: Call, more = 0): number => until + more - performance.now();
+
+/** `ended` is aborted when nobody waits for the answer any more; with the reason `closing`, when waiting is over. */
+export function createPull({ store, sessions, maxPageBytes, make }: PullParts): Pull {
+  const stopped = ({ ended }: Call) => ended.aborted || sessions.closed;
+  const over = (call: Call) => stopped(call) || left(call) <= 0;
+  const maySearch = (call: Call) => !stopped(call) && left(call, SEARCH_MS) > 0;
+
+  const deciding: PullState = (call) => {
+    const { session } = call;
+    if (session.gone) throw deleted(session.name);
+    if (!call.conflicts) return claiming;
+    if (lost(call)) return answering();
+    if (sessions.knownEmpty(session)) return over(call) ? answering() : parked;
+    return session.search > 0 ? searching : claiming;
+  };
+
+  const parked: PullState = async (call) => {
+    wakeNext(call);
+    call.woken = await sessions.park(call.session, left(call), call.ended);
+    return deciding;
+  };
+
+  const claiming: PullState = async (call) => {
+    const { session, options } = call;
+    const turn = await inLine(call, async () => {
+      // The one that had the turn before may have found that there is nothing.
+      const idle = call.conflicts && (lost(call) || sessions.knownEmpty(session));
+      return idle ? deciding : take(call);
+    });
+    if (typeof turn === 'function') return turn;
+    if (!turn) {
+      await make(session.userId, session.name, options.start);
+      return deciding;
+    }
+    call.conflicts ??= turn.conflicts;
+    wakeNext(call);
+    if (turn.claimed && turn.claimed.handed.length > 0) return reading(turn);
+    // One of few webhooks among very many: it looked at a part of them.
+    if (turn.claimed?.emptyUpTo === -1) return maySearch(call) ? deciding : answering('unfinished');
+    if (over(call)) return answering();
+    return sessions.knownEmpty(session) ? deciding : pausing;
+  };
+
+  const searching: PullState = async (call) => {
+    const next = await inLine(call, () => search(call.session));
+    if (next) return next;
+    return call.session.search === 0 || maySearch(call) ? deciding : answering('unfinished');
+  };
+
+  const reading =
+    (turn: Turn): PullState =>
+    async (call) => {
+      const { session } = call;
+      const counted = turn.backlog ?? count(session, turn.consumer);
+      const [{ items, after }, backlog] = await Promise.all([fill(call, turn), counted]);
+      const consumer = after ?? turn.consumer;
+      if (items.length > 0) return answer(call, items, consumer, after ? await count(session, after) : backlog, turn);
+      if (lost(call)) return answering();
+      session.search ||= FIRST_SEARCHED;
+      return maySearch(call) ? deciding : answering('unfinished');
+    };
+
+  const pausing: PullState = async (call) => {
+    await sleep(Math.max(0, Math.min(call.pauseMs, left(call))));
+    call.pauseMs = Math.min(2 * call.pauseMs, MOST_AGAIN_MS);
+    return deciding;
+  };
+
+  const answering =
+    (how?: 'unfinished'): PullState =>
+    async (call) => {
+      const { consumer, backlog, name } = call.session;
+      if (!consumer) throw deleted(name);
+      return answer(call, [], consumer, backlog ?? (await count(call.session, consumer)), how);
+    };
+
+  function answer(
+    { options, ended, conflicts = [] }: Call,
+    items: readonly Item[],
+    consumer: Consumer,
+    backlog: Backlog,
+    how?: Turn | 'unfinished',
+  ): Pulled {
+    const turn = how === 'unfinished' ? undefined : how;
+    const lease = turn && { consumerId: consumer.id, token: turn.token, places: items.map(({ place }) => place) };
+    const untilDue = consumer.next_due_ms > 0 ? Math.max(0, consumer.next_due_ms - sessions.now()) : COME_BACK_MS;
+    const atOnce = items.length > 0 || (!ended.aborted && (how === 'unfinished' || options.waitMs > 0));
+    return {
+      lease: lease ? encodeLease(lease) : null,
+      items,
+      due: turn?.claimed?.due ?? 0,
+      conflicts,
+      gap: consumer.gap,
+      state: stateOf(backlog, consumer, sessions.now()),
+      pollAfterMs: atOnce ? 0 : Math.ceil(Math.min(COME_BACK_MS, untilDue)),
+    };
+  }
+
+  function wakeNext(call: Call): void {
+    sessions.wakeNext(call.session, call.woken);
+    call.woken = false;
+  }
+
+  /** Runs `work` in its turn, if that comes in time. One with an ack, or of which nothing is known yet, waits as all others do. */
+  function inLine<T>(call: Call, work: () => Promise<T>): Promise<T | PullState> {
+    if (!call.conflicts || !call.session.consumer) return inTurn<T>(call.session, work);
+    return inTurn<T | PullState>(call.session, work, { ms: left(call, LINE_MS), late: () => answering('unfinished') });
+  }
+
+  /** One transaction: acks and claims. Undefined when there is no such consumer. */
+  async function take(call: Call): Promise<Turn | undefined> {
+    const { session, options } = call;
+    const acks = call.conflicts ? undefined : options.ack;
+    const mayClaim = !lost(call);
+    const token = newToken();
+    const limit = Math.min(options.limit, session.fits);
+    const change = await changeConsumer(store.db, session.userId, session.name, async (rows, locked) => {
+      const acked = acks && (await ack(rows, locked, acks.lease, acks.ids));
+      const consumer = acked?.consumer ?? locked.consumer;
+      const { conflicts = [], removed = 0 } = acked?.result ?? {};
+      const leaseMs = (options.leaseSeconds ?? consumer.lease_seconds) * 1000;
+      const next = mayClaim ? await claim(rows, { ...locked, consumer }, { limit, leaseMs, token }) : undefined;
+      const quiet = next?.quiet === true && consumer === locked.consumer;
+      return { consumer: next?.consumer ?? consumer, result: { conflicts, removed, claimed: next?.result }, quiet };
+    });
+    if (!change) return undefined;
+    const { consumer, before, now, result } = change;
+    const { conflicts, claimed, removed } = result;
+    const backlog = carriedOf(session, { before, after: consumer, removed, claimed, now });
+    sessions.update(session, consumer, now, { emptyUpTo: claimed?.emptyUpTo, backlog });
+    return { consumer, token, claimed, conflicts, backlog };
+  }
+
+  /** Passes over some of what nobody needs, if that is what comes next; the session keeps whether there may be more of it. */
+  async function search(session: Session): Promise<undefined> {
+    const { consumer, search: most } = session;
+    session.search = 0;
+    if (!consumer || most === 0) return;
+    const { more, ...unneeded } = await readUnneeded(store, consumer, { most, now: sessions.now() });
+    const passed = await change(session, (rows, locked) => passOver(rows, locked, unneeded));
+    if (more && passed) session.search = Math.min(MOST_ITEMS, most * SEARCHED_MORE);
+  }
+
+  async function count(session: Session, consumer: Consumer): Promise<Backlog> {
+    const backlog = await readBacklog(store.db, consumer);
+    sessions.counted(session, consumer.version, backlog);
+    return backlog;
+  }
+
+  /** A change that closes or gives back, after which an ordered consumer may go on. */
+  async function change(
+    session: Session,
+    work: Parameters<typeof changeConsumer<void>>[3],
+  ): Promise<Consumer | undefined> {
+    const changed = await changeConsumer(store.db, session.userId, session.name, work);
+    if (!changed) return undefined;
+    const { consumer, now } = changed;
+    sessions.update(session, consumer, now, { emptyUpTo: consumer.ordered ? -1 : undefined });
+    return consumer;
+  }
+
+  /** Gives back what nobody got, and closes what is gone. When this fails the leases end by themselves. */
+  const tidy = (
+    call: Call,
+    token: number,
+    { surplus, gone }: { readonly surplus: readonly Place[]; readonly gone: readonly Place[] },
+  ): Promise<Consumer | undefined> => {
+    const { session } = call;
+    const work = () =>
+      change(session, async (rows, locked) => {
+        const removed = gone.length > 0 ? await rows.remove(token, gone.map(posOf)) : 0;
+        const given = await giveBack(rows, locked, token, surplus.map(posOf));
+        return removed > 0 ? { ...given, consumer: { ...given.consumer } } : given;
+      }).finally(() => sessions.wakeNext(session, false));
+    // Behind a long line the answer does not wait for it.
+    const patience = { ms: left(call, LINE_MS), late: () => undefined, still: true };
+    return inTurn<Consumer | undefined>(session, work, patience).catch(() => undefined);
+  };
+
+  /** The contents of a claim: as many as fit, if there still is a caller to get them. */
+  async function fill(call: Call, { consumer, token, claimed }: Turn): Promise<Filled> {
+    const { session } = call;
+    const handed: readonly Handed[] = claimed?.handed ?? [];
+    const only = { maxBytes: maxPageBytes, skipDuplicates: consumer.duplicates === 'skip' };
+    const bodies = await readBodies(store, consumer.user_id, handed, only).catch(async (error: unknown) => {
+      await tidy(call, token, { surplus: handed, gone: [] });
+      throw error;
+    });
+    const { items, surplus, gone } = bodies;
+    if (surplus.length > 0) session.fits = Math.ceil(items.length * 1.25) || 1;
+    else if (handed.length >= session.fits) session.fits = Math.min(MOST_ITEMS, session.fits * 2);
+    if (lost(call)) return { items: [], after: await tidy(call, token, { surplus: handed, gone: [] }) };
+    if (surplus.length + gone.length === 0) return { items, after: undefined };
+    return { items, after: await tidy(call, token, bodies) };
+  }
+
+  return async function pull(userId, name, options, ended) {
+    const call: Call = {
+      session: sessions.enter(userId, name),
+      options,
+      ended,
+      until: performance.now() + options.waitMs,
+      conflicts: options.ack ? undefined : [],
+      woken: false,
+      pauseMs: AGAIN_MS,
+    };
+    try {
+      let next: Next = deciding;
+      while (typeof next === 'function') next = await next(call);
+      return next;
+    } finally {
+      wakeNext(call);
+      sessions.leave(call.session);
+    }
+  };
+}
+
+// The contents behind what was handed out, read after the commit: as many as fit into one answer.
+
+export interface Item {
+  readonly place: Place;
+  readonly content: Content;
+  readonly attempt: number;
+}
+
+interface Bodies {
+  readonly items: readonly Item[];
+  /** What did not fit. */
+  readonly surplus: readonly Place[];
+  /** What there is nothing left to do for: others have deleted it meanwhile, or it is a duplicate that nobody wants. */
+  readonly gone: readonly Place[];
+}
+
+/** Ends at `maxBytes`, but never before the first one; in the order of positions, without a hole: what does not fit is the tail. */
+async function readBodies(
+  store: Store,
+  userId: number,
+  handed: readonly Handed[],
+  { maxBytes, skipDuplicates }: { readonly maxBytes: number; readonly skipDuplicates: boolean },
+): Promise<Bodies> {
+  const page = await listByIds(
+    store,
+    userId,
+    handed.map(({ id }) => id),
+    maxBytes,
+  );
+  const found = new Map(page.contents.map((content) => [content.id, content]));
+  const readUpTo = page.cut ? (page.contents.at(-1)?.id ?? 0) : Number.POSITIVE_INFINITY;
+  const [first] = handed;
+  // Contents are read by id. One that came late has a lower id than those before it, and must not push out the first.
+  if (first && first.id > readUpTo) {
+    const [content] = (await listByIds(store, userId, [first.id], maxBytes)).contents;
+    if (content) found.set(first.id, content);
+  }
+  const items: Item[] = [];
+  const surplus: Place[] = [];
+  const gone: Place[] = [];
+  for (const place of handed) {
+    const content = found.get(place.id);
+    const skipped = skipDuplicates && content?.receipt?.duplicate_of != null;
+    const unread = !content && place.id > readUpTo && place !== first;
+    // What did not fit is always the tail: the ack of a whole lease covers its positions as one range.
+    if (content && !skipped && surplus.length === 0) items.push({ place, content, attempt: place.attempt });
+    else if ((content && !skipped) || unread) surplus.push(place);
+    else gone.push(place);
+  }
+  return { items, surplus, gone };
+}
+
+// These are read only to be passed over: a page of large ones would take longer than a pull may.
+const SEARCHED_BYTES = 1 << 20;
+
+/**
+ * What a consumer would get next, at most `most` of it, and nobody needs: all that lies before the first content that is to
+ * be handed out. First what is due again, when something is, else what is new. `more`: no such content was met.
+ */
+async function readUnneeded(
+  store: Store,
+  consumer: Consumer,
+  { most, now }: { readonly most: number; readonly now: number },
+): Promise<Unneeded & { readonly more: boolean }> {
+  const { user_id, duplicates, next_due_ms } = consumer;
+  const back = next_due_ms > 0 ? await leaseRows(store.db, consumer).due(now, most) : [];
+  const places = back.length > 0 ? back : (await freshPlaces(store.db, consumer, await headOf(store.db), most)).places;
+  if (places.length === 0) return { of: consumer, due: [], upTo: 0, more: false };
+  const handed = places.map(({ pos, id }) => ({ pos, id, attempt: 0 }));
+  const only = { maxBytes: SEARCHED_BYTES, skipDuplicates: duplicates === 'skip' };
+  const { items, surplus, gone } = await readBodies(store, user_id, handed, only);
+  const end = Math.min(...[...items.map(({ place }) => place), ...surplus].map(posOf));
+  const before = gone.map(posOf).filter((pos) => pos < end);
+  const more = items.length === 0;
+  return back.length > 0
+    ? { of: consumer, due: before, upTo: 0, more }
+    : { of: consumer, due: [], upTo: before.at(-1) ?? 0, more };
+}

@@ -1,0 +1,381 @@
+// The consumers that are in use in this process: what is known of them without asking, and who waits for what comes next.
+//
+// A session is what this process knows of one consumer. It begins with the first pull and ends 10 minutes after the last one,
+// when its consumer is deleted, or when the process ends. It is in one of these states:
+//   new       no transaction has read the consumer yet: nothing is known, and the first pull asks
+//   open      something may be handed out: a position was told (`newest`) that lies above `emptyUpTo`, or a lease is over
+//   empty     nothing can be handed out now: pulls park, or answer, without asking the database anything
+//   searching open, and what came next was gone or skipped (`search`): pulls look for the first content that is neither
+//   dropped   ended: its waiters are woken and find it `gone`, or a new session of the same name
+// A transaction of ours that finds nothing makes it empty; a content, the end of a lease (`timer`) or a change of the consumer
+// opens it. Beside that it is quiet, or waking: one waiter was woken and has not come to an end.
+//
+// What always holds:
+// * What is known is never newer than the database and never hides a content. The session listens before its first transaction,
+//   so a content that comes meanwhile is told; a change by another process is found by a look, once a second, by `version`.
+// * `emptyUpTo` speaks of positions: a content that is told later lies above it. When the tail has been failing for 5 s, or the
+//   consumer has not been asked for an hour, "empty" would be a guess, and the database is asked.
+// * `backlog` belongs to the `version` of `consumer`. What changes one without the other forgets it, and it is counted anew.
+// * One waiter is woken at a time and wakes the next: a content for one of a hundred waiters costs one transaction, and a
+//   hundred contents as many as they take. So a woken waiter must call `wakeNext(session, true)`, whatever comes of it.
+// * The transactions of one session stand in one line: more at once would wait for its lock, on connections that others need.
+// What may never happen: a waiter asleep beside a content that it could have, and nobody woken (a worker would stand still until
+// the next content comes); an older version in the place of a newer one; a session that is kept for a name without a consumer
+// (names that a stranger tries would fill the memory).
+
+import { unavailable } from '../errors.ts';
+import type { Ending, Tail } from '../reading/tail.ts';
+import { type Backlog, MOST_COUNTED } from '../store/backlog.ts';
+import { type Consumer, changedConsumers } from '../store/consumers.ts';
+import type { Db } from '../store/db.ts';
+import { type Claim, USED_MS } from './leases.ts';
+
+/** What is known of one consumer, and the end of the line of its transactions. */
+export interface Session extends Line {
+  readonly userId: number;
+  readonly name: string;
+  /** As the latest transaction or look found it. */
+  consumer: Consumer | undefined;
+  /** Undefined when something has changed since it was counted. */
+  backlog: Backlog | undefined;
+  countedAt: number;
+  /** Nothing can be handed out that lies at or below it; -1 = not known, Infinity = nothing at all before a change. */
+  emptyUpTo: number;
+  /** The highest position of a content for it that we were told of. */
+  newest: number;
+  /** How many contents fit into an answer, by experience. */
+  fits: number;
+  /** So many contents are looked at together in search of one that somebody needs; 0: no search is under way. */
+  search: number;
+  gone: boolean;
+  usedAt: number;
+  /** Calls under way. */
+  users: number;
+  readonly waiters: Set<() => void>;
+  /** One who waited was woken and has not come to an end yet: the next one is woken then. */
+  waking: boolean;
+  timer: NodeJS.Timeout | undefined;
+  readonly off: () => void;
+}
+
+// Other processes change consumers too. Their changes are younger than a statement's time limit when they become visible.
+const LOOK_MS = 1_000;
+const OVERLAP_MS = 15_000;
+const IDLE_MS = 10 * 60_000;
+// When the tail has failed for so long, "nothing new" would be a guess: the database is asked.
+const STALE_MS = 5_000;
+
+interface Update {
+  readonly emptyUpTo?: number | undefined;
+  /** The backlog after it, if it could be carried on. */
+  readonly backlog?: Backlog | undefined;
+}
+
+export interface Sessions {
+  /** For the length of a call: leave() ends it. */
+  enter(userId: number, name: string): Session;
+  leave(session: Session): void;
+  peek(userId: number, name: string): Session | undefined;
+  /** Forgets a session and wakes its waiters. `gone`: the consumer was deleted. */
+  drop(session: Session, gone?: boolean): void;
+  /** What a transaction of ours left behind; `emptyUpTo` when it looked for more, else what was known stays. */
+  update(session: Session, consumer: Consumer, now: number, more?: Update): void;
+  counted(session: Session, version: number, backlog: Backlog): void;
+  /** True when it is known that nothing can be handed out now. */
+  knownEmpty(session: Session): boolean;
+  /** Resolves when something may have come, after `ms`, or when `ended` fires; true when it was woken. */
+  park(session: Session, ms: number, ended: Ending): Promise<boolean>;
+  /** Wakes the next waiter, if there may be something for it. `woken`: the caller had been woken itself. */
+  wakeNext(session: Session, woken: boolean): void;
+  /** The database's clock, never ahead of it. */
+  now(): number;
+  /** True when nobody is to wait any more. */
+  readonly closed: boolean;
+  close(): void;
+}
+
+interface SessionsParts {
+  readonly db: Db;
+  readonly tail: Pick<Tail, 'onPlaced' | 'age'>;
+  readonly onError: (error: unknown) => void;
+}
+
+export function createSessions({ db, tail, onError }: SessionsParts): Sessions {
+  const sessions = new Map<string, Session>();
+  const byId = new Map<number, Session>();
+  const clock = createDbClock();
+  let looking: NodeJS.Timeout | undefined;
+  let lookedAt = 0;
+  let failing = false;
+  let closed = false;
+  const keyOf = (userId: number, name: string) => `${userId} ${name}`;
+  const { now } = clock;
+  const isDue = ({ consumer }: Session) => !!consumer && consumer.next_due_ms > 0 && consumer.next_due_ms <= now();
+  const mayHave = (session: Session) => !session.consumer || session.newest > session.emptyUpTo || isDue(session);
+
+  function wake(session: Session): void {
+    const [first] = session.waiters;
+    if (session.waking || !mayHave(session)) arm(session);
+    else if (first) {
+      session.waking = true;
+      first();
+    }
+  }
+
+  /** Whoever waits is woken when the next lease is over. */
+  function arm(session: Session): void {
+    clearTimeout(session.timer);
+    const due = session.consumer?.next_due_ms ?? 0;
+    if (due === 0 || session.waiters.size === 0 || session.waking) return;
+    session.timer = setTimeout(wake, Math.min(Math.max(1, Math.ceil(due - now())), IDLE_MS), session);
+  }
+
+  function placed(session: Session, pos: number, whId: number, seen: number): void {
+    const { consumer, backlog } = session;
+    if (consumer?.whids && !consumer.whids.includes(whId)) return;
+    session.newest = Math.max(session.newest, pos);
+    if (backlog) session.backlog = withPlaced(backlog, pos, seen);
+    wake(session);
+  }
+
+  function drop(session: Session, gone = false): void {
+    if (sessions.get(keyOf(session.userId, session.name)) === session)
+      sessions.delete(keyOf(session.userId, session.name));
+    if (session.consumer && byId.get(session.consumer.id) === session) byId.delete(session.consumer.id);
+    session.gone ||= gone;
+    session.off();
+    clearTimeout(session.timer);
+    for (const waiter of [...session.waiters]) waiter();
+  }
+
+  async function look(): Promise<void> {
+    const began = performance.now();
+    for (const session of sessions.values()) if (session.users === 0 && session.usedAt < began - IDLE_MS) drop(session);
+    if (sessions.size === 0) {
+      stop();
+      return;
+    }
+    try {
+      const news = (id: number, version: number) =>
+        version > (byId.get(id)?.consumer?.version ?? Number.POSITIVE_INFINITY);
+      for (const consumer of await changedConsumers(db, began - lookedAt + OVERLAP_MS, news)) {
+        const session = byId.get(consumer.id);
+        if (!session || consumer.version <= (session.consumer?.version ?? 0)) continue;
+        if (consumer.user_id === 0) drop(session, true);
+        else changed(session, consumer);
+      }
+      lookedAt = began;
+      failing = false;
+    } catch (error) {
+      if (!failing) onError(error);
+      failing = true;
+    }
+    if (looking) looking = setTimeout(look, LOOK_MS).unref();
+  }
+  function changed(session: Session, consumer: Consumer): void {
+    Object.assign(session, { consumer, backlog: undefined, emptyUpTo: -1 });
+    wake(session);
+  }
+  function stop(): void {
+    clearTimeout(looking);
+    looking = undefined;
+  }
+
+  function add(userId: number, name: string): Session {
+    const session: Session = {
+      userId,
+      name,
+      consumer: undefined,
+      backlog: undefined,
+      countedAt: 0,
+      emptyUpTo: -1,
+      newest: 0,
+      fits: Number.POSITIVE_INFINITY,
+      search: 0,
+      gone: false,
+      usedAt: 0,
+      users: 0,
+      waiters: new Set(),
+      waking: false,
+      last: Promise.resolve(),
+      timer: undefined,
+      // Before its first transaction: what comes meanwhile is not missed.
+      off: tail.onPlaced(userId, ({ pos, wh_id, seen_ms }) => placed(session, pos, wh_id, seen_ms)),
+    };
+    sessions.set(keyOf(userId, name), session);
+    if (looking) return session;
+    lookedAt = performance.now();
+    looking = setTimeout(look, LOOK_MS).unref();
+    return session;
+  }
+
+  return {
+    enter(userId, name) {
+      const session = sessions.get(keyOf(userId, name)) ?? add(userId, name);
+      session.users++;
+      return session;
+    },
+    leave(session) {
+      session.users--;
+      session.usedAt = performance.now();
+      // There is no such consumer: names that were tried are not kept.
+      if (session.users === 0 && !session.consumer) drop(session);
+    },
+    peek: (userId, name) => sessions.get(keyOf(userId, name)),
+    drop,
+    update(session, consumer, dbNow, { emptyUpTo = session.emptyUpTo, backlog } = {}) {
+      clock.set(dbNow);
+      const known = session.consumer?.version ?? 0;
+      if (known > consumer.version || session.gone) return;
+      if (backlog || known !== consumer.version) session.backlog = backlog;
+      session.consumer = consumer;
+      session.emptyUpTo = emptyUpTo;
+      byId.set(consumer.id, session);
+    },
+    counted(session, version, backlog) {
+      clock.set(backlog.now);
+      if (session.consumer?.version !== version) return;
+      session.backlog = backlog;
+      session.countedAt = performance.now();
+    },
+    knownEmpty: (session) =>
+      !mayHave(session) && now() - (session.consumer?.pulled_ms ?? 0) < USED_MS && tail.age < STALE_MS,
+    park: (session, ms, ended) =>
+      new Promise((resolve) => {
+        const end = (woken: boolean) => {
+          clearTimeout(timer);
+          session.waiters.delete(wakeMe);
+          ended.removeEventListener('abort', aborted);
+          resolve(woken);
+        };
+        const wakeMe = () => end(true);
+        const aborted = () => end(false);
+        const timer = setTimeout(end, ms, false);
+        ended.addEventListener('abort', aborted);
+        session.waiters.add(wakeMe);
+        wake(session);
+      }),
+    wakeNext(session, woken) {
+      if (woken) session.waking = false;
+      wake(session);
+    },
+    now,
+    get closed() {
+      return closed;
+    },
+    close() {
+      closed = true;
+      stop();
+      for (const session of [...sessions.values()]) drop(session);
+    },
+  };
+}
+
+// The database's clock, as far as it can be known between two statements: one clock for all processes.
+
+interface DbClock {
+  /** What a statement has just told. */
+  set(dbNow: number): void;
+  /** Never ahead of the database: what is not due there is not due here. -Infinity before the first statement. */
+  now(): number;
+}
+
+// Clocks are set now and then: after so long even a lower reading counts.
+const TRUSTED_MS = 60_000;
+
+function createDbClock(): DbClock {
+  let offset = Number.NEGATIVE_INFINITY;
+  let setAt = Number.NEGATIVE_INFINITY;
+  return {
+    set(dbNow) {
+      const at = performance.now();
+      // It was read before its answer came: of several readings the highest is the truest.
+      if (dbNow - at < offset && at - setAt < TRUSTED_MS) return;
+      offset = dbNow - at;
+      setAt = at;
+    },
+    now: () => performance.now() + offset,
+  };
+}
+
+// What is told of a consumer's backlog, carried on from one call to the next without counting anew.
+
+/** A content has got its position. */
+function withPlaced(backlog: Backlog, pos: number, seenMs: number): Backlog {
+  if (pos <= backlog.head) return backlog;
+  return { ...backlog, head: pos, ahead: backlog.ahead + 1, oldest_ms: backlog.oldest_ms ?? seenMs };
+}
+
+interface Step {
+  readonly before: Consumer;
+  readonly after: Consumer;
+  /** How many were acked that were out. */
+  readonly removed: number;
+  readonly claimed: Claim | undefined;
+  readonly now: number;
+}
+
+// However well it was carried on: after so long it is counted anew.
+const RECOUNT_MS = 1_000;
+
+/** The same for what is known of a consumer in use. */
+export const carriedOf = ({ backlog, countedAt, consumer }: Session, step: Step): Backlog | undefined =>
+  backlog && consumer?.version === step.before.version && performance.now() - countedAt < RECOUNT_MS
+    ? carriedOn(backlog, step)
+    : undefined;
+
+/**
+ * The backlog after one change of ours. Undefined when it has to be counted: when somebody else has changed something, when
+ * something was given back or is due, so that who is out of what is not known, or when too few are known to be left.
+ */
+function carriedOn(backlog: Backlog, { before, after, removed, claimed, now }: Step): Backlog | undefined {
+  const due = before.next_due_ms > 0 && before.next_due_ms <= now;
+  if (after.version > before.version + 1 || backlog.back > 0 || due || before.dead !== after.dead) return undefined;
+  const handed = claimed?.handed ?? [];
+  const last = handed.at(-1);
+  const counted = handed.filter(({ pos }) => pos <= backlog.head).length;
+  const ahead = backlog.ahead - counted;
+  if (ahead < 0 || (backlog.more && ahead <= MOST_COUNTED)) return undefined;
+  const in_flight = backlog.in_flight - removed + handed.length;
+  const oldest_ms = ahead === 0 ? null : last ? claimed?.next_ms : backlog.oldest_ms;
+  if (in_flight < 0 || oldest_ms === undefined || (ahead > 0 && oldest_ms === null)) return undefined;
+  return { ...backlog, head: Math.max(backlog.head, last?.pos ?? 0), ahead, in_flight, oldest_ms };
+}
+
+// One after the other: calls that change the same thing stand in a line, but not for ever.
+
+/** The end of the line. */
+interface Line {
+  last: Promise<unknown>;
+}
+
+/** How long a call stands in the line, and what it gets instead of its turn. */
+interface Patience<T> {
+  readonly ms: number;
+  late(): T | Promise<T>;
+  /** The work is done in its turn all the same. */
+  readonly still?: boolean;
+}
+
+// A database that hangs makes a long line; a call that stands in it is answered, and asks again.
+const TURN_MS = 10_000;
+const tooLate = {
+  ms: TURN_MS,
+  late: () => Promise.reject(unavailable('Too many calls on this at once, or the database is slow. Try again soon.')),
+};
+
+/** Runs `work` when all that came before have ended. A call whose turn does not come in time, in 10 s at most, does without. */
+export const inTurn = <T>(line: Line, work: () => Promise<T>, patience: Patience<T> = tooLate): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const { ms, late, still = false }: Patience<T> = patience.ms < TURN_MS ? patience : { ...patience, ...tooLate };
+    let waiting = true;
+    const timer = setTimeout(() => {
+      waiting = false;
+      resolve(late());
+    }, ms);
+    const turn = async () => {
+      clearTimeout(timer);
+      if (waiting || still) resolve(await work());
+    };
+    line.last = line.last.then(turn).catch(reject);
+  });

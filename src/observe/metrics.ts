@@ -1,0 +1,275 @@
+// Numbers for Prometheus: counted where they arise, gauges read when somebody asks. Without METRICS_TOKEN nothing is counted.
+import type { FastifyInstance } from 'fastify';
+import type { Consumers } from '../consumers/consumers.ts';
+import type { Tail } from '../reading/tail.ts';
+import type { Writer, WriterOptions } from '../receiver/writer.ts';
+import { REFUSAL_KINDS, type RefusalKind } from '../schema/contents.ts';
+import { countStanding, type Totals } from '../store/consumers.ts';
+import { CAUSES, causeOf } from '../store/engine/causes.ts';
+import { VERIFIED } from '../store/events.ts';
+import type { Store } from '../store/open.ts';
+import type { Pressure } from './overload.ts';
+
+/** Label values and their numbers: few and known beforehand, never a webhook, a user or a path of a stranger. */
+type Labelled = Readonly<Record<string, number>>;
+type Reading = number | Labelled;
+
+export interface Metrics {
+  readonly enabled: boolean;
+  /** Returns what counts. With `label` a value of it is given each time; `values` are there from the start: a rise from nothing is none. */
+  counter(
+    name: string,
+    help: string,
+    label?: string,
+    values?: readonly string[],
+  ): (count: number, value?: string) => void;
+  /** Returns what observes; `buckets` are upper bounds. */
+  histogram(name: string, help: string, buckets: readonly number[]): (value: number) => void;
+  /** `read` is called by each scrape; undefined: nobody knows now. */
+  gauge(
+    name: string,
+    help: string,
+    read: () => Reading | undefined | Promise<Reading | undefined>,
+    label?: string,
+  ): void;
+  /** The page in Prometheus' text format; undefined when nothing is counted. */
+  page(): Promise<{ readonly type: string; readonly text: string }> | undefined;
+}
+
+const NOTHING: Metrics = {
+  enabled: false,
+  counter: () => () => {},
+  histogram: () => () => {},
+  gauge() {},
+  page: () => undefined,
+};
+
+/** Names get the prefix `restante_`; those of the process itself are prom-client's own. */
+export async function openMetrics(enabled: boolean): Promise<Metrics> {
+  if (!enabled) return NOTHING;
+  const { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } = (await import('prom-client')).default;
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const about = (name: string, help: string, label?: string) => ({
+    name: `restante_${name}`,
+    help,
+    labelNames: label ? [label] : [],
+    registers: [registry],
+  });
+  return {
+    enabled: true,
+    counter(name, help, label, values = []) {
+      const counter = new Counter(about(name, help, label));
+      for (const value of values) counter.inc({ [label ?? '']: value }, 0);
+      return (count, value) => (label ? counter.inc({ [label]: value ?? '' }, count) : counter.inc(count));
+    },
+    histogram(name, help, buckets) {
+      const histogram = new Histogram({ ...about(name, help), buckets: [...buckets] });
+      return (value) => histogram.observe(value);
+    },
+    gauge(name, help, read, label) {
+      new Gauge({
+        ...about(name, help, label),
+        async collect() {
+          const reading = await read();
+          if (reading === undefined) return this.remove();
+          if (typeof reading === 'number') return this.set(reading);
+          for (const [value, number] of Object.entries(reading)) this.set({ [label ?? '']: value }, number);
+        },
+      });
+    },
+    page: async () => ({ type: registry.contentType, text: await registry.metrics() }),
+  };
+}
+
+// What the service tells about itself: every metric of ours, in one place.
+
+const MOST_IDS = 2 ** 32 - 1;
+const ROWS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
+const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
+// Counted by the database, for all processes: no more often than this, however many ask.
+const COUNT_EVERY_MS = 5_000;
+const COUNT_WITHIN_MS = 1_000;
+
+/** What the writer tells of its batches. */
+export function measureWrites(metrics: Metrics): Required<Pick<WriterOptions, 'onError' | 'onBatch'>> {
+  const contents = metrics.counter(
+    'contents_total',
+    'Contents stored by this process, by what is known of the sender',
+    'verified',
+    [...VERIFIED, 'own'],
+  );
+  const bytes = metrics.counter('content_bytes_total', 'Bytes of the bodies that were stored');
+  const lost = metrics.counter(
+    'not_stored_total',
+    'Contents that the database did not take; their senders got a 503',
+    'cause',
+    CAUSES,
+  );
+  const rows = metrics.histogram('batch_rows', 'Contents that one transaction stores', ROWS);
+  const seconds = metrics.histogram('commit_seconds', 'From the begin of a transaction to its commit', SECONDS);
+  return {
+    onBatch(batch, ms) {
+      rows(batch.length);
+      seconds(ms / 1000);
+      const counts = new Map<string, number>();
+      let size = 0;
+      for (const { judged, api, content } of batch) {
+        const verified = judged?.verified ?? (api ? VERIFIED[0] : 'own');
+        counts.set(verified, (counts.get(verified) ?? 0) + 1);
+        size += content.length;
+      }
+      for (const [verified, count] of counts) contents(count, verified);
+      bytes(size);
+    },
+    onError: (error, count) => lost(count, causeOf(error)?.code ?? 'other'),
+  };
+}
+
+/** How long it takes until consumers can have what was committed. */
+export function measureLooks(metrics: Metrics): (ms: number) => void {
+  const seconds = metrics.histogram(
+    'placing_seconds',
+    'How long it took to find new contents and to give them their places in the order of consumers',
+    SECONDS,
+  );
+  return (ms) => seconds(ms / 1000);
+}
+
+/** What can be read from the parts at any time. */
+export function measureState(
+  metrics: Metrics,
+  parts: { store: Store; writer: Writer; tail: Tail; pressure: Pressure },
+): void {
+  const { store, writer, tail, pressure } = parts;
+  metrics.gauge(
+    'memory_ratio',
+    'Memory in use, as a share of that from which on new work is refused',
+    () => pressure.memory.used / pressure.memory.most,
+  );
+  metrics.gauge('queue_rows', 'Contents that wait for their transaction', () => writer.waiting);
+  metrics.gauge('queue_bytes', 'Bytes that wait for their transaction', () => writer.waitingBytes);
+  metrics.gauge('queue_age_seconds', 'How long the database has had the same transaction', () => writer.busyMs / 1000);
+  metrics.gauge(
+    'fence_hold_seconds',
+    'For so long lists have stood before a row that is still being written',
+    () => tail.heldSeconds,
+  );
+  metrics.gauge(
+    'tail_age_seconds',
+    'How long ago new contents were last looked for with success',
+    () => tail.age / 1000,
+  );
+  metrics.gauge('unreadable_contents', 'Contents that this process stored and no list may hand out yet', () =>
+    Math.max(0, writer.highestId - tail.readable),
+  );
+  metrics.gauge('readable_id', 'The highest id that a list may hand out', () => tail.readable);
+  metrics.gauge('id_headroom_ratio', 'Share of the ids of tblwh that is left', () => 1 - tail.readable / MOST_IDS);
+  const { connections } = store.db;
+  if (connections)
+    metrics.gauge(
+      'connections',
+      'Connections to the database: open, and busy; calls that wait for one',
+      connections,
+      'state',
+    );
+  if (!store.extended) return;
+  let at = Number.NEGATIVE_INFINITY;
+  let counted: Promise<Partial<Totals>>;
+  const count = () => {
+    const now = performance.now();
+    if (now - at > COUNT_EVERY_MS) {
+      at = now;
+      // While the database is away all the other numbers matter most.
+      const late = new Promise<Partial<Totals>>((resolve) => setTimeout(resolve, COUNT_WITHIN_MS, {}).unref());
+      counted = Promise.race([countStanding(store.db).catch(() => ({})), late]);
+    }
+    return counted;
+  };
+  metrics.gauge('leases', 'Contents that consumers have in hand', async () => (await count()).leased);
+  metrics.gauge(
+    'redeliveries',
+    'Contents that were given back and wait to be handed out again',
+    async () => (await count()).waiting,
+  );
+  metrics.gauge('dead_letters', 'Contents that were given up', async () => (await count()).dead);
+  metrics.gauge('consumers', 'Named reading positions', async () => (await count()).consumers);
+}
+
+/** The same consumers, counted. */
+export function measured(metrics: Metrics, consumers: Consumers): Consumers {
+  const handedOut = metrics.counter('handed_out_total', 'Contents that consumers were given');
+  const done = metrics.counter(
+    'settled_total',
+    'Contents that were acked, given back or extended by a call of its own',
+    'how',
+  );
+  const stale = metrics.counter(
+    'stale_leases_total',
+    'Acks and the like for what a worker had no longer in hand',
+    'reason',
+  );
+  const settle =
+    <A extends unknown[], T extends { readonly done: readonly number[] }>(
+      how: string,
+      call: (...args: A) => Promise<T>,
+    ) =>
+    async (...args: A): Promise<T> => {
+      try {
+        const outcome = await call(...args);
+        done(outcome.done.length, how);
+        return outcome;
+      } catch (error) {
+        tell((error as { members?: { conflicts?: readonly { reason: string }[] } }).members?.conflicts ?? []);
+        throw error;
+      }
+    };
+  const tell = (conflicts: readonly { readonly reason: string }[]) => {
+    for (const { reason } of conflicts) stale(1, reason);
+  };
+  return {
+    ...consumers,
+    async pull(...args) {
+      const pulled = await consumers.pull(...args);
+      handedOut(pulled.items.length);
+      tell(pulled.conflicts);
+      return pulled;
+    },
+    ack: settle('ack', consumers.ack),
+    nack: settle('nack', consumers.nack),
+    extend: settle('extend', consumers.extend),
+  };
+}
+
+/** Calls of the API by route and status, and those that wait. The receiver's are counted as contents and refusals. */
+export function measureCalls(fastify: FastifyInstance, metrics: Metrics, parked: { readonly size: number }): void {
+  metrics.gauge('waiting_calls', 'Long polls, waiting pulls and streams', () => parked.size);
+  if (!metrics.enabled) return;
+  const calls = metrics.counter('calls_total', 'Calls of the API, by status', 'status');
+  fastify.addHook('onResponse', (_request, { statusCode }, done) => {
+    calls(1, String(statusCode));
+    done();
+  });
+}
+
+/** `queue`: all that waits for the database is too much; `line`: what one webhook has there; `bodies`, `answers`: on the wire; `connections`: closed at once. */
+const SHED = ['queue', 'line', 'bodies', 'answers', 'memory', 'event-loop', 'connections'] as const;
+export type ShedWhy = (typeof SHED)[number];
+
+/** Requests that were refused with 503 before any work, so that the rest goes on, by why. */
+export const measureShed = (metrics: Metrics): ((why: ShedWhy) => void) => {
+  const help = 'Requests refused with 503, and connections closed, before any work, so that the rest goes on';
+  const shed = metrics.counter('shed_total', help, 'why', SHED);
+  return (why) => shed(1, why);
+};
+
+/** Requests that did not become a content, by why. */
+export const measureRefusals = (metrics: Metrics): ((kind: RefusalKind) => void) => {
+  const refusals = metrics.counter(
+    'refusals_total',
+    'Requests that did not become a content, by why',
+    'kind',
+    REFUSAL_KINDS,
+  );
+  return (kind) => refusals(1, kind);
+};

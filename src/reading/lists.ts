@@ -1,0 +1,210 @@
+// Pages of contents in the order of ids, and waiting for the next one: what the list and its stream are made of.
+
+import { LRUCache } from 'lru-cache';
+import { type Content, type ContentKey, highestId, listByIds, listContents } from '../store/contents.ts';
+import type { Store } from '../store/open.ts';
+import { type Filter, searchContents } from '../store/search.ts';
+import type { Row } from './fence.ts';
+import { createKnownContents, type Which } from './known.ts';
+import { createScan } from './scan.ts';
+import type { Ending, Tail } from './tail.ts';
+
+export interface Page {
+  readonly contents: readonly Content[];
+  /** Where the next page begins. */
+  readonly next: number;
+  /** The highest id that may be read, when `from` lies beyond everything there is: the database was restored. */
+  readonly reset?: number;
+}
+export interface PageOptions extends Which {
+  /** An id, or `latest`: after the newest. */
+  readonly from: number | 'latest';
+  readonly limit: number;
+}
+
+export interface Lists {
+  /** Contents with id >= from, ascending. Asks the database nothing when there are none and that is known. */
+  page(options: PageOptions): Promise<Page>;
+  /** Contents with id <= from, descending. */
+  newestFirst(options: PageOptions): Promise<Page>;
+  /** Contents that match, in the given order. Looks at so many rows a call, and finds the next ones by `next`. */
+  search(options: PageOptions & { readonly order: 'asc' | 'desc' }, filter: Filter): Promise<Page>;
+  /** Resolves when a content with id >= from may be read, after `ms`, or when `ended` fires. Asks nothing. */
+  wait(which: Which, from: number, ms: number, ended: Ending): Promise<void>;
+  /** Contents that this process has committed: their users read them at once. */
+  committed(rows: readonly { readonly user_id: number }[], ids: readonly number[]): void;
+  /** Rows that may be read from now on; called by the tail before it wakes anybody. */
+  passed(rows: readonly Row[]): void;
+  /** The table was emptied or restored, and the tail begins again. */
+  forget(): void;
+}
+
+/** When the looks for new contents have failed for so long, "nothing new" would be a guess. */
+export const STALE_MS = 5_000;
+
+interface ListsParts {
+  readonly store: Store;
+  readonly tail: Tail;
+  readonly maxPageBytes: number;
+  /** One content; those asked for at once share a query. */
+  readonly content: (key: ContentKey) => Promise<Content | undefined>;
+}
+
+export function createLists({ store, tail, maxPageBytes, content }: ListsParts): Lists {
+  const known = createKnownContents();
+  const own = createOwnWrites(tail, tail.onReadable);
+  let scan = createScan(store);
+
+  async function ownWrites(userId: number): Promise<void> {
+    await tail.booted;
+    await own.settled(userId);
+  }
+
+  /** `from` as a number; one beyond everything is told from one that another process is ahead with. */
+  async function start(from: number | 'latest'): Promise<{ from: number; reset: boolean }> {
+    if (from === 'latest') return { from: tail.readable + 1, reset: false };
+    if (from <= tail.readable + 1) return { from, reset: false };
+    const highest = Math.max(await highestId(store), tail.readable);
+    return { from, reset: from > highest + 1 };
+  }
+
+  async function page(options: PageOptions): Promise<Page> {
+    await ownWrites(options.userId);
+    const { from, reset } = await start(options.from);
+    const { readable } = tail;
+    const end = Math.max(from, readable + 1);
+    if (reset) return { contents: [], next: end, reset: readable };
+    const mine = known.of(options, readable);
+    if (from < mine.from) {
+      const began = mine.from;
+      const { contents, upTo } = await scan(options, {
+        from,
+        to: readable,
+        limit: options.limit,
+        maxBytes: maxPageBytes,
+      });
+      if (upTo < readable) return { contents, next: upTo + 1 };
+      known.learn(
+        mine,
+        began,
+        from,
+        contents.map(({ id }) => id),
+      );
+      return { contents, next: end };
+    }
+    const ids = mine.ids.filter((id) => id >= from);
+    if (ids.length === 0) return { contents: [], next: end };
+    const named = ids.slice(0, options.limit);
+    const last = named.at(-1) as number;
+    const next = named.length === options.limit ? last + 1 : Math.max(end, last + 1);
+    if (named.length === 1) {
+      const one = await content({ userId: options.userId, id: last });
+      return { contents: one ? [one] : [], next };
+    }
+    const { contents, cut } = await listByIds(store, options.userId, named, maxPageBytes);
+    if (cut) return { contents, next: (contents.at(-1) as Content).id + 1 };
+    return { contents, next };
+  }
+
+  return {
+    page,
+    async newestFirst({ userId, whid, from, limit }) {
+      await ownWrites(userId);
+      const { readable } = tail;
+      const to = from === 'latest' ? readable : Math.min(from, readable);
+      const options = { wh_id: whid, from: 0, to, order: 'desc', limit, maxBytes: maxPageBytes } as const;
+      const { contents, cut } = await listContents(store, userId, options);
+      const last = contents.at(-1);
+      return { contents, next: cut && last ? Math.max(last.id - 1, 0) : 0 };
+    },
+    async search({ userId, whid, limit, order, ...options }, filter) {
+      await ownWrites(userId);
+      const { readable } = tail;
+      const list = { wh_id: whid, limit, order, maxBytes: maxPageBytes };
+      if (order === 'desc') {
+        const to = options.from === 'latest' ? readable : Math.min(options.from, readable);
+        const { contents, upTo } = await searchContents(store, userId, { ...list, from: 0, to }, filter);
+        return { contents, next: Math.max(upTo - 1, 0) };
+      }
+      const { from, reset } = await start(options.from);
+      const end = Math.max(from, readable + 1);
+      if (reset) return { contents: [], next: end, reset: readable };
+      const { contents, upTo } = await searchContents(store, userId, { ...list, from, to: readable }, filter);
+      return { contents, next: Math.max(from, upTo + 1) };
+    },
+    async wait(which, from, ms, ended) {
+      const mine = known.of(which, tail.readable);
+      if (ms <= 0 || ended.aborted || mine.ids.some((id) => id >= from) || mine.from > from) return;
+      await new Promise<void>((resolve) => {
+        const done = () => {
+          clearTimeout(timer);
+          off();
+          ended.removeEventListener('abort', done);
+          resolve();
+        };
+        const timer = setTimeout(done, ms);
+        const off = tail.onReadable(which.userId, ({ id, wh_id }) => {
+          if (id >= from && (which.whid === 'all' || which.whid === wh_id)) done();
+        });
+        ended.addEventListener('abort', done);
+      });
+    },
+    committed(rows, ids) {
+      own.committed(rows, ids);
+      tail.nudge(rows.length);
+    },
+    passed: (rows) => known.passed(rows),
+    forget() {
+      known.forget();
+      scan = createScan(store);
+    },
+  };
+}
+
+// Read your writes: a user finds what was just stored for him by this process, in his lists and by his consumers.
+
+export interface OwnWrites {
+  /** Contents that this process has committed. */
+  committed(rows: readonly { readonly user_id: number }[], ids: readonly number[]): void;
+  /** Resolves when the latest of them can be read, at once when that is known, or 300 ms after it was committed. */
+  settled(userId: number): Promise<void>;
+}
+
+// An answer is late rather than without what its caller knows to be there.
+const PATIENCE_MS = 300;
+const MOST_WRITERS = 50_000;
+
+/** `arrives`: what wakes them, `onReadable` for lists. Consumers also need the position. */
+export function createOwnWrites(
+  tail: Pick<Tail, 'onPlaced' | 'readable'>,
+  arrives: (userId: number, wake: (row: { readonly id: number }) => void) => () => void = tail.onPlaced,
+): OwnWrites {
+  const written = new LRUCache<number, { readonly id: number; readonly at: number }>({ max: MOST_WRITERS });
+  return {
+    committed(rows, ids) {
+      const at = performance.now();
+      for (const [i, { user_id }] of rows.entries()) {
+        const id = ids[i] as number;
+        const before = written.get(user_id);
+        // Two transactions are under way at once: the later commit may have the lower ids.
+        if (!before || before.id < id || at - before.at > PATIENCE_MS) written.set(user_id, { id, at });
+      }
+    },
+    async settled(userId) {
+      const last = written.get(userId);
+      // Whatever lists may hand out has its position.
+      if (!last || tail.readable >= last.id) return;
+      const left = last.at + PATIENCE_MS - performance.now();
+      if (left <= 0) return;
+      await new Promise<void>((resolve) => {
+        const done = () => {
+          clearTimeout(timer);
+          off();
+          resolve();
+        };
+        const timer = setTimeout(done, left);
+        const off = arrives(userId, ({ id }) => id >= last.id && done());
+      });
+    },
+  };
+}

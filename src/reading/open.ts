@@ -1,0 +1,150 @@
+// Opens all that reads the shared table for others: fence, sequencer, tail and lists, and the slow sweep behind them.
+import type { Config } from '../config/config.ts';
+import type { IncidentLog } from '../observe/incidents.ts';
+import type { Content, ContentKey } from '../store/contents.ts';
+import { type Db, failed } from '../store/db.ts';
+import type { FencePromise } from '../store/fence/facts.ts';
+import { bootFence, openFenceSource, openNode } from '../store/fence/source.ts';
+import { openDb, type Store } from '../store/open.ts';
+import { forgetPlaces, placeRows, positionState, positionsBetween, readMark, saveMark } from '../store/positions.ts';
+import { createFence, type Fence, type FenceSource } from './fence.ts';
+import { createLists, type Lists } from './lists.ts';
+import { retry } from './retry.ts';
+import { createSequencer, createSweep, type Sequencer } from './sequencer.ts';
+import { createTail, type Tail } from './tail.ts';
+
+export interface Reading {
+  /** What lists promise on this database, as its rights and settings are now. */
+  readonly promise: () => FencePromise;
+  readonly tail: Tail;
+  readonly lists: Lists;
+  close(): Promise<void>;
+}
+
+// How much a restart reads again at most.
+const SAVE_MARK_EVERY_MS = 5_000;
+
+const NODE_AWAY = 'a node of FENCE_NODES cannot be asked: lists wait until it can be';
+
+export async function openReading(parts: {
+  readonly store: Store;
+  readonly config: Pick<Config, 'maxPageBytes' | 'fenceNodes' | 'fenceMaxHold'>;
+  readonly log: IncidentLog;
+  readonly content: (key: ContentKey) => Promise<Content | undefined>;
+  readonly onLook?: (ms: number) => void;
+}): Promise<Reading> {
+  const { store, config, log, content, onLook } = parts;
+  const { db } = store;
+  const nodes = config.fenceNodes.map((url) => openNode(() => openDb(url)));
+  for (const [i, node] of nodes.entries())
+    node.writers().catch((error: unknown) => log.warn({ error, node: i + 1 }, NODE_AWAY));
+  const opened = await openFenceSource(db, nodes, store.recent);
+  const { source } = opened;
+  if (opened.facts.warning) log.warn({}, opened.facts.warning);
+
+  const ending = new AbortController();
+  const { signal } = ending;
+  async function begin(): Promise<{ from: number; fence: Fence; sequencer: Sequencer | undefined }> {
+    const mark = store.extended ? await keptMark(db, source) : undefined;
+    // That the server was started anew meanwhile is 'other'. What is away or denied ends the start, and is told by it.
+    const worthIt = (error: unknown) => failed(error, 'other');
+    const message = 'cannot begin to read contents; trying again';
+    const from = mark ?? (await retry(() => steadyBoot(db, source), { log, message, signal, worthIt }));
+    const fence = createFence({
+      source,
+      nodes: opened.nodes,
+      from,
+      awaitOpen: mark === undefined,
+      maxHoldMs: config.fenceMaxHold === undefined ? undefined : config.fenceMaxHold * 1000,
+      onAlarm(alarm) {
+        log.error(alarm, alarm.text);
+        if (alarm.kind === 'emptied') beginAgain(alarm.top);
+      },
+      onForced: (forced) => log.error(forced, 'FENCE_MAX_HOLD: lists go on past a row that may still appear'),
+    });
+    if (!store.extended) return { from, fence, sequencer: undefined };
+    const sequencer = await createSequencer({
+      place: (rows, next) => placeRows(db, rows, next),
+      state: () => positionState(db),
+      async between(low, high) {
+        const known = store.recent?.fromPos(low, high) ?? [];
+        const from = low + known.length;
+        return from < high ? [...known, ...(await positionsBetween(db, from, high))] : known;
+      },
+      placedOnInsert: store.recent !== undefined,
+    });
+    return { from, fence, sequencer };
+  }
+
+  /** The ids begin anew: so do we, or new contents would lie below what was read. */
+  let beginning = false;
+  function beginAgain(top: number): void {
+    if (beginning) return;
+    beginning = true;
+    async function work(): Promise<void> {
+      if (store.extended) await forgetPlaces(db, top);
+      const parts = await begin();
+      lists.forget();
+      tail.restart(parts);
+    }
+    const message = 'tblwh was emptied, and reading cannot begin again; trying again';
+    retry(work, { log, message, signal })
+      .catch(() => {}) // only once it was closed
+      .finally(() => {
+        beginning = false;
+      });
+  }
+
+  const { from, fence, sequencer } = await begin();
+  const sweep = sequencer
+    ? createSweep({ db, from: (await readMark(db, 'backfill')) ?? 0, to: from, readable: () => tail.readable, log })
+    : undefined;
+  const tail = createTail({
+    fence,
+    sequencer,
+    swept: () => sweep?.take() ?? [],
+    onPassed: (rows) => lists.passed(rows),
+    ...(onLook ? { onLook } : {}),
+    onError: (error) =>
+      error
+        ? log.warn({ error }, 'cannot look for new contents; trying again')
+        : log.info({}, 'new contents are looked for again'),
+  });
+  const lists = createLists({ store, tail, maxPageBytes: config.maxPageBytes, content });
+  const saving = setInterval(() => {
+    if (sequencer && tail.readable > 0) saveMark(db, 'fence', tail.readable).catch(() => {});
+  }, SAVE_MARK_EVERY_MS);
+  saving.unref();
+  return {
+    promise: () => opened.promise,
+    tail,
+    lists,
+    async close() {
+      clearInterval(saving);
+      ending.abort();
+      sweep?.close();
+      await tail.close();
+      await Promise.all(nodes.map((node) => node.close()));
+    },
+  };
+}
+
+/** The fence as it stood before a restart; what was read then is not judged again. Undefined when it cannot be relied on. */
+async function keptMark(db: Db, source: FenceSource): Promise<number | undefined> {
+  const mark = await readMark(db, 'fence');
+  if (mark === undefined) return undefined;
+  const top = (await source.top?.(mark)) ?? mark;
+  if (top >= mark) return mark;
+  await forgetPlaces(db, top);
+  return undefined;
+}
+
+/** Where the fence begins when nothing was kept. What is visible there must be on disk: no restart may come in between. */
+async function steadyBoot(db: Db, source: FenceSource): Promise<number> {
+  await source.look(Number.MAX_SAFE_INTEGER, [], 1);
+  const from = await bootFence(db, source);
+  if (from === 0 || source.minAgeMs === 0) return from;
+  await new Promise((resolve) => setTimeout(resolve, source.minAgeMs));
+  await source.look(Number.MAX_SAFE_INTEGER, [], 1);
+  return from;
+}

@@ -1,0 +1,264 @@
+// Notes refusals beside the answer: in batches, never in the way of a sender, dropped when they come too fast.
+
+import { LRUCache } from 'lru-cache';
+import type { Context } from '../context.ts';
+import { overLimit, unavailable } from '../errors.ts';
+import { warnSeldom } from '../observe/incidents.ts';
+import { measureRefusals } from '../observe/metrics.ts';
+import type { RefusalKind } from '../schema/contents.ts';
+import { eventKey } from '../store/events.ts';
+import type { Store } from '../store/open.ts';
+import { insertRefusals, type NewRefusal, sumUnjudged } from '../store/refusals.ts';
+import { listSealed } from '../store/webhooks.ts';
+import { nearMiss } from '../verify/near-miss.ts';
+import type { Incoming, Secret } from '../verify/request.ts';
+import { openSecrets, ownerOf, type Target } from '../webhooks/target.ts';
+
+const MOST_WAITING = 1_000;
+const MOST_WAITING_BYTES = 32 * 1024 * 1024;
+const BATCH = 64;
+const BATCH_BYTES = 2 * 1024 * 1024;
+// Of one webhook no more is noted in an hour, heads and bodies: whoever knows a URL must not fill the disk with forgeries.
+const HOUR_MS = 3_600_000;
+const HOUR_BYTES = 256 * 1024 * 1024;
+// What waits for its secret has no hour: it is bounded by what is kept of it. Told here, to its owner and to its senders.
+const FULL = 'So many requests wait for the secret of this webhook that no more are kept: its owner has to set it.';
+const FULL_S = 60;
+// About what a row takes besides, in the table and its indexes.
+const ROW_BYTES = 300;
+
+interface Refused {
+  readonly kind: RefusalKind;
+  readonly reason: string;
+  readonly received_ms: number;
+  readonly ip: string;
+  readonly head: Buffer;
+  /** Bytes of the body as far as they are known. */
+  readonly size: number | null;
+  /** What is kept whole: its body, and the event that it says to be. */
+  readonly incoming?: Incoming;
+  readonly event_id?: string | null;
+}
+
+export interface Refusals {
+  /** Notes it when there is time and room. */
+  add(target: Target, refused: Refused): void;
+  /**
+   * Resolves once it is stored with its body, to wait for its secret. Rejects with a 503 when it cannot be: its sender has
+   * to come again.
+   */
+  keep(target: Target, refused: Refused): Promise<void>;
+  drain(): Promise<void>;
+}
+
+interface Waiting {
+  readonly row: NewRefusal;
+  readonly near: () => Promise<string | null>;
+  readonly done: (error?: unknown) => void;
+}
+
+const bytesOf = ({ head, content }: Pick<NewRefusal, 'head' | 'content'>): number =>
+  head.length + (content?.length ?? 0);
+
+export function createRefusals(context: Context, { hourBytes = HOUR_BYTES } = {}): Refusals {
+  const { store, log, now } = context;
+  const nearMiss = createNearMisses(context);
+  const unjudged = createUnjudged(store);
+  const unfound = warnSeldom(log, 'cannot look for what refused requests were near to; they are noted without it');
+  const count = measureRefusals(context.metrics);
+  let waiting: Waiting[] = [];
+  let bytes = 0;
+  let running: Promise<void> | undefined;
+  let kept = new Map<number, number>();
+  let hour = 0;
+
+  /** False once the refusals of this webhook have taken their share of the hour. */
+  function admit({ wh_id }: Target, size: number): boolean {
+    if (hour !== Math.floor(now() / HOUR_MS)) kept = new Map();
+    hour = Math.floor(now() / HOUR_MS);
+    const sum = (kept.get(wh_id) ?? 0) + size + ROW_BYTES;
+    if (sum > hourBytes) return false;
+    kept.set(wh_id, sum);
+    return true;
+  }
+
+  function take(): Waiting[] {
+    let sum = 0;
+    let count = 0;
+    for (const { row } of waiting) {
+      sum += bytesOf(row);
+      if (count === BATCH || (count > 0 && sum > BATCH_BYTES)) break;
+      count++;
+    }
+    const batch = waiting.slice(0, count);
+    waiting = waiting.slice(count);
+    return batch;
+  }
+
+  /** What cannot be looked for is left out: a refusal counts more than what it was near to. */
+  async function nearOf(target: Target, incoming: Incoming): Promise<string | null> {
+    try {
+      return await nearMiss(target, incoming);
+    } catch (error) {
+      unfound(error);
+      return null;
+    }
+  }
+
+  async function run(): Promise<void> {
+    while (waiting.length > 0) {
+      const batch = take();
+      try {
+        const rows: NewRefusal[] = [];
+        for (const { row, near } of batch) rows.push({ ...row, near_miss: await near() });
+        await insertRefusals(store.db, rows);
+        for (const { done } of batch) done();
+      } catch (error) {
+        log.warn({ error, refusals: batch.length }, 'refusals were not noted');
+        for (const { done } of batch) done(error);
+      }
+      for (const { row } of batch) bytes -= bytesOf(row);
+    }
+    running = undefined;
+  }
+
+  function push(target: Target, refused: Refused, done: (error?: unknown) => void): boolean {
+    const { kind, reason, received_ms, ip, head, size, incoming, event_id } = refused;
+    count(kind);
+    const content = incoming?.body ?? null;
+    const mine = bytesOf({ head, content });
+    if (waiting.length >= MOST_WAITING || bytes + mine > MOST_WAITING_BYTES) return false;
+    if (kind !== 'secret_missing' && !admit(target, mine)) return false;
+    const { user_id, wh_id } = target;
+    const event_key = event_id ? eventKey(user_id, event_id) : null;
+    const row = { user_id, wh_id, kind, reason, near_miss: null, size, received_ms, ip, head, content, event_key };
+    bytes += mine;
+    const near = async () => (incoming && kind === 'signature' ? nearOf(target, incoming) : null);
+    waiting.push({ row, near, done });
+    running ??= run();
+    return true;
+  }
+
+  return {
+    add: (target, refused) => void push(target, refused, () => {}),
+    async keep(target, refused) {
+      const busy = (cause?: unknown) =>
+        unavailable('This request cannot be kept now, nothing was stored. Send it again later.', cause);
+      const { head, incoming, ...more } = refused;
+      const mine = bytesOf({ head, content: incoming?.body ?? null });
+      const { room, first } = await unjudged.take(target.wh_id, mine).catch((error: unknown) => {
+        throw busy(error);
+      });
+      if (first) push(target, { ...more, head, kind: 'limit', reason: FULL }, () => {});
+      if (!room) throw overLimit(FULL, FULL_S);
+      await new Promise<void>((resolve, reject) => {
+        if (!push(target, refused, (error) => (error ? reject(busy(error)) : resolve()))) reject(busy());
+      });
+    },
+    drain: async () => running,
+  };
+}
+
+// Looks for what a request that failed its check was near to: another secret of its owner, another URL, a clock.
+
+interface Other {
+  readonly wh_id: number;
+  readonly secret: Secret;
+}
+// Each try is a hash over the whole body: of a large one, and with very many secrets, nobody looks for the reason.
+const MOST_BYTES = 1024 * 1024;
+const MOST_OTHERS = 50;
+// Strangers cause this work, and everybody waits for it: a tenth of the time, after a start of 200 ms.
+const SHARE = 0.1;
+const CREDIT_MS = 200;
+
+type NearMisses = (target: Target, incoming: Incoming) => Promise<string | null>;
+
+export function createNearMisses({ store, sealer }: Pick<Context, 'store' | 'sealer'>): NearMisses {
+  /** Secrets of the user's other webhooks; no more are decrypted than are tried. */
+  async function othersOf(userId: number, whId: number): Promise<Other[]> {
+    const rows = (await listSealed(store.db, userId)).filter((row) => row.wh_id !== whId).slice(0, MOST_OTHERS);
+    const all = rows.flatMap(({ wh_id, secrets }) =>
+      (openSecrets(sealer, ownerOf(userId, wh_id), secrets) ?? []).map((secret) => ({ wh_id, secret })),
+    );
+    return all.slice(0, MOST_OTHERS);
+  }
+
+  let credit = CREDIT_MS;
+  let at = performance.now();
+  function spend(ms: number): void {
+    const now = performance.now();
+    credit = Math.min(CREDIT_MS, credit + (now - at) * SHARE) - ms;
+    at = now;
+  }
+
+  return async ({ user_id, wh_id, rules, secrets }, incoming) => {
+    spend(0);
+    if (credit <= 0 || !rules || !secrets || incoming.body.length > MOST_BYTES) return null;
+    const others = await othersOf(user_id, wh_id);
+    const began = performance.now();
+    try {
+      return nearMiss(rules, secrets, incoming, others);
+    } finally {
+      spend(performance.now() - began);
+    }
+  };
+}
+
+// How much waits for the secret of its webhook. All of it was answered 200: when there is too much, nobody else is.
+
+// As much as is kept of other refusals; but of those the oldest go, and of these none before its time.
+const MOST = { rows: 10_000, bytes: 256 * 1024 * 1024 };
+// Other processes add to it too, and what is released leaves it: a little more than MOST does no harm.
+const COUNT_EVERY_MS = 10_000;
+// Ten thousand small ones are counted in 0.1 s, 256 MiB of heads in one: never more than a twentieth of the time.
+const REST = 20;
+const MOST_KNOWN = 10_000;
+
+interface Known {
+  /** When it has to be counted again. */
+  due: number;
+  readonly sum: Promise<{ n: number; bytes: number }>;
+  told: boolean;
+}
+
+interface Unjudged {
+  /**
+   * Takes room for one more. `room` is false when there is none, and `first` true for the first in a while who is told so.
+   * Rejects when the database cannot be asked.
+   */
+  take(whId: number, bytes: number): Promise<{ readonly room: boolean; readonly first: boolean }>;
+}
+
+function createUnjudged({ db }: Pick<Store, 'db'>): Unjudged {
+  const webhooks = new LRUCache<number, Known>({ max: MOST_KNOWN });
+
+  function knownOf(whId: number): Known {
+    const began = performance.now();
+    const known = webhooks.get(whId);
+    if (known && began < known.due) return known;
+    const counting: Known = { due: Number.POSITIVE_INFINITY, sum: sumUnjudged(db, whId), told: false };
+    webhooks.set(whId, counting);
+    counting.sum.then(
+      () => {
+        const took = performance.now() - began;
+        counting.due = began + Math.max(COUNT_EVERY_MS, REST * took);
+      },
+      () => webhooks.delete(whId),
+    );
+    return counting;
+  }
+
+  return {
+    async take(whId, bytes) {
+      const known = knownOf(whId);
+      const sum = await known.sum;
+      const room = sum.n < MOST.rows && sum.bytes + bytes <= MOST.bytes;
+      const first = !room && !known.told;
+      if (first) known.told = true;
+      if (room) sum.n++;
+      if (room) sum.bytes += bytes;
+      return { room, first };
+    },
+  };
+}

@@ -1,0 +1,247 @@
+// The wire of consumers: their settings, pulls, leases and dead letters, and the life of one content.
+import { type Static, Type } from 'typebox';
+import { nullable, strict } from './common.ts';
+import { Content } from './contents.ts';
+
+const Moment = Type.String({ format: 'date-time' });
+const Id = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+
+// Settings ----------------------------------------------------------------------------------------------------------
+
+// Not `.` and `..`: every client takes those out of a path before it asks. No lookahead: not every reader of the document knows it.
+const NAME = '^([A-Za-z0-9_-][A-Za-z0-9._-]{0,63}|\\.[A-Za-z0-9_-][A-Za-z0-9._-]{0,62}|\\.\\.[A-Za-z0-9._-]{1,62})$';
+const WHERE = '^(earliest|latest)$';
+const MOST_LEASE_SECONDS = 43_200;
+const MOST_IDS = 500;
+
+export const ConsumerName = Type.Object({ name: Type.String({ pattern: NAME, examples: ['billing'] }) });
+
+/** `earliest`, `latest`, `{"id": …}` or `{"time": …}`. */
+const Start = Type.Unsafe<'earliest' | 'latest' | { id?: number; time?: string }>({
+  type: ['string', 'object'],
+  pattern: WHERE,
+  properties: { id: Id, time: Moment },
+  ...strict,
+  minProperties: 1,
+  maxProperties: 1,
+  examples: ['earliest'],
+  description:
+    '`earliest`, `latest`, `{"id": 27}` (contents with this id or a higher one) or `{"time": "2026-11-22T10:00:00Z"}` (contents that came then or later). Counts for a new consumer only. Left out, a new one begins at the earliest if no more than 1,000 contents wait, else the call answers 409 `start-needed`.',
+});
+const LeaseSeconds = Type.Integer({
+  minimum: 1,
+  maximum: MOST_LEASE_SECONDS,
+  description: 'How long a worker has, before its contents are handed out again. Default 30.',
+});
+const settings = {
+  whid: nullable(
+    Type.Array(Type.Integer({ minimum: 0, maximum: 4_294_967_295 }), {
+      minItems: 1,
+      maxItems: 100,
+      description: 'The webhooks it reads; 0 = own content. Default null: all of yours, own content included.',
+    }),
+  ),
+  lease_seconds: LeaseSeconds,
+  max_attempts: Type.Integer({
+    minimum: 1,
+    maximum: 1_000,
+    description: 'A content that was handed out so often and never acked becomes a dead letter. Default 10.',
+  }),
+  ordered: Type.Boolean({
+    description: 'One lease at a time; nothing is handed out before what came earlier is acked or dead. Default false.',
+  }),
+  duplicates: Type.Unsafe<'deliver' | 'skip'>({
+    type: 'string',
+    enum: ['deliver', 'skip'],
+    description: 'skip: what a provider has sent twice comes once. Default deliver.',
+  }),
+};
+export const ConsumerInput = Type.Object(
+  { ...Type.Partial(Type.Object(settings)).properties, start: Type.Optional(Start) },
+  strict,
+);
+
+// State -------------------------------------------------------------------------------------------------------------
+
+const state = {
+  backlog: Type.Integer({ description: 'Contents that wait to be handed out: exact up to 1000.' }),
+  backlog_more: Type.Boolean({ description: 'There are more than `backlog` says.' }),
+  oldest_age_s: nullable(
+    Type.Integer({ description: 'For how long the oldest of them has been here; null when none waits.' }),
+  ),
+  in_flight: Type.Integer({ description: 'Contents that workers have in hand now.' }),
+  dead: Type.Integer({ description: 'Dead letters.' }),
+};
+const Gap = Type.Optional(
+  Type.Object(
+    { from: Type.Integer(), to: Type.Integer() },
+    {
+      description:
+        'Ids of contents that retention removed before they were read. Told until something after them is acked.',
+    },
+  ),
+);
+export const Consumer = Type.Object({
+  name: Type.String({ examples: ['billing'] }),
+  ...settings,
+  created_at: Moment,
+  pulled_at: nullable(
+    Type.String({ format: 'date-time', description: 'Of the last pull, to the hour; null before the first.' }),
+  ),
+  last_id: Type.Integer({ description: 'The content that was handed out last for the first time; 0 = none.' }),
+  ...state,
+  gap: Gap,
+});
+export type Consumer = Static<typeof Consumer>;
+export const ConsumerList = Type.Object({ consumers: Type.Array(Consumer) });
+
+// Pull, ack, nack, extend -------------------------------------------------------------------------------------------
+
+const LeaseText = Type.String({ minLength: 1, maxLength: 16_384, description: 'The `lease` of a pull.' });
+const idsOf = (description: string) => Type.Array(Id, { minItems: 1, maxItems: MOST_IDS, description });
+const Ids = idsOf('Only these contents. Default: all of the lease.');
+const Named = { lease: LeaseText, ids: Type.Optional(Ids) };
+
+export const PullInput = Type.Object(
+  {
+    limit: Type.Optional(Type.Integer({ minimum: 1, description: 'At most 500; more is clamped. Default 20.' })),
+    wait: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        description: 'When there is nothing, wait for so many seconds; at most 55. Default 0.',
+      }),
+    ),
+    lease_seconds: Type.Optional(LeaseSeconds),
+    start: Type.Optional(Start),
+    ack: Type.Optional(
+      Type.Unsafe<string | { lease: string; ids?: number[] }>({
+        type: ['string', 'object'],
+        minLength: 1,
+        maxLength: 16_384,
+        properties: { lease: LeaseText, ids: Ids },
+        required: ['lease'],
+        ...strict,
+        description: 'What to ack first, whatever the pull brings: a lease, or `{lease, ids}`.',
+      }),
+    ),
+  },
+  strict,
+);
+export const LeaseInput = Type.Object(Named, strict);
+export const NackInput = Type.Object(
+  {
+    ...Named,
+    delay_seconds: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: MOST_LEASE_SECONDS, description: 'Default 0: at once.' }),
+    ),
+    dead: Type.Optional(Type.Boolean({ description: 'Give them up: they become dead letters.' })),
+    untried: Type.Optional(Type.Boolean({ description: 'Nobody has begun with them: this was no attempt.' })),
+    reason: Type.Optional(Type.String({ maxLength: 255, description: 'Why: kept with a dead letter.' })),
+  },
+  strict,
+);
+export const ExtendInput = Type.Object({ ...Named, lease_seconds: Type.Optional(LeaseSeconds) }, strict);
+
+const Conflict = Type.Object({
+  id: Type.Integer(),
+  reason: Type.String({
+    examples: ['leased-anew'],
+    description:
+      '`leased-anew` (another worker has it), `waiting` (it was given back and comes again), `dead`, `not-handed-out`, `other-consumer`, `not-found`, `not-dead`, `in-hand`.',
+  }),
+});
+export const Outcome = Type.Object({
+  done: Type.Array(Type.Integer(), { description: 'Ids. What was acked before, by whomever, is done.' }),
+  conflicts: Type.Array(Conflict),
+});
+export const Extended = Type.Object({ ...Outcome.properties, lease_until: Moment });
+export const Retried = Type.Object({
+  ...Outcome.properties,
+  more: Type.Boolean({ description: 'Dead letters are left: call again.' }),
+});
+export const Pulled = Type.Object({
+  lease: nullable(Type.String({ description: 'Ack with it. Null when there is no item.' })),
+  items: Type.Array(
+    Type.Object({
+      ...Content.properties,
+      attempt: Type.Integer({ description: 'Which hand-out this is: 1 = the first.' }),
+      lease_until: Moment,
+    }),
+  ),
+  conflicts: Type.Array(Conflict),
+  ...state,
+  poll_after_ms: Type.Integer({ description: 'When the next pull makes sense, if you do not use `wait`.' }),
+  gap: Gap,
+});
+
+// Moving, and dead letters ------------------------------------------------------------------------------------------
+
+export const SeekInput = Type.Unsafe<
+  'earliest' | 'latest' | { id?: number; time?: string; to?: 'earliest' | 'latest' }
+>({
+  type: ['object', 'string'],
+  pattern: WHERE,
+  properties: { id: Id, time: Moment, to: { type: 'string', enum: ['earliest', 'latest'] } },
+  ...strict,
+  minProperties: 1,
+  maxProperties: 1,
+  examples: [{ to: 'latest' }],
+  description: 'Exactly one of `id`, `time`, `to`; or just the text `"earliest"` or `"latest"`.',
+});
+export const RedeliverInput = Type.Object({ ids: idsOf('These contents.') }, strict);
+export const RetryInput = Type.Object({ ids: Type.Optional(idsOf('Only of these contents. Default: all.')) }, strict);
+export const DeadQuery = Type.Object(
+  {
+    id: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Start here. Default 0.' }),
+    ),
+    limit: Type.Optional(Type.Integer({ minimum: 1, description: 'At most 500; more is clamped. Default 20.' })),
+  },
+  strict,
+);
+export const DeadPage = Type.Object({
+  dead: Type.Array(
+    Type.Object({
+      id: Type.Integer(),
+      wh_id: Type.Integer(),
+      attempts: Type.Integer(),
+      reason: Type.String(),
+      dead_at: Moment,
+    }),
+  ),
+  next_id: Type.Integer({ description: 'Pass it as the next `id`.' }),
+});
+
+// Trace -------------------------------------------------------------------------------------------------------------
+
+export const Trace = Type.Object({
+  id: Type.Integer(),
+  wh_id: Type.Integer(),
+  received_at: nullable(Type.String({ format: 'date-time', description: 'Null when another application stored it.' })),
+  seen_at: nullable(
+    Type.String({ format: 'date-time', description: 'When it became visible to consumers; null: not yet.' }),
+  ),
+  verified: nullable(
+    Type.String({ description: 'What the signature check said; null when another application stored it.' }),
+  ),
+  event_id: nullable(Type.String()),
+  duplicate_of: nullable(Type.Integer()),
+  duplicates: Type.Array(Type.Integer(), { description: 'Later contents that are the same event.' }),
+  consumers: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      state: Type.Unsafe<'waiting' | 'leased' | 'acked' | 'dead' | 'behind'>({
+        type: 'string',
+        enum: ['waiting', 'leased', 'acked', 'dead', 'behind'],
+        description: 'behind: before where it began or was moved to. What it acked before that is not kept.',
+      }),
+      attempt: Type.Optional(Type.Integer({ description: 'How often it was handed out.' })),
+      lease_until: Type.Optional(Moment),
+      due_at: Type.Optional(Type.String({ format: 'date-time', description: 'It is handed out again then.' })),
+      dead_at: Type.Optional(Moment),
+      reason: Type.Optional(Type.String()),
+    }),
+    { description: 'Every consumer that reads this webhook.' },
+  ),
+});
+export type Trace = Static<typeof Trace>;

@@ -1,0 +1,202 @@
+// The wire: one TypeBox value is one shape, its TypeScript type and its schema in the API document.
+import { type Static, Type } from 'typebox';
+import { METHOD, nullable, oneOf, strict } from './common.ts';
+
+const ID = '^(latest|[0-9]{1,15})$';
+const WHID = '^(all|[0-9]{1,10})$';
+/** What a pattern asks for, in words: nobody should have to read a regular expression in an error. */
+export const PATTERN_WORDS: Readonly<Record<string, string>> = {
+  [ID]: 'must be a whole number from 0, or latest',
+  [WHID]: 'must be the number of a webhook, 0, or all',
+  [METHOD]: 'must be a method such as POST',
+  '^([A-Za-z0-9_-][A-Za-z0-9._-]{0,63}|\\.[A-Za-z0-9_-][A-Za-z0-9._-]{0,62}|\\.\\.[A-Za-z0-9._-]{1,62})$':
+    'must be 1 to 64 letters, digits, dots, dashes or underscores, and not . or .. which cannot stand in a path',
+  '^(earliest|latest)$': 'must be earliest, latest, {"id": …} or {"time": …}',
+};
+
+// Contents ----------------------------------------------------------------------------------------------------------
+
+const receipt = {
+  method: Type.String({ examples: ['POST'] }),
+  url: Type.String({ description: 'What followed the key: sub-path and raw query, as received.' }),
+  public_url: Type.String({ description: 'PUBLIC_URL and the raw target as received: what Twilio and Square sign.' }),
+  headers: Type.Array(Type.Array(Type.String()), {
+    description: '[name, value] in order, case and duplicates kept, one character per byte.',
+  }),
+  ip: Type.String({ description: 'The full address of the sender.' }),
+  received_at: Type.String({ format: 'date-time' }),
+};
+const Request = Type.Object({
+  ...receipt,
+  verified: oneOf(['signed', 'token', 'none'], 'What the signature check said; none: nothing was checked.'),
+  event_id: nullable(Type.String()),
+  event_type: nullable(Type.String()),
+  duplicate_of: nullable(Type.Integer()),
+  released_from: nullable(Type.Integer()),
+});
+export const Content = Type.Object({
+  id: Type.Integer({ examples: [27] }),
+  content: Type.String({ description: 'The body, as text in `encoding`.' }),
+  ip: Type.String({ examples: ['3.18.12.63'], description: 'IPv4 address, or ipv6: see request.ip.' }),
+  api: Type.Integer({ description: '1 = received by a webhook, 0 = posted by the user.' }),
+  dt: Type.String({ examples: ['2026-11-22 10:00:00'] }),
+  wh_id: Type.Integer({ description: '0 = own content.' }),
+  encoding: oneOf(['utf-8', 'base64', 'windows-1252']),
+  request: nullable(Request),
+});
+export type Content = Static<typeof Content>;
+export const ContentOne = Type.Object({ ...Content.properties, hint: Type.Optional(Type.String()) });
+export const ContentPage = Type.Object({
+  whcontent: Type.Array(Content),
+  next_id: Type.Integer({ description: 'Pass it as the next `id`.' }),
+  reset: Type.Optional(
+    Type.Object(
+      { max_id: Type.Integer() },
+      { description: 'Your `id` is ahead of every content: was the database restored?' },
+    ),
+  ),
+  held_s: Type.Optional(
+    Type.Integer({ description: 'For so long a transaction of another application has held back newer contents.' }),
+  ),
+  hint: Type.Optional(Type.String()),
+});
+export const Posted = Type.Object({
+  result: Type.Literal('ok'),
+  id: Type.Integer(),
+  hint: Type.Optional(Type.String()),
+});
+
+const cursor = (examples: string[], pattern: string, description: string) =>
+  Type.Optional(Type.String({ pattern, examples, description }));
+const filter = (description: string) => Type.Optional(Type.String({ minLength: 1, maxLength: 1_000, description }));
+export const ListQuery = Type.Object({
+  id: cursor(['0'], ID, 'Start here: contents with this id or a higher one. `latest`: after the newest. Default 0.'),
+  whid: cursor(['all'], WHID, 'Of one webhook; 0 = own content, `all` = every webhook. Default 0.'),
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, examples: [20], description: 'At most 100; more is clamped. Default 20.' }),
+  ),
+  order: Type.Optional(oneOf(['asc', 'desc'], '`desc`: newest first, ids up to `id`.')),
+  event_id: filter("Only this event of the provider's."),
+  event_type: filter('Only events of this type.'),
+  verified: Type.Optional(oneOf(['signed', 'token', 'none'], 'Only contents whose check said so.')),
+  since: Type.Optional(Type.String({ format: 'date-time', description: 'Only what became visible then or later.' })),
+  q: filter('Only contents with this text in their body, letter for letter. Looks at 10,000 contents a call.'),
+  wait: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      examples: [0],
+      description: 'When there is nothing, answer as soon as there is, or empty after so many seconds; at most 55.',
+    }),
+  ),
+});
+export const PostQuery = Type.Object({
+  content: Type.Optional(Type.String({ description: 'The content, instead of a body.' })),
+});
+export const ContentId = Type.Object({
+  id: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, examples: [27] }),
+});
+
+// Refusals, and the rest --------------------------------------------------------------------------------------------
+
+/** Why a request did not become a content. */
+export const REFUSAL_KINDS = [
+  'signature',
+  'secret_missing',
+  'handshake',
+  'too_large',
+  'method',
+  'network',
+  'limit',
+] as const;
+export type RefusalKind = (typeof REFUSAL_KINDS)[number];
+
+export const Refusal = Type.Object({
+  id: Type.Integer(),
+  wh_id: Type.Integer(),
+  kind: Type.String({ examples: ['too_large'] }),
+  reason: Type.String({ description: 'What happened and what to do.' }),
+  near_miss: nullable(Type.String()),
+  size: nullable(Type.Integer()),
+  request: Type.Object(receipt),
+  released_as: nullable(Type.Integer()),
+});
+export type Refusal = Static<typeof Refusal>;
+const cameSince = Type.Optional(Type.String({ format: 'date-time', description: 'Only what came then or later.' }));
+export const RefusalQuery = Type.Object(
+  {
+    whid: Type.Optional(Type.Integer({ minimum: 1, maximum: 4_294_967_295 })),
+    kind: Type.Optional(oneOf(REFUSAL_KINDS)),
+    event_id: filter('Only requests that say to be this event.'),
+    since: cameSince,
+    id: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Start here.' })),
+    order: Type.Optional(oneOf(['asc', 'desc'], '`desc`: newest first, refusals with this `id` or a lower one.')),
+    limit: Type.Optional(Type.Integer({ minimum: 1, description: 'At most 100; more is clamped. Default 20.' })),
+  },
+  strict,
+);
+const Force = Type.Optional(
+  Type.Boolean({ description: 'true: take it though it was not verified. Default false: it is judged again.' }),
+);
+export const ReleaseInput = Type.Object({ force: Force }, strict);
+export const ReleaseManyInput = Type.Object(
+  {
+    whid: Type.Integer({ minimum: 1, maximum: 4_294_967_295 }),
+    id: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Start here.' })),
+    since: cameSince,
+    force: Force,
+  },
+  strict,
+);
+export const ReleaseResult = Type.Object({
+  released: Type.Array(Type.Object({ id: Type.Integer(), content_id: Type.Integer() })),
+  kept: Type.Array(Type.Object({ id: Type.Integer(), reason: Type.String() })),
+  next_id: Type.Optional(Type.Integer({ description: 'There is more than one call releases: pass it as `id`.' })),
+});
+export const RefusalPage = Type.Object({ refusals: Type.Array(Refusal), next_id: Type.Integer() });
+
+export const Me = Type.Object({ username: Type.String({ examples: ['1001'] }), hint: Type.Optional(Type.String()) });
+export const Health = Type.Object({ status: Type.String() });
+export const Ready = Type.Object({
+  status: Type.String(),
+  ...Type.Partial(
+    Type.Object({
+      database: Type.String(),
+      level: oneOf(['as-is', 'extended']),
+      promise: Type.String({ description: 'What lists promise on this database, in a word.' }),
+      promise_text: Type.String(),
+      readable: Type.Integer({ description: 'Lists hand out contents up to this id.' }),
+      held_s: Type.Integer({ description: 'For so long they have been waiting for a row that is being written.' }),
+      trouble: Type.String({ description: 'Why contents are not stored: since the last one that was.' }),
+    }),
+  ).properties,
+});
+export const ProblemBody = Type.Object({
+  type: Type.String(),
+  title: Type.String(),
+  status: Type.Integer(),
+  detail: Type.String({ description: 'What happened and what to do.' }),
+  request_id: Type.String(),
+  errors: Type.Optional(Type.Array(Type.Object({ path: Type.String(), message: Type.String() }))),
+});
+
+// The wire of GET /activity: contents per minute and webhook.
+
+export const ActivityQuery = Type.Object(
+  {
+    minutes: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 1440, examples: [60], description: 'How far back. Default 60.' }),
+    ),
+  },
+  strict,
+);
+export const ActivityPage = Type.Object({
+  webhooks: Type.Array(
+    Type.Object({
+      wh_id: Type.Integer({ examples: [7] }),
+      total: Type.Integer(),
+      minutes: Type.Array(Type.Integer(), { description: 'Oldest first.' }),
+    }),
+  ),
+  now: Type.String({ format: 'date-time' }),
+  more: Type.Boolean({ description: 'Only the newest 100,000 contents of that time were counted.' }),
+});

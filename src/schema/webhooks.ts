@@ -1,0 +1,314 @@
+// Webhooks and their settings on the wire: what may be set, what is told.
+import { type Static, type TSchema, Type } from 'typebox';
+import { METHOD, mergePatch, nullable, oneOf, strict } from './common.ts';
+
+// The wire: how a webhook verifies what it receives, and how it knows the same event again.
+
+const SOURCE = '^(?:header:.+|query:.+|form:.+|body:(?:/.*)?|sha256)$';
+const PLACES = '`header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`';
+const Source = (description: string) => Type.String({ maxLength: 255, pattern: SOURCE, description });
+const text = (maxLength: number, description: string) => Type.String({ maxLength, description });
+
+const HandshakeInput = Type.Object(
+  {
+    method: Type.Optional(Type.String({ pattern: '^[A-Z]{1,12}$', description: 'Only requests of this method.' })),
+    when: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            from: Source(`${PLACES}.`),
+            equals: Type.Optional(text(255, 'What must stand there. Left out: anything.')),
+            absent: Type.Optional(Type.Boolean({ description: 'true: nothing must stand there.' })),
+          },
+          strict,
+        ),
+        { maxItems: 10, description: 'A request is a handshake when all of these hold.' },
+      ),
+    ),
+    token_from: Type.Optional(Source('Where `verify.token` must stand.')),
+    challenge_from: Type.Optional(Source('Where the text stands that has to be sent back.')),
+    signed: Type.Optional(Type.Boolean({ description: 'Check the signature before it is answered. Default true.' })),
+    answer: Type.Object(
+      {
+        status: Type.Optional(Type.Integer({ minimum: 200, maximum: 299, description: 'Default 200.' })),
+        content_type: Type.Optional(oneOf(['text/plain', 'application/json'], 'Default text/plain.')),
+        body: text(
+          4096,
+          '`{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret.',
+        ),
+      },
+      strict,
+    ),
+  },
+  strict,
+);
+export type HandshakeInput = Static<typeof HandshakeInput>;
+
+const verify = {
+  scheme: oneOf(
+    ['hmac', 'hash', 'asymmetric', 'shared-secret', 'none'],
+    'hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; shared-secret: the secret itself is sent; none: nothing is verified.',
+  ),
+  algorithm: oneOf(
+    ['sha256', 'sha1', 'sha512', 'ed25519', 'ecdsa-p256', 'rsa-sha256'],
+    'Default sha256; with `asymmetric` there is no default.',
+  ),
+  encoding: oneOf(['hex', 'base64', 'base64url'], 'How the signature is written. Default hex.'),
+  key_encoding: oneOf(
+    ['utf8', 'base64', 'hex'],
+    'How the secret is written. Default utf8: its characters are the key.',
+  ),
+  key_prefix: text(32, 'What to cut off the secret first, if it is there: `whsec_`.'),
+  signature: Type.Partial(
+    Type.Object({
+      from: Source(`Where the signature stands: ${PLACES}.`),
+      item_separator: text(4, 'What stands between several signatures or fields: `,` for `t=1,v1=ab`.'),
+      field_separator: text(4, 'What stands between the name of a field and its value: `=` for `v1=ab`.'),
+      field: text(32, 'The field with the signature: `v1`, `sha256`. Several may be there, any may match.'),
+    }),
+    strict,
+  ),
+  timestamp: Type.Partial(
+    Type.Object({
+      from: Type.String({
+        maxLength: 255,
+        pattern: '^(?:field:.+|header:.+|query:.+|form:.+|body:/.*)$',
+        description: `Where the time stands: ${PLACES}, or \`field:t\` beside the signature.`,
+      }),
+      unit: oneOf(['s', 'ms'], 'Of a number. Default s.'),
+      format: oneOf(['unix', 'iso8601', 'http-date'], 'Default unix.'),
+    }),
+    strict,
+  ),
+  tolerance_seconds: Type.Integer({
+    minimum: 0,
+    maximum: 86_400 * 30,
+    description: 'How far the time may lie in the past or in the future. 0: the time is not checked. Default 300.',
+  }),
+  signed_string: text(
+    1024,
+    'What is signed: text with `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, and with the scheme hash `{secret}`. Default `{body}`.',
+  ),
+  covers_body: Type.Boolean({ description: 'false: the signature does not cover the body, and you know it.' }),
+  id: Source(`Where \`{id}\` stands: ${PLACES}.`),
+  url: oneOf(
+    ['as-is', 'hubspot', 'twilio'],
+    'as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: twelve of its percent codes are decoded. twilio: with and without a port, raw and normalised.',
+  ),
+  secret_from: Type.String({
+    maxLength: 255,
+    pattern: '^(?:bearer|basic|header:.+|query:.+|form:.+|body:/.*)$',
+    description: `With shared-secret: ${PLACES}, \`bearer\`, or \`basic\` (the secret is \`user:password\`). In a body path \`*\` means each element.`,
+  }),
+  token: text(255, 'The verify token you typed in at the provider (Meta): only a handshake that knows it is answered.'),
+  handshake: Type.Array(HandshakeInput, {
+    maxItems: 5,
+    description: 'Requests that are answered and not stored as a content.',
+  }),
+  event_type: Source(`Where the type of the event stands: ${PLACES}.`),
+};
+/** What may be set; beside a preset each member replaces that of the preset. */
+export const VerifyInput = Type.Partial(Type.Object(verify), {
+  ...strict,
+  description: 'How requests are verified. Beside a preset: what differs from it.',
+});
+export type VerifyInput = Static<typeof VerifyInput>;
+
+export const DedupeInput = Type.Object(
+  {
+    from: Type.Optional(
+      Type.Unsafe<string | string[]>({
+        type: ['string', 'array'],
+        pattern: SOURCE,
+        maxLength: 255,
+        items: { type: 'string', pattern: SOURCE, maxLength: 255 },
+        minItems: 1,
+        maxItems: 5,
+        examples: ['header:x-id', 'body:/id', 'sha256'],
+        description: `Where the id of the event stands: ${PLACES}, or \`sha256\` of the body. Several are joined with \`/\`. Default: what the preset says.`,
+      }),
+    ),
+    window_seconds: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 86_400 * 365,
+        description: 'How long an id is remembered.',
+      }),
+    ),
+  },
+  { ...strict, description: 'How the same event is known again when it is sent twice. It is flagged, never dropped.' },
+);
+export type DedupeInput = Static<typeof DedupeInput>;
+
+// Settings of a webhook ---------------------------------------------------------------------------------------------
+
+const ResponseSettings = Type.Object(
+  {
+    status: Type.Integer({ minimum: 200, maximum: 299, description: 'Default 200.' }),
+    content_type: oneOf(['text/plain', 'text/xml', 'application/xml', 'application/json'], 'Default text/plain.'),
+    body: Type.String({
+      maxLength: 65_536,
+      description: 'Default empty: some providers show a text to their end user.',
+    }),
+  },
+  strict,
+);
+const settings = {
+  response: Type.Partial(ResponseSettings, {
+    ...strict,
+    description: 'What senders are answered once their request is committed.',
+  }),
+  max_body_bytes: Type.Integer({
+    minimum: 0,
+    description: 'Larger bodies are refused with 413. Default: MAX_BODY_BYTES.',
+  }),
+  allow_methods: Type.Array(Type.String({ pattern: METHOD }), {
+    maxItems: 40,
+    description: 'Other methods are refused with 405. Default: every method.',
+  }),
+  allow_networks: Type.Array(Type.String({ minLength: 2, maxLength: 49 }), {
+    maxItems: 100,
+    description: 'Senders outside of these addresses and CIDR networks are refused with 403. Default: everybody.',
+  }),
+  preset: Type.String({
+    maxLength: 40,
+    examples: ['stripe'],
+    description:
+      'How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked.',
+  }),
+  verify: VerifyInput,
+  dedupe: DedupeInput,
+  on_reject: oneOf(
+    ['keep', 'drop'],
+    'keep: what fails its check is kept as a refusal, to be looked at and released. Default keep.',
+  ),
+  retention_days: Type.Integer({
+    minimum: 0,
+    maximum: 36_500,
+    description: 'Contents are removed when they are so many days old; 0 = never. Default: RETENTION_DAYS.',
+  }),
+  enabled: Type.Boolean({
+    description: 'false: senders are answered 503 with Retry-After and try again. Default true.',
+  }),
+};
+/** What may be set; what is left out has its default. This is what the database keeps. */
+export const SettingsInput = Type.Partial(Type.Object(settings), strict);
+export type SettingsInput = Static<typeof SettingsInput>;
+
+export interface Settings {
+  readonly response: Static<typeof ResponseSettings>;
+  readonly preset: string | null;
+  readonly verify: VerifyInput | null;
+  readonly dedupe: DedupeInput | null;
+  readonly on_reject: 'keep' | 'drop';
+  readonly max_body_bytes: number | null;
+  readonly allow_methods: readonly string[] | null;
+  readonly allow_networks: readonly string[] | null;
+  readonly retention_days: number | null;
+  readonly enabled: boolean;
+}
+
+type Answer = { readonly status: number; readonly content_type: string; readonly body: string };
+/** Settings with every default filled in; a preset has an answer of its own. */
+export const resolveSettings = (input: SettingsInput, answer?: Answer): Settings => ({
+  response: {
+    status: 200,
+    content_type: 'text/plain',
+    body: '',
+    ...(answer as SettingsInput['response']),
+    ...input.response,
+  },
+  preset: input.preset ?? null,
+  verify: input.verify ?? null,
+  dedupe: input.dedupe ?? null,
+  on_reject: input.on_reject ?? 'keep',
+  max_body_bytes: input.max_body_bytes ?? null,
+  allow_methods: input.allow_methods ?? null,
+  allow_networks: input.allow_networks ?? null,
+  retention_days: input.retention_days ?? null,
+  enabled: input.enabled ?? true,
+});
+
+// Secrets -----------------------------------------------------------------------------------------------------------
+
+const SecretText = Type.String({ minLength: 1, maxLength: 4_096 });
+const Expiry = Type.Optional(
+  nullable(Type.String({ format: 'date-time', description: 'It counts until then. Default: for ever.' })),
+);
+const NewSecret = Type.Object({ value: SecretText, expires_at: Expiry }, strict);
+const KeptSecret = Type.Object({ id: Type.String({ maxLength: 40 }), expires_at: Expiry }, strict);
+const SECRETS = 'Any of them may have signed. A public key, a token of your choice or a shared key is a secret too.';
+const secretsOf = <T extends TSchema>(one: T) => Type.Array(one, { maxItems: 20, description: SECRETS });
+export type SecretInput = Static<typeof SecretText> | Static<typeof NewSecret> | Static<typeof KeptSecret>;
+const Secret = Type.Object({
+  id: Type.String(),
+  last4: Type.String({ description: 'Its last four characters; empty when it is short.' }),
+  expires_at: nullable(Type.String({ format: 'date-time' })),
+});
+
+// Webhooks ----------------------------------------------------------------------------------------------------------
+
+const webhook = {
+  wh_id: Type.Integer({ examples: [1] }),
+  wh_url: Type.String({ description: 'The public URL that a provider POSTs to.' }),
+  wh_name: Type.String({ examples: ['My payment method webhook'] }),
+  status: Type.Integer({ description: '1 = enabled.' }),
+};
+const Webhook = Type.Object(webhook);
+export const WebhookList = Type.Object({ webhooks: Type.Array(Webhook), hint: Type.Optional(Type.String()) });
+
+export const WebhookDetail = Type.Object({
+  ...webhook,
+  preset: nullable(settings.preset),
+  verify: nullable(VerifyInput),
+  secrets: Type.Array(Secret, { description: 'Without their values: those are never told again.' }),
+  dedupe: nullable(DedupeInput),
+  on_reject: settings.on_reject,
+  response: ResponseSettings,
+  max_body_bytes: nullable(settings.max_body_bytes),
+  allow_methods: nullable(settings.allow_methods),
+  allow_networks: nullable(settings.allow_networks),
+  retention_days: nullable(settings.retention_days),
+  enabled: settings.enabled,
+  created_at: Type.String({ format: 'date-time' }),
+  steps: Type.Optional(Type.Array(Type.String(), { description: 'What to do at the provider, with this URL.' })),
+  hint: Type.Optional(Type.String()),
+});
+export type WebhookDetail = Static<typeof WebhookDetail>;
+
+const Name = Type.String({ minLength: 1, maxLength: 45, description: 'At most 45 bytes of UTF-8.' });
+export const WebhookCreate = Type.Object(
+  {
+    wh_name: Name,
+    ...SettingsInput.properties,
+    secrets: Type.Optional(secretsOf(Type.Union([SecretText, NewSecret]))),
+  },
+  strict,
+);
+export type WebhookCreate = Static<typeof WebhookCreate>;
+
+export const WebhookPatch = Type.Object(
+  {
+    ...mergePatch(settings),
+    response: Type.Optional(nullable(Type.Object(mergePatch(ResponseSettings.properties), strict))),
+    verify: Type.Optional(nullable(Type.Object(mergePatch(VerifyInput.properties), strict))),
+    dedupe: Type.Optional(nullable(Type.Object(mergePatch(DedupeInput.properties), strict))),
+    wh_name: Type.Optional(Name),
+    secrets: Type.Optional(nullable(secretsOf(Type.Union([SecretText, NewSecret, KeptSecret])))),
+  },
+  strict,
+);
+export type WebhookPatch = Static<typeof WebhookPatch>;
+export const Rotate = Type.Object(
+  {
+    grace_seconds: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 30 * 86_400,
+        description: 'How long the old URL goes on. Default 86400.',
+      }),
+    ),
+  },
+  strict,
+);
+export const WebhookId = Type.Object({ wh_id: Type.Integer({ minimum: 1, maximum: 4_294_967_295, examples: [1] }) });

@@ -1,0 +1,157 @@
+// The documentation environment: /docs and its guides, /openapi.json, llms.txt; neutral, or with the things of its reader.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Auth } from '../api/auth.ts';
+import { noSuchRoute } from '../api/problems.ts';
+import type { Route } from '../api/route.ts';
+import type { Context } from '../context.ts';
+import { introduction, llmsText, referenceText } from './documentation.ts';
+import {
+  basePath,
+  CSP,
+  escapeHtml,
+  type Frame,
+  findScalar,
+  framed,
+  hashedName,
+  type Packed,
+  pack,
+  readLogo,
+  readPageFile,
+  referenceMain,
+  sendOnce,
+  sendPacked,
+} from './frame.ts';
+import { type Guide, guideToHtml, guideToMarkdown, type Reader, readGuides } from './guides.ts';
+import { type Document, MASK, type Mine, mineOf, nobody, personalised } from './samples.ts';
+
+const YEAR = 'public, max-age=31536000, immutable';
+const HTML = 'text/html; charset=utf-8';
+const MARKDOWN = 'text/markdown; charset=utf-8';
+const SAFE = { 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' };
+// It may hold scripts and styles of its own, which must not run when somebody opens it alone.
+const IMAGE = {
+  ...SAFE,
+  'cache-control': YEAR,
+  'content-security-policy': "sandbox; default-src 'none'; style-src 'unsafe-inline'",
+};
+
+/** Serves the documentation of these routes. */
+export async function serveDocs(
+  fastify: FastifyInstance,
+  context: Context,
+  auth: Auth,
+  routes: readonly Route[],
+): Promise<void> {
+  const { config, log } = context;
+  const { serviceName, publicUrl } = config;
+  const base = basePath(config);
+  const hidden = { schema: { hide: true } };
+  const scalar = findScalar();
+  if (!scalar) log.warn({}, '/docs has no reference: run npm run build');
+  const logo = readLogo(config.serviceLogo);
+  const guides = readGuides();
+  const readerOf = (mine: Mine): Reader => ({ mine, routes, publicUrl, base });
+  const neutral = readerOf(nobody(publicUrl));
+
+  const assets = new Map<string, () => Packed>();
+  const asset = (name: string, type: string, ...more: readonly string[]): string => {
+    const content = [...more, name].map(readPageFile).join('\n');
+    const packed = pack(content, type);
+    const hashed = hashedName(name, content);
+    assets.set(hashed, () => packed);
+    return hashed;
+  };
+  const [style, script] = [asset('docs.css', 'text/css'), asset('docs.js', 'text/javascript', 'code.js')];
+  if (scalar) assets.set(scalar.name, scalar.packed);
+  const frame = (): Frame => {
+    const inbox = fastify.hasRoute({ method: 'GET', url: '/inbox' });
+    return { config, style, script, scalar: scalar?.name, logo: logo?.name, guides, inbox };
+  };
+
+  /** Answers with `make`: for nobody what was made and compressed once, with credentials what is theirs, kept nowhere. */
+  function answering(make: (reader: Reader) => string, type: string, personal = true) {
+    let packed: Packed | undefined;
+    return async (request: FastifyRequest, reply: FastifyReply) => {
+      reply.headers(SAFE).header('cache-control', 'no-cache');
+      if (personal) reply.header('vary', 'authorization');
+      if (type === HTML) reply.header('content-security-policy', CSP);
+      if (!personal || request.headers.authorization === undefined) {
+        packed ??= pack(make(neutral), type);
+        return sendPacked(request, reply, packed);
+      }
+      reply.header('cache-control', 'no-store');
+      const mine = await mineOf(context, await auth.check(request.raw));
+      const text = withoutToken(make(readerOf(mine)), request.headers.authorization);
+      return sendOnce(request, reply, type, text);
+    };
+  }
+
+  const document = ({ mine }: Reader): string => {
+    const whole = fastify.swagger() as unknown as Document;
+    const made = personalised(whole, routes, mine, publicUrl);
+    made.info.description = introduction(config, guides, mine);
+    return JSON.stringify(made);
+  };
+  const page = (path: string, title: string, main: string) => framed(frame(), path, title, main);
+  const guidePage = (guide: Guide, at: number) => (reader: Reader) =>
+    page(
+      `/docs/guides/${guide.name}`,
+      `${guide.title} · ${serviceName}`,
+      `<main class="guide">${guideToHtml(guide, reader)}${around(guides, at, base)}</main>`,
+    );
+
+  fastify.get('/openapi.json', hidden, answering(document, 'application/json; charset=utf-8'));
+  fastify.get(
+    '/docs',
+    hidden,
+    answering(() => page('/docs', serviceName, referenceMain(base, scalar !== undefined)), HTML, false),
+  );
+  fastify.get(
+    '/docs/reference.md',
+    hidden,
+    answering((reader) => referenceText(serviceName, reader), MARKDOWN),
+  );
+  fastify.get(
+    '/llms.txt',
+    hidden,
+    answering(() => llmsText(serviceName, config.serviceText, guides, publicUrl), 'text/plain; charset=utf-8', false),
+  );
+  for (const [at, guide] of guides.entries()) {
+    fastify.get(`/docs/guides/${guide.name}`, hidden, answering(guidePage(guide, at), HTML));
+    fastify.get(
+      `/docs/guides/${guide.name}.md`,
+      hidden,
+      answering((reader) => guideToMarkdown(guide, reader), MARKDOWN),
+    );
+  }
+  fastify.get('/docs/guides', hidden, async (_request, reply) =>
+    reply.redirect(`${base}/docs/guides/${guides[0]?.name}`),
+  );
+  if (logo)
+    fastify.get(`/docs/${logo.name}`, hidden, async (_request, reply) =>
+      reply.headers(IMAGE).type(logo.type).send(logo.bytes),
+    );
+  fastify.get('/docs/:asset', hidden, async (request, reply) => {
+    const packed = assets.get((request.params as { asset: string }).asset);
+    if (!packed) throw noSuchRoute(request);
+    return sendPacked(request, reply.headers(SAFE).header('cache-control', YEAR), packed());
+  });
+}
+
+/** The pages before and after. */
+function around(guides: readonly Guide[], at: number, base: string): string {
+  const link = (guide: Guide | undefined, rel: string, text: string) =>
+    guide
+      ? `<a rel="${rel}" href="${base}/docs/guides/${guide.name}"><small>${text}</small>${escapeHtml(guide.title)}</a>`
+      : '<span></span>';
+  return `<nav class="around" aria-label="Guides">${link(guides[at - 1], 'prev', 'Before')}${link(guides[at + 1], 'next', 'Next')}</nav><p class="plain"><a href="${base}/docs/guides/${guides[at]?.name}.md">This page as Markdown</a></p>`;
+}
+
+const LONG_ENOUGH = 8;
+/** Whatever a user has stored: a document never tells the token it was asked with. */
+function withoutToken(text: string, authorization: string): string {
+  const token = Buffer.from(authorization.replace(/^basic +/i, ''), 'base64')
+    .toString()
+    .replace(/^\d+:/, '');
+  return token.length < LONG_ENOUGH ? text : text.replaceAll(token, MASK);
+}

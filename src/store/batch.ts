@@ -1,0 +1,182 @@
+// Natural batching of reads by key: who asks while a query is under way shares the next one. No timer, no cache.
+import { failed, StoreError } from './db.ts';
+
+// Keeps rows that are in use in memory, never older than 5 s, at one query per interval however many readers there are.
+
+// Read again a second before they would be too old, so that a row in use is never missing between two reads.
+const EVERY_MS = 4_000;
+const VALID_MS = 5_000;
+
+const IDLE_MS = 10 * 60_000;
+// Beyond it rows are read for each use: slower, not wrong.
+const MOST = 50_000;
+const KEYS_PER_QUERY = 500;
+
+export interface Fresh<K, V> {
+  /** The row if it is known and was read within 5 s. */
+  get(key: K): V | undefined;
+  /** Reads the row now, in one query with everybody who asks while another such query runs. */
+  read(key: K): Promise<V | undefined>;
+  /** Drops what matches, so that the next get() misses; a read that is under way puts nothing back. */
+  forget(match: (value: V) => boolean): void;
+  /** Keys used within 10 minutes, for tests and metrics. */
+  readonly size: number;
+  close(): void;
+}
+
+interface Entry<V> {
+  value: V;
+  readAt: number;
+  usedAt: number;
+}
+interface FreshOptions {
+  readonly now?: () => number;
+  readonly everyMs?: number;
+  readonly deadlineMs?: number;
+}
+
+/** Rejects when there is no answer by then; what comes later is dropped. */
+async function inTime<T>(answer: Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new StoreError('away', `no answer within ${ms} ms`)), ms);
+  });
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+}
+
+/** `load` answers with the rows that exist; a key it leaves out is forgotten. */
+export function createFresh<K extends string | number, V extends object>(
+  load: (keys: readonly K[]) => Promise<ReadonlyMap<K, V>>,
+  { now = () => performance.now(), everyMs = EVERY_MS, deadlineMs = DEADLINE_MS }: FreshOptions = {},
+): Fresh<K, V> {
+  const entries = new Map<K, Entry<V>>();
+  let epoch = 0;
+
+  async function loadInto(keys: readonly K[]): Promise<ReadonlyMap<K, V>> {
+    const readAt = now(); // when the question was put, not when the answer came: the row may change in between
+    const began = epoch;
+    const found = await inTime(load(keys), deadlineMs);
+    if (began !== epoch) return found;
+    for (const key of keys) {
+      const value = found.get(key);
+      const entry = entries.get(key);
+      if (entry && entry.readAt > readAt) continue; // a newer question was answered first
+      if (value === undefined) entries.delete(key);
+      else if (entry) Object.assign(entry, { value, readAt });
+      else if (entries.size < MOST) entries.set(key, { value, readAt, usedAt: readAt });
+    }
+    return found;
+  }
+
+  const read = createGather<K, V>(loadInto, { most: KEYS_PER_QUERY, lanes: 1 });
+
+  let refreshing = false;
+  /** One at a time. While the database is away entries grow too old by themselves, and get() stops giving them out. */
+  async function refresh(): Promise<void> {
+    if (refreshing) return;
+    refreshing = true;
+    const idle = now() - IDLE_MS;
+    for (const [key, entry] of entries) if (entry.usedAt < idle) entries.delete(key);
+    const keys = [...entries.keys()];
+    let away = false;
+    for (let from = 0; from < keys.length && !away; from += KEYS_PER_QUERY)
+      await loadInto(keys.slice(from, from + KEYS_PER_QUERY)).catch((error: unknown) => {
+        away = failed(error, 'away');
+      });
+    refreshing = false;
+  }
+  const timer = setInterval(() => void refresh(), everyMs);
+  timer.unref();
+
+  return {
+    get(key) {
+      const entry = entries.get(key);
+      if (!entry) return undefined;
+      entry.usedAt = now();
+      return entry.usedAt - entry.readAt < VALID_MS ? entry.value : undefined;
+    },
+    read,
+    forget(match) {
+      epoch++;
+      for (const [key, { value }] of entries) if (match(value)) entries.delete(key);
+    },
+    get size() {
+      return entries.size;
+    },
+    close: () => clearInterval(timer),
+  };
+}
+
+// While the database hangs nobody waits longer than this for a row.
+const DEADLINE_MS = 3_000;
+
+interface GatherOptions {
+  /** Keys per query. */
+  readonly most: number;
+  /** Queries that may be under way at once. */
+  readonly lanes: number;
+}
+
+interface Ask<V> {
+  resolve(value: V | undefined): void;
+  reject(error: unknown): void;
+}
+
+/** `load` answers with the rows that exist; a key it leaves out is resolved with undefined. */
+export function createGather<K, V>(
+  load: (keys: readonly K[]) => Promise<ReadonlyMap<K, V>>,
+  { most, lanes }: GatherOptions,
+): (key: K) => Promise<V | undefined> {
+  const asked = new Map<K, Ask<V>[]>();
+  let running = 0;
+  let scheduled = false;
+
+  async function run(): Promise<void> {
+    const batch = new Map<K, Ask<V>[]>();
+    for (const [key, waiting] of asked) {
+      if (batch.size === most) break;
+      batch.set(key, waiting);
+      asked.delete(key);
+    }
+    try {
+      const found = await load([...batch.keys()]);
+      for (const [key, waiting] of batch) for (const { resolve } of waiting) resolve(found.get(key));
+    } catch (error) {
+      for (const waiting of batch.values()) for (const { reject } of waiting) reject(error);
+    }
+  }
+
+  function start(): void {
+    scheduled = false;
+    while (running < lanes && asked.size > 0) {
+      running++;
+      void run().finally(() => {
+        running--;
+        start();
+      });
+    }
+  }
+
+  return (key) =>
+    new Promise((resolve, reject) => {
+      const late = setTimeout(() => reject(new StoreError('away', `no answer within ${DEADLINE_MS} ms`)), DEADLINE_MS);
+      const ask: Ask<V> = {
+        resolve(value) {
+          clearTimeout(late);
+          resolve(value);
+        },
+        reject(error) {
+          clearTimeout(late);
+          reject(error);
+        },
+      };
+      const waiting = asked.get(key);
+      if (waiting) waiting.push(ask);
+      else asked.set(key, [ask]);
+      // Whoever asks in the same turn of the event loop shares the query.
+      if (!scheduled && running < lanes) {
+        scheduled = true;
+        setImmediate(start);
+      }
+    });
+}

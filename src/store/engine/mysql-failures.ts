@@ -1,0 +1,65 @@
+// What the error numbers of MySQL and MariaDB mean to us.
+import { type Failure, StoreError } from '../db.ts';
+
+const AGAIN = new Set([1020, 1047, 1205, 1213, 1615, 3101, 3572]);
+const MISSING = new Set([1054, 1146]);
+const DENIED = new Set([1044, 1045, 1142, 1143, 1227, 1370, 1698]);
+const DUPLICATE = 1062;
+const EXISTS = new Set([1050, 1060, 1061]);
+// Refused by the row itself: too long, wrong value, a constraint, a trigger of another application, too large a packet.
+const DATA = new Set([1048, 1153, 1264, 1265, 1292, 1364, 1366, 1406, 1452, 1644, 3819, 3988, 4025]);
+// The server answered, but cannot do it now: shutting down, full, read-only, out of time, of connections, of statements or of disk.
+const AWAY = new Set([
+  3, 1021, 1026, 1030, 1040, 1053, 1114, 1129, 1158, 1159, 1160, 1161, 1180, 1203, 1206, 1226, 1290, 1317, 1461, 1792,
+  1836, 1927, 1969, 3024, 3100, 4031,
+]);
+
+type DriverError = Error & { errno?: number | undefined; fatal?: boolean | undefined; code?: string | undefined };
+
+const UNREACHABLE =
+  /^(ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|EAI_\w+|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|PROTOCOL_CONNECTION_LOST)$/;
+/** Nobody there has said a word; not so where the server refuses, or its certificate is not believed. */
+export function isUnreachable(error: unknown): boolean {
+  const { code = '', message } = error as DriverError;
+  return UNREACHABLE.test(code) || (code === 'HANDSHAKE_SSL_ERROR' && /ECONNRESET|EPIPE|ETIMEDOUT/.test(message));
+}
+
+/** Node tries all addresses of a name, and says nothing itself when none answers. */
+export function worded(error: Error): Error {
+  if (error instanceof AggregateError && !error.message)
+    error.message = error.errors.map(({ message }: Error) => message).join(', ');
+  return error;
+}
+
+export function failureOf(error: DriverError): Failure {
+  const errno = error.errno;
+  if (errno === undefined || errno < 0 || AWAY.has(errno)) return 'away';
+  if (errno === DUPLICATE) return 'duplicate';
+  if (EXISTS.has(errno)) return 'exists';
+  if (AGAIN.has(errno)) return 'again';
+  if (MISSING.has(errno)) return 'missing';
+  if (DENIED.has(errno)) return 'denied';
+  if (DATA.has(errno)) return 'data';
+  return error.fatal ? 'away' : 'other';
+}
+
+/** At its end MariaDB says 167; MySQL 1467, or that the last id is there already. */
+const isUsedUp = ({ errno, message }: DriverError): boolean =>
+  errno === 167 || errno === 1467 || (errno === DUPLICATE && /'4294967295' for key 'tblwh\.PRIMARY'/.test(message));
+
+export function toStoreError(error: unknown): StoreError {
+  if (error instanceof StoreError) return error;
+  const one = error as DriverError;
+  // Neither `duplicate` nor `data`: no other row would fare better, and trying again does not help.
+  if (isUsedUp(one))
+    return new StoreError(
+      'other',
+      Object.assign(
+        new Error(`the ids of this table are used up: restante doctor tells what to do (${one.message})`, {
+          cause: one,
+        }),
+        { code: 'IDS_USED_UP' },
+      ),
+    );
+  return new StoreError(failureOf(one), one);
+}

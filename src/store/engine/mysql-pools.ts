@@ -1,0 +1,264 @@
+// Pools of connections to MySQL: to which of its hosts they lead, and how many are open, in use and waited for.
+
+import { isIP } from 'node:net';
+import mysql from 'mysql2';
+import { type Host, hostText, type MysqlUrl } from '../../config/database-url.ts';
+import type { Hosts } from '../db.ts';
+import { isUnreachable, toStoreError, worded } from './mysql-failures.ts';
+
+const END_MS = 1_000;
+
+/** Connections of one kind; to each host those that are needed. */
+export interface Pool {
+  to(host: number): mysql.Pool;
+  end(): Promise<void>;
+}
+
+/** Politely; a server that hangs does not answer, and nobody waits for it. */
+const ended = (pool: mysql.Pool): Promise<void> =>
+  new Promise((resolve) => {
+    const late = setTimeout(resolve, END_MS);
+    pool.end(() => {
+      clearTimeout(late);
+      resolve();
+    });
+  });
+
+/** In their order: where somebody else has left some already, one begins in the midst of them. */
+const noneOf = (reasons: ReadonlyMap<number, string>, cause: unknown): Error =>
+  new Error(
+    `none of its hosts can be reached: ${[...reasons]
+      .sort(([a], [b]) => a - b)
+      .map(([, reason]) => reason)
+      .join('; ')}`,
+    { cause },
+  );
+
+export function createPools(url: MysqlUrl) {
+  const { hosts } = url;
+  const clustered = hosts.length > 1;
+  const names = hosts.map(hostText);
+  const open = new Map<mysql.PoolConnection, number>();
+  const busy = new Set<object>();
+  /** Who waits for a connection, at which host. */
+  const waiting = new Map<(error: Error) => void, number>();
+  // The host of all pools: what a process wrote it reads again, which another node of a cluster may show a moment later.
+  let here = 0;
+  let told = 0;
+  let left = '';
+  let tell: Parameters<Hosts['onMove']>[0] = () => {};
+
+  /** Each connection runs `init` first. */
+  function pool(connectionLimit: number, ...init: string[]): Pool {
+    const made = new Map<number, mysql.Pool>();
+    function make(host: number): mysql.Pool {
+      const one = poolTo(hosts[host] as Host, url, connectionLimit);
+      one.on('acquire', (connection) => void busy.add(connection));
+      one.on('release', (connection) => {
+        busy.delete(connection);
+        if (host !== here) connection.destroy();
+      });
+      one.on('connection', (connection) => {
+        open.set(connection, host);
+        const gone = () => {
+          open.delete(connection);
+          busy.delete(connection);
+        };
+        connection.once('end', gone).once('error', gone);
+        // One that we end ourselves says neither when it goes over TLS, or is reset.
+        const destroy = connection.destroy.bind(connection);
+        connection.destroy = () => {
+          gone();
+          destroy();
+        };
+        setUp(connection, init, clustered);
+      });
+      made.set(host, one);
+      return one;
+    }
+    return {
+      to: (host) => made.get(host) ?? make(host),
+      async end() {
+        await Promise.all([...made.values()].map(ended));
+      },
+    };
+  }
+
+  const connect = (from: mysql.Pool, host: number): Promise<mysql.PoolConnection> =>
+    new Promise((resolve, reject) => {
+      const fail = (error: Error) => {
+        waiting.delete(fail);
+        reject(error);
+      };
+      waiting.set(fail, host);
+      from.getConnection((error, connection) => {
+        if (error) fail(worded(error));
+        else if (waiting.delete(fail)) resolve(connection);
+        else connection.destroy();
+      });
+    });
+
+  /** Whoever uses it next finds out whether its host is still there, and not each of them for itself. */
+  function dropIdle(host: number): void {
+    for (const [connection, at] of open) if (at === host && !busy.has(connection)) connection.destroy();
+  }
+
+  /** The next host, for all pools; unless somebody has gone there already. Nothing is read from this one any more. */
+  function leave(host: number, error: Error): void {
+    if (host !== here) return;
+    if (host === told) left = error.message;
+    here = (host + 1) % hosts.length;
+    dropIdle(host);
+    for (const [fail, at] of waiting) if (at === host) fail(error);
+  }
+
+  /** A connection to the host that is used, or to the first one after it that can be connected to. */
+  async function borrow(from: Pool): Promise<mysql.PoolConnection> {
+    const reasons = new Map<number, string>();
+    for (;;) {
+      const host = here;
+      try {
+        const connection = await connect(from.to(host), host);
+        if (host === here) {
+          if (host !== told) tell(names[told] as string, names[host] as string, left);
+          told = host;
+          return connection;
+        }
+        connection.destroy();
+      } catch (error) {
+        if (!clustered || !isUnreachable(error)) throw toStoreError(error);
+        reasons.set(host, `${names[host]}: ${(error as Error).message}`);
+        leave(host, error as Error);
+        if (reasons.size === hosts.length) throw toStoreError(noneOf(reasons, error));
+      }
+    }
+  }
+
+  return {
+    pool,
+    borrow,
+    /** Of a connection that broke, or did not answer in time. */
+    drop(connection: mysql.PoolConnection): void {
+      const host = open.get(connection);
+      connection.destroy();
+      if (clustered && host !== undefined) dropIdle(host);
+    },
+    connections: () => ({ open: open.size, busy: busy.size, waiting: waiting.size }),
+    hosts: clustered
+      ? {
+          now: () => names[here] as string,
+          onMove(then: typeof tell) {
+            tell = then;
+          },
+        }
+      : undefined,
+  };
+}
+
+// How a connection to MySQL is made and set up, and what is known of it: since when it is open, and how its ids follow each other.
+
+// 2 tables x about 70 sizes, and the rest of the program; the server's own limit is 16,382 for all connections.
+const PREPARED_STATEMENTS = 300;
+const STEP_TIMEOUT_MS = 4_000;
+const UNKNOWN_VARIABLE = 1193;
+
+const opened = new WeakMap<object, number>();
+/** When a connection was opened, in performance.now(). */
+export const openedAt = (connection: object): number => opened.get(connection) ?? Number.POSITIVE_INFINITY;
+
+const steps = new WeakMap<object, number>();
+/**
+ * From one id of a multi-row INSERT on a connection to the next. Of the session and not of the server: a cluster changes it
+ * when a node joins, an administrator whenever he likes, and a connection keeps what it was opened with.
+ */
+export async function stepOf(connection: mysql.PoolConnection): Promise<number> {
+  const known = steps.get(connection);
+  if (known !== undefined) return known;
+  const step = await new Promise<number>((resolve, reject) =>
+    connection.query<mysql.RowDataPacket[]>(
+      { sql: 'SELECT @@SESSION.auto_increment_increment AS step', timeout: STEP_TIMEOUT_MS },
+      (error, rows) => (error ? reject(toStoreError(error)) : resolve(rows[0]?.step ?? 1)),
+    ),
+  );
+  steps.set(connection, step);
+  return step;
+}
+
+/** Anybody has a certificate that is believed, for a name of his own. mysql2 knows no name where the host is an address. */
+const tlsTo = (host: string, verified: boolean): mysql.SslOptions => ({
+  rejectUnauthorized: verified,
+  verifyIdentity: verified && isIP(host) === 0,
+  minVersion: 'TLSv1.2',
+});
+
+/** A pool of connections to one host. */
+function poolTo({ host, port }: Host, { user, password, database, tls }: MysqlUrl, most: number): mysql.Pool {
+  return mysql.createPool({
+    host,
+    port,
+    user,
+    password,
+    database,
+    charset: 'utf8mb4',
+    connectTimeout: 3_000,
+    connectionLimit: most,
+    maxPreparedStatements: PREPARED_STATEMENTS,
+    ...(tls === 'off' ? {} : { ssl: tlsTo(host, tls === 'on') }),
+  });
+}
+
+/**
+ * A node of a cluster has got what the others have committed, but may show it a moment later: a session waits for that, once.
+ * Galera knows the first name, Group Replication the second; other servers neither.
+ */
+const CATCH_UP: readonly string[] = [
+  'SET SESSION wsrep_sync_wait = 1',
+  "SET SESSION group_replication_consistency = 'BEFORE'",
+  'SELECT 1',
+  'SET SESSION wsrep_sync_wait = DEFAULT',
+  'SET SESSION group_replication_consistency = DEFAULT',
+];
+
+/** Of a connection that was just made: queued before anything of ours; one that could not be set up must not be used. */
+function setUp(connection: mysql.PoolConnection, init: readonly string[], clustered: boolean): void {
+  opened.set(connection, performance.now());
+  keepTypesAlone(connection);
+  for (const sql of [...init, ...(clustered ? CATCH_UP : [])])
+    connection.query(sql, (error) => error && error.errno !== UNKNOWN_VARIABLE && connection.destroy());
+}
+
+// Keeps prepared statements of mysql2 small: of what the server says of each parameter only the type is ever looked at.
+
+interface Hint {
+  readonly columnType: number;
+  readonly flags: number;
+}
+interface Statement {
+  parameters: readonly Hint[];
+}
+/** What mysql2 has of a connection, not in its types: its prepared statements, by their text. */
+interface Inside {
+  readonly _statements?: { set(key: string, statement: Statement): unknown };
+}
+
+const HINTS = new Map<number, Hint>();
+function hintOf({ columnType, flags }: Hint): Hint {
+  const key = columnType * 65_536 + flags;
+  const known = HINTS.get(key) ?? { columnType, flags };
+  HINTS.set(key, known);
+  return known;
+}
+
+/**
+ * A definition takes 200 bytes and holds on to the network buffer it came in; a statement for 64 rows of 13 columns has 832,
+ * and there are hundreds on each connection: 60 MB after an hour. `encode_parameter.js` of mysql2 reads the two fields that stay.
+ */
+function keepTypesAlone(connection: object): void {
+  const kept = (connection as Inside)._statements;
+  if (!kept) return;
+  const set = kept.set.bind(kept);
+  kept.set = (key, statement) => {
+    statement.parameters = statement.parameters.map(hintOf);
+    return set(key, statement);
+  };
+}

@@ -1,0 +1,235 @@
+// MySQL and MariaDB behind the seam of db.ts, by mysql2: pools, prepared statements, error codes.
+import type mysql from 'mysql2';
+import type { MysqlUrl } from '../../config/database-url.ts';
+import { type Db, failed, type Queries, type Rows, StoreError, type Value } from '../db.ts';
+import { failureOf, toStoreError } from './mysql-failures.ts';
+import { createPools, openedAt, type Pool, stepOf } from './mysql-pools.ts';
+import { insertSql, statementsFor } from './statements.ts';
+
+// A statement that takes longer is given up and its connection dropped: better a 503 than a sender left hanging.
+const STATEMENT_TIMEOUT_MS = 10_000;
+// Reads of a few rows by key; lists may take as long as a statement.
+const READ_TIMEOUT_MS = 4_000;
+// What failed at once met a connection that the server had closed: it is simply done again. A slow one is not.
+const AT_ONCE_MS = 1_000;
+export const READ_CONNECTIONS = 8;
+// Two transactions in flight: while one waits for its flush the other is being filled. Three or four were slower.
+const LANES = 2;
+// The sequencer, and claims of consumers; those of one consumer wait for each other anyway.
+export const OTHER_TRANSACTIONS = 8;
+const TRIES = 5;
+
+/** MySQL tells the types of a statement's parameters, and mysql2 then checks every number as a BigInt: a quarter of our CPU. */
+const asText = (value: Value): Value => (typeof value === 'number' ? String(value) : value);
+
+/** Not the limit of mysql2, which does not count what comes first: setting the connection up, and preparing the statement. */
+const limited = (ms: number, end: (error: StoreError) => void): NodeJS.Timeout =>
+  setTimeout(() => {
+    const error = new Error(`no answer within ${ms / 1000} s`);
+    end(new StoreError('away', Object.assign(error, { code: 'PROTOCOL_SEQUENCE_TIMEOUT' })));
+  }, ms);
+
+type Connection = mysql.PoolConnection;
+type Result = mysql.ResultSetHeader | mysql.RowDataPacket[];
+type Transaction = Queries & { wrote(): boolean };
+function queriesOn(connection: Connection, returning: boolean, timeout: number): Transaction {
+  let wrote = false;
+  const execute = (sql: string, values: readonly Value[] = []) =>
+    new Promise<Result>((resolve, reject) => {
+      const limit = limited(timeout, reject);
+      connection.execute<Result>({ sql, values: values as Value[] }, (error, result) => {
+        clearTimeout(limit);
+        if (error) reject(toStoreError(error));
+        else resolve(result);
+      });
+    });
+  /** DDL may rightly take hours, and cannot be prepared everywhere. */
+  const ddl = (sql: string) =>
+    new Promise<void>((resolve, reject) =>
+      connection.query(sql, (error) => (error ? reject(toStoreError(error)) : resolve())),
+    );
+  async function inserted(table: string, columns: readonly string[], rows: Rows, ids?: number[]) {
+    wrote ||= rows.length > 0;
+    const step = ids && !returning ? await stepOf(connection) : 1;
+    for (const { size, values } of statementsFor(rows)) {
+      const sql = insertSql(table, columns, size, ids && returning ? ' RETURNING id' : '');
+      const result = await execute(sql, returning ? values : values.map(asText));
+      if (!ids) continue;
+      if (Array.isArray(result)) for (const row of result) ids.push(row.id);
+      // A multi-row INSERT … VALUES has consecutive ids in every innodb_autoinc_lock_mode (MySQL manual, 17.6.1.6).
+      else for (let i = 0; i < size; i++) ids.push(result.insertId + i * step);
+    }
+  }
+  return {
+    since: openedAt(connection),
+    wrote: () => wrote,
+    all: async <T>(sql: string, params: readonly Value[] = []) => (await execute(sql, params)) as T[],
+    async run(sql, params = []) {
+      const affected = ((await execute(sql, params)) as mysql.ResultSetHeader).affectedRows ?? 0;
+      // An UPDATE tells how many rows it met, changed or not: it may have left nothing in the log.
+      wrote ||= affected > 0 && !/^\s*UPDATE/i.test(sql);
+      return affected;
+    },
+    ddl,
+    insert: (table, columns, rows) => inserted(table, columns, rows),
+    async insertIds(table, columns, rows) {
+      const ids: number[] = [];
+      await inserted(table, columns, rows, ids);
+      return ids;
+    },
+  };
+}
+
+/** Connects once, so that errors show here. */
+export async function openMysql(url: MysqlUrl): Promise<Db> {
+  const { pool, borrow, drop, connections, hosts } = createPools(url);
+  const isolation = 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED';
+  const reads = pool(READ_CONNECTIONS, isolation);
+  // autocommit=0 saves a round trip per transaction: the first statement begins it.
+  const writer = pool(LANES, isolation, 'SET autocommit = 0');
+  const others = pool(OTHER_TRANSACTIONS, isolation, 'SET autocommit = 0');
+  let flushed = Number.NEGATIVE_INFINITY;
+  let returning = false;
+
+  // A right that is given later counts for new connections alone.
+  const isOver = (error: unknown) => failed(error, 'away', 'unknown', 'denied');
+  const giveBack = (connection: Connection, error: unknown) =>
+    isOver(error) ? drop(connection) : connection.release();
+  const on = (connection: Connection, timeout: number) => queriesOn(connection, returning, timeout);
+
+  async function using<T>(from: Pool, work: (queries: Queries, connection: Connection) => Promise<T>): Promise<T> {
+    const connection = await borrow(from);
+    try {
+      const result = await work(on(connection, READ_TIMEOUT_MS), connection);
+      connection.release();
+      return result;
+    } catch (error) {
+      giveBack(connection, error);
+      throw error;
+    }
+  }
+  async function reading<T>(work: (queries: Queries, connection: Connection) => Promise<T>): Promise<T> {
+    const began = performance.now();
+    try {
+      return await using(reads, work);
+    } catch (error) {
+      const stale = failed(error, 'away') && performance.now() - began < AT_ONCE_MS;
+      if (!stale) throw error;
+      return using(reads, work);
+    }
+  }
+  const commit = (connection: Connection) =>
+    new Promise<void>((resolve, reject) =>
+      connection.query({ sql: 'COMMIT', timeout: STATEMENT_TIMEOUT_MS }, (error) => {
+        if (!error) return resolve();
+        const failure = failureOf(error);
+        reject(new StoreError(failure === 'away' ? 'unknown' : failure, error));
+      }),
+    );
+
+  async function once<T>(work: (queries: Queries) => Promise<T>, who: 'writer' | 'others'): Promise<T> {
+    const connection = await borrow(who === 'writer' ? writer : others);
+    try {
+      const queries = on(connection, who === 'writer' ? STATEMENT_TIMEOUT_MS : READ_TIMEOUT_MS);
+      const result = await work(queries);
+      const sent = performance.now();
+      await commit(connection);
+      if (queries.wrote()) flushed = Math.max(flushed, sent);
+      connection.release();
+      return result;
+    } catch (error) {
+      if (isOver(error)) drop(connection);
+      else
+        connection.query({ sql: 'ROLLBACK', timeout: STATEMENT_TIMEOUT_MS }, (failure) =>
+          failure ? connection.destroy() : connection.release(),
+        );
+      throw error;
+    }
+  }
+
+  const facts = await reading((queries) =>
+    queries.all<{ v: string; packet: number }>('SELECT VERSION() AS v, @@max_allowed_packet AS packet'),
+  ).catch((error: unknown) => {
+    void reads.end();
+    throw error;
+  });
+  const fact = facts[0] ?? { v: '', packet: 1 << 20 };
+  returning = /mariadb/i.test(fact.v);
+
+  return {
+    kind: 'mysql',
+    version: `${returning ? 'MariaDB' : 'MySQL'} ${/^[\d.]+/.exec(fact.v)?.[0] ?? fact.v}`,
+    dialect: {
+      bytes: (column) => `CAST(${column} AS BINARY)`,
+      forUpdate: ' FOR UPDATE',
+      // MariaDB has no FOR SHARE; MySQL's LOCK IN SHARE MODE takes no NOWAIT.
+      shareNowait: returning ? ' LOCK IN SHARE MODE NOWAIT' : ' FOR SHARE NOWAIT',
+      writersIn: returning ? 'innodb_trx' : 'metadata_locks',
+      // MySQL keeps them for a day unless it is told not to.
+      freshFigures: returning ? '' : 'SET SESSION information_schema_stats_expiry = 0',
+      nowMs: 'CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)',
+    },
+    maxValueBytes: fact.packet,
+    lanes: LANES,
+    all: (sql, params) => reading((queries) => queries.all(sql, params)),
+    run: (sql, params) => using(reads, (queries) => queries.run(sql, params)),
+    ddl: (sql) => using(reads, (queries) => queries.ddl(sql)),
+    insert: (table, columns, rows) => using(reads, (queries) => queries.insert(table, columns, rows)),
+    insertIds: (table, columns, rows) => using(reads, (queries) => queries.insertIds(table, columns, rows)),
+    scan: <T>(sql: string, params: readonly Value[], each: (row: T) => boolean) =>
+      borrow(reads).then(
+        (connection) =>
+          new Promise<void>((resolve, reject) => {
+            let open = true;
+            const end = (finish: () => void) => {
+              if (!open) return;
+              open = false;
+              clearTimeout(limit);
+              finish();
+            };
+            const fail = (error: StoreError) =>
+              end(() => {
+                drop(connection);
+                reject(error);
+              });
+            const limit = limited(STATEMENT_TIMEOUT_MS, fail);
+            const command = connection.execute({ sql, values: params as Value[] });
+            command.on('error', (error: Error) => fail(toStoreError(error)));
+            command.on('result', (row) => {
+              if (!open || each(row as T)) return;
+              // The rest may be gigabytes: dropping the connection is the only way to tell the server to stop.
+              end(() => {
+                connection.destroy();
+                resolve();
+              });
+            });
+            command.on('end', () =>
+              end(() => {
+                connection.release();
+                resolve();
+              }),
+            );
+          }),
+      ),
+    since: Number.NEGATIVE_INFINITY,
+    flushedAt: () => flushed,
+    connections,
+    hosts,
+    async transaction(work, who = 'others') {
+      const began = performance.now();
+      for (let tries = 1; ; tries++) {
+        try {
+          return await once(work, who);
+        } catch (error) {
+          // Nothing was committed: a deadlock, a lock wait, or a connection that the server had closed. Not so `unknown`.
+          const stale = failed(error, 'away') && performance.now() - began < AT_ONCE_MS;
+          if (!(stale || failed(error, 'again')) || tries === TRIES) throw error;
+        }
+      }
+    },
+    ping: async () => void (await reading((queries) => queries.all('SELECT 1'))),
+    async close() {
+      await Promise.all([reads, writer, others].map((made) => made.end()));
+    },
+  };
+}

@@ -1,0 +1,116 @@
+// What kind of server this is, as far as the fence's promise depends on it, and that promise in one sentence.
+import type { Queries, Value } from '../db.ts';
+
+export interface FenceFacts {
+  /** Ids are committed in their order (SQLite). */
+  readonly ordered: boolean;
+  readonly minAgeMs: number;
+  /** What the operator should change, '' when there is nothing. */
+  readonly warning: string;
+  /** Several nodes may write at once (Galera, Group Replication with several primaries): the locks of the others cannot be seen here. */
+  readonly cluster: boolean;
+  /** The running statements of all accounts can be seen. */
+  readonly sight: boolean;
+}
+
+// A commit may be read before its log is flushed: at most that long, by all that was measured, times ten.
+const FLUSHED_WITHIN_MS = 100;
+// With innodb_flush_log_at_trx_commit = 0 or 2 the log is flushed once a second.
+const FLUSHED_LATE_MS = 2_000;
+
+export async function readFacts(queries: Queries): Promise<FenceFacts> {
+  const more = ['wsrep_on', 'group_replication_single_primary_mode'];
+  const variables = await readVariables(queries, [...DURABILITY, ...more]);
+  const [unsafe] = unsafeIn(variables);
+  const minAgeMs = unsafe ? FLUSHED_LATE_MS : isOn(variables.get('log_bin')) ? 0 : FLUSHED_WITHIN_MS;
+  return {
+    ordered: false,
+    minAgeMs,
+    warning: unsafe ? `${unsafe.found}. Set it to 1` : '',
+    cluster: isOn(variables.get('wsrep_on')) || variables.get('group_replication_single_primary_mode') === 'OFF',
+    sight: false,
+  };
+}
+
+export interface FencePromise {
+  readonly code: 'ordered' | 'exact' | 'settle' | 'nodes' | 'hold' | 'unsafe-durability';
+  readonly text: string;
+}
+const TEXTS: Readonly<Record<FencePromise['code'], string>> = {
+  ordered: 'lists never skip a content: ids are committed in their order',
+  exact: 'lists never skip a committed content, however long its transaction was open',
+  settle:
+    'lists never skip a committed content, unless an INSERT stands still for more than a second between taking its id and placing its row: the account may not see running statements',
+  nodes: 'lists never skip a committed content while all nodes of FENCE_NODES answer; while one does not, they wait',
+  hold: 'lists may skip a content that another node of the cluster commits late: name all other nodes in FENCE_NODES',
+  'unsafe-durability':
+    'lists may skip contents after a crash of the database, and contents that were acknowledged may be lost: a flush setting of the database is not 1, the log says which',
+};
+
+/** Which promise holds with these facts; `nodes`: all other nodes are probed too. */
+export function promiseOf(facts: FenceFacts, nodes = false): FencePromise {
+  const code = facts.ordered
+    ? 'ordered'
+    : facts.warning
+      ? 'unsafe-durability'
+      : facts.cluster
+        ? nodes
+          ? 'nodes'
+          : 'hold'
+        : facts.sight
+          ? 'exact'
+          : 'settle';
+  return { code, text: TEXTS[code] };
+}
+
+// Which settings of a server let a crash take what was committed, each with the statement that puts it right.
+
+export type Variables = ReadonlyMap<string, string>;
+
+/** Variables by their names in lower case; those that this server does not have are left out. */
+export async function readVariables(queries: Pick<Queries, 'all'>, names: readonly string[]): Promise<Variables> {
+  const list = names.map((name) => `'${name}'`).join(', ');
+  const rows = await queries.all<Record<string, Value>>(`SHOW VARIABLES WHERE Variable_name IN (${list})`);
+  return new Map(
+    rows.map((row): [string, string] => {
+      const [name, value] = Object.values(row);
+      return [String(name).toLowerCase(), String(value ?? '')];
+    }),
+  );
+}
+
+const isOn = (value: string | undefined): boolean => /^(1|ON|YES)$/i.test(value ?? '');
+
+export const DURABILITY = ['innodb_flush_log_at_trx_commit', 'log_bin', 'sync_binlog'] as const;
+
+export interface Unsafe {
+  /** Its name and value, and what follows from it. */
+  readonly found: string;
+  readonly fix: string;
+}
+
+/** Empty when a commit that was answered survives a crash of the machine. */
+export function unsafeIn(variables: Variables): Unsafe[] {
+  const flush = variables.get('innodb_flush_log_at_trx_commit') ?? '1';
+  const sync = variables.get('sync_binlog');
+  const harm = 'a crash can lose contents that were answered with 2xx, and give their ids to others';
+  const fix = (name: string) => `SET GLOBAL ${name} = 1, and ${name} = 1 in the server's configuration file`;
+  return [
+    // MariaDB's 3 flushes at every commit as 1 does.
+    ...(flush === '1' || flush === '3'
+      ? []
+      : [
+          {
+            found: `innodb_flush_log_at_trx_commit is ${flush}: ${harm}`,
+            fix: fix('innodb_flush_log_at_trx_commit'),
+          },
+        ]),
+    ...(isOn(variables.get('log_bin')) && sync !== '1'
+      ? [{ found: `sync_binlog is ${sync} while log_bin is on: ${harm}`, fix: fix('sync_binlog') }]
+      : []),
+  ];
+}
+
+/** As `unsafeIn`, of the server behind these queries. */
+export const readUnsafe = async (queries: Pick<Queries, 'all'>): Promise<Unsafe[]> =>
+  unsafeIn(await readVariables(queries, DURABILITY));

@@ -1,0 +1,300 @@
+// What the fence reads from a database: new rows, holes, locks on them, and who is writing. SELECT alone is enough.
+import { type Db, failed, type Queries, StoreError, type Value } from '../db.ts';
+import type { Recent } from '../positions.ts';
+import { type FenceFacts, type FencePromise, promiseOf, readFacts } from './facts.ts';
+import { mariadbWriters, mysqlWriters, type WriterSight } from './writers.ts';
+
+/** Who a content belongs to. */
+export interface Row {
+  readonly id: number;
+  readonly user_id: number;
+  readonly wh_id: number;
+}
+/** Ids from … to, both included. */
+export type Range = readonly [from: number, to: number];
+
+/** What the fence asks of a database. Everything here needs SELECT alone; `writers` sees more with more rights. */
+export interface FenceSource {
+  /** True where ids are committed in their order (SQLite): a gap is dead at once. */
+  readonly ordered: boolean;
+  /** How long a row must have been visible before it is handed out, in ms: 0 where commits are on disk before they can be read. */
+  readonly minAgeMs: number;
+  /** When our latest COMMIT that has returned was sent (performance.now()): what was read before it is on disk. */
+  flushedAt(): number;
+  /** Rows with id > `after`, ascending, at most `limit`, from one snapshot; `late`: rows that have appeared within `holes`. */
+  look(after: number, holes: readonly Range[], limit: number): Promise<Look>;
+  /** A locking read that does not wait: false when a row in `ranges` exists or is being written now. At most 100 ranges. */
+  probe(ranges: readonly Range[]): Promise<boolean>;
+  /** Statements that run now and may hold an id whose row is not there yet; null when this account may not see them. */
+  writers(): Promise<ReadonlySet<string> | null>;
+  /** Connections that may hold the gap, in words for the log. */
+  blockers(): Promise<readonly string[]>;
+  /** The highest id that was ever given. Where the newest row reaches `floor` that row's id will do. */
+  top?(floor: number): Promise<number>;
+  /** Transactions that are open now and have written to tblwh, as far as can be told; null when this account may not see them. */
+  open?(): Promise<ReadonlySet<string> | null>;
+}
+interface Look {
+  readonly rows: readonly Row[];
+  readonly late: readonly Row[];
+}
+
+export type Prober = Pick<FenceSource, 'probe' | 'writers'>;
+
+interface OpenedSource {
+  readonly source: FenceSource;
+  /** The same questions to all other nodes of the cluster. */
+  readonly nodes: readonly Prober[];
+  /** As they were read last, less than a minute ago while there are looks. */
+  readonly facts: FenceFacts;
+  /** What can be promised with these facts. */
+  readonly promise: FencePromise;
+}
+
+// Told in whole seconds.
+const UPTIME_PRECISION_MS = 2_500;
+const FACTS_FOR_MS = 60_000;
+// Few texts for lists of any length: the last range is repeated.
+const LENGTHS = [1, 10, 100, 500];
+
+export const ranged = (ranges: readonly Range[]): { where: string; params: number[] } => {
+  const length = LENGTHS.find((size) => size >= ranges.length) ?? ranges.length;
+  const params: number[] = [];
+  for (let i = 0; i < length; i++) params.push(...(ranges[Math.min(i, ranges.length - 1)] as Range));
+  return { where: Array(length).fill('id BETWEEN ? AND ?').join(' OR '), params };
+};
+
+/** Reads what there is to know of the server. `nodes` are all other nodes of a cluster with several writers. */
+export async function openFenceSource(db: Db, nodes: readonly Prober[] = [], recent?: Recent): Promise<OpenedSource> {
+  if (db.kind === 'sqlite')
+    return { source: openOrdered(db, recent), nodes: [], facts: SQLITE, promise: promiseOf(SQLITE) };
+  const { source, facts } = await openShared(db);
+  await source.writers(); // whether they can be seen belongs to the promise
+  return {
+    source,
+    nodes,
+    get facts() {
+      return facts();
+    },
+    get promise() {
+      return promiseOf(facts(), nodes.length > 0);
+    },
+  };
+}
+
+const SQLITE: FenceFacts = { ordered: true, minAgeMs: 0, warning: '', cluster: false, sight: true };
+const ROWS = 'SELECT id, user_id, wh_id FROM tblwh WHERE id > ? ORDER BY id LIMIT ?';
+
+function openOrdered(db: Db, recent: Recent | undefined): FenceSource {
+  return {
+    ordered: true,
+    minAgeMs: 0,
+    flushedAt: () => db.flushedAt(),
+    async look(after, _holes, limit) {
+      const known = recent?.afterId(after, limit) ?? [];
+      // What other programs wrote comes after it, and fewer rows than asked for mean that there are no more.
+      const missing = limit - known.length;
+      const others = missing > 0 ? await db.all<Row>(ROWS, [known.at(-1)?.id ?? after, missing]) : [];
+      return { rows: [...known, ...others], late: [] };
+    },
+    probe: async () => true,
+    writers: async () => new Set(),
+    blockers: async () => [],
+    async top() {
+      const rows = await db.all<{ top: number }>("SELECT seq AS top FROM sqlite_sequence WHERE name = 'tblwh'");
+      return rows[0]?.top ?? 0;
+    },
+  };
+}
+
+interface ServerRow {
+  readonly server: number;
+  readonly ro: Value;
+  readonly top: number | null;
+}
+
+async function openShared(db: Db): Promise<{ source: FenceSource; facts: () => FenceFacts }> {
+  let facts = await db.transaction(readFacts);
+  let factsAt = performance.now();
+  const sight = sightOf(db);
+  let lookedAt = Number.POSITIVE_INFINITY;
+  let startedAt: number | undefined;
+  let host = db.hosts?.now();
+
+  /**
+   * Rejects once after the server was started anew, or is another one: rows that were seen before, and not on disk, may be
+   * gone and their ids be given to others. A connection that was open at the last look proves that it was not.
+   */
+  async function sameLife(queries: Queries): Promise<void> {
+    const rows = await queries.all<Record<string, Value>>("SHOW GLOBAL STATUS LIKE 'Uptime'");
+    const started = performance.now() - Number(Object.values(rows[0] ?? {})[1]) * 1000;
+    const [before, left] = [startedAt, host];
+    startedAt = started;
+    host = db.hosts?.now();
+    if (before === undefined || (host === left && Math.abs(started - before) <= UPTIME_PRECISION_MS)) return;
+    factsAt = Number.NEGATIVE_INFINITY;
+    const what = host === left ? 'the database was started anew' : 'another host of the cluster is used now';
+    throw new StoreError('other', `${what}: what was seen and not on disk yet is read again`);
+  }
+
+  /** Refuses an answer of a server whose locks are not those of the writers. */
+  function check(row: ServerRow | undefined, server: number): void {
+    if (Number(row?.ro) === 1 || row?.ro === 'ON')
+      throw new StoreError(
+        'away',
+        'the database is read-only: lists wait until DATABASE_URL leads to the primary again',
+      );
+    if (row?.server !== server)
+      throw new StoreError(
+        'away',
+        'two reads of one transaction were answered by two servers: a proxy sends reads to replicas. DATABASE_URL must lead to the primary alone',
+      );
+  }
+
+  async function look(queries: Queries, after: number, holes: readonly Range[], limit: number): Promise<Look> {
+    const head = 'SELECT @@server_id AS server, @@read_only AS ro, (SELECT MAX(id) FROM tblwh) AS top';
+    const [first] = await queries.all<ServerRow>(head);
+    check(first, first?.server ?? -1);
+    if (startedAt === undefined || queries.since > lookedAt) await sameLife(queries);
+    lookedAt = performance.now();
+    if (performance.now() - factsAt > FACTS_FOR_MS) {
+      facts = await readFacts(queries);
+      factsAt = performance.now();
+    }
+    const rows = (first?.top ?? 0) > after ? await queries.all<Row>(ROWS, [after, String(limit)]) : [];
+    let late: Row[] = [];
+    if (holes.length > 0) {
+      const { where, params } = ranged(holes);
+      late = await queries.all<Row>(
+        `SELECT id, user_id, wh_id FROM tblwh FORCE INDEX (PRIMARY) WHERE ${where} ORDER BY id LIMIT 20000`,
+        params,
+      );
+    }
+    if (rows.length > 0 || late.length > 0) {
+      const [second] = await queries.all<ServerRow>('SELECT @@server_id AS server, @@read_only AS ro');
+      check(second, first?.server ?? -1);
+    }
+    return { rows, late };
+  }
+
+  const source: FenceSource = {
+    ordered: false,
+    get minAgeMs() {
+      return facts.minAgeMs;
+    },
+    flushedAt: () => (facts.minAgeMs > 1000 ? Number.NEGATIVE_INFINITY : db.flushedAt()),
+    look: (after, holes, limit) => db.transaction((queries) => look(queries, after, holes, limit)),
+    probe: (ranges) => probe(db, ranges),
+    writers: sight.writers,
+    blockers: sight.blockers,
+    open: sight.open,
+    top: (floor) => db.transaction((queries) => highestGiven(queries, db, floor)),
+  };
+  return { source, facts: () => ({ ...facts, sight: sight.sees() }) };
+}
+
+const sightOf = (db: Db): WriterSight => (db.dialect.writersIn === 'innodb_trx' ? mariadbWriters : mysqlWriters)(db);
+export const proberOf = (db: Db): Prober => ({ probe: (ranges) => probe(db, ranges), writers: sightOf(db).writers });
+
+/** Another node of the cluster. One that is away does not stop us: nothing can be proven without it, and lists wait for it. */
+export function openNode(open: () => Promise<Db>): Prober & { close(): Promise<void> } {
+  let opening: Promise<{ db: Db; prober: Prober }> | undefined;
+  const opened = () => {
+    opening ??= open().then(
+      (db) => ({ db, prober: proberOf(db) }),
+      (error: unknown) => {
+        opening = undefined;
+        throw error;
+      },
+    );
+    return opening;
+  };
+  return {
+    probe: async (ranges) => (await opened()).prober.probe(ranges),
+    writers: async () => (await opened()).prober.writers(),
+    close: async () => void (await opening?.catch(() => undefined))?.db.close(),
+  };
+}
+
+/** AUTO_INCREMENT - 1, or the newest id where that reaches `floor` already. */
+async function highestGiven(queries: Queries, db: Db, floor: number): Promise<number> {
+  const newest = (await queries.all<{ top: number | null }>('SELECT MAX(id) AS top FROM tblwh'))[0]?.top ?? 0;
+  if (newest >= floor) return newest;
+  if (db.dialect.freshFigures) await queries.all(db.dialect.freshFigures);
+  const rows = await queries.all<{ next: number | null }>(
+    "SELECT AUTO_INCREMENT AS next FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'tblwh'",
+  );
+  return Math.max(newest, (rows[0]?.next ?? 0) - 1);
+}
+
+// Where the fence begins when nothing was kept.
+
+// Far more ids than any transaction should be open for; at 1,000 a second they are given in a quarter of an hour.
+export const WINDOW_IDS = 1_000_000;
+const IDS_PER_COUNT = 20_000;
+
+/**
+ * Where the fence begins when nothing was kept: below the oldest id without a row among the last million. Counts in chunks,
+ * so that no ids are transferred.
+ */
+export async function bootFence(db: Db, source: FenceSource): Promise<number> {
+  const top = (await source.top?.(Number.MAX_SAFE_INTEGER)) ?? 0;
+  if (source.ordered) return top;
+  const full = async (from: number, to: number): Promise<boolean> => {
+    const sql = 'SELECT COUNT(*) AS n FROM tblwh FORCE INDEX (PRIMARY) WHERE id BETWEEN ? AND ?';
+    const rows = await db.transaction((queries) => queries.all<{ n: number }>(sql, [from, to]));
+    return rows[0]?.n === to - from + 1;
+  };
+  let from = Math.max(1, top - WINDOW_IDS + 1);
+  let size = IDS_PER_COUNT;
+  while (from <= top) {
+    const to = Math.min(top, from + size - 1);
+    if (await full(from, to)) from = to + 1;
+    else if (size === 1) break;
+    else size = Math.ceil((to - from + 1) / 2);
+  }
+  return from - 1;
+}
+
+// Asks by locking reads that do not wait whether a row is being written in a gap, and touches no row beside the gap.
+
+// About 12 ms for this many; wider gaps are rare, and asked about as a range.
+const IDS_PER_STATEMENT = 10_000;
+
+/** False when a row within `ranges` exists or is being written now. */
+async function probe(db: Db, ranges: readonly Range[]): Promise<boolean> {
+  const wide = ranges.filter(([from, to]) => to - from >= IDS_PER_STATEMENT);
+  const ids: number[] = [];
+  for (const [from, to] of ranges) {
+    if (to - from >= IDS_PER_STATEMENT) continue;
+    for (let id = from; id <= to; id++) ids.push(id);
+  }
+  return db.transaction(async (queries) => {
+    try {
+      for (let at = 0; at < ids.length; at += IDS_PER_STATEMENT)
+        if (await anyOf(db, queries, ids.slice(at, at + IDS_PER_STATEMENT))) return false;
+      for (const range of wide) if (await anyWithin(db, queries, range)) return false;
+      return true;
+    } catch (error) {
+      if (failed(error, 'again')) return false;
+      throw error;
+    }
+  });
+}
+
+/**
+ * By the ids themselves: a range, or a list in a small table, is read on to the next row, and whoever has locked that one
+ * (a SELECT … FOR UPDATE of the whole table, say) would look like the writer of the gap.
+ */
+async function anyOf(db: Db, queries: Queries, ids: readonly number[]): Promise<boolean> {
+  // MySQL wants to be told that the list itself is not to be locked; MariaDB has no words for it.
+  const lock = db.dialect.shareNowait.replace('FOR SHARE', 'FOR SHARE OF t');
+  const sql = `SELECT t.id FROM JSON_TABLE(?, '$[*]' COLUMNS (id INT UNSIGNED PATH '$')) g
+  STRAIGHT_JOIN tblwh t FORCE INDEX (PRIMARY) ON t.id = g.id LIMIT 1${lock}`;
+  return (await queries.all(sql, [JSON.stringify(ids)])).length > 0;
+}
+
+async function anyWithin(db: Db, queries: Queries, [from, to]: Range): Promise<boolean> {
+  const sql = `SELECT id FROM tblwh FORCE INDEX (PRIMARY) WHERE id BETWEEN ? AND ? LIMIT 1${db.dialect.shareNowait}`;
+  return (await queries.all(sql, [from, to])).length > 0;
+}

@@ -1,0 +1,178 @@
+// Who is writing to tblwh now: the statements that may have taken an id whose row is not there yet, on MySQL and MariaDB.
+import { type Db, failed, type Value } from '../db.ts';
+
+export interface WriterSight {
+  writers(): Promise<ReadonlySet<string> | null>;
+  blockers(): Promise<readonly string[]>;
+  open(): Promise<ReadonlySet<string> | null>;
+  /** Whether the latest attempt to see them succeeded. */
+  sees(): boolean;
+}
+
+// A missing right is asked for again only after this.
+const DENIED_FOR_MS = 60_000;
+
+interface Statement {
+  readonly k: Value;
+  readonly q?: Value;
+  readonly own: Value;
+  readonly text: Value;
+}
+
+const plain = (sql: string): string =>
+  sql
+    .replace(/'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"/gs, "''")
+    .replace(/\/\*(?!!).*?\*\/|(?:--\s|#)[^\n]*/gs, ' ')
+    .trim();
+const READS_OR_CHANGES = /^\(*\s*(SELECT|UPDATE|DELETE|WITH)\b/i;
+// None of them can run within a trigger.
+const NO_ROWS =
+  /^(SHOW|BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|USE|KILL|EXPLAIN|DESC|DESCRIBE|FLUSH|CHECK|CREATE|ALTER|DROP|OPTIMIZE|ANALYZE|REPAIR)\b/i;
+
+const isOneOf = (kinds: readonly RegExp[], sql: string): boolean => kinds.some((kind) => kind.test(plain(sql)));
+
+/**
+ * A SELECT, UPDATE or DELETE that uses tblwh itself takes no id: a function or a trigger may not write to a table which
+ * the statement that called it uses already (error 1442). Whatever cannot be told counts as a writer.
+ */
+export function takesNoIds(sql: string): boolean {
+  return isOneOf([READS_OR_CHANGES], sql) ? /\btblwh\b/i.test(plain(sql)) : isOneOf([NO_ROWS], sql);
+}
+
+/** Asks again only a minute after the account was found to lack the right. */
+function withSight(db: Db, sql: string, more: (rows: readonly Statement[]) => ReadonlySet<string> | null) {
+  let deniedAt = Number.NEGATIVE_INFINITY;
+  let seen = false;
+  return {
+    sees: () => seen,
+    async ask(): Promise<ReadonlySet<string> | null> {
+      if (performance.now() - deniedAt < DENIED_FOR_MS) return null;
+      try {
+        const keys = more(await db.transaction((queries) => queries.all<Statement>(sql)));
+        seen = keys !== null;
+        if (!keys) deniedAt = performance.now();
+        return keys;
+      } catch (error) {
+        seen = false;
+        if (!failed(error, 'denied', 'missing')) throw error;
+        deniedAt = performance.now();
+        return null;
+      }
+    },
+  };
+}
+
+const cut = (value: Value): string =>
+  String(value ?? '')
+    .replace(/\s+/g, ' ')
+    .slice(0, 80);
+interface Blocker {
+  readonly id: Value;
+  readonly who: Value;
+  readonly seconds: Value;
+  readonly text: Value;
+}
+const inWords = ({ id, who, seconds, text }: Blocker): string =>
+  `connection ${id} of ${who}, ${seconds} s${text ? `: ${cut(text)}` : ', idle in an open transaction'}`;
+
+/** By the metadata locks: whoever may take an id holds one on the table, from before it does until its transaction ends. */
+export function mysqlWriters(db: Db): WriterSight {
+  const locks = `FROM performance_schema.metadata_locks m JOIN performance_schema.threads t ON t.THREAD_ID = m.OWNER_THREAD_ID`;
+  const onTable = `m.OBJECT_TYPE = 'TABLE' AND m.OBJECT_SCHEMA = DATABASE() AND m.OBJECT_NAME = 'tblwh' AND m.LOCK_STATUS = 'GRANTED'`;
+  const writing = `m.LOCK_TYPE IN ('SHARED_WRITE', 'SHARED_WRITE_LOW_PRIO', 'SHARED_NO_READ_WRITE', 'EXCLUSIVE')`;
+  // Our own lock, taken by the subquery, must be among them: where these locks are not recorded nothing can be concluded.
+  // The events name the statement; without them the transaction's first lock has to do, which holds longer.
+  const statements = withSight(
+    db,
+    `SELECT CONCAT(m.OWNER_THREAD_ID, ':', COALESCE(e.EVENT_ID, m.OWNER_EVENT_ID)) AS k,
+  t.PROCESSLIST_ID = CONNECTION_ID() AS own, COALESCE(e.SQL_TEXT, '') AS text, (SELECT MAX(id) FROM tblwh) AS top
+  ${locks} LEFT JOIN performance_schema.events_statements_current e ON e.THREAD_ID = t.THREAD_ID AND e.END_EVENT_ID IS NULL
+  WHERE ${onTable} AND (t.PROCESSLIST_ID = CONNECTION_ID() OR (${writing} AND COALESCE(t.PROCESSLIST_COMMAND, '') <> 'Sleep'))`,
+    (rows) =>
+      rows.some((row) => Number(row.own) === 1)
+        ? new Set(
+            rows
+              .filter((row) => Number(row.own) !== 1 && !takesNoIds(String(row.text ?? '')))
+              .map((row) => String(row.k)),
+          )
+        : null,
+  );
+  const opened = withSight(
+    db,
+    `SELECT CONCAT(m.OWNER_THREAD_ID, ':', m.OWNER_EVENT_ID) AS k, 0 AS own, '' AS text ${locks} WHERE ${onTable} AND ${writing}`,
+    (rows) => new Set(rows.map((row) => String(row.k))),
+  );
+  return {
+    sees: statements.sees,
+    writers: statements.ask,
+    open: async () => ((await statements.ask()) ? opened.ask() : null),
+    async blockers() {
+      const rows = await db.transaction((queries) =>
+        queries.all<Blocker>(
+          `SELECT t.PROCESSLIST_ID AS id, CONCAT(t.PROCESSLIST_USER, '@', t.PROCESSLIST_HOST) AS who, t.PROCESSLIST_TIME AS seconds,
+  t.PROCESSLIST_INFO AS text ${locks} WHERE ${onTable} AND ${writing} AND t.PROCESSLIST_ID <> CONNECTION_ID()
+  ORDER BY t.PROCESSLIST_TIME DESC LIMIT 10`,
+        ),
+      );
+      return rows.map(inWords);
+    },
+  };
+}
+
+/**
+ * By the process list. Not by information_schema.innodb_trx: it is a copy that is renewed only when nobody has read it for
+ * 100 ms, so that a second reader freezes it, and a writer of the last 100 ms is missing from it. The list shows the
+ * innermost statement: that of a trigger or a procedure, not the one that called it.
+ */
+export function mariadbWriters(db: Db): WriterSight {
+  let triggers = false;
+  const statements = withSight(
+    db,
+    `SELECT ID AS k, QUERY_ID AS q, ID = CONNECTION_ID() AS own, INFO AS text FROM information_schema.processlist
+  WHERE COMMAND NOT IN ('Sleep', 'Daemon', 'Connect', 'Binlog Dump', 'Slave_IO', 'Slave_SQL', 'Slave_worker')`,
+    (rows) => {
+      const others = rows.filter((row) => Number(row.own) !== 1 && row.text !== null);
+      // Within a trigger of tblwh the INSERT that called it does not show: then a connection counts until it is idle.
+      if (triggers) return new Set(others.map((row) => String(row.k)));
+      const writing = others.filter(({ text }) => !isOneOf([READS_OR_CHANGES, NO_ROWS], String(text)));
+      return new Set(writing.map((row) => `${row.k}:${row.q}`));
+    },
+  );
+  // Refused without the PROCESS right, without which the list above shows one's own account alone.
+  const trx = `FROM information_schema.innodb_trx x LEFT JOIN information_schema.processlist p ON p.ID = x.trx_mysql_thread_id
+  WHERE x.trx_id <> 0 AND x.trx_mysql_thread_id <> CONNECTION_ID()`;
+  const opened = withSight(
+    db,
+    `SELECT x.trx_id AS k, 0 AS own, '' AS text ${trx}`,
+    (rows) => new Set(rows.map((row) => String(row.k))),
+  );
+  let provenAt = Number.NEGATIVE_INFINITY;
+  async function writers(): Promise<ReadonlySet<string> | null> {
+    if (performance.now() - provenAt > DENIED_FOR_MS) {
+      if (!(await opened.ask())) return null;
+      const found = await db.transaction((queries) =>
+        queries.all(
+          `SELECT 1 FROM information_schema.triggers WHERE EVENT_OBJECT_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = 'tblwh'
+  AND EVENT_MANIPULATION = 'INSERT' LIMIT 1`,
+        ),
+      );
+      triggers = found.length > 0;
+      provenAt = performance.now();
+    }
+    return statements.ask();
+  }
+  return {
+    sees: () => opened.sees() && statements.sees(),
+    writers,
+    open: opened.ask,
+    async blockers() {
+      const rows = await db.transaction((queries) =>
+        queries.all<Blocker>(
+          `SELECT x.trx_mysql_thread_id AS id, CONCAT(p.USER, '@', p.HOST) AS who,
+  TIMESTAMPDIFF(SECOND, x.trx_started, NOW()) AS seconds, p.INFO AS text ${trx} ORDER BY x.trx_started LIMIT 10`,
+        ),
+      );
+      return rows.map(inWords);
+    },
+  };
+}

@@ -1,0 +1,170 @@
+// Brings a database to our tables, step by step: what stands there now, what is pending, and running it.
+import { type Db, failed, type Queries } from '../db.ts';
+import type { Row } from '../fence/source.ts';
+import { placeRows, readMark, saveMark } from '../positions.ts';
+import { BASE, NOTHING, OUR_TABLES, type Sql, STEPS } from './steps.ts';
+
+const INDEX_NAME = 'restante_user_wh';
+export const INDEX: Sql = {
+  mysql: `ALTER TABLE tblwh ADD INDEX ${INDEX_NAME} (user_id, wh_id, id), ALGORITHM=INPLACE, LOCK=NONE`,
+  sqlite: `CREATE INDEX ${INDEX_NAME} ON tblwh (user_id, wh_id, id)`,
+};
+
+const CATALOG = {
+  tables: {
+    mysql: 'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()',
+    sqlite: "SELECT name FROM sqlite_master WHERE type = 'table'",
+  },
+  // Any index that begins with these three columns serves, whoever made it.
+  index: {
+    mysql: `SELECT index_name AS name FROM information_schema.statistics WHERE table_schema = DATABASE()
+  AND table_name = 'tblwh' GROUP BY index_name HAVING GROUP_CONCAT(column_name ORDER BY seq_in_index) LIKE 'user_id,wh_id,id%'`,
+    sqlite: `SELECT name FROM sqlite_master WHERE type = 'index' AND name = '${INDEX_NAME}'`,
+  },
+} as const;
+
+export interface SchemaState {
+  /** Which of the three shared tables exist. */
+  readonly base: readonly string[];
+  /** Steps of ours that are done. */
+  readonly done: number;
+  readonly indexed: boolean;
+  /** The name of the index on tblwh(user_id, wh_id, id), whoever made it. */
+  readonly index: string | undefined;
+}
+
+/** What stands in the database now. Reads the catalogue and restante_meta, changes nothing. */
+export async function inspect(queries: Pick<Queries, 'all'>, kind: Db['kind']): Promise<SchemaState> {
+  const names = (await queries.all<{ name: string }>(CATALOG.tables[kind])).map((row) => row.name);
+  const base = Object.keys(BASE).filter((name) => names.includes(name));
+  const [found] = base.includes('tblwh') ? await queries.all<{ name: string }>(CATALOG.index[kind]) : [];
+  const { name: index } = found ?? { name: undefined };
+  const indexed = index !== undefined;
+  if (!names.includes('restante_meta')) return { base, done: 0, indexed, index };
+  const meta = await queries.all<{ v: number }>("SELECT v FROM restante_meta WHERE k = 'schema'");
+  return { base, done: meta[0]?.v ?? 1, indexed, index };
+}
+
+export const isExtended = (state: SchemaState): boolean => state.done >= STEPS.length;
+
+/** The statements that are still to be run, in order. `createBase` asks for the three shared tables too. */
+export function pending(state: SchemaState, kind: Db['kind'], createBase: boolean): string[] {
+  const base = createBase && state.base.length === 0 ? Object.values(BASE).map((sql) => sql[kind]) : [];
+  if (isExtended(state)) return base;
+  return [
+    ...base,
+    ...STEPS.slice(state.done).flatMap(({ [kind]: sql }) => (sql === NOTHING ? [] : sql)),
+    SAVE[kind].replaceAll('?', String(STEPS.length)),
+  ];
+}
+
+const SAVE = {
+  mysql: "INSERT INTO restante_meta (k, v) VALUES ('schema', ?) ON DUPLICATE KEY UPDATE v = VALUES(v)",
+  sqlite: "INSERT INTO restante_meta (k, v) VALUES ('schema', ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v",
+};
+
+/**
+ * Runs what is pending; safe to run again, and by two operators at once. `tell` gets a line per step.
+ * On MySQL a step that was interrupted is found as "already exists" and counts as done.
+ */
+export async function migrate(db: Db, createBase: boolean, tell: (line: string) => void): Promise<void> {
+  await db.transaction(async (queries) => {
+    await lock(db, queries);
+    const state = await inspect(queries, db.kind);
+    if (createBase && state.base.length === 0) for (const sql of Object.values(BASE)) await queries.ddl(sql[db.kind]);
+    for (let step = state.done; step < STEPS.length; step++) {
+      const sql = STEPS[step]?.[db.kind] ?? '';
+      tell(`step ${step + 1} of ${STEPS.length}`);
+      await queries.ddl(sql).catch((error: unknown) => {
+        if (!failed(error, 'exists')) throw error;
+      });
+      await queries.run(SAVE[db.kind], [step + 1]);
+    }
+    if (db.kind === 'sqlite' && !state.indexed) await queries.ddl(INDEX.sqlite);
+    if (db.kind === 'mysql') await queries.all("SELECT RELEASE_LOCK(CONCAT('restante.', DATABASE())) AS ok");
+  });
+}
+
+export class OthersMigrate extends Error {}
+
+/** One migration at a time: a named lock on MySQL; on SQLite the transaction is the lock. */
+async function lock(db: Db, queries: Queries): Promise<void> {
+  if (db.kind === 'sqlite') return;
+  // A statement may take four seconds, so it waits in short ones.
+  for (let tries = 0; tries < 15; tries++) {
+    const rows = await queries.all<{ ok: number }>("SELECT GET_LOCK(CONCAT('restante.', DATABASE()), 2) AS ok");
+    if (rows[0]?.ok === 1) return;
+  }
+  throw new OthersMigrate('another restante migrate is running on this database: wait for it, then run again');
+}
+
+/** Drops our tables; the three shared ones stay as they are. */
+export async function dropOurs(db: Db): Promise<void> {
+  for (const name of OUR_TABLES[db.kind]) await db.ddl(`DROP TABLE IF EXISTS ${name}`);
+}
+
+// Adds the index that lists need to a tblwh that other applications are writing to.
+
+const TRIES = 30;
+const PAUSE_MS = 1_000;
+
+/** How many rows there are, roughly, and whether DDL would stop a whole Galera cluster. */
+export async function estimate(db: Db): Promise<{ rows: number; galera: boolean }> {
+  if (db.kind === 'sqlite') return { rows: 0, galera: false };
+  const [wsrep] = await db.all<{ Value: string }>("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'");
+  const [size] = await db.all<{ n: number | null }>(
+    "SELECT table_rows AS n FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'tblwh'",
+  );
+  return { rows: Number(size?.n ?? 0), galera: wsrep?.Value === 'ON' };
+}
+
+/** Resolves with false when a long transaction held the table all the time; then nothing was changed. */
+export function addIndex(db: Db, tell: (line: string) => void): Promise<boolean> {
+  return db.transaction(async (queries) => {
+    // Two seconds for the table's lock, then again: a waiting ALTER makes every later statement wait behind it.
+    if (db.kind === 'mysql') await queries.run('SET SESSION lock_wait_timeout = 2');
+    for (let tries = 1; tries <= TRIES; tries++) {
+      try {
+        await queries.ddl(INDEX[db.kind]);
+        return true;
+      } catch (error) {
+        if (failed(error, 'exists')) return true;
+        if (!failed(error, 'again')) throw error;
+      }
+      tell(`tblwh is in use by a long transaction, trying again (${tries} of ${TRIES})`);
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+    return false;
+  });
+}
+
+// Gives contents that were there before restante_position their positions: in parts, so that it can stop and go on.
+
+// The lock on the next position is held for one part: short enough for a service that runs meanwhile.
+const PART_ROWS = 5_000;
+
+interface Backfill {
+  /** Rows done now, and the share of all ids that are behind it, 0 to 1. */
+  readonly rows: number;
+  readonly share: number;
+}
+
+/** Resolves with the number of rows that were looked at. Safe to run again, by two at once, and beside a running service. */
+export async function backfill(db: Db, tell: (progress: Backfill) => void): Promise<number> {
+  const [end] = await db.all<{ id: number | null }>('SELECT MAX(id) AS id FROM tblwh');
+  const to = end?.id ?? 0;
+  const from = (await readMark(db, 'backfill')) ?? 0;
+  let rows = 0;
+  for (let at = from; at < to; ) {
+    const part = await db.all<Row>(
+      'SELECT id, user_id, wh_id FROM tblwh WHERE id > ? AND id <= ? ORDER BY id LIMIT ?',
+      [at, to, PART_ROWS],
+    );
+    if (part.length > 0) await placeRows(db, part);
+    at = part.length === PART_ROWS ? (part.at(-1) as Row).id : to;
+    await saveMark(db, 'backfill', at);
+    rows += part.length;
+    tell({ rows, share: (at - from) / (to - from) });
+  }
+  return rows;
+}

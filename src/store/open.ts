@@ -1,0 +1,66 @@
+// openStore(url): the database, how far it is migrated, and what is missing. SQLite migrates itself; MySQL never does here.
+import { parseMysqlUrl } from '../config/database-url.ts';
+import type { Db } from './db.ts';
+import { openMysql } from './engine/mysql.ts';
+import { openSqlite } from './engine/sqlite.ts';
+import { createEventIndex, type EventIndex } from './events.ts';
+import { backfill, inspect, isExtended, migrate, type SchemaState } from './migrate/migrate.ts';
+import { createRecent, type Recent } from './positions.ts';
+
+export interface Store {
+  readonly db: Db;
+  /** False at the as-is level: only the three shared tables, SELECT and INSERT. */
+  readonly extended: boolean;
+  readonly state: SchemaState;
+  /** On SQLite, where positions are given with the contents. */
+  readonly recent: Recent | undefined;
+  /** On SQLite, where events are indexed behind their contents. */
+  readonly events: EventIndex | undefined;
+  close(): Promise<void>;
+}
+
+/** The engine behind a URL, connected, nothing changed in it. */
+export async function openDb(url: string): Promise<Db> {
+  if (url.startsWith('sqlite:')) return openSqlite(url.slice('sqlite:'.length));
+  return openMysql(parseMysqlUrl(url));
+}
+
+/** Opens the database and looks how far it is migrated. Throws when the three shared tables are not there. */
+export async function openStore(url: string): Promise<Store> {
+  const db = await openDb(url);
+  try {
+    if (db.kind === 'sqlite') {
+      await migrate(db, true, () => {});
+      await backfill(db, () => {});
+    }
+    const state = await inspect(db, db.kind);
+    if (state.base.length < 3) throw new MissingTables(state.base);
+    const sqlite = db.kind === 'sqlite';
+    const events = sqlite ? createEventIndex(db) : undefined;
+    await events?.settle();
+    return {
+      db,
+      extended: isExtended(state),
+      state,
+      recent: sqlite ? createRecent() : undefined,
+      events,
+      async close() {
+        events?.close();
+        await db.close();
+      },
+    };
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+}
+
+export class MissingTables extends Error {
+  constructor(found: readonly string[]) {
+    super(
+      found.length === 0
+        ? 'the database has none of the tables tbluser, tblwhid, tblwh. To create them: restante migrate --create-base'
+        : `the database has only ${found.join(', ')} of tbluser, tblwhid, tblwh. Point DATABASE_URL at the right database`,
+    );
+  }
+}

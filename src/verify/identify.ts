@@ -1,0 +1,45 @@
+// Finds the id and the type of the event in a request, so that the same event is known again.
+import { createHash } from 'node:crypto';
+import type { Incoming } from './request.ts';
+import { familyOf, isParsed, MOST_PARSED_BYTES, reader, type Source } from './request.ts';
+import type { Rules } from './rules.ts';
+
+const MOST_CHARACTERS = 200;
+
+export interface Identity {
+  readonly event_id: string | null;
+  readonly event_type: string | null;
+}
+
+/** Never throws; null where there is none. Bodies above 1 MiB are not parsed: their hash is the id. */
+export function identify(rules: Rules, incoming: Incoming): Identity {
+  const { ids, types, check, places } = rules;
+  if (ids.length === 0 && types.length === 0) return { event_id: null, event_type: null };
+  const family = check && check.scheme !== 'shared-secret' ? familyOf(check.signature, incoming) : undefined;
+  const large = incoming.body.length > MOST_PARSED_BYTES;
+  const read = reader(places, incoming, family);
+  const first = (alternatives: readonly (readonly Source[])[]): string | null => {
+    for (const parts of alternatives) {
+      const texts: string[] = [];
+      for (const part of parts) {
+        const text = large && isParsed(part) ? undefined : read(part);
+        if (text === undefined) break;
+        texts.push(text);
+      }
+      if (texts.length === parts.length) return normalEventId(texts.join('/'));
+    }
+    return null;
+  };
+  const unread = large && ids.some((parts) => parts.some(isParsed));
+  return { event_id: first(ids) ?? (unread ? hash(incoming.body) : null), event_type: first(types) };
+}
+
+const hash = (bytes: Buffer | string): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+
+/** As it is kept: what is longer than 200 characters, or has control characters in it, becomes its SHA-256. */
+export function normalEventId(text: string): string {
+  // Most are: a test of a few ranges costs a tenth of the one below.
+  if (text.length <= MOST_CHARACTERS && /^[\w.:/=+-]*$/.test(text)) return text;
+  const whole = text.toWellFormed();
+  return whole.length > MOST_CHARACTERS || /\p{Cc}/u.test(whole) ? hash(whole) : whole;
+}

@@ -1,0 +1,139 @@
+// The verdict on one request: is it from whom it claims to be? One engine for every provider, over the bytes as they came.
+import { hmacOf, isShared, isSigned, readShared, sameSecret } from './digest.ts';
+import { type Fault, readMessage, secondsOutside } from './message.ts';
+import { type Answer, type Incoming, reader, readSource, type Secret, unexpired } from './request.ts';
+import type { Check, Handshake, Rules, Shared } from './rules.ts';
+
+type Verdict =
+  | { readonly kind: 'accepted'; readonly verified: 'signed' | 'token' | 'none' }
+  /** Answer the sender with this; it never becomes a content. */
+  | { readonly kind: 'handshake'; readonly answer: Answer; readonly reason: string }
+  /** The rules need a secret, and there is none that has not expired. */
+  | { readonly kind: 'secret_missing'; readonly reason: string }
+  /** Refused; the reason never holds a secret or a whole signature. */
+  | { readonly kind: 'signature'; readonly reason: string };
+
+/** Handshakes included. Never throws, whatever the bytes. */
+export function judge(rules: Rules, secrets: readonly Secret[], incoming: Incoming): Verdict {
+  const { check } = rules;
+  const open = findHandshake(rules, incoming, false);
+  if (open) return shake(rules, open, incoming, undefined);
+  if (!check) return { kind: 'accepted', verified: 'none' };
+  const usable = unexpired(secrets, incoming);
+  if (usable.length === 0) return { kind: 'secret_missing', reason: missingSecret(rules, secrets.length) };
+  const proof = prove(check, usable, incoming);
+  if ('fault' in proof) return { kind: 'signature', reason: proof.fault };
+  const signed = findHandshake(rules, incoming, true);
+  if (signed) return shake(rules, signed, incoming, proof.secret);
+  return { kind: 'accepted', verified: check.scheme === 'shared-secret' ? 'token' : 'signed' };
+}
+
+/** The secret that fits, or why none does. */
+const prove = (check: Check | Shared, secrets: readonly Secret[], incoming: Incoming): Proof | Fault =>
+  check.scheme === 'shared-secret' ? proveShared(check, secrets, incoming) : proveSigned(check, secrets, incoming);
+
+interface Proof {
+  readonly secret: Secret;
+}
+
+function proveShared(check: Shared, secrets: readonly Secret[], incoming: Incoming): Proof | Fault {
+  const texts = readShared(check, incoming);
+  if ('fault' in texts) return texts;
+  const secret = secrets.find((candidate) => isShared(texts, candidate));
+  if (secret) return { secret };
+  return { fault: `The ${nameOf(check)} is not the secret of this webhook.` };
+}
+
+function proveSigned(check: Check, secrets: readonly Secret[], incoming: Incoming): Proof | Fault {
+  const message = readMessage(check, incoming);
+  if ('fault' in message) return message;
+  const secret = secrets.find((candidate) => isSigned(check, candidate, message));
+  if (!secret) return { fault: mismatch(check, message.signatures) };
+  // Last, so that whoever only has a wrong clock is told so.
+  const outside = secondsOutside(check, message.timeMs, incoming.receivedMs);
+  if (outside === 0) return { secret };
+  const when = (message.timeMs ?? 0) > incoming.receivedMs ? 'in the future' : 'old';
+  const by = outside + check.toleranceMs / 1000;
+  return {
+    fault: `The signature is right, but its time is ${by} s ${when}: ${check.toleranceMs / 1000} s are allowed.`,
+  };
+}
+
+const nameOf = ({ from }: Shared): string =>
+  from === 'bearer' || from === 'basic' ? 'Authorization header' : from.title;
+
+const BYTES: Readonly<Record<string, number>> = { sha1: 20, sha256: 32, sha512: 64, ed25519: 64 };
+
+/** A signature that was cut or wrapped is seen by its length. */
+function mismatch({ algorithm, encoding }: Check, signatures: readonly string[]): string {
+  const size = BYTES[algorithm];
+  const length = size && Buffer.alloc(size).toString(encoding).length;
+  const only = signatures.length === 1 ? signatures[0] : undefined;
+  if (length && only !== undefined && only.length !== length)
+    return `The signature is ${only.length} characters long; ${length} are expected of ${algorithm} in ${encoding}.`;
+  return 'The signature does not fit: another secret, or the request was changed on its way.';
+}
+
+function missingSecret({ preset }: Rules, expired: number): string {
+  if (expired > 0) return 'Every secret of this webhook has expired. Set a new one.';
+  return preset?.secret
+    ? `The secret is not set yet. ${preset.secret}`
+    : 'The secret is not set yet: this request is judged once it is.';
+}
+
+// Answers the challenge of a provider that makes sure the URL is ours, exactly as it asks to be answered.
+
+/** The longest known is some hundred characters; whoever sends more wants something else of us. */
+const MOST_CHALLENGE = 2048;
+
+type Shaken =
+  | { readonly kind: 'handshake'; readonly answer: Answer; readonly reason: string }
+  | { readonly kind: 'signature' | 'secret_missing'; readonly reason: string };
+
+// A challenge is small: what is larger is not read through twice.
+const MOST_BYTES = 64 * 1024;
+
+/** The handshake that this request is, if it is one of those that are signed, or of those that are not. */
+export function findHandshake({ handshakes }: Rules, incoming: Incoming, signed: boolean): Handshake | undefined {
+  if (handshakes.length === 0 || incoming.body.length > MOST_BYTES) return undefined;
+  return handshakes.find((handshake) => handshake.signed === signed && isOne(handshake, incoming));
+}
+
+function isOne({ method, when, challenge, places }: Handshake, incoming: Incoming): boolean {
+  if (method !== undefined && method !== incoming.method) return false;
+  const read = reader(places, incoming, undefined);
+  const holds = when.every(({ from, equals, absent }) => {
+    const value = read(from);
+    if (absent) return value === undefined;
+    return value !== undefined && (equals === undefined || equals === value);
+  });
+  return holds && (!challenge || read(challenge) !== undefined);
+}
+
+/** `secret` is the one that signed it, where it is signed. */
+function shake(rules: Rules, handshake: Handshake, incoming: Incoming, secret: Secret | undefined): Shaken {
+  if (handshake.token) {
+    if (rules.token === undefined)
+      return { kind: 'secret_missing', reason: 'A handshake came, and verify.token is not set.' };
+    const given = readSource(handshake.token, incoming, undefined) ?? '';
+    if (!sameSecret(Buffer.from(given), Buffer.from(rules.token)))
+      return { kind: 'signature', reason: `The handshake came with another token than verify.token.` };
+  }
+  const challenge = handshake.challenge ? (readSource(handshake.challenge, incoming, undefined) ?? '') : '';
+  if (challenge.length > MOST_CHALLENGE)
+    return { kind: 'signature', reason: `The challenge of the handshake is longer than ${MOST_CHALLENGE} characters.` };
+  const { status, content_type, body } = handshake.answer;
+  const json = content_type === 'application/json';
+  const hmac = (encoding: 'hex' | 'base64') =>
+    secret && rules.check?.scheme === 'hmac' ? hmacOf(rules.check, secret, challenge).toString(encoding) : '';
+  const filled = body.replace(/\{(challenge|hmac|hmac_base64)\}/g, (_, name: string) => {
+    if (name === 'challenge') return json ? JSON.stringify(challenge).slice(1, -1) : challenge;
+    return hmac(name === 'hmac' ? 'hex' : 'base64');
+  });
+  const title = rules.preset?.title ?? 'The sender';
+  return {
+    kind: 'handshake',
+    answer: { status, content_type, body: filled },
+    reason: `${title} made sure that this URL is yours, and was answered.`,
+  };
+}

@@ -1,0 +1,237 @@
+// Reads from a request what its signature check needs: the signatures, the time, and the bytes that were signed.
+
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { parse, stringify } from 'node:querystring';
+import {
+  familyOf,
+  formPairs,
+  type Incoming,
+  isForm,
+  MOST_PAIRS,
+  queryParameter,
+  readSource,
+  type Source,
+  utf8,
+} from './request.ts';
+import type { Check } from './rules.ts';
+
+/** `secret` stands where the key goes, with the scheme hash. */
+export type Piece = Buffer | 'secret';
+
+export interface Message {
+  readonly signatures: readonly string[];
+  /** More than one where the provider may have signed one of several forms. */
+  readonly forms: readonly (readonly Piece[])[];
+  /** The time it names; undefined: it names none, or none is checked. */
+  readonly timeMs: number | undefined;
+}
+/** Why there is nothing to check. */
+export interface Fault {
+  readonly fault: string;
+  /** The signature itself is not there. */
+  readonly missing?: boolean;
+}
+
+// A header of 64 KiB must not buy thousands of comparisons.
+const MOST_SIGNATURES = 20;
+
+/** Everything but the key; or what is missing, in a sentence. */
+export function readMessage(check: Check, incoming: Incoming): Message | Fault {
+  const family = familyOf(check.signature, incoming);
+  const text = readSource(check.signature, incoming, family);
+  if (text === undefined) return { fault: `The ${nameOf(check.signature, family)} is missing.`, missing: true };
+  const fields = readFields(check, text);
+  const signatures = check.field === '' ? fields.map(([, value]) => value) : valuesOf(fields, check.field);
+  if (signatures.length === 0)
+    return { fault: `The ${nameOf(check.signature, family)} has no ${check.field}${check.fieldSeparator}… in it.` };
+  const time = readTime(check, incoming, family, fields);
+  if (typeof time === 'object' && 'fault' in time) return time;
+  const forms = signedForms(check, incoming, family, time?.text);
+  if ('fault' in forms) return forms;
+  return { signatures: signatures.slice(0, MOST_SIGNATURES), forms, timeMs: time?.ms };
+}
+
+const nameOf = (source: Source, family: number | undefined): string =>
+  source.kind === 'header' && source.names.length > 1 && (family ?? 0) > 0
+    ? `${source.names[family ?? 0]} header`
+    : source.title;
+
+function readFields(check: Check, text: string): readonly (readonly [string, string])[] {
+  const items = check.itemSeparator === '' ? [text] : text.split(check.itemSeparator, 1000);
+  return items.map((item) => {
+    const trimmed = item.trim();
+    const cut = check.fieldSeparator === '' ? -1 : trimmed.indexOf(check.fieldSeparator);
+    return cut < 0 ? ['', trimmed] : [trimmed.slice(0, cut), trimmed.slice(cut + check.fieldSeparator.length)];
+  });
+}
+function valuesOf(fields: readonly (readonly [string, string])[], wanted: string): readonly string[] {
+  const values: string[] = [];
+  for (const [name, value] of fields) if (name === wanted) values.push(value);
+  return values;
+}
+
+/** The text as it is signed, and the moment it means. */
+function readTime(
+  { timestamp, toleranceMs, signature }: Check,
+  incoming: Incoming,
+  family: number | undefined,
+  fields: readonly (readonly [string, string])[],
+): { readonly text: string; readonly ms: number | undefined } | Fault | undefined {
+  if (!timestamp) return undefined;
+  const { from, unit, format } = timestamp;
+  const text = typeof from === 'string' ? valuesOf(fields, from)[0] : readSource(from, incoming, family);
+  const place = typeof from === 'string' ? `${from} of the ${nameOf(signature, family)}` : nameOf(from, family);
+  if (text === undefined) return toleranceMs > 0 ? { fault: `The time is missing: there is no ${place}.` } : undefined;
+  if (toleranceMs === 0) return { text, ms: undefined };
+  const ms = parseTime(text, unit, format);
+  return ms === undefined ? { fault: `The time in the ${place} is no ${format} time.` } : { text, ms };
+}
+
+const ISO8601 = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)$/;
+const HTTP_DATE = /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
+
+function parseTime(text: string, unit: 's' | 'ms', format: 'unix' | 'iso8601' | 'http-date'): number | undefined {
+  if (format === 'unix') return /^\d{1,15}$/.test(text) ? Number(text) * (unit === 's' ? 1000 : 1) : undefined;
+  const ms = (format === 'iso8601' ? ISO8601 : HTTP_DATE).test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
+/** By how many seconds the time lies outside of the window; 0: it lies within. Providers count whole seconds, so whole seconds count. */
+export function secondsOutside({ toleranceMs, timestamp }: Check, timeMs: number | undefined, nowMs: number): number {
+  if (timeMs === undefined) return 0;
+  const whole = timestamp?.unit === 's' && timestamp.format === 'unix';
+  const now = whole ? Math.floor(nowMs / 1000) * 1000 : nowMs;
+  return Math.max(0, Math.ceil((Math.abs(now - timeMs) - toleranceMs) / 1000));
+}
+
+function signedForms(
+  check: Check,
+  incoming: Incoming,
+  family: number | undefined,
+  time: string | undefined,
+): readonly (readonly Piece[])[] | Fault {
+  const urls = check.template.some(({ kind }) => kind === 'url') ? urlForms(check, incoming.publicUrl) : [''];
+  const pieces: (Piece | 'url')[] = [];
+  for (const part of check.template) {
+    const piece = partOf(part, check, incoming, family, time);
+    if (typeof piece === 'object' && 'fault' in piece) return piece;
+    pieces.push(piece);
+  }
+  return urls.map((url) => pieces.map((piece) => (piece === 'url' ? bytes(url) : piece)));
+}
+
+/** What node reads off the wire is one character per byte. */
+const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
+
+function partOf(
+  part: Check['template'][number],
+  check: Check,
+  incoming: Incoming,
+  family: number | undefined,
+  time: string | undefined,
+): Piece | 'url' | Fault {
+  switch (part.kind) {
+    case 'text':
+      return part.bytes;
+    case 'body':
+      return incoming.body;
+    case 'url':
+    case 'secret':
+      return part.kind;
+    case 'method':
+      return bytes(incoming.method);
+    case 'timestamp':
+      return time === undefined
+        ? { fault: 'The time that is signed is missing.' }
+        : textBytes(check.timestamp?.from, time);
+    case 'params': {
+      const params = signedParams(incoming);
+      return 'fault' in params ? params : bytes(params.text);
+    }
+    case 'id':
+    case 'read': {
+      const source = 'source' in part ? part.source : (check.id as Source);
+      const text = readSource(source, incoming, family);
+      return text === undefined
+        ? { fault: `The ${nameOf(source, family)} is missing, and it is signed.` }
+        : textBytes(source, text);
+    }
+  }
+}
+
+/** Headers are one character per byte; what stood in a body, a form or a query has been decoded. */
+const textBytes = (source: Source | string | undefined, text: string): Buffer =>
+  typeof source === 'object' && source.kind !== 'header' ? Buffer.from(text) : bytes(text);
+
+function urlForms({ url }: Check, publicUrl: string): readonly string[] {
+  if (url === 'twilio') return twilioUrls(publicUrl);
+  return [url === 'hubspot' ? hubspotUrl(publicUrl) : publicUrl];
+}
+
+// Twilio's parameters as it signs them: name and value of each, sorted by name, nothing in between.
+
+/** The bytes, one character each; or why this body is not covered by the signature. */
+function signedParams(incoming: Incoming): { readonly text: string } | { readonly fault: string } {
+  const { body } = incoming;
+  // What is no form is covered by its hash in the URL, and the URL is signed.
+  const hash = queryParameter(incoming, 'bodySHA256');
+  if (hash !== undefined) {
+    const actual = Buffer.from(createHash('sha256').update(body).digest('hex'));
+    const given = Buffer.from(hash.toLowerCase());
+    const same = given.length === actual.length && timingSafeEqual(given, actual);
+    return same ? { text: '' } : { fault: 'The body does not match bodySHA256 in the URL.' };
+  }
+  if (body.length === 0) return { text: '' };
+  // Or anybody could put any body behind a URL whose signature they have seen.
+  if (!isForm(incoming)) return { fault: 'The body is no form and the URL has no bodySHA256: nothing signs it.' };
+  const values = new Map<string, Set<string>>();
+  let count = 0;
+  for (const [name, value] of formPairs(body.toString('latin1'))) {
+    if (++count === MOST_PAIRS) return { fault: `The form has more than ${MOST_PAIRS} parameters.` };
+    const known = values.get(name);
+    if (known) known.add(value);
+    else values.set(name, new Set([value]));
+  }
+  const pieces: string[] = [];
+  for (const name of sorted(values.keys()))
+    for (const value of sorted(values.get(name) ?? [])) pieces.push(name, value);
+  return { text: pieces.join('') };
+}
+
+/** By UTF-16 units of the text, as the official libraries sort; what is hashed are the bytes. */
+function sorted(bytes: Iterable<string>): readonly string[] {
+  const list = [...bytes].map((byte) => ({ byte, text: utf8(byte) }));
+  return list.sort((a, b) => (a.text < b.text ? -1 : a.text > b.text ? 1 : 0)).map(({ byte }) => byte);
+}
+
+// How providers write the URL they sign: HubSpot decodes twelve codes of it, Twilio signs it with or without a port.
+
+const HUBSPOT = /%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)/gi;
+const PARTS = /^([a-z][a-z0-9+.-]*:\/\/)((?:[^/?#]*@)?)([^/?#]*?)((?::[0-9]*)?)((?:[/?#].*)?)$/is;
+
+/** https://developers.hubspot.com: only these characters are decoded, all others stay as they were sent. */
+const hubspotUrl = (url: string): string =>
+  url.replace(HUBSPOT, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+
+/** The URL as received, then as WHATWG writes it, then with its query written anew: each without and with a port. */
+function twilioUrls(url: string): readonly string[] {
+  const forms = new Set([...withAndWithoutPort(url)]);
+  const normal = URL.canParse(url) ? new URL(url).href : url;
+  for (const form of withAndWithoutPort(normal)) forms.add(form);
+  for (const form of withAndWithoutPort(normal)) forms.add(withOldQuery(form));
+  return [...forms];
+}
+
+function withAndWithoutPort(url: string): readonly string[] {
+  const [, scheme = '', user = '', host = '', port = '', rest = ''] = PARTS.exec(url) ?? [];
+  if (scheme === '') return [url];
+  const usual = scheme.toLowerCase() === 'https://' ? ':443' : ':80';
+  return [scheme + user + host + rest, scheme + user + host + (port || usual) + rest];
+}
+
+/** Some of Twilio's back ends escape a query the way Node's old querystring module does. */
+function withOldQuery(url: string): string {
+  const start = url.indexOf('?');
+  if (start < 0 || start === url.length - 1) return url;
+  return `${url.slice(0, start)}?${stringify(parse(url.slice(start + 1)))}`;
+}

@@ -1,0 +1,279 @@
+// A refused request that nearly fitted: what would have made it fit, in a few words. The mistake is mostly one of a handful.
+import { isShared, isSigned, readShared } from './digest.ts';
+import { findHandshake } from './judge.ts';
+import { readMessage, secondsOutside } from './message.ts';
+import { PRESETS } from './presets/index.ts';
+import type { Preset } from './presets/preset.ts';
+import { headerOf, type Incoming, readSource, type Secret, unexpired } from './request.ts';
+import type { Check, Rules, Shared } from './rules.ts';
+
+const MOST_CHARACTERS = 250;
+// Strangers can cause this work: all tries together read no more than this, some 50 ms.
+const MOST_BYTES = 24 * 1024 * 1024;
+const BYTES_A_TRY = 4096;
+
+interface Other {
+  readonly wh_id: number;
+  readonly secret: Secret;
+}
+/** Whether the request would fit, its time aside. */
+type Fits = (secret: Secret, incoming: Incoming, check?: Check | Shared) => boolean;
+
+/** At most 250 characters; names a secret by its last four characters only. Null: nothing near. */
+export function nearMiss(
+  rules: Rules,
+  secrets: readonly Secret[],
+  incoming: Incoming,
+  others: readonly Other[],
+): string | null {
+  const { check, preset } = rules;
+  const open = findHandshake(rules, incoming, false);
+  if (open) return handshake(rules, open.token && readSource(open.token, incoming, undefined));
+  if (!check) return null;
+  const looks = lookalike(preset, incoming);
+  const other = looks && `this looks like a request of ${looks.title}: try the preset ${looks.name}`;
+  if (isMissing(check, incoming))
+    return cut(other ?? `it came unsigned: is the secret set at ${preset?.title ?? 'the provider'}?`);
+  const fits = limited(check);
+  const usable = unexpired(secrets, incoming);
+  const found =
+    window(check, usable, incoming, fits) ??
+    expired(secrets, usable, incoming, fits) ??
+    trimmed(usable, incoming, fits) ??
+    body(usable, incoming, fits) ??
+    asText(check, usable, incoming, fits) ??
+    url(check, usable, incoming, fits) ??
+    another(others, incoming, fits) ??
+    other;
+  return found ? cut(found) : null;
+}
+
+/** One that is not signed fails for its token, or for the length of its challenge. */
+function handshake({ token }: Rules, given: string | undefined): string | null {
+  if (token === undefined || given === undefined || given.trim() !== token.trim()) return null;
+  return 'would be answered without the white space around the verify token: one of the two has some';
+}
+
+const cut = (text: string): string => (text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS - 1)}…` : text);
+
+function isMissing(check: Check | Shared, incoming: Incoming): boolean {
+  const read = check.scheme === 'shared-secret' ? readShared(check, incoming) : readMessage(check, incoming);
+  return 'missing' in read && read.missing === true;
+}
+
+function limited(own: Check | Shared): Fits {
+  let left = MOST_BYTES;
+  return (secret, incoming, check = own) => {
+    left -= incoming.body.length + BYTES_A_TRY;
+    if (left < 0) return false;
+    if (check.scheme === 'shared-secret') {
+      const texts = readShared(check, incoming);
+      return !('fault' in texts) && isShared(texts, secret);
+    }
+    const message = readMessage(check, incoming);
+    return !('fault' in message) && isSigned(check, secret, message);
+  };
+}
+
+/** Four characters, and fewer of a short one. */
+function lastOf({ value }: Secret): string {
+  const shown = Math.min(4, Math.floor(value.length / 3));
+  return shown > 0 ? `the secret ending …${value.slice(-shown)}` : 'the secret';
+}
+
+function window(check: Check | Shared, secrets: readonly Secret[], incoming: Incoming, fits: Fits): string | undefined {
+  if (check.scheme === 'shared-secret' || !secrets.some((secret) => fits(secret, incoming))) return undefined;
+  const message = readMessage(check, incoming);
+  const timeMs = 'fault' in message ? undefined : message.timeMs;
+  const outside = secondsOutside(check, timeMs, incoming.receivedMs);
+  if (outside === 0) return undefined;
+  const why =
+    (timeMs ?? 0) > incoming.receivedMs ? 'it says it is from the future' : 'an old request, or a wrong clock';
+  return `${outside} s outside the window of ${check.toleranceMs / 1000} s: ${why}`;
+}
+
+function expired(secrets: readonly Secret[], usable: readonly Secret[], incoming: Incoming, fits: Fits) {
+  const found = secrets.find((secret) => !usable.includes(secret) && fits(secret, incoming));
+  const when = found && new Date(found.expiresMs ?? 0).toISOString().slice(0, 19);
+  return found && `would verify with ${lastOf(found)} of this webhook, which expired at ${when}Z`;
+}
+
+function trimmed(secrets: readonly Secret[], incoming: Incoming, fits: Fits): string | undefined {
+  const found = secrets.find(({ value }) => {
+    const bare = value.trim();
+    return bare !== value && bare !== '' && fits({ value: bare, expiresMs: null }, incoming);
+  });
+  return found && `would verify without the white space around ${lastOf({ ...found, value: found.value.trim() })}`;
+}
+
+const LF = Buffer.from('\n');
+const CRLF = Buffer.from('\r\n');
+
+function body(secrets: readonly Secret[], incoming: Incoming, fits: Fits): string | undefined {
+  const whole = incoming.body;
+  const variants: { readonly body: Buffer; readonly words: string }[] = [
+    {
+      body: Buffer.concat([whole, LF]),
+      words: 'with a newline at the end of the body: something on the way cut it off',
+    },
+    { body: Buffer.concat([whole, CRLF]), words: 'with CRLF at the end of the body: something on the way cut it off' },
+  ];
+  const bare = 'without the trailing newline of the body: something on the way added it';
+  if (whole.at(-1) === 10) variants.unshift({ body: whole.subarray(0, -1), words: bare });
+  if (whole.at(-1) === 10 && whole.at(-2) === 13) variants.unshift({ body: whole.subarray(0, -2), words: bare });
+  const found = variants.find((variant) => secrets.some((secret) => fits(secret, { ...incoming, body: variant.body })));
+  return found && `would verify ${found.words}`;
+}
+
+/** Some who follow Standard Webhooks take the characters of the secret for the key. */
+function asText(check: Check | Shared, secrets: readonly Secret[], incoming: Incoming, fits: Fits): string | undefined {
+  if (check.scheme !== 'hmac' || check.keyEncoding === 'utf8') return undefined;
+  const text = { ...check, keyEncoding: 'utf8', keyPrefix: '', keys: new WeakMap() } as const;
+  const found = secrets.find((secret) => fits(secret, incoming, text));
+  return (
+    found && `would verify with ${lastOf(found)} taken as text: set verify.key_encoding to utf8 and key_prefix to ""`
+  );
+}
+
+function url(check: Check | Shared, secrets: readonly Secret[], incoming: Incoming, fits: Fits): string | undefined {
+  if (check.scheme === 'shared-secret' || !check.template.some(({ kind }) => kind === 'url')) return undefined;
+  const found = urlVariants(incoming).find((variant) =>
+    secrets.some((secret) => fits(secret, { ...incoming, publicUrl: variant.url })),
+  );
+  const blame = found?.ours ? 'PUBLIC_URL is wrong' : 'another URL was pasted at the provider';
+  return found && `would verify ${found.words}: ${blame}`;
+}
+
+function another(others: readonly Other[], incoming: Incoming, fits: Fits): string | undefined {
+  const found = others.find(({ secret }) => fits(secret, incoming));
+  return found && `would verify with ${lastOf(found.secret)} of webhook ${found.wh_id}`;
+}
+
+// Recognises by its headers whose request it is, when it is not one of the provider that was expected.
+
+interface Marks {
+  readonly preset: Preset;
+  readonly signature: readonly string[];
+  readonly others: readonly string[];
+}
+
+const headersOf = (text: string): readonly string[] =>
+  text.startsWith('header:') ? text.slice('header:'.length).toLowerCase().split(',') : [];
+
+const MARKS: readonly Marks[] = [...PRESETS.values()].flatMap((preset) => {
+  const { signature, secret_from, timestamp, id } = preset.verify;
+  const marks = headersOf(signature?.from ?? secret_from ?? '');
+  const more = [preset.dedupe ?? [], preset.event_type ?? [], timestamp?.from ?? [], id ?? []].flat(2);
+  return marks.length > 0 ? [{ preset, signature: marks, others: [...new Set(more.flatMap(headersOf))] }] : [];
+});
+
+/** How many headers speak for this provider; 0 without its signature. */
+function score({ signature, others }: Marks, incoming: Incoming): number {
+  const has = (name: string) => headerOf(incoming, name) !== undefined;
+  return signature.some(has) ? 1 + others.filter(has).length : 0;
+}
+
+/** The provider whose headers these are, when another one than `expected` has more of them. */
+function lookalike(expected: Preset | undefined, incoming: Incoming): Preset | undefined {
+  const scored = MARKS.map((marks) => ({ preset: marks.preset, points: score(marks, incoming) }));
+  const own = scored.find(({ preset }) => preset === expected)?.points ?? 0;
+  const [best] = scored.filter(({ points }) => points > own).sort((a, b) => b.points - a.points);
+  return best?.preset;
+}
+
+// Forms that the public URL of a request may have had at the provider, when ours is not the one it signed.
+
+interface UrlVariant {
+  readonly url: string;
+  /** What is different, to be read after `would verify `. */
+  readonly words: string;
+  /** PUBLIC_URL is to blame, and not what was pasted at the provider. */
+  readonly ours: boolean;
+}
+
+/** One choice of how a part of the URL may look; no words: as we have it. */
+interface Choice {
+  readonly value: string;
+  readonly words: string;
+}
+
+const PARTS = /^(https?):\/\/([^/?#]*?)(:[0-9]+)?(\/[^?#]*)?(\?.*)?$/is;
+const HOST = /^([A-Za-z0-9.-]{1,100}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?$/;
+const PREFIX = /^\/[A-Za-z0-9._~/-]{1,100}$/;
+const MOST = 200;
+
+/** Those with the fewest differences first. What proxies say in headers is only tried here, where nothing depends on it. */
+function urlVariants(incoming: Incoming): readonly UrlVariant[] {
+  const [whole, scheme = '', host = '', port = '', path = '', query = ''] = PARTS.exec(incoming.publicUrl) ?? [];
+  if (!whole) return [];
+  const same = { value: '', words: '' };
+  const other = scheme.toLowerCase() === 'https' ? 'http' : 'https';
+  const schemes: Choice[] = [
+    { ...same, value: scheme },
+    { value: other, words: `with ${other}://` },
+  ];
+  const places: Choice[] = [{ ...same, value: host + port }, ...placesOf(incoming, host, port)];
+  const paths: Choice[] = [{ ...same, value: path }, ...pathsOf(incoming, path)];
+  const variants = schemes.flatMap((a) =>
+    places.flatMap((b) =>
+      paths.map((c) => {
+        const words = [a, b, c].flatMap((choice) => choice.words || []);
+        const ours = c.words === '' || a.words !== '' || b.words !== '' || !c.words.includes('slash');
+        return {
+          url: `${a.value}://${b.value}${c.value}${query}`,
+          words: words.join(' and '),
+          ours,
+          count: words.length,
+        };
+      }),
+    ),
+  );
+  return variants
+    .filter(({ count }) => count > 0)
+    .sort((a, b) => a.count - b.count)
+    .slice(0, MOST);
+}
+
+function placesOf(incoming: Incoming, host: string, port: string): readonly Choice[] {
+  const choices = new Map<string, string>();
+  const add = (value: string, words: string) => {
+    if (value !== host + port && !choices.has(value)) choices.set(value, words);
+  };
+  const forwarded = (headerOf(incoming, 'x-forwarded-port') ?? '').trim();
+  if (port) add(host, `without ${port}`);
+  for (const usual of [':443', ':80']) add(host + usual, `with ${usual}`);
+  if (/^[0-9]{1,5}$/.test(forwarded)) add(`${host}:${forwarded}`, `with :${forwarded}`);
+  for (const name of ['host', 'x-forwarded-host', 'x-original-host']) {
+    const said = HOST.exec((headerOf(incoming, name) ?? '').split(',')[0]?.trim() ?? '');
+    if (!said) continue;
+    const [whole, bare = '', itsPort = ''] = said;
+    if (bare.toLowerCase() === host.toLowerCase()) add(host + itsPort, itsPort ? `with ${itsPort}` : `without ${port}`);
+    else {
+      add(whole, `with the host ${whole}`);
+      if (itsPort) add(bare, `with the host ${bare}`);
+    }
+  }
+  return [...choices].map(([value, words]) => ({ value, words }));
+}
+
+function pathsOf(incoming: Incoming, path: string): readonly Choice[] {
+  const choices: Choice[] = [];
+  // A prefix that PUBLIC_URL has and the provider does not: at most what stands before /in/, else up to three steps.
+  const steps = path.split('/').slice(1);
+  const key = steps.lastIndexOf('in');
+  const most = key > 0 ? key : key === 0 ? 0 : Math.min(3, steps.length - 1);
+  for (let count = most; count > 0; count--)
+    choices.push({ value: `/${steps.slice(count).join('/')}`, words: `without /${steps.slice(0, count).join('/')}` });
+  // And one that a proxy takes away before it comes to us.
+  const prefix = (headerOf(incoming, 'x-forwarded-prefix') ?? '').trim().replace(/\/+$/, '');
+  if (PREFIX.test(prefix)) choices.push({ value: prefix + path, words: `with ${prefix} before the path` });
+  for (const name of ['x-original-uri', 'x-forwarded-uri', 'x-original-url', 'x-rewrite-url']) {
+    const said = (headerOf(incoming, name) ?? '').split('?')[0] ?? '';
+    if (!said.endsWith(path) || said === path) continue;
+    const before = said.slice(0, -path.length);
+    if (PREFIX.test(before)) choices.push({ value: said, words: `with ${before} before the path` });
+  }
+  if (path.endsWith('/')) choices.push({ value: path.slice(0, -1), words: 'without the slash at the end' });
+  else choices.push({ value: `${path}/`, words: 'with a slash at the end' });
+  return choices;
+}

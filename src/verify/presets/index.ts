@@ -1,0 +1,28 @@
+// Every provider that is known by name. A new one is a row, not code.
+
+import { MORE } from './commerce.ts';
+import { REST } from './developer.ts';
+import { FIRST } from './payments.ts';
+import type { Preset } from './preset.ts';
+
+export type { Preset } from './preset.ts';
+
+const GENERIC: Preset = {
+  name: 'generic',
+  title: 'Any other provider',
+  verify: {},
+  secret: 'Whatever the provider signs with.',
+  steps: [
+    'Find out in the documentation of the provider what it signs and where the signature stands.',
+    'Say it in `verify` and set the secret.',
+    'Paste {url} at the provider.',
+  ],
+  waits: 'as the provider says',
+  retries: 'as the provider says',
+  source: 'docs/providers.md',
+  checked: 'the vectors of RFC 4231 and RFC 8032',
+};
+
+export const PRESETS: ReadonlyMap<string, Preset> = new Map(
+  [...FIRST, ...MORE, ...REST, GENERIC].map((preset) => [preset.name, preset]),
+);

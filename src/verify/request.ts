@@ -1,0 +1,187 @@
+// One request as it arrived, as far as a verdict needs it; and how to read its headers and query.
+import { createHash } from 'node:crypto';
+import { type Found, find, type Pointer, parsePointer } from './json.ts';
+
+export interface Incoming {
+  readonly method: string;
+  /** PUBLIC_URL and the raw target as received: absolute, and what Twilio, Square and HubSpot sign. */
+  readonly publicUrl: string;
+  /** [name, value, name, value, …] as node:http has them: one character per byte, order and duplicates kept. */
+  readonly headers: readonly string[];
+  readonly body: Buffer;
+  readonly receivedMs: number;
+}
+
+export interface Secret {
+  readonly value: string;
+  /** null = does not expire */
+  readonly expiresMs: number | null;
+}
+
+/** What a sender is answered instead of the usual. */
+export interface Answer {
+  readonly status: number;
+  readonly content_type: string;
+  readonly body: string;
+}
+
+/** The first header of this name, which must be in lower case. */
+export function headerOf({ headers }: Incoming, name: string): string | undefined {
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const candidate = headers[i] as string;
+    if (candidate.length === name.length && candidate.toLowerCase() === name) return headers[i + 1];
+  }
+  return undefined;
+}
+
+/** The raw query: what follows the first question mark. */
+function queryOf({ publicUrl }: Incoming): string {
+  const start = publicUrl.indexOf('?');
+  if (start < 0) return '';
+  const end = publicUrl.indexOf('#', start);
+  return publicUrl.slice(start + 1, end < 0 ? undefined : end);
+}
+
+/** The first parameter of the query of this name, decoded. */
+export const queryParameter = (incoming: Incoming, name: string): string | undefined =>
+  decodeForm(queryOf(incoming), name);
+
+export const isForm = (incoming: Incoming): boolean =>
+  /^application\/x-www-form-urlencoded *(;|$)/i.test(headerOf(incoming, 'content-type') ?? '');
+
+/** Secrets that may still be used when the request came. */
+export const unexpired = (secrets: readonly Secret[], { receivedMs }: Incoming): readonly Secret[] =>
+  secrets.filter(({ expiresMs }) => expiresMs === null || expiresMs > receivedMs);
+
+// Reads application/x-www-form-urlencoded text, one character per byte, without ever refusing any of it.
+
+/** More pairs than this no provider sends: what comes after them is not read. */
+export const MOST_PAIRS = 10_000;
+
+/** Name and value of each pair, decoded to bytes (one character each), in the order they came. */
+export function* formPairs(text: string): Generator<readonly [string, string]> {
+  let count = 0;
+  for (let start = 0; start <= text.length; ) {
+    const found = text.indexOf('&', start);
+    const end = found < 0 ? text.length : found;
+    if (end > start) {
+      if (++count > MOST_PAIRS) return;
+      const equals = text.indexOf('=', start);
+      const cut = equals < 0 || equals > end ? end : equals;
+      yield [decodeBytes(text.slice(start, cut)), decodeBytes(text.slice(Math.min(cut + 1, end), end))];
+    }
+    start = end + 1;
+  }
+}
+
+/** The first value of this name, as text. */
+function decodeForm(text: string, name: string): string | undefined {
+  const wanted = Buffer.from(name).toString('latin1');
+  for (const [found, value] of formPairs(text)) if (found === wanted) return utf8(value);
+  return undefined;
+}
+
+/** One character per byte, read as UTF-8. */
+export const utf8 = (bytes: string): string =>
+  /^[\0-\x7f]*$/.test(bytes) ? bytes : Buffer.from(bytes, 'latin1').toString('utf8');
+
+/** One character per byte: `+` is a space, a `%` that encodes nothing stays. */
+export function decodeBytes(text: string): string {
+  const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text;
+  if (!spaced.includes('%')) return spaced;
+  return spaced.replace(/%([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+// Where a value stands in a request, as settings say it (`header:X-Id`, `body:/id`), and how it is read.
+
+export type Source =
+  | { readonly kind: 'header'; readonly names: readonly string[]; readonly title: string }
+  | { readonly kind: 'body'; readonly pointer: Pointer; readonly title: string }
+  | { readonly kind: 'form' | 'query'; readonly name: string; readonly title: string }
+  | { readonly kind: 'sha256'; readonly title: string };
+
+/** The source, or a sentence that says why it is none. */
+export function parseSource(text: string): Source | string {
+  if (text === 'sha256') return { kind: 'sha256', title: 'the SHA-256 of the body' };
+  const colon = text.indexOf(':');
+  const [kind, rest] = [text.slice(0, Math.max(colon, 0)), text.slice(colon + 1)];
+  if (kind === 'body') {
+    const pointer = parsePointer(rest);
+    return pointer ? { kind, pointer, title: `${rest} of the body` } : 'is no JSON pointer, such as body:/data/id';
+  }
+  if (kind === 'header') {
+    const names = rest.split(',');
+    if (!names.every((name) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name))) return 'is no name of a header';
+    return { kind, names: names.map((name) => name.toLowerCase()), title: `${names.join(' or ')} header` };
+  }
+  if ((kind === 'form' || kind === 'query') && rest !== '')
+    return { kind, name: rest, title: `${rest} of the ${kind === 'form' ? 'form' : 'query'}` };
+  return 'must be header:Name, body:/json/pointer, form:Name, query:name or sha256';
+}
+
+/** Which of several names of the signature header this request uses: what belongs to the signature is read from the same family. */
+export function familyOf(source: Source, incoming: Incoming): number | undefined {
+  if (source.kind !== 'header' || source.names.length === 1) return undefined;
+  const found = source.names.findIndex((name) => headerOf(incoming, name) !== undefined);
+  return Math.max(found, 0);
+}
+
+/** How far a body is read for an id: one that is larger would hold up everybody else. */
+export const MOST_PARSED_BYTES = 1024 * 1024;
+export const isParsed = ({ kind }: Source): boolean => kind === 'body' || kind === 'form';
+
+/** Of objects, lists and null there is no text; an empty one counts as none. */
+export function readSource(source: Source, incoming: Incoming, family: number | undefined): string | undefined {
+  if (source.kind !== 'body') return readOther(source, incoming, family);
+  return textOf(find(incoming.body, [source.pointer])[0]);
+}
+
+/** Several places that are read from one request, made ready once. */
+export interface Places {
+  readonly pointers: readonly Pointer[];
+  readonly slots: ReadonlyMap<Source, number>;
+}
+
+export function placesOf(sources: readonly Source[]): Places {
+  const bodies = sources.filter((source) => source.kind === 'body');
+  return { pointers: bodies.map(({ pointer }) => pointer), slots: new Map(bodies.map((source, i) => [source, i])) };
+}
+
+/** Each is read when it is asked for; the body is read through once for all of them. */
+export function reader({ pointers, slots }: Places, incoming: Incoming, family: number | undefined) {
+  let found: readonly (Found | undefined)[] | undefined;
+  return (source: Source): string | undefined => {
+    if (source.kind !== 'body') return readOther(source, incoming, family);
+    found ??= find(incoming.body, pointers);
+    return textOf(found[slots.get(source) ?? -1]);
+  };
+}
+
+function textOf(value: Found | undefined): string | undefined {
+  if (value === undefined || value.kind === 'object' || value.kind === 'array') return undefined;
+  return (value.kind === 'word' && value.text === 'null' ? '' : value.text) || undefined;
+}
+
+function readOther(
+  source: Exclude<Source, { kind: 'body' }>,
+  incoming: Incoming,
+  family: number | undefined,
+): string | undefined {
+  switch (source.kind) {
+    case 'header': {
+      const { names } = source;
+      if (family !== undefined) return headerOf(incoming, names[Math.min(family, names.length - 1)] ?? '') || undefined;
+      for (const name of names) {
+        const value = headerOf(incoming, name);
+        if (value) return value;
+      }
+      return undefined;
+    }
+    case 'query':
+      return queryParameter(incoming, source.name) || undefined;
+    case 'form':
+      return (isForm(incoming) && decodeForm(incoming.body.toString('latin1'), source.name)) || undefined;
+    case 'sha256':
+      return `sha256:${createHash('sha256').update(incoming.body).digest('hex')}`;
+  }
+}

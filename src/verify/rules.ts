@@ -1,0 +1,358 @@
+// The settings of one webhook made ready once: templates parsed, sources known, mistakes told before they cost an event.
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import type { DedupeInput, HandshakeInput, VerifyInput } from '../schema/webhooks.ts';
+import { PRESETS } from './presets/index.ts';
+import type { Joined, Preset } from './presets/preset.ts';
+import { type Places, parseSource, placesOf, type Secret, type Source } from './request.ts';
+
+/** A signature over something. */
+export interface Check extends KeyRule {
+  readonly scheme: 'hmac' | 'hash' | 'asymmetric';
+  readonly encoding: 'hex' | 'base64' | 'base64url';
+  readonly signature: Source;
+  readonly itemSeparator: string;
+  readonly fieldSeparator: string;
+  readonly field: string;
+  readonly timestamp: Timestamp | undefined;
+  readonly toleranceMs: number;
+  readonly template: readonly Part[];
+  readonly id: Source | undefined;
+  readonly url: 'as-is' | 'hubspot' | 'twilio';
+  /** Decoded once per secret; null: it cannot be one. */
+  readonly keys: WeakMap<Secret, Buffer | KeyObject | null>;
+}
+interface Timestamp {
+  /** A text: the field of this name beside the signature. */
+  readonly from: Source | string;
+  readonly unit: 's' | 'ms';
+  readonly format: 'unix' | 'iso8601' | 'http-date';
+}
+/** The secret itself stands in the request. */
+export interface Shared {
+  readonly scheme: 'shared-secret';
+  readonly from:
+    | Source
+    | 'bearer'
+    | 'basic'
+    | { readonly kind: 'each'; readonly steps: readonly string[]; readonly title: string };
+}
+
+/** Treat as opaque: made by compileRules, read by judge, identify and nearMiss. */
+export interface Rules {
+  readonly preset: Preset | undefined;
+  /** Undefined: nothing is verified. */
+  readonly check: Check | Shared | undefined;
+  readonly handshakes: readonly Handshake[];
+  readonly token: string | undefined;
+  /** Alternatives, each of parts that are joined. */
+  readonly ids: readonly (readonly Source[])[];
+  readonly types: readonly (readonly Source[])[];
+  /** All that ids and types name. */
+  readonly places: Places;
+}
+
+export class RuleError extends Error {
+  readonly errors: readonly { readonly path: string; readonly message: string }[];
+  constructor(errors: readonly { readonly path: string; readonly message: string }[]) {
+    super(errors.map(({ path, message }) => `${path} ${message}`).join('; '));
+    this.name = 'RuleError';
+    this.errors = errors;
+  }
+}
+
+interface RuleSettings {
+  readonly preset?: string | null | undefined;
+  readonly verify?: VerifyInput | null | undefined;
+  readonly dedupe?: DedupeInput | null | undefined;
+}
+
+/** Throws a RuleError that names every mistake. */
+export function compileRules(settings: RuleSettings): Rules {
+  const errors: { path: string; message: string }[] = [];
+  const fault = (path: string, message: string): undefined => void errors.push({ path: `body.${path}`, message });
+  const preset = settings.preset ? PRESETS.get(settings.preset) : undefined;
+  if (settings.preset && !preset) fault('preset', `is none of ${[...PRESETS.keys()].join(', ')}`);
+  const own = settings.verify ?? {};
+  const verify = merged(preset?.verify ?? {}, own);
+  // Someone who sets up a check and forgets its scheme must not end up with none.
+  if (!verify.scheme && (settings.verify || preset))
+    fault('verify.scheme', 'must say hmac, hash, asymmetric, shared-secret, or none for no check at all');
+  const source = (path: string, text: string | undefined): Source | undefined => {
+    if (text === undefined) return undefined;
+    const parsed = parseSource(text);
+    return typeof parsed === 'string' ? fault(path, parsed) : parsed;
+  };
+  const sources = (path: string, list: Joined): Source[] => [list].flat().flatMap((text) => source(path, text) ?? []);
+  const { from } = settings.dedupe ?? {};
+  const types = own.event_type ? [own.event_type] : (preset?.event_type ?? []);
+  const handshake = verify.handshake ?? preset?.handshake ?? [];
+  const ids = (from ? [from] : (preset?.dedupe ?? [])).map((list) => sources('dedupe.from', list));
+  const typed = types.map((list) => sources('verify.event_type', list));
+  const rules: Rules = {
+    preset,
+    check: errors.length > 0 ? undefined : compileCheck(verify, source, fault),
+    handshakes: compileHandshakes(handshake as readonly HandshakeInput[], verify.scheme, source, fault),
+    token: verify.token,
+    ids,
+    types: typed,
+    places: placesOf([...ids, ...typed].flat()),
+  };
+  if (errors.length > 0) throw new RuleError(errors);
+  return rules;
+}
+
+/** Member by member, and within signature and timestamp as well. */
+function merged(base: VerifyInput, own: VerifyInput): VerifyInput {
+  const given = present(own);
+  const inner = (name: 'signature' | 'timestamp') =>
+    base[name] || given[name] ? { [name]: { ...base[name], ...present(given[name] ?? {}) } } : {};
+  return { ...base, ...given, ...inner('signature'), ...inner('timestamp') };
+}
+
+/** A member that is null was taken back. */
+const present = <T extends object>(members: T): T =>
+  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null && value !== undefined)) as T;
+
+type Find = (path: string, text: string | undefined) => Source | undefined;
+type Fault = (path: string, message: string) => undefined;
+
+function compileCheck(verify: VerifyInput, source: Find, fault: Fault): Check | Shared | undefined {
+  const { scheme } = verify;
+  if (scheme === undefined || scheme === 'none') return undefined;
+  if (scheme === 'shared-secret') return compileShared(verify, source, fault);
+  const algorithm = verify.algorithm ?? (scheme === 'asymmetric' ? '' : 'sha256');
+  if (isAsymmetric(algorithm) !== (scheme === 'asymmetric'))
+    return fault(
+      'verify.algorithm',
+      `must be ${scheme === 'asymmetric' ? 'ed25519, ecdsa-p256 or rsa-sha256' : 'sha256, sha1 or sha512'} with the scheme ${scheme}`,
+    );
+  const { from, item_separator = '', field_separator = '', field = '' } = verify.signature ?? {};
+  if (from === undefined) return fault('verify.signature.from', 'must say where the signature stands');
+  const signature = source('verify.signature.from', from);
+  if ((field === '') !== (field_separator === ''))
+    return fault('verify.signature.field', 'and field_separator are given together or not at all');
+  const time = verify.timestamp;
+  if (time && time.from === undefined) return fault('verify.timestamp.from', 'must say where the time stands');
+  if (time?.from?.startsWith('field:') && field === '')
+    return fault('verify.timestamp.from', 'names a field, but verify.signature has no fields');
+  if (!time && (verify.tolerance_seconds ?? 0) > 0)
+    return fault('verify.tolerance_seconds', 'needs verify.timestamp: there is no time to check');
+  const parts = parseTemplate(verify.signed_string ?? '{body}');
+  if (typeof parts === 'string') return fault('verify.signed_string', parts);
+  const wrong = faultOf(parts, {
+    coversBody: verify.covers_body !== false,
+    hash: scheme === 'hash',
+    id: verify.id !== undefined,
+    timestamp: time !== undefined,
+  });
+  if (wrong) return fault('verify.signed_string', wrong);
+  const id = source('verify.id', verify.id);
+  const timestamp = time?.from === undefined ? undefined : compileTime(time, time.from, source);
+  if (!signature) return undefined;
+  return {
+    scheme,
+    algorithm,
+    encoding: verify.encoding ?? 'hex',
+    keyEncoding: verify.key_encoding ?? 'utf8',
+    keyPrefix: verify.key_prefix ?? '',
+    signature,
+    itemSeparator: item_separator,
+    fieldSeparator: field_separator,
+    field,
+    timestamp,
+    toleranceMs: timestamp ? (verify.tolerance_seconds ?? 300) * 1000 : 0,
+    template: parts,
+    id,
+    url: verify.url ?? 'as-is',
+    keys: new WeakMap(),
+  };
+}
+
+function compileTime(time: NonNullable<VerifyInput['timestamp']>, place: string, source: Find): Timestamp | undefined {
+  const from = place.startsWith('field:') ? place.slice('field:'.length) : source('verify.timestamp.from', place);
+  return from === undefined ? undefined : { from, unit: time.unit ?? 's', format: time.format ?? 'unix' };
+}
+
+function compileShared({ secret_from: place }: VerifyInput, source: Find, fault: Fault): Shared | undefined {
+  if (place === undefined) return fault('verify.secret_from', 'must say where the secret stands in a request');
+  if (place === 'bearer' || place === 'basic') return { scheme: 'shared-secret', from: place };
+  const from = source('verify.secret_from', place);
+  if (from?.kind !== 'body') return from && { scheme: 'shared-secret', from };
+  const steps = from.pointer.segments.map(({ name }) => name);
+  return { scheme: 'shared-secret', from: steps.includes('*') ? { kind: 'each', steps, title: from.title } : from };
+}
+
+/** A sentence when this text cannot be a secret of these rules. */
+export function checkSecret(rules: Rules, value: string): string | undefined {
+  if (value === '') return 'must not be empty';
+  if (!rules.check || rules.check.scheme === 'shared-secret') return undefined;
+  const key = readKey(rules.check, value);
+  return typeof key === 'string' ? key : undefined;
+}
+
+// Requests that are answered and not stored: challenges of a provider that makes sure the URL is ours. As data.
+
+export interface Handshake {
+  readonly method: string | undefined;
+  readonly when: readonly { readonly from: Source; readonly equals: string | undefined; readonly absent: boolean }[];
+  readonly token: Source | undefined;
+  readonly challenge: Source | undefined;
+  /** All of these. */
+  readonly places: Places;
+  /** The signature is checked before it is answered. */
+  readonly signed: boolean;
+  readonly answer: {
+    readonly status: number;
+    readonly content_type: 'text/plain' | 'application/json';
+    readonly body: string;
+  };
+}
+
+const PLACEHOLDERS = new Set(['{challenge}', '{hmac}', '{hmac_base64}']);
+
+const compileHandshakes = (
+  inputs: readonly HandshakeInput[],
+  scheme: string | undefined,
+  source: Find,
+  fault: Fault,
+): readonly Handshake[] =>
+  inputs.flatMap((input, place) => compile(input, `verify.handshake/${place}`, scheme, source, fault) ?? []);
+
+function compile(
+  input: HandshakeInput,
+  path: string,
+  scheme: string | undefined,
+  source: Find,
+  fault: Fault,
+): Handshake | undefined {
+  const { body, status = 200, content_type = 'text/plain' } = input.answer;
+  // Where nothing is verified there is no signature to wait for.
+  const signed = (input.signed ?? true) && scheme !== 'none' && scheme !== undefined;
+  const when = (input.when ?? []).flatMap(({ from, equals, absent = false }) => {
+    const found = source(`${path}.when`, from);
+    return found ? [{ from: found, equals, absent }] : [];
+  });
+  const token = source(`${path}.token_from`, input.token_from);
+  const challenge = source(`${path}.challenge_from`, input.challenge_from);
+  const used = body.match(/\{[a-z_0-9]+\}/g) ?? [];
+  const unknown = used.find((name) => !PLACEHOLDERS.has(name));
+  if (unknown) return fault(`${path}.answer.body`, `has ${unknown}, which is none of ${[...PLACEHOLDERS].join(', ')}`);
+  const computes = used.some((name) => name !== '{challenge}');
+  if (used.length > 0 && !challenge) return fault(`${path}.challenge_from`, 'must say where the challenge stands');
+  if (!challenge && !token && !when.some(({ absent }) => !absent))
+    return fault(`${path}.when`, 'must say which requests it is for: this one would swallow them all');
+  if (computes && scheme !== 'hmac') return fault(`${path}.answer.body`, 'has an HMAC, which is for the scheme hmac');
+  // Or anybody could have anything signed, and then send it as an event.
+  if (computes && !signed) return fault(`${path}.signed`, 'must be true: it is answered with an HMAC of what was sent');
+  const places = placesOf([...when.map(({ from }) => from), challenge, token].filter((place) => place !== undefined));
+  return { method: input.method, when, token, challenge, places, signed, answer: { status, content_type, body } };
+}
+
+// Makes the key out of the text of a secret: characters, base64, hex, or a public key in any of its usual clothes.
+
+interface KeyRule {
+  readonly algorithm: string;
+  readonly keyEncoding: 'utf8' | 'base64' | 'hex';
+  readonly keyPrefix: string;
+}
+
+const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;
+const HEX = /^([0-9a-fA-F]{2})+$/;
+// RFC 8410: what stands before the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo.
+const ED25519_SPKI = Buffer.from('302a300506032b6570032100', 'hex');
+const TYPES: Readonly<Record<string, string>> = { ed25519: 'ed25519', 'ecdsa-p256': 'ec', 'rsa-sha256': 'rsa' };
+
+const isAsymmetric = (algorithm: string): boolean => algorithm in TYPES;
+
+/** The key, or a sentence that says why this text is none. */
+export function readKey(rule: KeyRule, value: string): Buffer | KeyObject | string {
+  const text = rule.keyPrefix !== '' && value.startsWith(rule.keyPrefix) ? value.slice(rule.keyPrefix.length) : value;
+  if (isAsymmetric(rule.algorithm)) return readPublicKey(rule.algorithm, text.trim());
+  if (text === '') return 'must not be empty';
+  if (rule.keyEncoding === 'utf8') return Buffer.from(text);
+  const after = rule.keyPrefix === '' ? '' : ` after ${rule.keyPrefix}`;
+  if (rule.keyEncoding === 'hex')
+    return HEX.test(text.trim()) ? Buffer.from(text.trim(), 'hex') : `must be hexadecimal${after}`;
+  const bytes = Buffer.from(text.trim(), 'base64');
+  return BASE64.test(text.trim()) && bytes.length > 0 ? bytes : `must be base64${after}`;
+}
+
+function readPublicKey(algorithm: string, text: string): KeyObject | string {
+  const wanted = `must be a public key for ${algorithm}: PEM, base64 of its DER form${algorithm === 'ed25519' ? ', or its 32 bytes in hex or base64' : ''}`;
+  try {
+    const key = createPublicKey(text.startsWith('-----BEGIN PUBLIC KEY') ? text : fromDer(algorithm, text));
+    if (key.asymmetricKeyType !== TYPES[algorithm]) return wanted;
+    if (algorithm === 'ecdsa-p256' && key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') return wanted;
+    return key;
+  } catch {
+    return wanted;
+  }
+}
+
+function fromDer(algorithm: string, text: string) {
+  const bytes = Buffer.from(text, HEX.test(text) ? 'hex' : 'base64');
+  const raw = algorithm === 'ed25519' && bytes.length === 32;
+  return { key: raw ? Buffer.concat([ED25519_SPKI, bytes]) : bytes, format: 'der', type: 'spki' } as const;
+}
+
+// The text that is signed, as settings write it: `v0:{timestamp}:{body}`, made ready once.
+
+const NAMES = ['body', 'timestamp', 'id', 'method', 'url', 'params', 'secret'] as const;
+type Name = (typeof NAMES)[number];
+type Part =
+  | { readonly kind: 'text'; readonly bytes: Buffer }
+  | { readonly kind: Name }
+  | { readonly kind: 'read'; readonly source: Source };
+
+// No provider needs half of this.
+const MOST_PLACES = 12;
+const KNOWN = '{body}, {timestamp}, {id}, {method}, {url}, {params}, {header:x} and {json:/pointer}';
+
+/** The parts, or a sentence that says what is wrong: a slip with one brace would sign the same text every time. */
+function parseTemplate(text: string): readonly Part[] | string {
+  const parts: Part[] = [];
+  for (const piece of text.split(/(\{[^{}]*\})/)) {
+    if (piece === '') continue;
+    if (!piece.startsWith('{') || !piece.endsWith('}')) {
+      if (/[{}]/.test(piece)) return 'has a brace that is not closed or not opened';
+      parts.push({ kind: 'text', bytes: Buffer.from(piece) });
+      continue;
+    }
+    const name = piece.slice(1, -1);
+    const kind = NAMES.find((known) => known === name);
+    if (kind) {
+      parts.push({ kind });
+      continue;
+    }
+    const place = /^(header:|json:)/.test(name) ? parseSource(name.replace(/^json:/, 'body:')) : 'unknown';
+    if (typeof place === 'string') return `has ${piece}, which is none of ${KNOWN}`;
+    parts.push({ kind: 'read', source: place });
+  }
+  return parts;
+}
+
+interface Surroundings {
+  readonly coversBody: boolean;
+  readonly hash: boolean;
+  readonly id: boolean;
+  readonly timestamp: boolean;
+}
+
+/** Why these parts must not be what is signed; undefined: they may. */
+function faultOf(parts: readonly Part[], { coversBody, hash, id, timestamp }: Surroundings): string | undefined {
+  const has = (...kinds: Part['kind'][]) => parts.some(({ kind }) => kinds.includes(kind));
+  // Anybody may send: a body that is signed a hundred times would hold up all others for seconds.
+  for (const kind of ['body', 'params'] as const)
+    if (parts.filter((part) => part.kind === kind).length > 1) return `has {${kind}} more than once`;
+  if (parts.filter(({ kind }) => kind !== 'text').length > MOST_PLACES) return `has more than ${MOST_PLACES} places`;
+  if (coversBody && !has('body', 'params'))
+    return 'has no {body}: one signature would fit every body. Say covers_body: false if the provider does that';
+  // The method and the URL are the same each time.
+  if (!coversBody && !has('body', 'params', 'timestamp', 'id', 'read'))
+    return 'is the same for every request: one signature would fit them all';
+  if (hash && !has('secret')) return 'has no {secret}: anybody could compute the hash';
+  if (!hash && has('secret')) return 'has {secret}, which is for the scheme hash alone';
+  if (has('id') && !id) return 'has {id}, but verify.id does not say where it stands';
+  if (has('timestamp') && !timestamp) return 'has {timestamp}, but verify.timestamp does not say where it stands';
+  return undefined;
+}

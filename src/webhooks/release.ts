@@ -1,0 +1,138 @@
+// Judges refusals again and makes contents of those that pass: each once, wherever and however often it is asked for.
+
+import { publicUrlOf } from '../api/wire.ts';
+import type { Context } from '../context.ts';
+import { decodeHead } from '../http/head.ts';
+import type { NewContent } from '../store/contents.ts';
+import {
+  findRefusedBody,
+  listRefusals,
+  type Refusal,
+  type RefusalFilter,
+  releaseRefusal,
+  saveReason,
+} from '../store/refusals.ts';
+import { findWebhook } from '../store/webhooks.ts';
+import type { Incoming } from '../verify/request.ts';
+import { type Judgement, judgeRequest, readyTarget, type Target, toJudged } from './target.ts';
+
+export type Parts = Pick<Context, 'store' | 'config' | 'sealer' | 'clockText'> &
+  Partial<Pick<Context, 'lists' | 'consumers' | 'log'>>;
+
+export interface Outcome {
+  readonly released: { readonly id: number; readonly content_id: number }[];
+  readonly kept: { readonly id: number; readonly reason: string }[];
+}
+
+const MOST = 1_000;
+const PAGE = 100;
+
+/** The webhook as it is now; undefined when it is gone. */
+async function targetOf({ store, sealer }: Parts, userId: number, whId: number): Promise<Target | undefined> {
+  const webhook = await findWebhook(store, userId, whId);
+  if (!webhook?.settings) return undefined;
+  const { settings: input, secrets: sealed } = webhook;
+  return readyTarget(sealer, { wh_id: whId, user_id: userId, expires_ms: null, input, sealed });
+}
+
+/** Releases one refusal. A text is the reason why it stays. */
+async function releaseOne(parts: Parts, target: Target | undefined, refusal: Refusal, userId: number, force: boolean) {
+  const { store, config, clockText } = parts;
+  if (refusal.released_as !== null) return `It was released before, as content ${refusal.released_as}.`;
+  const body = await findRefusedBody(store.db, userId, refusal.id);
+  if (!body) return 'Its body was not kept, so nothing can be made of it.';
+  if (!target) return 'Its webhook is gone.';
+  const { method, target: url, headers } = decodeHead(refusal.head);
+  const { received_ms, ip, head } = refusal;
+  const incoming: Incoming = {
+    method,
+    publicUrl: publicUrlOf(url, config),
+    headers: headers.flat(),
+    body,
+    receivedMs: received_ms,
+  };
+  const judged = force ? forced(target, incoming) : judgeRequest(target, incoming);
+  if (judged.kind === 'unreadable')
+    return 'The secrets of its webhook cannot be read: SECRETS_KEY is not the right one.';
+  if (judged.kind !== 'accepted') {
+    // What is wrong now is what its owner has to know: the secret that was missing may be there, and be another one.
+    if (judged.reason !== refusal.reason) await saveReason(store.db, refusal.id, judged.reason);
+    return judged.reason;
+  }
+  const row: NewContent = {
+    user_id: userId,
+    wh_id: refusal.wh_id,
+    content: body,
+    api: 1,
+    dt: clockText(received_ms),
+    received_ms,
+    ip,
+    head,
+    judged: toJudged(target, judged, refusal.id),
+  };
+  const id = await releaseRefusal(store, refusal.id, row);
+  if (id === undefined) return 'It was released before.';
+  parts.consumers?.committed([row], [id]);
+  parts.lists?.committed([row], [id]);
+  return id;
+}
+
+/** Taken unverified, because its owner says so; what event it says to be is kept all the same. */
+function forced(target: Target, incoming: Incoming): Judgement {
+  const judged = judgeRequest(target, incoming);
+  if (judged.kind === 'accepted') return judged;
+  const { event_id = null, event_type = null } = judged.kind === 'unreadable' ? {} : judged;
+  return { kind: 'accepted', verified: 'none', event_id, event_type };
+}
+
+/** One refusal of a user. */
+export async function release(parts: Parts, userId: number, refusal: Refusal, force: boolean): Promise<Outcome> {
+  const target = await targetOf(parts, userId, refusal.wh_id);
+  const done = await releaseOne(parts, target, refusal, userId, force);
+  const { id } = refusal;
+  return typeof done === 'number'
+    ? { released: [{ id, content_id: done }], kept: [] }
+    : { released: [], kept: [{ id, reason: done }] };
+}
+
+/** All that match, oldest first, at most 1,000 a call; `next` is where the rest begins. */
+export async function releaseMany(
+  parts: Parts,
+  userId: number,
+  filter: Omit<RefusalFilter, 'from' | 'limit' | 'releasable'> & { readonly wh_id: number },
+  { force, from: start = 0 }: { readonly force: boolean; readonly from?: number },
+): Promise<Outcome & { readonly next: number | undefined }> {
+  const target = await targetOf(parts, userId, filter.wh_id);
+  const outcome: Outcome = { released: [], kept: [] };
+  let from = start;
+  for (let seen = 0; seen < MOST; ) {
+    const page = await listRefusals(parts.store.db, userId, { ...filter, releasable: true, from, limit: PAGE });
+    for (const refusal of page) {
+      const done = await releaseOne(parts, target, refusal, userId, force);
+      if (typeof done === 'number') outcome.released.push({ id: refusal.id, content_id: done });
+      else outcome.kept.push({ id: refusal.id, reason: done });
+      from = refusal.id + 1;
+    }
+    seen += page.length;
+    if (page.length < PAGE) return { ...outcome, next: undefined };
+  }
+  return { ...outcome, next: from };
+}
+
+/** Judges what came before the secret of its webhook was set. Never rejects: what is left is tried again later. */
+export async function releaseWaiting(parts: Parts, userId: number, whId: number): Promise<number> {
+  let count = 0;
+  try {
+    for (let from: number | undefined = 0; from !== undefined; ) {
+      const filter = { wh_id: whId, kind: 'secret_missing' };
+      const { released, next } = await releaseMany(parts, userId, filter, { force: false, from });
+      count += released.length;
+      from = next;
+    }
+    if (count > 0)
+      parts.log?.info({ wh_id: whId, released: count }, 'requests that came before their secret were released');
+  } catch (error) {
+    parts.log?.warn({ error, wh_id: whId }, 'requests that came before their secret were not all judged yet');
+  }
+  return count;
+}

@@ -1,0 +1,144 @@
+// Webhooks as the receiver needs them: settings with their defaults, rules made ready, secrets decrypted; kept while in use.
+import { LRUCache } from 'lru-cache';
+import { resolveSettings, type Settings, type SettingsInput } from '../schema/webhooks.ts';
+import { eventKey, type Judged, type Verified } from '../store/events.ts';
+import type { SealedSecret, TargetRow } from '../store/webhooks.ts';
+import { identify } from '../verify/identify.ts';
+import { judge } from '../verify/judge.ts';
+import type { Answer, Incoming, Secret } from '../verify/request.ts';
+import { compileRules, type Rules } from '../verify/rules.ts';
+import type { Sealer } from './sealer.ts';
+
+export interface Target {
+  readonly wh_id: number;
+  readonly user_id: number;
+  readonly settings: Settings;
+  /** Undefined: nothing is checked. */
+  readonly rules: Rules | undefined;
+  /** Undefined: they cannot be decrypted, so nobody can be judged. */
+  readonly secrets: readonly Secret[] | undefined;
+  /** The end of a rotated URL's grace; null for the current one. */
+  readonly expires_ms: number | null;
+}
+
+/** Whose secret it is: what belongs to one webhook cannot be read as another's. */
+export const ownerOf = (userId: number, whId: number): string => `restante:${userId}:${whId}`;
+
+/** Undefined when one of them cannot be decrypted. */
+export function openSecrets(sealer: Sealer, owner: string, secrets: readonly SealedSecret[]): Secret[] | undefined {
+  const opened = secrets
+    .filter((one) => !isToken(one))
+    .map(({ sealed, expires_ms }) => ({
+      value: sealer.open(sealed, owner),
+      expiresMs: expires_ms,
+    }));
+  return opened.every((one): one is Secret => one.value !== undefined) ? opened : undefined;
+}
+
+/** Rules of a webhook; undefined when nothing of them is set. */
+export function rulesOf({ preset, verify, dedupe }: SettingsInput): Rules | undefined {
+  if (preset === undefined && verify === undefined && dedupe === undefined) return undefined;
+  return compileRules({ preset, verify, dedupe });
+}
+
+/** A stored webhook made ready. */
+export function readyTarget(
+  sealer: Sealer,
+  row: Pick<Target, 'wh_id' | 'user_id' | 'expires_ms'> & {
+    readonly input: SettingsInput;
+    readonly sealed: readonly SealedSecret[];
+  },
+): Target {
+  const { wh_id, user_id, expires_ms, input, sealed } = row;
+  const owner = ownerOf(user_id, wh_id);
+  const kept = sealed.find(isToken);
+  const token = kept && sealer.open(kept.sealed, owner);
+  const given = token === undefined ? input : { ...input, verify: { ...input.verify, token } };
+  const secrets = kept && token === undefined ? undefined : openSecrets(sealer, owner, sealed);
+  const rules = rulesOf(given);
+  return { wh_id, user_id, settings: resolveSettings(input, rules?.preset?.response), rules, secrets, expires_ms };
+}
+
+/** What a webhook that nobody set up does: takes everything. */
+export const plainTarget = (userId: number, whId: number): Target => ({
+  wh_id: whId,
+  user_id: userId,
+  settings: resolveSettings({}),
+  rules: undefined,
+  secrets: [],
+  expires_ms: null,
+});
+
+// Rows are read again every few seconds and seldom change.
+const MOST_READY = 50_000;
+
+/** Makes rows ready; a row that did not change is not decrypted and compiled again. */
+export function createTargetMaker(sealer: Sealer): (row: TargetRow) => Target {
+  const ready = new LRUCache<string, { readonly row: TargetRow; readonly target: Target }>({ max: MOST_READY });
+  return (row) => {
+    const known = ready.get(row.url_key);
+    if (known && same(known.row, row)) return known.target;
+    const input = JSON.parse(row.settings) as SettingsInput;
+    const sealed: SealedSecret[] = row.secrets ? JSON.parse(row.secrets) : [];
+    const target = readyTarget(sealer, { ...row, input, sealed });
+    ready.set(row.url_key, { row, target });
+    return target;
+  };
+}
+
+const same = (a: TargetRow, b: TargetRow): boolean =>
+  a.wh_id === b.wh_id &&
+  a.user_id === b.user_id &&
+  a.settings === b.settings &&
+  a.secrets === b.secrets &&
+  a.expires_ms === b.expires_ms;
+
+// Which of the sealed secrets of a webhook is its verify token.
+
+/** Meta's verify token stands in the settings for whoever writes them, and is kept as a secret under this id. */
+export const TOKEN_ID = 'verify.token';
+/** What is told instead of it; sent back it changes nothing. */
+export const HIDDEN = '***';
+export const isToken = ({ id }: Pick<SealedSecret, 'id'>): boolean => id === TOKEN_ID;
+
+// What the rules of a webhook say about a request, and what is kept of that with the content.
+
+const DAY_S = 86_400;
+
+interface Identity {
+  readonly event_id: string | null;
+  readonly event_type: string | null;
+}
+type Accepted = { readonly kind: 'accepted'; readonly verified: Verified } & Identity;
+export type Judgement =
+  | Accepted
+  | ({ readonly kind: 'handshake'; readonly answer: Answer; readonly reason: string } & Identity)
+  | ({ readonly kind: 'secret_missing' | 'signature'; readonly reason: string } & Identity)
+  /** The secrets cannot be decrypted: nothing can be said, least of all that a signature is wrong. */
+  | { readonly kind: 'unreadable' };
+
+/** The verdict on a request and the event that it says to be. Of a target without rules: accepted, unverified. */
+export function judgeRequest({ rules, secrets }: Target, incoming: Incoming): Judgement {
+  if (!rules) return { kind: 'accepted', verified: 'none', event_id: null, event_type: null };
+  if (!secrets) return { kind: 'unreadable' };
+  const verdict = judge(rules, secrets, incoming);
+  return { ...verdict, ...(verdict.kind === 'handshake' ? NOBODY : identify(rules, incoming)) };
+}
+const NOBODY: Identity = { event_id: null, event_type: null };
+
+/** As it is stored with the content. */
+export function toJudged(
+  target: Target,
+  { verified, event_id, event_type }: Accepted,
+  releasedFrom: number | null,
+): Judged {
+  const { user_id, settings } = target;
+  return {
+    verified,
+    event_id,
+    event_type,
+    event_key: event_id === null ? null : eventKey(user_id, event_id),
+    window_ms: (settings.dedupe?.window_seconds ?? DAY_S) * 1000,
+    released_from: releasedFrom,
+  };
+}

@@ -1,0 +1,323 @@
+// restante forward and restante pull as people run them: what arrived while they were away comes, identical, in order.
+import { createHmac } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { verify } from '@octokit/webhooks-methods';
+import { Webhook as StandardWebhook } from 'standardwebhooks';
+import Stripe from 'stripe';
+import twilio from 'twilio';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { WebhookDetail } from '../../src/schema/webhooks.ts';
+import { cli } from '../support/cli.ts';
+import {
+  type Database,
+  migratedDatabase,
+  pathOf,
+  type Service,
+  startService,
+  type TestUser,
+} from '../support/engines.ts';
+import { requestOf, talk } from '../support/raw.ts';
+import * as sign from '../support/signing.ts';
+
+interface Got {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: readonly string[];
+  readonly body: Buffer;
+}
+
+describe('the agent', () => {
+  let database: Database;
+  let service: Service;
+  let user: TestUser;
+  let webhook: WebhookDetail;
+  let env: Record<string, string>;
+  let target: Server;
+  let port = 0;
+  let got: Got[] = [];
+  let answer: (request: IncomingMessage, body: Buffer) => number = () => 200;
+  let folder = '';
+
+  const listen = async (at = 0) => {
+    target = createServer(async (request, response) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+      const body = Buffer.concat(chunks);
+      got.push({ method: request.method ?? '', url: request.url ?? '', headers: request.rawHeaders, body });
+      response.writeHead(answer(request, body)).end();
+    });
+    await new Promise<void>((resolve) => target.listen(at, '127.0.0.1', resolve));
+    port = (target.address() as AddressInfo).port;
+  };
+  const close = () =>
+    new Promise((resolve) => {
+      target.closeAllConnections();
+      target.close(resolve);
+    });
+
+  beforeAll(async () => {
+    database = await migratedDatabase('sqlite');
+    service = await startService(database.url);
+    user = await service.user();
+    webhook = await service.webhook(user);
+    env = { RESTANTE_URL: service.url, RESTANTE_AUTH: `${user.id}:${user.token}`, PATH: process.env.PATH ?? '' };
+  });
+  beforeEach(async () => {
+    got = [];
+    answer = () => 200;
+    folder = mkdtempSync(join(tmpdir(), 'restante-agent-'));
+    await listen();
+  });
+  afterEach(async () => {
+    await close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  afterAll(async () => {
+    await service?.close();
+    await database?.drop();
+  });
+
+  const api = (method: string, path: string, body?: object) =>
+    fetch(service.url + path, {
+      method,
+      headers: { authorization: user.auth },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
+  const fresh = async (name: string, more = {}) => {
+    expect((await api('PUT', `/consumers/${name}`, { start: 'latest', ...more })).status).toBe(201);
+    return name;
+  };
+  const send = (body: string | Buffer, headers: Record<string, string> = {}, more = '', method = 'POST') =>
+    fetch(service.url + pathOf(webhook) + more, { method, body, headers });
+  const until = async (done: () => boolean | Promise<boolean>) => {
+    for (let i = 0; !(await done()); i++) {
+      if (i === 750) throw new Error(`${got.length} requests came`);
+      await sleep(20);
+    }
+  };
+  /** Runs it until `done`, then asks it to stop, as Ctrl-C does. */
+  async function forwarding(name: string, args: readonly string[], done: () => boolean | Promise<boolean>) {
+    let stop: (signal: string) => void = () => {};
+    const stopped = new Promise<string>((resolve) => {
+      stop = resolve;
+    });
+    const running = cli(['forward', name, '--to', `http://127.0.0.1:${port}/hook`, ...args], env, stopped);
+    await Promise.race([until(done), running]).finally(() => stop('SIGINT'));
+    const asked = performance.now();
+    const result = await running;
+    expect(performance.now() - asked).toBeLessThan(3_000);
+    return result;
+  }
+  const stateOf = async (name: string) =>
+    (await (await api('GET', `/consumers/${name}`)).json()) as { backlog: number; in_flight: number; dead: number };
+
+  test('sends the identical request: method, path, raw query, headers in order with duplicates, bytes', async () => {
+    const name = await fresh('identical');
+    const line = await talk(service.port);
+    const multipart = Buffer.concat([
+      Buffer.from('--x\r\nContent-Disposition: form-data; name="f"; filename="a.bin"\r\n\r\n'),
+      Buffer.from([0, 255, 13, 10, 128]),
+      Buffer.from('\r\n--x--\r\n'),
+    ]);
+    const cases: [string, string, string[], Buffer][] = [
+      ['POST', '', ['Content-Type: application/json'], Buffer.from('{"ü":1}')],
+      ['POST', '/a/b?x=%20y&x=2&&=', ['X-B: 1', 'x-a: 2', 'X-B: 3'], Buffer.from('a%5Bb%5D=c&d=+')],
+      ['PUT', '?only=query', ['content-type: multipart/form-data; boundary=x'], multipart],
+      ['DELETE', '/..%2f', ['X-Empty: ', 'X-High: caf\xe9'], Buffer.alloc(0)],
+      ['POST', '/large', [], Buffer.alloc(5_000_000, 'ab\x00')],
+    ];
+    for (const [method, more, headers, body] of cases) {
+      line.send(requestOf(method, pathOf(webhook) + more, headers, body));
+      expect((await line.answer()).status).toBe(200);
+    }
+    line.end();
+    const { code } = await forwarding(name, [], () => got.length === cases.length);
+    expect(code).toBe(0);
+    for (const [i, [method, more, headers, body]] of cases.entries()) {
+      const one = got[i] as Got;
+      expect([one.method, one.url]).toEqual([method, `/hook${more}`]);
+      expect(one.body.equals(body)).toBe(true);
+      const pairs = headers.flatMap((text) => [
+        text.slice(0, text.indexOf(':')),
+        text.slice(text.indexOf(':') + 1).trim(),
+      ]);
+      const from = one.headers.indexOf(pairs[0] ?? 'X-Restante-Id');
+      expect(one.headers.slice(from, from + pairs.length)).toEqual(pairs);
+      const named = (wanted: string) =>
+        one.headers[one.headers.findIndex((text, n) => n % 2 === 0 && text === wanted) + 1];
+      expect(named('Host')).toBe(`127.0.0.1:${port}`);
+      expect(named('Content-Length')).toBe(String(body.length));
+      expect(named('X-Restante-Attempt')).toBe('1');
+      expect(named('X-Restante-Webhook')).toBe(String(webhook.wh_id));
+      expect(named('X-Restante-Url')).toBe(webhook.wh_url + more);
+    }
+  });
+
+  test("what GitHub signed, GitHub's own verifier accepts at the target; own content goes as bytes", async () => {
+    const name = await fresh('signed');
+    const body = JSON.stringify({ zen: 'Grüße', id: 820982911946154508n.toString() });
+    const signature = `sha256=${createHmac('sha256', 'key').update(body).digest('hex')}`;
+    await send(body, { 'X-Hub-Signature-256': signature, 'Content-Type': 'application/json' });
+    await fetch(`${service.url}/whcontent`, { method: 'POST', headers: { authorization: user.auth }, body: 'own' });
+    await forwarding(name, [], () => got.length === 2);
+    const sent = got[0]?.headers[(got[0]?.headers.indexOf('X-Hub-Signature-256') ?? 0) + 1] ?? '';
+    expect(await verify('key', got[0]?.body.toString() ?? '', sent)).toBe(true);
+    expect([got[1]?.method, got[1]?.url, got[1]?.body.toString()]).toEqual(['POST', '/hook', 'own']);
+    expect(got[1]?.headers).toContain('application/octet-stream');
+  });
+
+  test('the verifiers of Stripe, Twilio and Standard Webhooks accept what was forwarded', async () => {
+    const name = await fresh('verifiers');
+    const event = '{"id":"evt_1","name":"J\\u00e4rvi"}';
+    await send(event, sign.stripe('whsec_test', event));
+    const form = { Body: 'Grüße 👋', From: 'whatsapp:+14155238886' };
+    await send(
+      new URLSearchParams(form).toString(),
+      sign.twilio('token', `${webhook.wh_url}/sms?a=%20b`, form),
+      '/sms?a=%20b',
+    );
+    const standard = new StandardWebhook(`whsec_${Buffer.from('a key of 24 bytes or more').toString('base64')}`);
+    const at = new Date();
+    const headers = {
+      'webhook-id': 'msg_1',
+      'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+      'webhook-signature': standard.sign('msg_1', at, event),
+    };
+    await send(event, headers);
+    await forwarding(name, [], () => got.length === 3);
+    const [first, second, third] = got as [Got, Got, Got];
+    const named = ({ headers: sent }: Got, wanted: string) =>
+      sent[sent.findIndex((text, n) => n % 2 === 0 && text.toLowerCase() === wanted) + 1] ?? '';
+    const verified = Stripe.webhooks.constructEvent(first.body, named(first, 'stripe-signature'), 'whsec_test');
+    expect(verified.id).toBe('evt_1');
+    const parameters = Object.fromEntries(new URLSearchParams(second.body.toString()));
+    const url = named(second, 'x-restante-url');
+    expect(twilio.validateRequest('token', named(second, 'x-twilio-signature'), url, parameters)).toBe(true);
+    const all = Object.fromEntries(Object.keys(headers).map((one) => [one, named(third, one)]));
+    expect(standard.verify(third.body.toString(), all)).toMatchObject({ id: 'evt_1' });
+  });
+
+  test('what arrived while it was away comes first, in order, each once', async () => {
+    const name = await fresh('away');
+    await send('0');
+    await forwarding(name, [], () => got.length === 1);
+    for (let i = 1; i <= 300; i++) await send(String(i));
+    const { err } = await forwarding(name, ['--pending', 'forward'], () => got.length === 301);
+    expect(err).toMatch(/300 contents arrived while you were away/);
+    expect(got.map(({ body }) => Number(body.toString()))).toEqual(Array.from({ length: 301 }, (_, i) => i));
+    expect(await stateOf(name)).toMatchObject({ backlog: 0, in_flight: 0 });
+    await send('skipped');
+    await forwarding(name, ['--pending', 'skip'], async () => (await stateOf(name)).backlog === 0);
+    await send('after');
+    await forwarding(name, [], () => got.length === 302);
+    expect(got.at(-1)?.body.toString()).toBe('after');
+  });
+
+  test('a target that is down costs no attempt and no order; one that refuses a content does not block the others', async () => {
+    const name = await fresh('down', { max_attempts: 2 });
+    await close();
+    for (let i = 0; i < 20; i++) await send(String(i));
+    answer = (_request, body) => (body.toString() === '7' ? 500 : 200);
+    const at = port;
+    const running = forwarding(name, ['--json'], async () => (await stateOf(name)).dead === 1 && got.length >= 21);
+    await sleep(1_500);
+    await listen(at);
+    const { out } = await running;
+    const order = got.map(({ body }) => Number(body.toString()));
+    expect(order.slice(0, 20)).toEqual(Array.from({ length: 20 }, (_, i) => i));
+    expect(order.filter((n) => n === 7)).toHaveLength(2);
+    const lines = out
+      .trim()
+      .split('\n')
+      .map((text) => JSON.parse(text) as { status?: number; error?: string; attempt: number });
+    expect(lines.some(({ error }) => error?.includes('ECONNREFUSED'))).toBe(true);
+    expect(lines.filter(({ status }) => status === 500).map(({ attempt }) => attempt)).toEqual([1, 2]);
+    const dead = (await (await api('GET', `/consumers/${name}/dead`)).json()) as { dead: { reason: string }[] };
+    expect(dead.dead.map(({ reason }) => reason)).toEqual([expect.stringContaining('answered 500')]);
+  });
+
+  test('a new consumer with much behind it is not replayed unasked', async () => {
+    const db = service.store.db;
+    const row = ['x', '', 1, '', user.id, webhook.wh_id];
+    for (let i = 0; i < 3; i++)
+      await db.insert('tblwh', ['content', 'ip', 'api', 'dt', 'user_id', 'wh_id'], Array(400).fill(row));
+    await service.settle();
+    const { code, err } = await forwarding('brandnew', [], () => false);
+    expect(code).toBe(2);
+    expect(err).toMatch(/--start/);
+    expect(got).toEqual([]);
+  });
+
+  test.each([
+    [['--to', 'ftp://x'], /--to/],
+    [['--to', 'http://x/?q=1'], /query/],
+    [['--to', 'http://x', '--concurrency', '0'], /--concurrency/],
+    [['--to', 'http://x', '--ok', 'fine'], /--ok/],
+    [['--to', 'http://x', '--pending', 'maybe'], /--pending/],
+    [['--to', 'http://x', '--concurency', '2'], /Did you mean --concurrency/],
+  ])('is told what is wrong: %j', async (args, words) => {
+    const { code, err } = await cli(['forward', 'x', ...args], env);
+    expect(code).toBe(2);
+    expect(err).toMatch(words);
+  });
+
+  test('credentials that are wrong, missing, or readable by others end it with exit code 2', async () => {
+    expect((await cli(['pull', 'x'], { ...env, RESTANTE_AUTH: '1:wrong' })).code).toBe(2);
+    expect((await cli(['pull', 'x'], { RESTANTE_URL: service.url })).err).toMatch(/RESTANTE_AUTH/);
+    const config = join(folder, 'restante');
+    const { mkdirSync, chmodSync } = await import('node:fs');
+    mkdirSync(config);
+    writeFileSync(join(config, 'credentials'), `RESTANTE_URL=${service.url}\nRESTANTE_AUTH=${user.id}:${user.token}\n`);
+    chmodSync(join(config, 'credentials'), 0o644);
+    const open = await cli(['pull', 'credentials'], { XDG_CONFIG_HOME: folder });
+    expect([open.code, open.err]).toEqual([2, expect.stringMatching(/chmod 600/)]);
+    chmodSync(join(config, 'credentials'), 0o600);
+    expect((await cli(['pull', 'credentials', '--start', 'latest'], { XDG_CONFIG_HOME: folder })).code).toBe(0);
+    expect((await cli(['pull', 'x'], { ...env, RESTANTE_URL: 'http://127.0.0.1:1' })).code).toBe(1);
+  });
+
+  test('pull prints lines, writes files, runs a command; its exit code tells the truth', async () => {
+    const name = await fresh('pulled');
+    for (let i = 0; i < 5; i++) await send(`{"n":${i}}`);
+    const lines = (await cli(['pull', name, '--limit', '2'], env)).out.trim().split('\n');
+    expect(lines.map((text) => (JSON.parse(text) as { content: string }).content)).toEqual(['{"n":0}', '{"n":1}']);
+    expect((await cli(['pull', name, '--limit', '1', '--raw', join(folder, 'raw')], env)).code).toBe(0);
+    const [file = ''] = readdirSync(join(folder, 'raw'));
+    expect(readFileSync(join(folder, 'raw', file), 'utf8')).toBe('{"n":2}');
+    const command = `cat >> ${folder}/log; echo " $RESTANTE_METHOD $RESTANTE_ATTEMPT" >> ${folder}/log; test -n "$RESTANTE_ID" && test -z "$RESTANTE_AUTH"`;
+    const run = await cli(['pull', name, '--exec', command], env);
+    expect([run.code, run.err]).toEqual([0, '']);
+    expect(readFileSync(join(folder, 'log'), 'utf8')).toBe('{"n":3} POST 1\n{"n":4} POST 1\n');
+    expect(await stateOf(name)).toMatchObject({ backlog: 0, in_flight: 0 });
+    await send('bad');
+    const failing = await cli(['pull', name, '--exec', 'exit 3'], env);
+    expect(failing.code).toBe(1);
+    expect(failing.err).toMatch(/1 contents were not handled/);
+    await sleep(1_200);
+    expect((await cli(['pull', name, '--ack', 'none'], env)).out).toContain('"content":"bad"');
+    expect((await stateOf(name)).in_flight).toBe(1);
+  });
+
+  test('pull --follow waits for what comes', async () => {
+    const name = await fresh('followed');
+    const running = cli(['pull', name, '--follow', '--limit', '3'], env);
+    for (const text of ['a', 'b', 'c']) {
+      await sleep(50);
+      await send(text);
+    }
+    const { code, out } = await running;
+    expect(code).toBe(0);
+    expect(
+      out
+        .trim()
+        .split('\n')
+        .map((text) => (JSON.parse(text) as { content: string }).content),
+    ).toEqual(['a', 'b', 'c']);
+    expect(await stateOf(name)).toMatchObject({ backlog: 0, in_flight: 0 });
+  });
+});

@@ -1,0 +1,73 @@
+// Bodies that are being read: exact whatever their chunks, bounded in all and for each webhook, and small ones always pass.
+import { createServer, type IncomingMessage } from 'node:http';
+import { type AddressInfo, createConnection, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, expect, test } from 'vitest';
+import { createIntake, readOn } from '../../src/http/body.ts';
+
+const KIB = 1024;
+const closing: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closing.splice(0)) close();
+});
+
+/** A server whose requests are read with room for 1 MiB; the path is the line. Answers what became of each. */
+async function listen(limit = 10_000 * KIB): Promise<{ url: string; port: number }> {
+  const intake = createIntake(KIB * KIB);
+  const server = createServer(async (request: IncomingMessage, response) => {
+    const body = await intake.read(request, Number(request.url?.slice(1)), limit).catch(() => 'aborted');
+    if (typeof body === 'string') readOn(request);
+    response.end(typeof body === 'string' ? body : `${body.length} ${body.at(0)} ${body.at(-1)}`);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closing.push(() => server.close().closeAllConnections());
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}`, port };
+}
+const post = async (url: string, line: number, bytes: number) =>
+  (await fetch(`${url}/${line}`, { method: 'POST', body: Buffer.alloc(bytes, 'x') })).text();
+
+/** Says that more is to come, and sends `bytes` of it. */
+async function begin(port: number, line: number, bytes: number): Promise<Socket> {
+  const socket = createConnection(port, '127.0.0.1');
+  socket.on('error', () => {});
+  closing.push(() => socket.destroy());
+  socket.write(`POST /${line} HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes + 1}\r\n\r\n`);
+  socket.write(Buffer.alloc(bytes, 'x'));
+  await sleep(50);
+  return socket;
+}
+const answerOf = (socket: Socket) =>
+  new Promise<string>((resolve) => socket.once('data', (data) => resolve(data.toString().split('\r\n\r\n')[1] ?? '')));
+
+test('whole bodies of any size, and what is too large', async () => {
+  const { url } = await listen(300 * KIB);
+  for (const bytes of [1, 64 * KIB, 64 * KIB + 1, 300 * KIB])
+    expect(await post(url, 1, bytes)).toBe(`${bytes} 120 120`);
+  expect(await post(url, 1, 300 * KIB + 1)).toBe('too-large');
+  expect(await post(url, 1, 0)).toBe('0 undefined undefined');
+});
+
+test('one webhook takes half of the room, all together all of it; small ones pass; what ends makes room', async () => {
+  const { url, port } = await listen();
+  const slow = await begin(port, 1, 500 * KIB);
+  expect(await post(url, 1, 200 * KIB)).toBe('no-room');
+  expect(await post(url, 1, 60 * KIB)).toBe(`${60 * KIB} 120 120`);
+  expect(await post(url, 2, 200 * KIB)).toBe(`${200 * KIB} 120 120`);
+  const second = await begin(port, 2, 500 * KIB);
+  const third = await begin(port, 3, 150 * KIB);
+  expect(await post(url, 4, 300 * KIB)).toBe('no-room');
+  const ended = answerOf(slow);
+  slow.write('x');
+  expect(await ended).toBe(`${500 * KIB + 1} 120 120`);
+  expect(await post(url, 4, 300 * KIB)).toBe(`${300 * KIB} 120 120`);
+  for (const socket of [second, third]) socket.destroy();
+  await sleep(100);
+  for (const line of [5, 6, 7]) expect(await post(url, line, 550 * KIB)).toBe(`${550 * KIB} 120 120`);
+});
+
+test('refused again and again, nothing of it stays counted', async () => {
+  const { url } = await listen();
+  for (let i = 0; i < 20; i++) expect(await post(url, 1, 800 * KIB)).toBe('no-room');
+  expect(await post(url, 1, 550 * KIB)).toBe(`${550 * KIB} 120 120`);
+});

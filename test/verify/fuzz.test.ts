@@ -1,0 +1,218 @@
+// 100,000 random requests over every preset: nothing throws, and nothing is called signed by whoever has no secret.
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { identify } from '../../src/verify/identify.ts';
+import { judge } from '../../src/verify/judge.ts';
+import { nearMiss } from '../../src/verify/near-miss.ts';
+import { PRESETS } from '../../src/verify/presets/index.ts';
+import type { Incoming, Secret } from '../../src/verify/request.ts';
+import { compileRules } from '../../src/verify/rules.ts';
+import { lasting, NOW_MS, URL_HERE } from './presets/request.ts';
+import { SENDERS } from './presets/senders.ts';
+
+const COUNT = 100_000;
+const KINDS = new Set(['accepted', 'handshake', 'secret_missing', 'signature']);
+
+/** A small generator with a seed, so that a failure can be had again. */
+function randomFrom(seed: number) {
+  let state = seed;
+  const next = (below: number): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+  const pick = <T>(list: readonly T[]): T => list[next(list.length)] as T;
+  return { next, pick };
+}
+
+const SCRAPS = [
+  '',
+  ' ',
+  '=',
+  ',',
+  ';',
+  'v1',
+  'v1=',
+  'v1,',
+  't=',
+  't=1',
+  'sha256=',
+  'Bearer ',
+  'Basic ',
+  '0',
+  '-1',
+  '9'.repeat(30),
+  '\u00ff',
+  '%',
+  '%zz',
+  '+',
+  '{',
+  '[',
+  '"',
+  '\\',
+  '{}',
+  '[]',
+  'null',
+  '[{}]',
+  '{"value":[{}]}',
+  '{"type":1}',
+  '{"type":0}',
+  '{"id":',
+  'a=1&a=2',
+  '&&=&',
+  '\0',
+  '\r\n',
+  'bodySHA256=',
+  'hub.mode=subscribe',
+  'validationToken=x',
+  'challenge=y',
+  '1764000000',
+  '1764000000000',
+  '2025-11-24T16:00:00Z',
+  'constructor',
+  '__proto__',
+] as const;
+const TYPES = [
+  'application/json',
+  'application/x-www-form-urlencoded',
+  'application/x-www-form-urlencoded;',
+  'text/plain',
+  'multipart/form-data',
+];
+const METHODS = ['GET', 'POST', 'PUT', 'HEAD', ''];
+
+test('random requests over all presets', async () => {
+  const seed = Date.now() >>> 0;
+  const { next, pick } = randomFrom(seed);
+  const signed: Incoming[] = [];
+  const targets: { name: string; rules: ReturnType<typeof compileRules>; secrets: readonly Secret[] }[] = [];
+  for (const [name, sender] of Object.entries(SENDERS)) {
+    // The requests are signed with keys that the webhooks do not have.
+    const { incoming } = await sender.send({
+      signing: sender.keys().signing,
+      body: sender.body,
+      nowMs: NOW_MS,
+      url: URL_HERE,
+    });
+    signed.push(incoming);
+    targets.push({
+      name,
+      rules: compileRules({ preset: name }),
+      secrets: lasting(sender.keys().secret, sender.keys().secret),
+    });
+  }
+  const names = [...new Set(signed.flatMap(({ headers }) => headers.filter((_, i) => i % 2 === 0)))];
+  const values = signed.flatMap(({ headers }) => headers.filter((_, i) => i % 2 === 1));
+
+  const scrap = (): string => pick(SCRAPS) + pick(SCRAPS) + (next(3) === 0 ? pick(SCRAPS) : '');
+  const mutated = (text: string): string => {
+    const at = next(text.length + 1);
+    return next(2) === 0 ? text.slice(0, at) + scrap() + text.slice(at + next(4)) : text.slice(0, at);
+  };
+  const headersOf = (base: Incoming): readonly string[] => {
+    const headers = [...base.headers];
+    for (let count = next(4); count > 0; count--) headers.push(pick(names), pick([pick(values), scrap()]));
+    if (next(2) === 0) {
+      const at = 2 * next(headers.length / 2) + 1;
+      headers[at] = mutated(headers[at] ?? '');
+    }
+    if (next(3) === 0) headers.unshift('content-type', pick(TYPES));
+    return headers;
+  };
+  const requestOf = (): Incoming => {
+    const base = pick(signed);
+    const text = base.body.toString('latin1');
+    return {
+      method: next(3) === 0 ? pick(METHODS) : base.method,
+      publicUrl: next(3) === 0 ? `${base.publicUrl}?${scrap()}&${scrap()}` : next(20) === 0 ? scrap() : base.publicUrl,
+      headers: headersOf(base),
+      body: Buffer.from(next(2) === 0 ? mutated(text) : text, 'latin1'),
+      receivedMs: NOW_MS + next(10) * 100_000 - 500_000,
+    };
+  };
+
+  const seen = new Map<string, number>();
+  for (let i = 0; i < COUNT; i++) {
+    const { name, rules, secrets } = targets[i % targets.length] as (typeof targets)[0];
+    const incoming = requestOf();
+    const verdict = judge(rules, secrets, incoming);
+    const told = `seed ${seed}, request ${i}, ${name}: ${verdict.kind}`;
+    seen.set(verdict.kind, (seen.get(verdict.kind) ?? 0) + 1);
+    if (!KINDS.has(verdict.kind) || verdict.kind === 'accepted') expect.fail(told);
+    // Only those whose handshake is not signed answer a stranger, and Meta's wants the verify token.
+    if (verdict.kind === 'handshake' && name !== 'dropbox' && name !== 'msgraph') expect.fail(told);
+    const { event_id, event_type } = identify(rules, incoming);
+    if ((event_id?.length ?? 0) > 200 || (event_type?.length ?? 0) > 200) expect.fail(told);
+    if (i % 20 === 0) {
+      const near = nearMiss(rules, secrets, incoming, [{ wh_id: 1, secret: { value: 'other', expiresMs: null } }]);
+      if (near !== null && near.length > 250) expect.fail(`${told}: ${near}`);
+    }
+  }
+  expect(seen.get('signature')).toBeGreaterThan(COUNT * 0.9);
+  expect(seen.get('handshake')).toBeGreaterThan(10);
+});
+
+test('random settings are taken or refused with a RuleError, and what is taken never throws', () => {
+  const word = fc.constantFrom(
+    ...SCRAPS,
+    '{body}',
+    '{timestamp}',
+    '{url}{params}',
+    '{json:/a}',
+    'header:X-A',
+    'body:/a',
+    'form:a',
+    'query:a',
+    'field:t',
+    'sha256',
+    'bearer',
+  );
+  const some = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
+  const settings = fc.record({
+    preset: some(fc.constantFrom(...PRESETS.keys(), 'none')),
+    verify: some(
+      fc.record({
+        scheme: some(fc.constantFrom('hmac', 'hash', 'asymmetric', 'shared-secret', 'none')),
+        algorithm: some(fc.constantFrom('sha256', 'sha1', 'sha512', 'ed25519', 'ecdsa-p256', 'rsa-sha256')),
+        key_encoding: some(fc.constantFrom('utf8', 'base64', 'hex')),
+        signature: some(
+          fc.record({ from: word, field: some(word), field_separator: some(word), item_separator: some(word) }),
+        ),
+        timestamp: some(fc.record({ from: word, format: some(fc.constantFrom('unix', 'iso8601', 'http-date')) })),
+        signed_string: some(fc.tuple(word, word).map((pair) => pair.join(''))),
+        covers_body: some(fc.boolean()),
+        secret_from: some(word),
+        id: some(word),
+        url: some(fc.constantFrom('as-is', 'hubspot', 'twilio')),
+      }),
+    ),
+    dedupe: some(fc.record({ from: some(word) })),
+  });
+  fc.assert(
+    fc.property(
+      settings,
+      fc.array(fc.tuple(fc.constantFrom('X-A', 'Authorization', 'Content-Type'), word)),
+      word,
+      word,
+      (given, headers, body, secret) => {
+        let rules: ReturnType<typeof compileRules>;
+        try {
+          rules = compileRules(given as Parameters<typeof compileRules>[0]);
+        } catch (error) {
+          expect((error as Error).name).toBe('RuleError');
+          return;
+        }
+        const incoming = {
+          method: 'POST',
+          publicUrl: `${URL_HERE}?${body}`,
+          headers: headers.flat(),
+          body: Buffer.from(body),
+          receivedMs: NOW_MS,
+        };
+        expect(KINDS).toContain(judge(rules, lasting(secret), incoming).kind);
+        identify(rules, incoming);
+        nearMiss(rules, lasting(secret), incoming, []);
+      },
+    ),
+    { numRuns: 5000 },
+  );
+});

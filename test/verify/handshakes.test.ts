@@ -1,0 +1,168 @@
+// Challenges: each answered exactly as its provider documents it, signed ones only when the signature is right.
+import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
+import { expect, test } from 'vitest';
+import type { VerifyInput } from '../../src/schema/webhooks.ts';
+import { judge } from '../../src/verify/judge.ts';
+import { compileRules, RuleError } from '../../src/verify/rules.ts';
+import { type Given, lasting, NOW_MS, request, URL_HERE } from './presets/request.ts';
+
+const NOW_S = String(NOW_MS / 1000);
+const answer = (preset: string, secret: string, given: Given, verify?: VerifyInput) =>
+  judge(compileRules({ preset, verify }), lasting(secret), request(given));
+const echo = (body: string) => ({
+  kind: 'handshake',
+  answer: { status: 200, content_type: 'text/plain', body },
+  reason: expect.any(String),
+});
+const hmac = (secret: string, text: string) => createHmac('sha256', secret).update(text).digest('hex');
+
+test('Meta: GET with the verify token gets its challenge, decoded, as text', () => {
+  const url = (token: string, challenge = '1158201444') =>
+    `${URL_HERE}?hub.mode=subscribe&hub.challenge=${challenge}&hub.verify_token=${token}`;
+  const get = (target: string, token?: string) =>
+    answer('meta', 'app-secret', { method: 'GET', url: target }, token === undefined ? undefined : { token });
+  expect(get(url('meaty+ham%26'), 'meaty ham&')).toEqual(echo('1158201444'));
+  expect(get(url('t', '%3Cb%3E%C3%A4+'), 't')).toEqual(echo('<b>ä '));
+  const wrong = get(url('guess'), 'meaty ham&');
+  expect(wrong).toEqual({ kind: 'signature', reason: expect.stringContaining('verify.token') });
+  expect(JSON.stringify(wrong)).not.toContain('1158201444');
+  expect(get(url('t'))).toEqual({ kind: 'secret_missing', reason: expect.stringContaining('verify.token') });
+  expect(get(url(''), 't').kind).toBe('signature');
+  expect(get(`${URL_HERE}?hub.mode=subscribe&hub.verify_token=t`, 't').kind).toBe('signature');
+  expect(answer('meta', 's', { method: 'POST', url: url('t') }, { token: 't' }).kind).toBe('signature');
+});
+
+test('Dropbox: GET with a challenge gets it back', () => {
+  expect(answer('dropbox', 's', { method: 'GET', url: `${URL_HERE}?challenge=abc123` })).toEqual(echo('abc123'));
+  expect(answer('dropbox', 's', { method: 'POST', url: `${URL_HERE}?challenge=abc123` }).kind).toBe('signature');
+});
+
+test('Microsoft Graph: POST with validationToken gets it back, decoded', () => {
+  const url = `${URL_HERE}?validationToken=Validation%3A+Testing+client+application+reachability`;
+  const given = { url, headers: { 'Content-Type': 'text/plain; charset=utf-8' } };
+  expect(answer('msgraph', 'state', given)).toEqual(echo('Validation: Testing client application reachability'));
+  expect(judge(compileRules({ preset: 'msgraph' }), [], request(given)).kind).toBe('handshake');
+  expect(answer('msgraph', 'state', { ...given, method: 'GET' }).kind).toBe('signature');
+});
+
+test('Microsoft Graph: every notification of a batch has to know the client state', () => {
+  const batch = (...states: unknown[]) =>
+    answer('msgraph', 'state', { body: JSON.stringify({ value: states.map((clientState) => ({ clientState })) }) });
+  expect(batch('state', 'state')).toEqual({ kind: 'accepted', verified: 'token' });
+  for (const states of [['state', 'guess'], ['state', null], ['state', 1], [], [['state']]])
+    expect(batch(...states), JSON.stringify(states)).toMatchObject({ kind: 'signature' });
+  expect(answer('msgraph', 'state', { body: '{"value":[{"clientState":"state"},{}]}' }).kind).toBe('signature');
+  expect(answer('msgraph', 'state', { body: '{"value":{"*":{"clientState":"state"}}}' }).kind).toBe('signature');
+});
+
+test('Slack: the challenge comes back as text, once the signature is right', () => {
+  const body =
+    '{"token":"x","challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P","type":"url_verification"}';
+  const post = (secret: string) => {
+    const signature = hmac(secret, `v0:${NOW_S}:${body}`);
+    const headers = { 'X-Slack-Request-Timestamp': NOW_S, 'X-Slack-Signature': `v0=${signature}` };
+    return answer('slack', 'signing', { body, headers });
+  };
+  expect(post('signing')).toEqual(echo('3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P'));
+  expect(post('forged')).toEqual({ kind: 'signature', reason: expect.any(String) });
+  expect(answer('slack', 'signing', { body }).kind).toBe('signature');
+  expect(judge(compileRules({ preset: 'slack' }), [], request({ body })).kind).toBe('secret_missing');
+});
+
+test('Zoom: the token and its HMAC as JSON, once the signature is right', () => {
+  const plainToken = 'qgg8vlvZRS6UYooatFL8Aw"\\';
+  const body = JSON.stringify({ payload: { plainToken }, event_ts: 1654503849680, event: 'endpoint.url_validation' });
+  const post = (secret: string) => {
+    const signature = hmac(secret, `v0:${NOW_S}:${body}`);
+    return answer('zoom', 'token', {
+      body,
+      headers: { 'x-zm-request-timestamp': NOW_S, 'x-zm-signature': `v0=${signature}` },
+    });
+  };
+  const verdict = post('token');
+  expect(verdict).toMatchObject({ kind: 'handshake', answer: { status: 200, content_type: 'application/json' } });
+  const { answer: given } = verdict as { answer: { body: string } };
+  expect(JSON.parse(given.body)).toEqual({ plainToken, encryptedToken: hmac('token', plainToken) });
+  expect(post('forged')).toEqual({ kind: 'signature', reason: expect.any(String) });
+});
+
+test('Discord: PING of an interaction gets type 1, PING of events gets 204, an event is an event', () => {
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+  const key = publicKey.export({ format: 'der', type: 'spki' }).subarray(-32).toString('hex');
+  const post = (body: string, signed = body) => {
+    const signature = sign(null, Buffer.from(NOW_S + signed), privateKey).toString('hex');
+    return answer('discord', key, {
+      body,
+      headers: { 'X-Signature-Timestamp': NOW_S, 'X-Signature-Ed25519': signature },
+    });
+  };
+  expect(post('{"id":"1","type":1,"version":1}')).toMatchObject({
+    kind: 'handshake',
+    answer: { status: 200, content_type: 'application/json', body: '{"type":1}' },
+  });
+  expect(post('{"version":1,"application_id":"1","type":0}')).toMatchObject({
+    kind: 'handshake',
+    answer: { status: 204, body: '' },
+  });
+  expect(post('{"version":1,"type":1,"event":{"type":"ENTITLEMENT_CREATE"}}').kind).toBe('accepted');
+  expect(post('{"id":"1","type":2,"data":{}}').kind).toBe('accepted');
+  // Discord sends wrong signatures on purpose, and expects a 401.
+  expect(post('{"id":"1","type":1,"version":1}', 'x').kind).toBe('signature');
+});
+
+test('generic: a header echo as Okta wants it, and a computed one', () => {
+  const okta: VerifyInput = {
+    scheme: 'shared-secret',
+    secret_from: 'header:Authorization',
+    handshake: [
+      {
+        method: 'GET',
+        challenge_from: 'header:X-Okta-Verification-Challenge',
+        signed: false,
+        answer: { content_type: 'application/json', body: '{"verification":"{challenge}"}' },
+      },
+    ],
+  };
+  const get = { method: 'GET', headers: { 'x-okta-verification-challenge': 'a"b' } };
+  expect(answer('generic', 's', get, okta)).toMatchObject({ answer: { body: '{"verification":"a\\"b"}' } });
+});
+
+test('a challenge longer than any known is not sent back', () => {
+  const verdict = answer('dropbox', 's', { method: 'GET', url: `${URL_HERE}?challenge=${'a'.repeat(2049)}` });
+  expect(verdict).toEqual({ kind: 'signature', reason: expect.stringContaining('2048') });
+  expect(answer('dropbox', 's', { method: 'GET', url: `${URL_HERE}?challenge=${'a'.repeat(2048)}` }).kind).toBe(
+    'handshake',
+  );
+});
+
+test.each<[string, VerifyInput['handshake'], string]>([
+  ['swallows every request', [{ answer: { body: '' } }], 'body.verify.handshake/0.when'],
+  [
+    'signs for anybody',
+    [{ challenge_from: 'query:t', signed: false, answer: { body: '{hmac}' } }],
+    'body.verify.handshake/0.signed',
+  ],
+  [
+    'has no challenge',
+    [{ when: [{ from: 'query:a' }], answer: { body: '{challenge}' } }],
+    'body.verify.handshake/0.challenge_from',
+  ],
+  [
+    'has an unknown placeholder',
+    [{ challenge_from: 'query:t', answer: { body: '{chalenge}' } }],
+    'body.verify.handshake/0.answer.body',
+  ],
+  ['reads no place', [{ challenge_from: 'cookie:t', answer: { body: '' } }], 'body.verify.handshake/0.challenge_from'],
+])('refused at creation: a handshake that %s', (_, handshake, path) => {
+  try {
+    compileRules({ preset: 'github', verify: { handshake } as VerifyInput });
+    expect.fail('was taken');
+  } catch (error) {
+    expect((error as RuleError).errors?.map((one) => one.path)).toContain(path);
+  }
+});
+
+test('refused at creation: an HMAC without a key for it', () => {
+  const handshake = [{ challenge_from: 'query:t', answer: { body: '{hmac}' } }];
+  expect(() => compileRules({ preset: 'discord', verify: { handshake } })).toThrow(RuleError);
+});

@@ -1,0 +1,308 @@
+// Each near miss, made by the mistake it names: somebody set something up a little wrong.
+import { createHmac } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import type { VerifyInput } from '../../src/schema/webhooks.ts';
+import { judge } from '../../src/verify/judge.ts';
+import { nearMiss } from '../../src/verify/near-miss.ts';
+import type { Incoming, Secret } from '../../src/verify/request.ts';
+import { compileRules } from '../../src/verify/rules.ts';
+import { lasting, NOW_MS, request } from './presets/request.ts';
+import { SENDERS } from './presets/senders.ts';
+
+type Other = { readonly wh_id: number; readonly secret: Secret };
+
+/** The request is refused first, or there would be nothing to explain. */
+function told(
+  preset: string,
+  secrets: readonly Secret[],
+  incoming: Incoming,
+  others: readonly Other[] = [],
+  verify?: VerifyInput,
+): string | null {
+  const rules = compileRules({ preset, verify });
+  expect(judge(rules, secrets, incoming).kind).not.toBe('accepted');
+  const text = nearMiss(rules, secrets, incoming, others);
+  expect((text ?? '').length).toBeLessThanOrEqual(250);
+  return text;
+}
+
+const SECRET = 'b2d9c4a1f7e84c0d9fA2';
+const sent = (preset: string, url: string, nowMs = NOW_MS) => {
+  const sender = SENDERS[preset] ?? expect.fail(`no sender ${preset}`);
+  const body = sender.body.replace('NOW', String(nowMs));
+  return sender.send({ signing: SECRET, body, nowMs, url });
+};
+
+describe.each(['twilio', 'square', 'hubspot'])('the URL that %s signed', (preset) => {
+  const at = async (signed: string, received: string, headers: readonly string[] = []) => {
+    const { incoming } = await sent(preset, signed);
+    const own = incoming.headers.slice(2);
+    return told(preset, lasting(SECRET), {
+      ...incoming,
+      publicUrl: received,
+      headers: [...(headers.includes('Host') ? headers : ['Host', new URL(received).host, ...headers]), ...own],
+    });
+  };
+  test.each<[string, string, string, readonly string[], string]>([
+    [
+      'another scheme',
+      'http://h.example/in/k?a=1',
+      'https://h.example/in/k?a=1',
+      [],
+      'would verify with http://: PUBLIC_URL is wrong',
+    ],
+    [
+      'another scheme the other way',
+      'https://h.example/in/k',
+      'http://h.example/in/k',
+      [],
+      'would verify with https://: PUBLIC_URL is wrong',
+    ],
+    [
+      'a port that is missing',
+      'https://h.example:8443/in/k',
+      'https://h.example/in/k',
+      ['Host', 'h.example:8443'],
+      'would verify with :8443: PUBLIC_URL is wrong',
+    ],
+    [
+      'a port that the proxy tells',
+      'https://h.example:8443/in/k',
+      'https://h.example/in/k',
+      ['X-Forwarded-Port', '8443'],
+      'would verify with :8443: PUBLIC_URL is wrong',
+    ],
+    [
+      'another host',
+      'https://shop.example/in/k',
+      'https://localhost/in/k',
+      ['Host', 'shop.example'],
+      'would verify with the host shop.example: PUBLIC_URL is wrong',
+    ],
+    [
+      'another host behind a proxy',
+      'https://shop.example/in/k',
+      'https://h.example/in/k',
+      ['X-Forwarded-Host', 'shop.example, 10.0.0.1'],
+      'would verify with the host shop.example: PUBLIC_URL is wrong',
+    ],
+    [
+      'loopback',
+      'https://shop.example/in/k',
+      'http://127.0.0.1:4343/in/k',
+      ['Host', 'shop.example'],
+      'would verify with https:// and with the host shop.example: PUBLIC_URL is wrong',
+    ],
+    [
+      'a prefix too much',
+      'https://h.example/in/k',
+      'https://h.example/hooks/v1/in/k',
+      [],
+      'would verify without /hooks/v1: PUBLIC_URL is wrong',
+    ],
+    [
+      'a prefix that the proxy cuts off',
+      'https://h.example/hooks/in/k?b=2',
+      'https://h.example/in/k?b=2',
+      ['X-Forwarded-Prefix', '/hooks'],
+      'would verify with /hooks before the path: PUBLIC_URL is wrong',
+    ],
+    [
+      'a prefix that the proxy tells otherwise',
+      'https://h.example/a/in/k',
+      'https://h.example/in/k',
+      ['X-Original-URI', '/a/in/k?x'],
+      'would verify with /a before the path: PUBLIC_URL is wrong',
+    ],
+    [
+      'a slash too much',
+      'https://h.example/in/k',
+      'https://h.example/in/k/',
+      [],
+      'would verify without the slash at the end: another URL was pasted at the provider',
+    ],
+  ])('%s', async (_, signed, received, headers, words) => {
+    expect(await at(signed, received, headers)).toBe(words);
+  });
+
+  // Twilio signs with or without a port, so there a wrong one is no mistake.
+  if (preset !== 'twilio')
+    test('a port that is not there', async () => {
+      const words = await at('https://h.example/in/k', 'https://h.example:4343/in/k');
+      expect(words).toBe('would verify without :4343: PUBLIC_URL is wrong');
+    });
+
+  test('nothing near: null, whatever the headers of proxies say', async () => {
+    expect(
+      await at('https://h.example/in/k', 'https://other.example/in/q', [
+        'Host',
+        'x y',
+        'X-Forwarded-Prefix',
+        '//e<vil>',
+      ]),
+    ).toBeNull();
+  });
+});
+
+describe('the secret', () => {
+  const github = (body: string, secret: string, nowMs = NOW_MS) =>
+    request({
+      body,
+      nowMs,
+      headers: {
+        'X-GitHub-Event': 'push',
+        'X-Hub-Signature-256': `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`,
+      },
+    });
+
+  test('of another webhook of the same user', () => {
+    const others = [
+      { wh_id: 11, secret: { value: 'something else', expiresMs: null } },
+      { wh_id: 12, secret: { value: SECRET, expiresMs: null } },
+    ];
+    expect(told('github', lasting('mine'), github('{}', SECRET), others)).toBe(
+      'would verify with the secret ending …9fA2 of webhook 12',
+    );
+    expect(
+      told('github', lasting('mine'), github('{}', 'abc'), [{ wh_id: 3, secret: { value: 'abc', expiresMs: 0 } }]),
+    ).toBe('would verify with the secret ending …c of webhook 3');
+  });
+
+  test('that has expired', () => {
+    const secrets = [...lasting('new'), { value: SECRET, expiresMs: NOW_MS - 1000 }];
+    expect(told('github', secrets, github('{}', SECRET))).toBe(
+      'would verify with the secret ending …9fA2 of this webhook, which expired at 2025-11-24T15:59:59Z',
+    );
+  });
+
+  test('with white space around it', () => {
+    expect(told('github', lasting(` ${SECRET}\n`), github('{}', SECRET))).toBe(
+      'would verify without the white space around the secret ending …9fA2',
+    );
+  });
+
+  test('as text and not as base64', () => {
+    const signature = createHmac('sha256', 'whsec_QUJD')
+      .update(`m.${NOW_MS / 1000}.{}`)
+      .digest('base64');
+    const headers = {
+      'webhook-id': 'm',
+      'webhook-timestamp': String(NOW_MS / 1000),
+      'webhook-signature': `v1,${signature}`,
+    };
+    const words = told('standard-webhooks', lasting('whsec_QUJD'), request({ body: '{}', headers }));
+    expect(words).toContain('taken as text: set verify.key_encoding to utf8 and key_prefix to ""');
+    const verify = { key_encoding: 'utf8', key_prefix: '' } as const;
+    expect(
+      judge(
+        compileRules({ preset: 'standard-webhooks', verify }),
+        lasting('whsec_QUJD'),
+        request({ body: '{}', headers }),
+      ).kind,
+    ).toBe('accepted');
+  });
+
+  test('of a provider that sends it', () => {
+    const incoming = request({ headers: { 'X-Gitlab-Token': SECRET } });
+    const others = [{ wh_id: 7, secret: { value: SECRET, expiresMs: null } }];
+    expect(told('gitlab', lasting('mine'), incoming, others)).toBe(
+      'would verify with the secret ending …9fA2 of webhook 7',
+    );
+    expect(told('gitlab', lasting(`${SECRET} `), incoming)).toContain('without the white space');
+    expect(told('gitlab', lasting('mine'), request({}))).toBe(
+      'it came unsigned: is the secret set at GitLab (secret token)?',
+    );
+  });
+
+  test('is never told, nor the signature', () => {
+    const words = told('github', lasting('mine'), github('{}', SECRET), [
+      { wh_id: 1, secret: { value: SECRET, expiresMs: null } },
+    ]);
+    expect(words).not.toContain(SECRET.slice(0, 8));
+  });
+
+  describe('the body', () => {
+    const without = 'would verify without the trailing newline of the body: something on the way added it';
+    test.each([
+      ['a newline that was added', '{}', '{}\n', without],
+      ['a CRLF that was added', '{}', '{}\r\n', without],
+      ['an LF behind a CR', '{}\r', '{}\r\n', without],
+      [
+        'a newline that was cut off',
+        '{}\n',
+        '{}',
+        'would verify with a newline at the end of the body: something on the way cut it off',
+      ],
+      [
+        'a CRLF that was cut off',
+        '{}\r\n',
+        '{}',
+        'would verify with CRLF at the end of the body: something on the way cut it off',
+      ],
+    ])('%s', (_, signed, received, words) => {
+      const incoming = { ...github(signed, SECRET), body: Buffer.from(received) };
+      expect(told('github', lasting(SECRET), incoming)).toBe(words);
+    });
+
+    test('that was changed otherwise is no near miss', () => {
+      expect(
+        told('github', lasting(SECRET), { ...github('{"a":1}', SECRET), body: Buffer.from('{"a": 1}') }),
+      ).toBeNull();
+    });
+  });
+});
+
+test('a time outside of the window, by how much', async () => {
+  const { incoming } = await sent('stripe', 'https://h.example/in/k', NOW_MS - 712_000);
+  expect(told('stripe', lasting(SECRET), { ...incoming, receivedMs: NOW_MS })).toBe(
+    '412 s outside the window of 300 s: an old request, or a wrong clock',
+  );
+  const ahead = await sent('slack', 'https://h.example/in/k', NOW_MS + 301_000);
+  expect(told('slack', lasting(SECRET), { ...ahead.incoming, receivedMs: NOW_MS })).toBe(
+    '1 s outside the window of 300 s: it says it is from the future',
+  );
+  const milliseconds = await sent('hubspot', 'https://h.example/in/k', NOW_MS - 300_001);
+  expect(told('hubspot', lasting(SECRET), { ...milliseconds.incoming, receivedMs: NOW_MS })).toContain('1 s outside');
+});
+
+test('no signature at all, and the signature of another provider', async () => {
+  expect(told('stripe', lasting('s'), request({ body: '{}' }))).toBe('it came unsigned: is the secret set at Stripe?');
+  const other = async (expected: string, actual: string) =>
+    told(expected, lasting('s'), (await sent(actual, 'https://h.example/in/k')).incoming);
+  expect(await other('stripe', 'github')).toBe('this looks like a request of GitHub: try the preset github');
+  expect(await other('meta', 'github')).toContain('request of GitHub');
+  expect(await other('github', 'stripe')).toContain('request of Stripe');
+  expect(await other('github', 'bitbucket')).toContain('request of Bitbucket Cloud');
+  expect(await other('gitlab', 'gitlab-signing')).toContain('preset gitlab-signing');
+  expect(await other('github', 'shopify')).toContain('request of Shopify');
+  expect(await other('svix', 'standard-webhooks')).toBeNull();
+});
+
+test('a handshake with another verify token is not called unsigned', () => {
+  const get = (token: string) =>
+    request({
+      method: 'GET',
+      url: `https://h.example/in/k?hub.mode=subscribe&hub.challenge=1&hub.verify_token=${token}`,
+    });
+  expect(told('meta', lasting('s'), get('mine+'), [], { token: 'mine' })).toContain(
+    'white space around the verify token',
+  );
+  expect(told('meta', lasting('s'), get('guess'), [], { token: 'mine' })).toBeNull();
+});
+
+test('what is not verified has no near miss', () => {
+  const rules = compileRules({ verify: { scheme: 'none' } });
+  expect(nearMiss(rules, [], request({}), [])).toBeNull();
+});
+
+test('a large body and many secrets do not hold everybody else up', () => {
+  const others = Array.from({ length: 2000 }, (_, i) => ({
+    wh_id: i,
+    secret: { value: `secret-${i}`, expiresMs: null },
+  }));
+  const headers = { 'X-Hub-Signature-256': `sha256=${'0'.repeat(64)}` };
+  const incoming = request({ body: Buffer.alloc(10 * 1024 * 1024, 10), headers });
+  const start = performance.now();
+  expect(told('github', lasting('mine'), incoming, others)).toBeNull();
+  expect(performance.now() - start).toBeLessThan(2000);
+});
