@@ -4,7 +4,7 @@
 //   npx tsx examples/custom.ts
 import { pathToFileURL } from 'node:url';
 import { pino } from 'pino';
-import { buildApp, createContext, openStore, readConfig, route } from 'restante';
+import { createService, openStore, readConfig, route, type Store } from 'restante';
 import { Type } from 'typebox';
 
 /** How many contents of each webhook a user has: a question of yours, answered by your SQL on the shared table. */
@@ -22,7 +22,7 @@ const countContents = route({
       example: { counts: [{ wh_id: 7, contents: 3 }] },
     },
   },
-  async handler({ store }, { query, userId }) {
+  async handler({ store }: { store: Store }, { query, userId }) {
     const sql =
       'SELECT wh_id, COUNT(*) AS contents FROM tblwh WHERE user_id = ? AND id >= ? GROUP BY wh_id ORDER BY wh_id';
     return { counts: await store.db.all(sql, [userId, query.since_id ?? 0]) };
@@ -33,17 +33,17 @@ const countContents = route({
 export async function build(env: Readonly<Record<string, string | undefined>>) {
   const config = readConfig(env);
   const store = await openStore(config.databaseUrl);
-  const context = await createContext({ store, config, log: pino({ level: config.logLevel }), memory: process });
-  const app = await buildApp(context, [countContents]);
-  return { app, config, context, store };
+  const log = pino({ level: config.logLevel });
+  const service = await createService({ store, config, log, memory: process, routes: [countContents] });
+  return { service, config, store };
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const { app, config, store } = await build(process.env);
-  await app.listen(config);
+  const { service, config, store } = await build(process.env);
+  await service.listen(config);
   console.log(`listening on ${config.publicUrl}, see ${config.publicUrl}/docs`);
   process.once('SIGTERM', async () => {
-    await app.close();
+    await service.close();
     await store.close();
   });
 }

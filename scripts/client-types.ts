@@ -4,13 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import openapiTS, { astToString, type OpenAPI3, type OpenAPITSOptions } from 'openapi-typescript';
 import ts from 'typescript';
-import { buildApp } from '../src/api/app.ts';
 import { readConfig } from '../src/config/config.ts';
 import * as consumers from '../src/schema/consumers.ts';
 import * as schema from '../src/schema/contents.ts';
 import * as verify from '../src/schema/webhooks.ts';
 import * as webhooks from '../src/schema/webhooks.ts';
-import { createContext } from '../src/service.ts';
+import { createService } from '../src/service.ts';
 import { openStore } from '../src/store/open.ts';
 
 const FILE = new URL('../src/client/api.ts', import.meta.url);
@@ -76,7 +75,7 @@ async function apiDocument(): Promise<{
   const store = await openStore(config.databaseUrl);
   const silent = () => {};
   const log = { debug: silent, info: silent, warn: silent, error: silent };
-  const app = await buildApp(await createContext({ store, config, log, memory: process }));
+  const app = await createService({ store, config, log, memory: process });
   await app.fastify.ready();
   const answer = await app.fastify.inject('/openapi.json');
   await app.close();

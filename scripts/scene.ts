@@ -3,10 +3,9 @@ import { createHmac, randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buildApp } from '../src/api/app.ts';
 import { readConfig } from '../src/config/config.ts';
 import type { WebhookDetail } from '../src/schema/webhooks.ts';
-import { createContext } from '../src/service.ts';
+import { createService } from '../src/service.ts';
 import { openStore } from '../src/store/open.ts';
 import { addUser } from '../src/store/users.ts';
 import { makeWebhook } from '../src/webhooks/webhooks.ts';
@@ -64,21 +63,20 @@ export async function openScene(): Promise<Scene> {
     PUBLIC_URL: 'https://hooks.example.org',
   });
   const store = await openStore(databaseUrl);
-  const context = await createContext({
+  const app = await createService({
     store,
     config,
     log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
     memory: process,
   });
-  const app = await buildApp(context);
   const url = `http://127.0.0.1:${await app.listen({ host: '127.0.0.1', port: 0 })}`;
   const person = async (): Promise<Person> => {
     const token = 'kP4vXw9QbT2mZs7R';
     return { id: await addUser(store.db, { email: 'ana@example.org', phone: '', token }), token };
   };
   const [busy, fresh] = [await person(), await person()];
-  await makeWebhook(context, fresh.id, { wh_name: 'First' });
-  const hook = (wh_name: string, settings: object) => makeWebhook(context, busy.id, { wh_name, ...settings });
+  await makeWebhook(app.parts, fresh.id, { wh_name: 'First' });
+  const hook = (wh_name: string, settings: object) => makeWebhook(app.parts, busy.id, { wh_name, ...settings });
   const call = async (method: string, path: string, body?: object) => {
     const authorization = `Basic ${Buffer.from(`${busy.id}:${busy.token}`).toString('base64')}`;
     const answer = await fetch(url + path, {

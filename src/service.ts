@@ -1,19 +1,36 @@
-// Puts the parts of the service together: store, writer, fence and sender become the context of an app.
+// The composition root: opens what the service consists of, and hands each room what it takes and no more.
 
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import { type ApiParts, buildApi } from './api/app.ts';
+import type { Route } from './api/route.ts';
 import { createClockText } from './api/wire.ts';
 import type { Config } from './config/config.ts';
 import { createConsumers } from './consumers/consumers.ts';
-import type { Context } from './context.ts';
 import { createSender } from './http/address.ts';
 import { createIntake } from './http/body.ts';
+import { LISTEN_BACKLOG } from './http/server.ts';
 import { createTrouble, followed, tellStored } from './observe/incidents.ts';
 import type { Log } from './observe/log.ts';
-import { measured, measureLooks, measureShed, measureState, measureWrites, openMetrics } from './observe/metrics.ts';
+import {
+  measured,
+  measureLooks,
+  measureShed,
+  measureState,
+  measureWrites,
+  openMetrics,
+  type ShedWhy,
+} from './observe/metrics.ts';
 import { type Memory, watchPressure } from './observe/overload.ts';
 import { openReading } from './reading/open.ts';
 import { createAllowance } from './receiver/quota.ts';
+import { createReceiver } from './receiver/receiver.ts';
 import { createWriter } from './receiver/writer.ts';
-import { createFresh, createGather } from './store/batch.ts';
+import { serveDocs } from './site/docs.ts';
+import { serveInbox } from './site/inbox.ts';
+import { createBatcher, createRefreshed } from './store/batch.ts';
+import type { NewContent } from './store/contents.ts';
 import { type ContentKey, findContents } from './store/contents.ts';
 import type { Store } from './store/open.ts';
 import { findTargets } from './store/webhooks.ts';
@@ -23,16 +40,62 @@ import { createTargetMaker } from './webhooks/target.ts';
 // Two queries under way, as with the writer; 64 keys so that all of a busy turn fit.
 const READS = { most: 64, lanes: 2 };
 
-export async function createContext(parts: {
-  store: Store;
-  config: Config;
-  log: Log;
+export interface ServiceOptions {
+  /** Stays yours: close it after the service. */
+  readonly store: Store;
+  readonly config: Config;
+  readonly log: Log;
   /** `process`: it knows how much memory it uses and may use. */
-  memory: Memory;
-  now?: () => number;
-}): Promise<Context> {
-  const { store, config, log, memory, now = Date.now } = parts;
-  const content = createGather((keys: readonly ContentKey[]) => findContents(store, keys, config.maxPageBytes), READS);
+  readonly memory: Memory;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+  /** Routes of your own, behind the same sign-in: see examples/custom.ts. */
+  readonly routes?: readonly Route<ApiParts>[];
+}
+
+export interface Service {
+  /** For `inject`, and for more routes before `ready()` or `listen()`. */
+  readonly fastify: FastifyInstance;
+  readonly server: Server;
+  /** What it consists of, for its chores and for tests. */
+  readonly parts: ServiceParts;
+  /** Resolves with the port: port 0 takes a free one. */
+  listen(address: { readonly host: string; readonly port: number }): Promise<number>;
+  /** Stops accepting, answers what is under way, commits what is accepted. */
+  close(): Promise<void>;
+}
+
+export type ServiceParts = Awaited<ReturnType<typeof openParts>>;
+
+/** The whole service on an open store; it does not listen yet. */
+export async function createService({ routes = [], ...options }: ServiceOptions): Promise<Service> {
+  const parts = await openParts(options);
+  const receiver = createReceiver(parts);
+  const api = await buildApi({ ...parts, receiver }, routes);
+  const { fastify, auth, documented } = api;
+  await serveDocs(fastify, { ...parts, auth, routes: documented });
+  await serveInbox(fastify, parts);
+  const server = fastify.server as Server;
+  return {
+    fastify,
+    server,
+    parts,
+    async listen({ host, port }) {
+      await fastify.listen({ host, port, backlog: LISTEN_BACKLOG });
+      return (server.address() as AddressInfo).port;
+    },
+    async close() {
+      await api.close();
+      parts.pressure.close();
+      parts.consumers.close();
+      await parts.reading.close();
+    },
+  };
+}
+
+/** Starts the machines: each is given what it takes, and what it has to tell others is passed on here. */
+async function openParts({ store, config, log, memory, now = Date.now }: Omit<ServiceOptions, 'routes'>) {
+  const content = createBatcher((keys: readonly ContentKey[]) => findContents(store, keys, config.maxPageBytes), READS);
   const sealer = await openSealer(store, config.secretsKey, config.databaseUrl, (from) =>
     log.info({ from }, 'the first secret: from now on this database needs this key'),
   );
@@ -46,6 +109,11 @@ export async function createContext(parts: {
   const writes = measureWrites(metrics);
   const trouble = createTrouble(log, writes.onError);
   const allowance = createAllowance(store, log, config);
+  /** What has just been committed: those in this process who wait for it need not look for it. */
+  const committed = (rows: readonly NewContent[], ids: readonly number[]): void => {
+    consumers.committed(rows, ids);
+    reading.lists.committed(rows, ids);
+  };
   const writer = createWriter(store, {
     onBatch: writes.onBatch,
     onError: trouble.failed,
@@ -53,44 +121,44 @@ export async function createContext(parts: {
       trouble.stored();
       allowance.stored(rows);
       if (debug) tellStored(log, rows, ids);
-      consumers.committed(rows, ids);
-      reading.lists.committed(rows, ids);
+      committed(rows, ids);
     },
   });
-  const shed = measureShed(metrics);
+  const countShed = measureShed(metrics);
+  const shed = (why: ShedWhy): void => {
+    countShed(why);
+    trouble.shed(why);
+  };
   store.db.hosts?.onMove((from, to, reason) =>
     log.warn({ from, to, reason }, 'the database is reached at another of its hosts now'),
   );
   const pressure = watchPressure(log, memory, config.maxMemoryMb);
   measureState(metrics, { store, writer, tail: reading.tail, pressure });
+  const targets = createRefreshed(async (keys: readonly string[]) => {
+    const rows = await findTargets(store.db, keys, now());
+    return new Map(rows.map((row) => [row.url_key, toTarget(row)]));
+  });
   return {
-    ...reading,
-    consumers,
-    async close() {
-      pressure.close();
-      consumers.close();
-      await reading.close();
-    },
     store,
     config,
     log,
     now,
-    allowance,
-    intake: createIntake(),
+    metrics,
     trouble,
     pressure,
-    shed(why) {
-      shed(why);
-      trouble.shed(why);
-    },
-    writer,
-    metrics,
+    shed,
+    reading,
+    promise: reading.promise,
+    tail: reading.tail,
+    lists: reading.lists,
     content,
+    consumers,
+    writer,
+    allowance,
+    intake: createIntake(),
     sealer,
-    targets: createFresh(async (keys: readonly string[]) => {
-      const rows = await findTargets(store.db, keys, now());
-      return new Map(rows.map((row) => [row.url_key, toTarget(row)]));
-    }),
+    targets,
+    onReleased: committed,
     clockText: createClockText(config.dtTimezone),
     sender: createSender(config.trustProxy, (message) => log.warn({}, message)),
   };

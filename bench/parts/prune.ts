@@ -1,9 +1,8 @@
 // What removing old contents costs those who send: the same load in short turns, with the pruner at work and without it.
 
-import { buildApp } from '../../src/api/app.ts';
 import { readConfig } from '../../src/config/config.ts';
 import { prunePass } from '../../src/retention/retention.ts';
-import { createContext } from '../../src/service.ts';
+import { createService } from '../../src/service.ts';
 import { openStore } from '../../src/store/open.ts';
 import { readRules } from '../../src/store/retention.ts';
 import { prepare } from '../support/database.ts';
@@ -29,8 +28,7 @@ export async function prune(
   for (let at = 0; at < (last?.pos ?? 0); at += IDS)
     await db.run('UPDATE restante_position SET seen_ms = 1 WHERE pos > ? AND pos <= ?', [at, at + IDS]);
   const config = readConfig({ DATABASE_URL: database.url });
-  const context = await createContext({ store, config, log: silent, memory: process });
-  const app = await buildApp(context);
+  const app = await createService({ store, config, log: silent, memory: process });
   const port = await app.listen({ host: '127.0.0.1', port: 0 });
   const url = `http://127.0.0.1:${port}${database.path}`;
   const send = () =>

@@ -1,35 +1,57 @@
 // The route table, on one screen, and the few rules that hold for every route. Builds an app; its caller lets it listen.
-import type { Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
 import createAjv from '@fastify/ajv-compiler';
 import cors from '@fastify/cors';
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import type { Context } from '../context.ts';
+import type { Config } from '../config/config.ts';
 import { forbidden, invalid, needsMigrate } from '../errors.ts';
-import { allFinite, isTime, readBodies, readJson } from '../http/body.ts';
-import { closeApp, createServerWith, LISTEN_BACKLOG, MAX_HEADER_BYTES } from '../http/server.ts';
-import { measureCalls } from '../observe/metrics.ts';
-import { createReceiver } from '../receiver/receiver.ts';
-import { serveDocs } from '../site/docs.ts';
+import { allFinite, type Intake, isTime, readBodies, readJson } from '../http/body.ts';
+import { createClose, createServerWith, MAX_HEADER_BYTES } from '../http/server.ts';
+import type { Trouble } from '../observe/incidents.ts';
+import type { Log } from '../observe/log.ts';
+import { type Metrics, measureCalls, type ShedWhy } from '../observe/metrics.ts';
+import type { Pressure } from '../observe/overload.ts';
+import type { Receiver } from '../receiver/receiver.ts';
 import { basePath } from '../site/frame.ts';
-import { serveInbox } from '../site/inbox.ts';
+import type { AuthParts } from './auth.ts';
 import { type Auth, createAuth } from './auth.ts';
 import { openApi, routeSchema } from './openapi.ts';
 import { answerProblem, createRequestId, noSuchRoute, toProblem } from './problems.ts';
 import type { Route } from './route.ts';
+import type { ConsumerCalls } from './routes/consumers.ts';
 import * as actions from './routes/consumers.ts';
 import * as consumers from './routes/consumers.ts';
 import * as contents from './routes/contents.ts';
 import { activityRoute } from './routes/contents.ts';
+import type { OperationCalls } from './routes/operations.ts';
 import * as meta from './routes/operations.ts';
+import type { RefusalCalls } from './routes/refusals.ts';
 import * as refusals from './routes/refusals.ts';
+import type { TraceCalls } from './routes/trace.ts';
 import * as trace from './routes/trace.ts';
 import * as webhooks from './routes/webhooks.ts';
 import { shedLoad } from './shedding.ts';
 import { createParked, type Parked, whileOpen } from './waiting.ts';
 
-export const ROUTES: readonly Route[] = [
+/** What the calls and what lies before them take of the service. */
+export type ApiParts = AuthParts &
+  OperationCalls &
+  webhooks.WebhookCalls &
+  contents.ContentCalls &
+  TraceCalls &
+  ConsumerCalls &
+  RefusalCalls & {
+    readonly config: Config;
+    readonly log: Log;
+    readonly receiver: Pick<Receiver, 'take' | 'closing' | 'drain'>;
+    readonly intake: Intake;
+    readonly pressure: Pick<Pressure, 'why'>;
+    readonly shed: (why: ShedWhy) => void;
+    readonly trouble: Trouble;
+    readonly metrics: Metrics;
+  };
+
+export const ROUTES: readonly Route<ApiParts>[] = [
   meta.me, //                     GET    /
   webhooks.listWebhooksRoute, //  GET    /webhooks
   webhooks.createWebhookRoute, // POST   /webhooks
@@ -69,31 +91,32 @@ export const ROUTES: readonly Route[] = [
 // Reading a body of a million members holds up everybody for seconds; the largest that makes sense has half of this.
 const MAX_JSON_BYTES = 1024 * 1024;
 
-export interface App {
+/** The API before it listens. */
+export interface Api {
   /** For `inject` and for routes of your own; add them before `ready()` or `listen()`. */
   readonly fastify: FastifyInstance;
-  readonly server: Server;
-  /** Resolves with the port: port 0 takes a free one. */
-  listen(address: { readonly host: string; readonly port: number }): Promise<number>;
+  readonly auth: Auth;
+  /** The calls that users are told of. */
+  readonly documented: readonly Route<ApiParts>[];
   /** Stops accepting, answers what is under way, commits what is accepted. */
   close(): Promise<void>;
 }
 
-/** Builds the whole service on an open store. Routes of your own may follow: see examples/custom.ts. */
-export async function buildApp(context: Context, more: readonly Route[] = []): Promise<App> {
-  const receiver = createReceiver(context);
-  const auth = createAuth(context);
+/** Builds the API. Routes of your own may follow: see examples/custom.ts. */
+export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[] = []): Promise<Api> {
+  const { config, receiver } = parts;
+  const auth = createAuth(parts);
   const onError = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
     answerProblem(
       toProblem(error, request.routeOptions.bodyLimit, request.routeOptions.schema?.body as object | undefined),
       request,
       reply,
-      context,
+      parts,
     );
   const fastify = Fastify({
-    serverFactory: (handler) => createServerWith(context, receiver, handler),
+    serverFactory: (handler) => createServerWith(parts, handler),
     genReqId: createRequestId,
-    bodyLimit: context.config.maxBodyBytes,
+    bodyLimit: config.maxBodyBytes,
     // No 414: an id that is too long is told by its schema.
     routerOptions: { maxParamLength: MAX_HEADER_BYTES, ignoreTrailingSlash: true },
     schemaController: { compilersFactory: { buildValidator: validatorsWhenAsked() } },
@@ -109,70 +132,55 @@ export async function buildApp(context: Context, more: readonly Route[] = []): P
     },
     frameworkErrors: onError,
   });
-  await fastify.register(swagger, openApi(context.config));
-  await allowOrigins(fastify, context.config.corsOrigins);
+  await fastify.register(swagger, openApi(config));
+  await allowOrigins(fastify, config.corsOrigins);
   // Every shape is built field by field in wire.ts and its kin, and tests hold it against its schema: nothing is left to cut.
   fastify.setSerializerCompiler(() => JSON.stringify);
   const operators = ROUTES.filter(({ tag }) => tag === 'Operation').map(({ url }) => url);
-  shedLoad(fastify, context, (url) => url !== undefined && operators.includes(url));
+  shedLoad(fastify, parts, (url) => url !== undefined && operators.includes(url));
   // The answers of one turn of the event loop leave together. Sent one by one, each wakes its reader: 1.6 x slower.
   fastify.addHook('onSend', (_request, _reply, payload, done) => void setImmediate(done, null, payload));
   fastify.setErrorHandler(onError);
-  fastify.setNotFoundHandler((request, reply) => answerProblem(noSuchRoute(request), request, reply, context));
-  readBodies(fastify, context);
+  fastify.setNotFoundHandler((request, reply) => answerProblem(noSuchRoute(request), request, reply, parts));
+  readBodies(fastify, parts);
   const parked = createParked(auth);
-  measureCalls(fastify, context.metrics, parked);
-  for (const route of [...ROUTES, ...more]) register(fastify, context, auth, parked, route);
-  await serveDocs(
-    fastify,
-    context,
-    auth,
-    [...ROUTES, ...more].filter((route) => !route.hidden),
-  );
-  await serveInbox(fastify, context);
-  const server = fastify.server as Server;
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
-  const end = async () => {
-    parked.close();
-    await closeApp(fastify, server, sockets, receiver, auth);
-    await context.close();
-  };
+  measureCalls(fastify, parts.metrics, parked);
+  const routes = [...ROUTES, ...more];
+  for (const route of routes) register(fastify, parts, auth, parked, route);
+  const stop = createClose(fastify, receiver);
   return {
     fastify,
-    server,
-    async listen({ host, port }) {
-      await fastify.listen({ host, port, backlog: LISTEN_BACKLOG });
-      return (server.address() as AddressInfo).port;
+    auth,
+    documented: routes.filter((route) => !route.hidden),
+    async close() {
+      parked.close();
+      await stop();
+      auth.close();
     },
-    close: end,
   };
 }
 
-function register(fastify: FastifyInstance, context: Context, auth: Auth, parked: Parked, route: Route): void {
+function register(fastify: FastifyInstance, parts: ApiParts, auth: Auth, parked: Parked, route: Route<ApiParts>): void {
   const known = new Set(Object.keys(route.query?.properties ?? {}));
   fastify.route({
     method: route.method,
     url: route.url,
     schema: routeSchema(route),
-    ...(route.body ? { bodyLimit: Math.min(MAX_JSON_BYTES, context.config.maxBodyBytes) } : {}),
+    ...(route.body ? { bodyLimit: Math.min(MAX_JSON_BYTES, parts.config.maxBodyBytes) } : {}),
     onRequest(request, reply, done) {
       reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
       // Browsers send Basic credentials along by themselves: another site must not act with them.
       const { origin = '', 'sec-fetch-site': site } = request.headers;
-      if (request.method !== 'GET' && site === 'cross-site' && !context.config.corsOrigins.includes(origin))
+      if (request.method !== 'GET' && site === 'cross-site' && !parts.config.corsOrigins.includes(origin))
         return done(forbidden('Calls from another web site that change something are not accepted.'));
       // A body is bytes to Fastify, whatever it says it is; a call that takes none leaves it unread.
       const { headers } = request.raw;
       if (route.body || route.rawBody) headers['content-type'] = 'application/octet-stream';
       else for (const name of ['content-type', 'content-length', 'transfer-encoding']) delete headers[name];
       if (route.kind === 'public') return done();
-      signIn(context, auth, route, request, reply, (error) => {
+      signIn(parts, auth, route, request, reply, (error) => {
         if (error) return done(error);
-        return done(route.kind === 'extended' && !context.store.extended ? needsMigrate() : undefined);
+        return done(route.kind === 'extended' && !parts.store.extended ? needsMigrate() : undefined);
       });
     },
     preValidation(request, _reply, done) {
@@ -185,7 +193,7 @@ function register(fastify: FastifyInstance, context: Context, auth: Auth, parked
       done(path && invalid([{ path, message: 'has a number that is too large' }]));
     },
     handler: (request, reply) =>
-      route.handler(context, {
+      route.handler(parts, {
         query: request.query,
         params: request.params,
         body: request.body,
@@ -200,16 +208,16 @@ function register(fastify: FastifyInstance, context: Context, auth: Auth, parked
 }
 
 function signIn(
-  context: Context,
+  parts: ApiParts,
   auth: Auth,
-  route: Route,
+  route: Route<ApiParts>,
   request: FastifyRequest,
   reply: FastifyReply,
   done: (error?: Error) => void,
 ) {
   // A person who opens the service in a browser wants to read about it.
   if (route.url === '/' && request.headers.authorization === undefined && request.headers.accept?.includes('text/html'))
-    return void reply.redirect(`${basePath(context.config)}/docs`);
+    return void reply.redirect(`${basePath(parts.config)}/docs`);
   const accept = (userId: number) => {
     request.userId = userId;
     done();

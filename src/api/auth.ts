@@ -2,9 +2,11 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { LRUCache } from 'lru-cache';
-import type { Context } from '../context.ts';
+import type { Config } from '../config/config.ts';
 import { tooManyFailures, unauthenticated, unavailable } from '../errors.ts';
-import { createFresh } from '../store/batch.ts';
+import type { Sender } from '../http/address.ts';
+import { createRefreshed } from '../store/batch.ts';
+import type { Store } from '../store/open.ts';
 import { findUsers, type User } from '../store/users.ts';
 
 const MOST_VERIFIED = 50_000;
@@ -50,7 +52,13 @@ const NOBODY: Account = { id: 0, token: digest(randomBytes(32)), open: false };
 const UNREADABLE = Buffer.alloc(32);
 const opens = (account: Account, token: Buffer): boolean => timingSafeEqual(account.token, token) && account.open;
 
-export function createAuth({ store, config, sender }: Context): Auth {
+export interface AuthParts {
+  readonly store: Pick<Store, 'db'>;
+  readonly config: Pick<Config, 'requireUserStatus' | 'serviceName'>;
+  readonly sender: Sender;
+}
+
+export function createAuth({ store, config, sender }: AuthParts): Auth {
   const allowed = ({ status }: User) =>
     config.requireUserStatus.length === 0 || config.requireUserStatus.includes(status);
   // All in use are read again every few seconds: a token that is the same has the same digest.
@@ -67,7 +75,7 @@ export function createAuth({ store, config, sender }: Context): Auth {
     token: digestOf(user),
     open: user.token.length > 0 && allowed(user),
   });
-  const users = createFresh<number, Account>(async (ids) => {
+  const users = createRefreshed<number, Account>(async (ids) => {
     const found = await findUsers(store.db, ids);
     return new Map([...found].map(([id, user]) => [id, accountOf(user)]));
   });

@@ -3,9 +3,10 @@
 import { randomBytes } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Context } from '../context.ts';
 import { type FieldError, internal, invalid, notFound, Problem, tooLarge, unavailable } from '../errors.ts';
 import { maskTarget } from '../http/head.ts';
+import type { Trouble } from '../observe/incidents.ts';
+import type { Log } from '../observe/log.ts';
 import { faultWords } from '../schema/common.ts';
 import { PATTERN_WORDS } from '../schema/contents.ts';
 import { failed, StoreError } from '../store/db.ts';
@@ -111,7 +112,7 @@ export function answerProblem(
   problem: Problem,
   request: FastifyRequest,
   reply: FastifyReply,
-  { log, trouble }: Pick<Context, 'log' | 'trouble'>,
+  { log, trouble }: { readonly log: Log; readonly trouble: Pick<Trouble, 'refused'> },
 ): FastifyReply {
   const data = { request_id: request.id, url: maskTarget(request.url) };
   const error = problem.cause ?? problem;

@@ -1,7 +1,6 @@
 // A route is one object: validation, types, sign-in, documentation and its examples all read it.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Static, TObject, TSchema } from 'typebox';
-import type { Context } from '../context.ts';
 import type { Ending } from '../reading/tail.ts';
 
 export interface Call<Q extends TSchema, P extends TSchema, B extends TSchema> {
@@ -20,7 +19,7 @@ export interface Call<Q extends TSchema, P extends TSchema, B extends TSchema> {
   readonly reply: FastifyReply;
 }
 
-export interface RouteOptions<Q extends TSchema, P extends TSchema, B extends TSchema> {
+export interface RouteOptions<Parts, Q extends TSchema, P extends TSchema, B extends TSchema> {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly url: string;
   readonly tag: string;
@@ -44,11 +43,13 @@ export interface RouteOptions<Q extends TSchema, P extends TSchema, B extends TS
   >;
   /** Statuses of problems that cannot be told from the rest of this object. */
   readonly problems?: readonly number[];
-  readonly handler: (context: Context, call: Call<Q, P, B>) => unknown;
+  /** Names the parts of the service that it takes, in the type of its first argument. */
+  readonly handler: (parts: Parts, call: Call<Q, P, B>) => unknown;
 }
 
 /** A route whose types are checked against its own schemas; erased to one shape for the table. */
-export const route = <Q extends TSchema = TObject, P extends TSchema = TObject, B extends TSchema = TObject>(
-  options: RouteOptions<Q, P, B>,
-): Route => options as unknown as Route;
-export type Route = RouteOptions<TSchema, TSchema, TSchema> & { readonly query?: TObject };
+export const route = <Parts, Q extends TSchema = TObject, P extends TSchema = TObject, B extends TSchema = TObject>(
+  options: RouteOptions<Parts, Q, P, B>,
+): Route<Parts> => options as unknown as Route<Parts>;
+/** `Parts`: what its handler takes; a route that takes less fits where more is given. */
+export type Route<Parts = never> = RouteOptions<Parts, TSchema, TSchema, TSchema> & { readonly query?: TObject };

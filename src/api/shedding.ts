@@ -1,28 +1,19 @@
 // Refuses calls of the API that would do harm: when the process is under pressure, or answers that nobody takes fill its memory.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Context } from '../context.ts';
 import { unavailable } from '../errors.ts';
 import { createRoom } from '../http/body.ts';
-import type { Pressure } from '../observe/overload.ts';
+import type { ShedWhy } from '../observe/metrics.ts';
+import { type Pressure, underPressure } from '../observe/overload.ts';
 
 // Answers on their way to their readers, all together; one user may take half of it. A page has up to 8 MiB of bodies.
 const MOST_BYTES = 512 * 1024 * 1024;
 // Smaller ones are not counted: they always have room.
 const SMALL_BYTES = 64 * 1024;
 
-/** What a sender or a caller is told while new work is refused; undefined: it is welcome. */
-export const underPressure = ({ why }: Pressure) =>
-  why &&
-  unavailable(
-    why === 'memory'
-      ? 'The memory of the service is nearly full. Try again soon.'
-      : 'The service is behind with its work. Try again soon.',
-  );
-
 /** For calls of users; what tells how the service is must answer then, too. */
 export function shedLoad(
   fastify: FastifyInstance,
-  { pressure, shed }: Pick<Context, 'pressure' | 'shed'>,
+  { pressure, shed }: { readonly pressure: Pick<Pressure, 'why'>; readonly shed: (why: ShedWhy) => void },
   isOperators: (url: string | undefined) => boolean,
   mostBytes = MOST_BYTES,
 ): void {

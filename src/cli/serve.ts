@@ -4,20 +4,18 @@ import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import type { Command } from 'commander';
 import { pino } from 'pino';
-import { type App, buildApp } from '../api/app.ts';
 import { createClockText } from '../api/wire.ts';
 import { type Config, masked } from '../config/config.ts';
-import type { Context } from '../context.ts';
 import type { Log } from '../observe/log.ts';
 import { startPruner } from '../retention/retention.ts';
-import { createContext } from '../service.ts';
+import { createService, type Service } from '../service.ts';
 import { failed } from '../store/db.ts';
 import { readUnsafe } from '../store/fence/facts.ts';
 import { openStore, type Store } from '../store/open.ts';
 import { listRefusals, listWithoutSecret, pruneRefusals } from '../store/refusals.ts';
 import { addUser, hasUsers } from '../store/users.ts';
 import { findWebhook } from '../store/webhooks.ts';
-import { releaseWaiting } from '../webhooks/release.ts';
+import { type ReleaseParts, releaseWaiting } from '../webhooks/release.ts';
 import { randomText, type Sealer } from '../webhooks/sealer.ts';
 import { isToken, rulesOf } from '../webhooks/target.ts';
 import { isPublic, makeWebhook } from '../webhooks/webhooks.ts';
@@ -57,18 +55,18 @@ async function serve(io: Io, given: Config): Promise<void> {
     await store.close();
     throw complain(error, config);
   });
-  const context = await createContext({ store, config, log, memory: io.memory }).catch(async (error: unknown) => {
+  const service = await createService({ store, config, log, memory: io.memory }).catch(async (error: unknown) => {
     await store.close();
     throw complain(error, config);
   });
-  const app = await buildApp(context);
-  boundConnections(app, context);
-  const port = await app.listen(config).catch(async (error: NodeJS.ErrnoException) => {
-    // The app first: it goes on looking into the database until it is closed.
-    await app.close();
+  boundConnections(service);
+  const port = await service.listen(config).catch(async (error: NodeJS.ErrnoException) => {
+    // The service first: it goes on looking into the database until it is closed.
+    await service.close();
     await store.close();
     throw cannotListen(config, error);
   });
+  const { parts } = service;
   sayLimits(config, store, log);
   const first = store.db.kind === 'sqlite' ? await firstStart(store, config) : await sayUsers(store, log);
   io.out(banner(store, config));
@@ -81,30 +79,30 @@ async function serve(io: Io, given: Config): Promise<void> {
       ...(store.db.hosts ? { database_host: store.db.hosts.now() } : {}),
       version: store.db.version,
       level: levelOf(store),
-      promise: context.promise().code,
-      promise_text: context.promise().text,
+      promise: parts.promise().code,
+      promise_text: parts.promise().text,
     },
     'listening',
   );
-  const chores = startChores(context);
+  const chores = startChores(parts);
   const pruner = store.extended
     ? startPruner({ db: store.db, days: config.retentionDays, foreign: config.pruneForeign, log })
     : undefined;
 
   log.info({ signal: await stop }, 'stopping: no new requests, committing what was accepted');
-  const ended = Promise.all([app.close(), chores.stop(), pruner?.stop()]).then(() => context.writer.drain());
+  const ended = Promise.all([service.close(), chores.stop(), pruner?.stop()]).then(() => parts.writer.drain());
   const late = new Promise<'late'>((resolve) => setTimeout(resolve, DRAIN_MS, 'late').unref());
-  if ((await Promise.race([ended, late])) === 'late') app.server.closeAllConnections();
+  if ((await Promise.race([ended, late])) === 'late') service.server.closeAllConnections();
   else await store.close();
   log.info({}, 'stopped');
 }
 
 /** A flood of connections must not take the descriptors that the database needs. */
-function boundConnections({ server }: App, { shed }: Context): void {
+function boundConnections({ server, parts }: Service): void {
   const most = mostConnections();
   if (most === undefined) return;
   server.maxConnections = most;
-  server.on('drop', () => shed('connections'));
+  server.on('drop', () => parts.shed('connections'));
 }
 
 /** Our receiver answers 2xx for what a crash cannot take, and says so; at the as-is level others receive. */
@@ -281,10 +279,10 @@ const TIMES = 2;
 
 /** What a service does once an hour: drops old refusals, and judges what still waits for a secret that is set by now. */
 export function startChores(
-  context: Context,
+  parts: ReleaseParts & { readonly log: Log },
   { firstMs = FIRST_MS, everyMs = EVERY_MS } = {},
 ): { stop(): Promise<void> } {
-  const { store, log } = context;
+  const { store, log } = parts;
   const judged = new Map<number, { readonly mark: string; times: number }>();
   let stopping = false;
 
@@ -304,7 +302,7 @@ export function startChores(
     try {
       await pruneRefusals(store.db, Date.now());
       for (const { user_id, wh_id } of await listWithoutSecret(store.db))
-        if (!stopping && (await due(user_id, wh_id))) await releaseWaiting(context, user_id, wh_id);
+        if (!stopping && (await due(user_id, wh_id))) await releaseWaiting(parts, user_id, wh_id);
     } catch (error) {
       log.warn({ error }, 'old refusals were not dropped, or not all that waited were judged');
     }

@@ -1,8 +1,8 @@
 // Reads the body of a request below Fastify: whole up to a limit, or not at all.
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Context } from '../context.ts';
 import { Problem, tooLarge, unavailable } from '../errors.ts';
+import type { ShedWhy } from '../observe/metrics.ts';
 import { lineOf } from '../receiver/writer.ts';
 
 // A refused sender is read on for a while, so that it sees the answer and not a reset; then it is cut off.
@@ -110,7 +110,10 @@ export function createRoom(mostBytes: number): Room {
 // Reads what a call sends: its bytes, and as JSON by rules that the schemas cannot say.
 
 /** A body is bytes, whatever it says it is; bodies of all callers share the room of the receiver's. */
-export function readBodies(fastify: FastifyInstance, { intake, shed }: Pick<Context, 'intake' | 'shed'>): void {
+export function readBodies(
+  fastify: FastifyInstance,
+  { intake, shed }: { readonly intake: Intake; readonly shed: (why: ShedWhy) => void },
+): void {
   fastify.addContentTypeParser('*', async (request: FastifyRequest) => {
     const { raw, routeOptions } = request;
     const limit = routeOptions.bodyLimit;

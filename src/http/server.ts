@@ -9,12 +9,10 @@ import {
 } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
-import type { Auth } from '../api/auth.ts';
 import { createRequestId } from '../api/problems.ts';
-import type { Context } from '../context.ts';
+import type { Config } from '../config/config.ts';
 import { methodNotAllowed, Problem } from '../errors.ts';
 import type { Log } from '../observe/log.ts';
-import type { Receiver } from '../receiver/receiver.ts';
 import { maskTarget } from './head.ts';
 
 export const MAX_HEADER_BYTES = 64 * 1024;
@@ -34,7 +32,19 @@ const REQUEST_TIMEOUT_MS = 120_000;
  */
 const REQUEST_EVENTS = ['request', 'checkContinue', 'checkExpectation'] as const;
 
-export function createServerWith({ config, log }: Context, receiver: Receiver, api: RequestListener): Server {
+/** What a server asks first: the receiver. */
+interface First {
+  /** True when the request is taken and will be answered, else `pass` is called. `expects`: it waits for 100 Continue. */
+  take(request: IncomingMessage, response: ServerResponse, expects: boolean, pass: () => void): void;
+}
+
+export interface ServerParts {
+  readonly config: Pick<Config, 'keepAliveSeconds' | 'logLevel'>;
+  readonly log: Log;
+  readonly receiver: First;
+}
+
+export function createServerWith({ config, log, receiver }: ServerParts, api: RequestListener): Server {
   const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
     keepAliveTimeout: config.keepAliveSeconds * 1000,
@@ -111,29 +121,36 @@ function answerRaw(socket: Socket, problem: Problem): void {
 /** A kept-alive connection may have a request on its way that we cannot see yet: each gets one more answer, which closes it. */
 const LAST_ANSWERS_MS = 2_000;
 
-/** Stops accepting, answers what is under way, commits what is accepted. */
-export async function closeApp(
-  fastify: FastifyInstance,
-  server: Server,
-  sockets: ReadonlySet<Socket>,
-  receiver: Receiver,
-  auth: Auth,
-): Promise<void> {
-  receiver.closing();
-  for (const event of REQUEST_EVENTS)
-    server.prependListener(event, (_request: IncomingMessage, response: ServerResponse) => {
-      response.shouldKeepAlive = false;
-    });
-  // Only stops listening: http's own close() would cut connections at once that look idle.
-  const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
-  await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, LAST_ANSWERS_MS))]);
-  const idle = setInterval(() => {
-    server.closeIdleConnections();
-    // Opened in advance, by a browser or a balancer: http waits for a request on them.
-    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
-  }, 50);
-  await fastify.close();
-  clearInterval(idle);
-  await receiver.drain();
-  auth.close();
+/** What closing tells and waits for besides Fastify: the receiver. */
+interface Draining {
+  closing(): void;
+  drain(): Promise<void>;
+}
+
+/** Answers with what stops accepting, answers what is under way, and commits what is accepted. */
+export function createClose(fastify: FastifyInstance, receiver: Draining): () => Promise<void> {
+  const server = fastify.server as Server;
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  return async () => {
+    receiver.closing();
+    for (const event of REQUEST_EVENTS)
+      server.prependListener(event, (_request: IncomingMessage, response: ServerResponse) => {
+        response.shouldKeepAlive = false;
+      });
+    // Only stops listening: http's own close() would cut connections at once that look idle.
+    const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
+    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, LAST_ANSWERS_MS))]);
+    const idle = setInterval(() => {
+      server.closeIdleConnections();
+      // Opened in advance, by a browser or a balancer: http waits for a request on them.
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+    }, 50);
+    await fastify.close();
+    clearInterval(idle);
+    await receiver.drain();
+  };
 }

@@ -1,7 +1,9 @@
 // Says when new work must be refused before the process comes to harm: its memory is nearly full, or it is far behind.
+
 import { totalmem } from 'node:os';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { type Problem, unavailable } from '../errors.ts';
 import type { Log } from './log.ts';
 
 const EVERY_MS = 100;
@@ -105,3 +107,12 @@ export function collector(): () => void {
   setFlagsFromString('--expose-gc');
   return runInNewContext('gc') as () => void;
 }
+
+/** What a sender or a caller is told while new work is refused; undefined: it is welcome. */
+export const underPressure = ({ why }: Pick<Pressure, 'why'>): Problem | undefined =>
+  why &&
+  unavailable(
+    why === 'memory'
+      ? 'The memory of the service is nearly full. Try again soon.'
+      : 'The service is behind with its work. Try again soon.',
+  );

@@ -1,8 +1,10 @@
 // OLD_URLS: the addresses of an older receiver keep working. path + raw query must equal a stored wh_url, byte for byte.
 import { unescape as decodePercent } from 'node:querystring';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Context } from '../context.ts';
+import type { Config } from '../config/config.ts';
 import { splitTarget } from '../http/head.ts';
+import type { Log } from '../observe/log.ts';
+import type { Store } from '../store/open.ts';
 import { listForeign } from '../store/webhooks.ts';
 import { plainTarget, type Target } from '../webhooks/target.ts';
 
@@ -21,7 +23,13 @@ export interface OldUrls {
   close(): void;
 }
 
-export function createOldUrls({ store, config, log }: Context): OldUrls {
+export interface OldUrlParts {
+  readonly store: Store;
+  readonly config: Pick<Config, 'oldUrls'>;
+  readonly log: Log;
+}
+
+export function createOldUrls({ store, config, log }: OldUrlParts): OldUrls {
   const active = config.oldUrls.length > 0 && store.extended;
   let byTarget = new Map<string, Target & { readonly url: string }>();
   let begunAt = Number.NEGATIVE_INFINITY;

@@ -2,9 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { createRequestId } from '../api/problems.ts';
-import { underPressure } from '../api/shedding.ts';
 import { publicUrlOf } from '../api/wire.ts';
-import type { Context } from '../context.ts';
+import type { Config } from '../config/config.ts';
 import {
   forbidden,
   internal,
@@ -17,14 +16,20 @@ import {
   unavailable,
   unverified,
 } from '../errors.ts';
-import { Aborted, isLong, readOn } from '../http/body.ts';
+import type { Sender } from '../http/address.ts';
+import { Aborted, type Intake, isLong, readOn } from '../http/body.ts';
 import { encodeHead, splitTarget } from '../http/head.ts';
+import type { Trouble } from '../observe/incidents.ts';
+import type { ShedWhy } from '../observe/metrics.ts';
+import { type Pressure, underPressure } from '../observe/overload.ts';
 import type { RefusalKind } from '../schema/contents.ts';
+import type { Refreshed } from '../store/batch.ts';
 import type { Answer, Incoming } from '../verify/request.ts';
 import { judgeRequest, type Target, toJudged } from '../webhooks/target.ts';
 import { createOldUrls } from './old-urls.ts';
-import { createRefusals, type Refusals } from './refusals.ts';
-import { lineOf } from './writer.ts';
+import type { Allowance } from './quota.ts';
+import { createRefusals, type RefusalParts, type Refusals } from './refusals.ts';
+import { lineOf, type Writer } from './writer.ts';
 
 // A browser that is lured here must not run or guess what a webhook's owner lets us answer. And a cache that answered in our
 // place (some keep whatever ends in .css) would lose a webhook.
@@ -50,10 +55,28 @@ interface Verdict {
   readonly kind: RefusalKind | null;
 }
 
-export function createReceiver(context: Context): Receiver {
-  const { store, config, writer, allowance, intake, pressure, sender, shed, targets, trouble, now } = context;
-  const oldUrls = createOldUrls(context);
-  const refusals = createRefusals(context);
+/** What the receiver takes of the service. */
+export interface ReceiverParts extends RefusalParts {
+  readonly config: Config;
+  readonly writer: Writer;
+  /** How much each webhook and user may still send. */
+  readonly allowance: Pick<Allowance, 'refuse'>;
+  /** Reads bodies, as many at once as the memory has room for. */
+  readonly intake: Intake;
+  readonly pressure: Pick<Pressure, 'why'>;
+  readonly sender: Sender;
+  /** Counts what was refused so that the rest goes on, by why. */
+  readonly shed: (why: ShedWhy) => void;
+  /** The webhooks behind URL keys. */
+  readonly targets: Refreshed<string, Target>;
+  readonly trouble: Pick<Trouble, 'failed'>;
+  readonly clockText: (ms: number) => string;
+}
+
+export function createReceiver(parts: ReceiverParts): Receiver {
+  const { store, config, writer, allowance, intake, pressure, sender, shed, targets, trouble, now } = parts;
+  const oldUrls = createOldUrls(parts);
+  const refusals = createRefusals(parts);
   const hardLimit = Math.min(config.maxBodyBytes, store.db.maxValueBytes - 1024 * 1024);
   let ending = false;
 
@@ -119,7 +142,7 @@ export function createReceiver(context: Context): Receiver {
     answer(response, problem.status, headers, request.method === 'HEAD' ? '' : body, ending || isLong(request));
   }
 
-  const accept = createAccept(context, { refusals, answer, refuse });
+  const accept = createAccept(parts, { refusals, answer, refuse });
 
   async function receive(
     request: IncomingMessage,
@@ -253,8 +276,7 @@ interface Answers {
 
 const MOST_TOLD = 10_000;
 
-function createAccept(context: Context, { refusals, answer, refuse }: Answers) {
-  const { config, writer, clockText, log } = context;
+function createAccept({ config, writer, clockText, log }: ReceiverParts, { refusals, answer, refuse }: Answers) {
   const told = new Set<number>();
 
   const respond = (response: ServerResponse, { status, content_type, body }: Answer) =>

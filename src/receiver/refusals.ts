@@ -1,10 +1,10 @@
 // Notes refusals beside the answer: in batches, never in the way of a sender, dropped when they come too fast.
 
 import { LRUCache } from 'lru-cache';
-import type { Context } from '../context.ts';
 import { overLimit, unavailable } from '../errors.ts';
 import { warnSeldom } from '../observe/incidents.ts';
-import { measureRefusals } from '../observe/metrics.ts';
+import type { Log } from '../observe/log.ts';
+import { type Metrics, measureRefusals } from '../observe/metrics.ts';
 import type { RefusalKind } from '../schema/contents.ts';
 import { eventKey } from '../store/events.ts';
 import type { Store } from '../store/open.ts';
@@ -12,6 +12,7 @@ import { insertRefusals, type NewRefusal, sumUnjudged } from '../store/refusals.
 import { listSealed } from '../store/webhooks.ts';
 import { nearMiss } from '../verify/near-miss.ts';
 import type { Incoming, Secret } from '../verify/request.ts';
+import type { Sealer } from '../webhooks/sealer.ts';
 import { openSecrets, ownerOf, type Target } from '../webhooks/target.ts';
 
 const MOST_WAITING = 1_000;
@@ -60,12 +61,22 @@ interface Waiting {
 const bytesOf = ({ head, content }: Pick<NewRefusal, 'head' | 'content'>): number =>
   head.length + (content?.length ?? 0);
 
-export function createRefusals(context: Context, { hourBytes = HOUR_BYTES } = {}): Refusals {
-  const { store, log, now } = context;
-  const nearMiss = createNearMisses(context);
+/** What is taken of the service to keep refusals. */
+export interface RefusalParts {
+  readonly store: Store;
+  readonly sealer: Sealer;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } = {}): Refusals {
+  const { store, log, now } = parts;
+  const nearMiss = createNearMisses(parts);
   const unjudged = createUnjudged(store);
   const unfound = warnSeldom(log, 'cannot look for what refused requests were near to; they are noted without it');
-  const count = measureRefusals(context.metrics);
+  const count = measureRefusals(parts.metrics);
   let waiting: Waiting[] = [];
   let bytes = 0;
   let running: Promise<void> | undefined;
@@ -174,7 +185,7 @@ const CREDIT_MS = 200;
 
 type NearMisses = (target: Target, incoming: Incoming) => Promise<string | null>;
 
-export function createNearMisses({ store, sealer }: Pick<Context, 'store' | 'sealer'>): NearMisses {
+export function createNearMisses({ store, sealer }: Pick<RefusalParts, 'store' | 'sealer'>): NearMisses {
   /** Secrets of the user's other webhooks; no more are decrypted than are tried. */
   async function othersOf(userId: number, whId: number): Promise<Other[]> {
     const rows = (await listSealed(store.db, userId)).filter((row) => row.wh_id !== whId).slice(0, MOST_OTHERS);

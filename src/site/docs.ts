@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Auth } from '../api/auth.ts';
 import { noSuchRoute } from '../api/problems.ts';
 import type { Route } from '../api/route.ts';
-import type { Context } from '../context.ts';
+import type { Log } from '../observe/log.ts';
 import { introduction, llmsText, referenceText } from './documentation.ts';
 import {
   basePath,
@@ -22,7 +22,7 @@ import {
   sendPacked,
 } from './frame.ts';
 import { type Guide, guideToHtml, guideToMarkdown, type Reader, readGuides } from './guides.ts';
-import { type Document, MASK, type Mine, mineOf, nobody, personalised } from './samples.ts';
+import { type Document, MASK, type Mine, type MineParts, mineOf, nobody, personalised } from './samples.ts';
 
 const YEAR = 'public, max-age=31536000, immutable';
 const HTML = 'text/html; charset=utf-8';
@@ -35,14 +35,16 @@ const IMAGE = {
   'content-security-policy': "sandbox; default-src 'none'; style-src 'unsafe-inline'",
 };
 
-/** Serves the documentation of these routes. */
-export async function serveDocs(
-  fastify: FastifyInstance,
-  context: Context,
-  auth: Auth,
-  routes: readonly Route[],
-): Promise<void> {
-  const { config, log } = context;
+export interface DocsParts extends MineParts {
+  readonly log: Log;
+  readonly auth: Pick<Auth, 'check'>;
+  /** The calls that are documented. */
+  readonly routes: readonly Route[];
+}
+
+/** Serves the documentation. */
+export async function serveDocs(fastify: FastifyInstance, parts: DocsParts): Promise<void> {
+  const { config, log, auth, routes } = parts;
   const { serviceName, publicUrl } = config;
   const base = basePath(config);
   const hidden = { schema: { hide: true } };
@@ -80,7 +82,7 @@ export async function serveDocs(
         return sendPacked(request, reply, packed);
       }
       reply.header('cache-control', 'no-store');
-      const mine = await mineOf(context, await auth.check(request.raw));
+      const mine = await mineOf(parts, await auth.check(request.raw));
       const text = withoutToken(make(readerOf(mine)), request.headers.authorization);
       return sendOnce(request, reply, type, text);
     };

@@ -2,7 +2,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Context } from '../context.ts';
+import type { Config } from '../config/config.ts';
+import type { Log } from '../observe/log.ts';
 import { PRESETS } from '../verify/presets/index.ts';
 import { escapeHtml, type Packed, sendPacked } from './frame.ts';
 
@@ -43,7 +44,10 @@ const html = (title: string, style: string, script: string, about: object) => `<
 </html>
 `;
 
-export async function serveInbox(fastify: FastifyInstance, { config, log }: Context): Promise<void> {
+export async function serveInbox(
+  fastify: FastifyInstance,
+  { config, log }: { readonly config: Config; readonly log: Log },
+): Promise<void> {
   const assets = readAssets();
   const named = (start: string, end: string) =>
     [...assets.keys()].find((name) => name.startsWith(`${start}-`) && name.endsWith(end)) ?? '';

@@ -3,7 +3,10 @@
 import type { Route } from '../api/route.ts';
 import { consumerToWire, exampleConsumer } from '../api/routes/consumers.ts';
 import { contentToWire, refusalToWire } from '../api/wire.ts';
-import type { Context } from '../context.ts';
+import type { Config } from '../config/config.ts';
+import type { Consumers } from '../consumers/consumers.ts';
+import type { Lists } from '../reading/lists.ts';
+import type { Store } from '../store/open.ts';
 import { listRefusals } from '../store/refusals.ts';
 import { listWebhooks, type Webhook } from '../store/webhooks.ts';
 import { webhookClassic } from '../webhooks/webhooks.ts';
@@ -239,14 +242,22 @@ const isOpen = ({ settings }: Webhook) =>
   !settings.allow_networks &&
   !settings.allow_methods;
 
+/** What is asked for the things of a reader who signed in. */
+export interface MineParts {
+  readonly store: Store;
+  readonly config: Config;
+  readonly lists: Pick<Lists, 'newestFirst'>;
+  readonly consumers: Pick<Consumers, 'list'>;
+}
+
 /** The things of a user, read now: a handful of rows, none of them whole tables. */
-export async function mineOf(context: Context, userId: number): Promise<Mine> {
-  const { store, config, lists } = context;
+export async function mineOf(parts: MineParts, userId: number): Promise<Mine> {
+  const { store, config, lists } = parts;
   const [rows, newest, consumers, refused] = await Promise.all([
     listWebhooks(store, userId),
     lists.newestFirst({ userId, whid: 'all', from: 'latest', limit: 1 }),
-    store.extended ? context.consumers.list(userId) : [],
-    store.extended ? newestRefusals(context, userId) : [],
+    store.extended ? parts.consumers.list(userId) : [],
+    store.extended ? newestRefusals(store, userId) : [],
   ]);
   const shown = (webhook: Webhook | undefined) => webhook && webhookClassic(webhook, config.publicUrl);
   const all = rows.filter((row) => isPlainUrl(webhookClassic(row, config.publicUrl).wh_url));
@@ -271,7 +282,7 @@ export async function mineOf(context: Context, userId: number): Promise<Mine> {
 }
 
 /** One whose bytes can be fetched and released, if there is one. */
-async function newestRefusals({ store }: Context, userId: number) {
+async function newestRefusals(store: Store, userId: number) {
   const newest = { from: Number.MAX_SAFE_INTEGER, limit: 1, desc: true };
   const whole = await listRefusals(store.db, userId, { ...newest, releasable: true });
   return whole.length > 0 ? whole : listRefusals(store.db, userId, newest);

@@ -12,7 +12,7 @@ const IDLE_MS = 10 * 60_000;
 const MOST = 50_000;
 const KEYS_PER_QUERY = 500;
 
-export interface Fresh<K, V> {
+export interface Refreshed<K, V> {
   /** The row if it is known and was read within 5 s. */
   get(key: K): V | undefined;
   /** Reads the row now, in one query with everybody who asks while another such query runs. */
@@ -45,10 +45,10 @@ async function inTime<T>(answer: Promise<T>, ms: number): Promise<T> {
 }
 
 /** `load` answers with the rows that exist; a key it leaves out is forgotten. */
-export function createFresh<K extends string | number, V extends object>(
+export function createRefreshed<K extends string | number, V extends object>(
   load: (keys: readonly K[]) => Promise<ReadonlyMap<K, V>>,
   { now = () => performance.now(), everyMs = EVERY_MS, deadlineMs = DEADLINE_MS }: FreshOptions = {},
-): Fresh<K, V> {
+): Refreshed<K, V> {
   const entries = new Map<K, Entry<V>>();
   let epoch = 0;
 
@@ -68,7 +68,7 @@ export function createFresh<K extends string | number, V extends object>(
     return found;
   }
 
-  const read = createGather<K, V>(loadInto, { most: KEYS_PER_QUERY, lanes: 1 });
+  const read = createBatcher<K, V>(loadInto, { most: KEYS_PER_QUERY, lanes: 1 });
 
   let refreshing = false;
   /** One at a time. While the database is away entries grow too old by themselves, and get() stops giving them out. */
@@ -123,7 +123,7 @@ interface Ask<V> {
 }
 
 /** `load` answers with the rows that exist; a key it leaves out is resolved with undefined. */
-export function createGather<K, V>(
+export function createBatcher<K, V>(
   load: (keys: readonly K[]) => Promise<ReadonlyMap<K, V>>,
   { most, lanes }: GatherOptions,
 ): (key: K) => Promise<V | undefined> {

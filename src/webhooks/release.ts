@@ -1,9 +1,11 @@
 // Judges refusals again and makes contents of those that pass: each once, wherever and however often it is asked for.
 
 import { publicUrlOf } from '../api/wire.ts';
-import type { Context } from '../context.ts';
+import type { Config } from '../config/config.ts';
 import { decodeHead } from '../http/head.ts';
+import type { Log } from '../observe/log.ts';
 import type { NewContent } from '../store/contents.ts';
+import type { Store } from '../store/open.ts';
 import {
   findRefusedBody,
   listRefusals,
@@ -14,10 +16,19 @@ import {
 } from '../store/refusals.ts';
 import { findWebhook } from '../store/webhooks.ts';
 import type { Incoming } from '../verify/request.ts';
+import type { Sealer } from './sealer.ts';
 import { type Judgement, judgeRequest, readyTarget, type Target, toJudged } from './target.ts';
 
-export type Parts = Pick<Context, 'store' | 'config' | 'sealer' | 'clockText'> &
-  Partial<Pick<Context, 'lists' | 'consumers' | 'log'>>;
+export interface ReleaseParts {
+  readonly store: Store;
+  readonly config: Config;
+  readonly sealer: Sealer;
+  /** A moment as the column `dt` has it. */
+  readonly clockText: (ms: number) => string;
+  readonly log?: Pick<Log, 'info' | 'warn'>;
+  /** Told of what became a content, at once: whoever waits for it in this process gets it now. */
+  readonly onReleased?: (rows: readonly NewContent[], ids: readonly number[]) => void;
+}
 
 export interface Outcome {
   readonly released: { readonly id: number; readonly content_id: number }[];
@@ -28,7 +39,7 @@ const MOST = 1_000;
 const PAGE = 100;
 
 /** The webhook as it is now; undefined when it is gone. */
-async function targetOf({ store, sealer }: Parts, userId: number, whId: number): Promise<Target | undefined> {
+async function targetOf({ store, sealer }: ReleaseParts, userId: number, whId: number): Promise<Target | undefined> {
   const webhook = await findWebhook(store, userId, whId);
   if (!webhook?.settings) return undefined;
   const { settings: input, secrets: sealed } = webhook;
@@ -36,7 +47,13 @@ async function targetOf({ store, sealer }: Parts, userId: number, whId: number):
 }
 
 /** Releases one refusal. A text is the reason why it stays. */
-async function releaseOne(parts: Parts, target: Target | undefined, refusal: Refusal, userId: number, force: boolean) {
+async function releaseOne(
+  parts: ReleaseParts,
+  target: Target | undefined,
+  refusal: Refusal,
+  userId: number,
+  force: boolean,
+) {
   const { store, config, clockText } = parts;
   if (refusal.released_as !== null) return `It was released before, as content ${refusal.released_as}.`;
   const body = await findRefusedBody(store.db, userId, refusal.id);
@@ -72,8 +89,7 @@ async function releaseOne(parts: Parts, target: Target | undefined, refusal: Ref
   };
   const id = await releaseRefusal(store, refusal.id, row);
   if (id === undefined) return 'It was released before.';
-  parts.consumers?.committed([row], [id]);
-  parts.lists?.committed([row], [id]);
+  parts.onReleased?.([row], [id]);
   return id;
 }
 
@@ -86,7 +102,7 @@ function forced(target: Target, incoming: Incoming): Judgement {
 }
 
 /** One refusal of a user. */
-export async function release(parts: Parts, userId: number, refusal: Refusal, force: boolean): Promise<Outcome> {
+export async function release(parts: ReleaseParts, userId: number, refusal: Refusal, force: boolean): Promise<Outcome> {
   const target = await targetOf(parts, userId, refusal.wh_id);
   const done = await releaseOne(parts, target, refusal, userId, force);
   const { id } = refusal;
@@ -97,7 +113,7 @@ export async function release(parts: Parts, userId: number, refusal: Refusal, fo
 
 /** All that match, oldest first, at most 1,000 a call; `next` is where the rest begins. */
 export async function releaseMany(
-  parts: Parts,
+  parts: ReleaseParts,
   userId: number,
   filter: Omit<RefusalFilter, 'from' | 'limit' | 'releasable'> & { readonly wh_id: number },
   { force, from: start = 0 }: { readonly force: boolean; readonly from?: number },
@@ -120,7 +136,7 @@ export async function releaseMany(
 }
 
 /** Judges what came before the secret of its webhook was set. Never rejects: what is left is tried again later. */
-export async function releaseWaiting(parts: Parts, userId: number, whId: number): Promise<number> {
+export async function releaseWaiting(parts: ReleaseParts, userId: number, whId: number): Promise<number> {
   let count = 0;
   try {
     for (let from: number | undefined = 0; from !== undefined; ) {

@@ -1,7 +1,7 @@
 // Webhooks made and changed, for the API and the command line alike: settings checked, secrets sealed, URLs made.
 import { isIP } from 'node:net';
 import { decodeName } from '../api/wire.ts';
-import type { Context } from '../context.ts';
+import type { Config } from '../config/config.ts';
 import { type FieldError, forbidden, invalid, notFound } from '../errors.ts';
 import {
   resolveSettings,
@@ -10,9 +10,11 @@ import {
   type WebhookDetail,
   type WebhookPatch,
 } from '../schema/webhooks.ts';
+import type { Store } from '../store/open.ts';
 import * as store_ from '../store/webhooks.ts';
 import { PRESETS } from '../verify/presets/index.ts';
 import { RuleError } from '../verify/rules.ts';
+import type { Sealer } from './sealer.ts';
 import { randomText } from './sealer.ts';
 import { chooseSecrets, sealAll, showToken, takeToken } from './secrets.ts';
 import { isToken, ownerOf, rulesOf } from './target.ts';
@@ -76,19 +78,29 @@ export const isPublic = (url: string): boolean =>
   url.startsWith('https:') && !/\/\/(localhost|127\.|\[::1\])/.test(url);
 
 /** One of the user's webhooks that we made. Those of other applications are theirs to change. */
-export async function owned({ store }: Pick<Context, 'store'>, userId: number, whId: number): Promise<store_.Webhook> {
+export async function owned(
+  { store }: Pick<WebhookParts, 'store'>,
+  userId: number,
+  whId: number,
+): Promise<store_.Webhook> {
   const webhook = await store_.findWebhook(store, userId, whId);
   if (!webhook) throw notFound(`You have no webhook ${whId}. GET /webhooks lists yours.`);
   if (!webhook.settings) throw forbidden(`Webhook ${whId} was made by another application: manage it there.`);
   return webhook;
 }
 
-/** `sealer` is needed only where there are secrets. */
-export type Parts = Pick<Context, 'store' | 'config' | 'now'> & Partial<Pick<Context, 'sealer'>>;
+export interface WebhookParts {
+  readonly store: Store;
+  readonly config: Pick<Config, 'publicUrl' | 'webhookIdFrom'>;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Needed only where there are secrets. */
+  readonly sealer?: Sealer;
+}
 
 /** Makes a webhook for a user and reads it back. */
 export async function makeWebhook(
-  { store, config, now, sealer }: Parts,
+  { store, config, now, sealer }: WebhookParts,
   userId: number,
   { wh_name, secrets, ...given }: WebhookCreate,
 ): Promise<WebhookDetail> {
@@ -115,7 +127,7 @@ export async function makeWebhook(
 
 /** Changes a webhook by RFC 7396; a list of secrets replaces the one before. */
 export async function changeWebhook(
-  { store, config, sealer }: Parts,
+  { store, config, sealer }: WebhookParts,
   userId: number,
   whId: number,
   { wh_name, secrets, ...patch }: WebhookPatch,
@@ -137,7 +149,7 @@ export async function changeWebhook(
 
 /** Gives a webhook another URL; the old one goes on for `graceSeconds`. */
 export async function rotateWebhook(
-  { store, config, now }: Omit<Parts, 'sealer'>,
+  { store, config, now }: Omit<WebhookParts, 'sealer'>,
   userId: number,
   whId: number,
   graceSeconds = DAY_S,

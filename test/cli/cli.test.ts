@@ -66,7 +66,7 @@ describe.each(['sqlite', 'mysql'] as const satisfies Engine[])('webhook and user
     await service.user();
     const columns = ['id', 'user_id', 'wh_url', 'wh_name', 'status'];
     await service.store.db.insert('tblwhid', columns, [[7, 1, 'https://example.org/?7', 'Theirs', 0]]);
-    const env = { DATABASE_URL: service.context.config.databaseUrl };
+    const env = { DATABASE_URL: service.parts.config.databaseUrl };
     const [listed] = JSON.parse((await cli(['webhook', 'list', '--json'], env)).out);
     expect(listed).toMatchObject({ wh_id: 7, wh_url: 'https://example.org/?7', status: 0 });
     expect(listed.enabled).not.toBe(true);

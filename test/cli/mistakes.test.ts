@@ -192,7 +192,7 @@ test('what the API does not take is told in words, with the name that was meant'
 
 test('a flag that takes one of some words is told which', async () => {
   const { env, service } = await served();
-  const more = { ...env, DATABASE_URL: service.context.config.databaseUrl };
+  const more = { ...env, DATABASE_URL: service.parts.config.databaseUrl };
   const { code, err } = await cli(['webhook', 'add', 'x', '--on-reject', 'burn'], more);
   expect([code, err]).toEqual([2, 'restante: on_reject must be keep or drop\n']);
 });

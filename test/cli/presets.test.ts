@@ -252,7 +252,7 @@ onEveryEngine('secrets and why', (engine) => {
     ]);
     const shown = await typed(['webhook', 'show', id, ...own()], env);
     expect(shown.out).toMatch(/^secrets +…9fA2 \(id \w+, until \S+Z\); …7xQ1 \(id \w+\)$/m);
-    service.context.targets.forget(() => true);
+    service.parts.targets.forget(() => true);
     expect(await stripe(hook, 'evt_old')).toBe(200);
     expect(await stripe(hook, 'evt_new', 'whsec_theNextSecretOfThePayments7xQ1')).toBe(200);
     const later = new Date(Date.now() + 7_200_000).toISOString();
@@ -300,10 +300,10 @@ onEveryEngine('secrets and why', (engine) => {
       return db.all(sql, params);
     };
     const store = { ...service.store, db: { ...db, all } };
-    const chores = startChores({ ...service.context, store }, { firstMs: 0, everyMs: 10 });
+    const chores = startChores({ ...service.parts, store }, { firstMs: 0, everyMs: 10 });
     await sleep(200);
     expect([looks, await contents()]).toEqual([0, []]);
-    await changeWebhook(service.context, user.id, hook.wh_id, { secrets: [SECRET] });
+    await changeWebhook(service.parts, user.id, hook.wh_id, { secrets: [SECRET] });
     for (let i = 0; looks < 3 && i < 100; i++) await sleep(20);
     await sleep(200);
     await chores.stop();

@@ -27,7 +27,7 @@ export async function openDesk(databaseUrl: string, env: Record<string, string> 
 }
 
 export function deskOf(service: Service, user: TestUser): Desk {
-  const { context } = service;
+  const { parts } = service;
   const call: Desk['call'] = async (method, path, body, signal) => {
     const answer = await fetch(service.url + path, {
       method,
@@ -52,7 +52,7 @@ export function deskOf(service: Service, user: TestUser): Desk {
     async send(texts, whId = 0) {
       const ids = await Promise.all(
         texts.map((text) =>
-          context.writer.write({
+          parts.writer.write({
             user_id: user.id,
             wh_id: whId,
             content: Buffer.from(text as string),
@@ -73,9 +73,9 @@ export function deskOf(service: Service, user: TestUser): Desk {
 }
 
 /** Resolves when the tail has come to this content, and those who wait were told of it. */
-export async function placed({ context }: Service, id: number): Promise<void> {
+export async function placed({ parts }: Service, id: number): Promise<void> {
   for (const until = Date.now() + 10_000; Date.now() < until; ) {
-    if (context.tail.readable >= id) return;
+    if (parts.tail.readable >= id) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   throw new Error(`content ${id} has no position`);

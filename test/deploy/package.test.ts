@@ -92,13 +92,13 @@ for await (const content of createClient({ url, auth }).consume('package')) {
   break;
 }`;
 const COMPOSED = `
-import { buildApp, createContext, openStore, readConfig, route } from 'restante';
+import { createService, openStore, readConfig, route } from 'restante';
 const config = readConfig({ DATABASE_URL: 'sqlite:./own/own.db', LOG_LEVEL: 'silent' });
 const store = await openStore(config.databaseUrl);
 const log = { debug() {}, info() {}, warn() {}, error: console.error };
 const own = route({ method: 'GET', url: '/own', tag: 'Own', kind: 'public', summary: 'Own', answers: { 200: { description: 'x' } },
   handler: () => ({ own: process.version }) });
-const app = await buildApp(await createContext({ store, config, log, memory: process }), [own]);
+const app = await createService({ store, config, log, memory: process, routes: [own] });
 console.log((await app.fastify.inject('/own')).body);
 await app.close();
 await store.close();`;
@@ -210,7 +210,7 @@ await client.webhooks.create({ wh_nam: 'x' });
 const status: string = new RestanteError('x', { status: 1 } as never).status;
 `;
 const OF_INDEX = `
-import { type Config, readConfig, route } from 'restante';
+import { type ApiParts, type Config, readConfig, route } from 'restante';
 import { Type } from 'typebox';
 const config: Config = readConfig({});
 // @ts-expect-error: a number
@@ -219,7 +219,7 @@ const query = Type.Object({ n: Type.Integer() });
 const answers = { 200: { description: 'x' } };
 route({ method: 'GET', url: '/x', tag: 'x', kind: 'plain', summary: 'x', query, answers,
   // @ts-expect-error: a number
-  handler: (context, call) => [call.query.n.trim(), context.store.db, call.reply.statusCode] });
+  handler: ({ store }: ApiParts, call) => [call.query.n.trim(), store.db, call.reply.statusCode] });
 `;
 
 test('a strict project compiles against its types, and they are not any', { timeout: 120_000 }, () => {

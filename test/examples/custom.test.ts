@@ -7,12 +7,12 @@ import { emptyDatabase } from '../support/engines.ts';
 
 test('a route of one’s own has sign-in, validation and its place in the docs', async () => {
   const database = await emptyDatabase('sqlite');
-  const { app, store, context } = await build({ DATABASE_URL: database.url, LOG_LEVEL: 'silent' });
+  const { service, store, config } = await build({ DATABASE_URL: database.url, LOG_LEVEL: 'silent' });
   const token = randomBytes(16).toString('hex');
   const id = await addUser(store.db, { email: '', phone: '', token });
   const authorization = `Basic ${Buffer.from(`${id}:${token}`).toString('base64')}`;
-  const get = (url: string, headers = {}) => app.fastify.inject({ url, headers });
-  await app.fastify.inject({ method: 'POST', url: '/whcontent?content=x', headers: { authorization } });
+  const get = (url: string, headers = {}) => service.fastify.inject({ url, headers });
+  await service.fastify.inject({ method: 'POST', url: '/whcontent?content=x', headers: { authorization } });
 
   expect((await get('/whcontent/count')).statusCode).toBe(401);
   expect((await get('/whcontent/count', { authorization })).json()).toEqual({ counts: [{ wh_id: 0, contents: 1 }] });
@@ -23,8 +23,8 @@ test('a route of one’s own has sign-in, validation and its place in the docs',
   expect((await get('/openapi.json')).json().paths['/whcontent/count'].get.summary).toBe(
     'Count your contents by webhook',
   );
-  expect(context.config.port).toBe(4343);
-  await app.close();
+  expect(config.port).toBe(4343);
+  await service.close();
   await store.close();
   await database.drop();
 });

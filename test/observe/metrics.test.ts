@@ -123,7 +123,7 @@ describe('on MariaDB', () => {
     await Promise.all(reads);
     await other.end();
     expect((await Promise.all(late)).map(({ status }) => status)).toEqual(Array(5).fill(200));
-    const { writer } = service.context;
+    const { writer } = service.parts;
     const row = {
       user_id: user.id,
       wh_id: 0,

@@ -104,7 +104,7 @@ test('ten thousand contents in the list: few rows on the page, an arrival costs 
   for (let from = 0; from < 10_000; from += 500)
     await Promise.all(
       Array.from({ length: 500 }, (_, i) =>
-        service.context.writer.write({
+        service.parts.writer.write({
           ...row,
           head,
           received_ms: Date.now(),

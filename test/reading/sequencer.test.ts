@@ -52,7 +52,7 @@ onEveryEngine('the sequencer', (engine) => {
           head: null,
           judged: null,
         } as const;
-        if (i % 3 > 0) return service.context.writer.write(row);
+        if (i % 3 > 0) return service.parts.writer.write(row);
         return service.store.db.insert('tblwh', COLUMNS, [rowOf(2, i), rowOf(3, i)]);
       }),
     );

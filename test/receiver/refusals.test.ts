@@ -66,7 +66,7 @@ onEveryEngine('refusals', (engine) => {
 
     test.each(['signature', 'too_large'] as const)('holds heads as well as bodies, then nothing: %s', async (kind) => {
       let now = NOW;
-      const refusals = createRefusals({ ...service.context, now: () => now }, { hourBytes: 1024 * 1024 });
+      const refusals = createRefusals({ ...service.parts, now: () => now }, { hourBytes: 1024 * 1024 });
       const wh_id = kind === 'signature' ? 101 : 102;
       await flood(refusals, wh_id, kind, Buffer.alloc(60_000, 'h'));
       const first = await stored(wh_id);
@@ -82,7 +82,7 @@ onEveryEngine('refusals', (engine) => {
     });
 
     test('is not endless for requests that have next to nothing in them', async () => {
-      const refusals = createRefusals(service.context, { hourBytes: 10_000 });
+      const refusals = createRefusals(service.parts, { hourBytes: 10_000 });
       await flood(refusals, 103, 'method', Buffer.from('x'));
       expect((await stored(103)).length).toBeLessThan(40);
     });
@@ -200,7 +200,7 @@ onEveryEngine('refusals', (engine) => {
     const [own, other] = [await service.webhook(users[0]), await service.webhook(users[1])];
     const broken = await service.webhook(users[0]);
     await service.store.db.run("UPDATE restante_webhook SET secrets = 'no JSON' WHERE wh_id = ?", [broken.wh_id]);
-    const refusals = createRefusals(service.context);
+    const refusals = createRefusals(service.parts);
     const incoming = { method: 'POST', publicUrl: '', headers: [], body: Buffer.from('{}'), receivedMs: NOW };
     const refused = {
       kind: 'signature',
@@ -222,7 +222,7 @@ onEveryEngine('refusals', (engine) => {
   });
 
   test('a webhook whose hour is full still keeps what waits for its secret', async () => {
-    const refusals = createRefusals(service.context, { hourBytes: 0 });
+    const refusals = createRefusals(service.parts, { hourBytes: 0 });
     const incoming = { method: 'POST', publicUrl: '', headers: [], body: Buffer.from('{}'), receivedMs: NOW };
     const refused = { reason: 'x', received_ms: NOW, ip: '', head: HEAD, size: 2, incoming };
     refusals.add(plainTarget(7, 141), { ...refused, kind: 'signature' });

@@ -59,7 +59,7 @@ onEveryEngine('the writer', (engine) => {
 
   test('it says when it is full, by bytes and by age, own content is refused then too, and drain waits for all of it', async () => {
     const other = await openStore(database.url);
-    const { writer } = service.context;
+    const { writer } = service.parts;
     const user = await service.user();
     const post = () =>
       fetch(`${service.url}/whcontent?content=own`, { method: 'POST', headers: { authorization: user.auth } });
@@ -96,7 +96,7 @@ onEveryEngine('the writer', (engine) => {
   });
 
   test('a row of one webhook does not wait behind the flood of another', async () => {
-    const { writer } = service.context;
+    const { writer } = service.parts;
     let stored = 0;
     const flood = times(5_000, (i) => writer.write({ ...row(`flood ${i}`), wh_id: 501 }).then(() => stored++));
     await writer.write({ ...row('alone'), wh_id: 502 });

@@ -223,7 +223,7 @@ onEveryEngine('erasing', (engine) => {
     const raw = join(folder, 'bodies');
     const { code, err } = await cli(['export', '--user', String(user.id), '--out', out, '--raw', raw], {
       DATABASE_URL: database.url,
-      PUBLIC_URL: service.context.config.publicUrl,
+      PUBLIC_URL: service.parts.config.publicUrl,
     });
     expect([code, err]).toEqual([0, `254 contents of user ${user.id} were written\n`]);
     const lines = readFileSync(join(out, 'contents.ndjson'), 'utf8').trimEnd().split('\n');

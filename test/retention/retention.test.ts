@@ -336,7 +336,7 @@ onEveryEngine('retention', (engine) => {
     const rows: number[] = [];
     const noter = async () => {
       // What was stored, before anything of it can go: told by the database itself.
-      service.context.tail.onPlaced(user.id, ({ id }) => rows.push(id));
+      service.parts.tail.onPlaced(user.id, ({ id }) => rows.push(id));
       await sleep(0);
     };
     await noter();

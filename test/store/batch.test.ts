@@ -1,7 +1,7 @@
 // Rows in use and a database that hangs: nobody waits for ever, questions do not pile up, and a late answer changes nothing.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { createFresh } from '../../src/store/batch.ts';
+import { createRefreshed } from '../../src/store/batch.ts';
 
 interface Row {
   readonly text: string;
@@ -10,7 +10,7 @@ interface Row {
 /** Answers each question when it is told to. */
 function slow() {
   const asked: ((text: string) => void)[] = [];
-  const fresh = createFresh<number, Row>(
+  const fresh = createRefreshed<number, Row>(
     (keys) =>
       new Promise((resolve) => {
         asked.push((text) => resolve(new Map(keys.map((key) => [key, { text }]))));

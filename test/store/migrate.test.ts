@@ -147,10 +147,10 @@ describe.each(['mariadb', 'mysql'] as const)('on %s', (engine) => {
     expect((await call('DELETE', at)).status).toBe(204);
     expect(service.log.lines.filter(({ level }) => level === 'error' || level === 'warn')).toEqual([]);
     // What is advised besides makes the promise an exact one.
-    expect(service.context.promise().code).toBe('settle');
+    expect(service.parts.promise().code).toBe('settle');
     for (const line of err.matchAll(/^(GRANT .*);$/gm)) await admin.query(line[1] as string);
     const seeing = kept(await startService(url), (one) => one.close());
-    expect(seeing.context.promise().code).toBe('exact');
+    expect(seeing.parts.promise().code).toBe('exact');
     expect(await cli(['migrate', '--check'], { DATABASE_URL: url })).toMatchObject({ code: 0 });
     const own = await connected(url);
     for (const sql of [

@@ -5,12 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import { describe, inject } from 'vitest';
-import { type App, buildApp } from '../../src/api/app.ts';
 import { readConfig } from '../../src/config/config.ts';
-import type { Context } from '../../src/context.ts';
 import type { Log } from '../../src/observe/log.ts';
 import type { WebhookDetail } from '../../src/schema/webhooks.ts';
-import { createContext } from '../../src/service.ts';
+import { type Service as App, createService, type ServiceParts } from '../../src/service.ts';
 import { highestId } from '../../src/store/contents.ts';
 import { migrate } from '../../src/store/migrate/migrate.ts';
 import { openDb, openStore, type Store } from '../../src/store/open.ts';
@@ -81,7 +79,7 @@ export interface Service {
   readonly url: string;
   readonly port: number;
   readonly app: App;
-  readonly context: Context;
+  readonly parts: ServiceParts;
   readonly store: Store;
   readonly log: ReturnType<typeof testLog>;
   user(token?: string): Promise<TestUser>;
@@ -96,27 +94,27 @@ export async function startService(databaseUrl: string, env: Record<string, stri
   const config = readConfig({ PORT: '0', SECRETS_KEY: '5e'.repeat(32), ...env, DATABASE_URL: databaseUrl });
   const store = await openStore(databaseUrl);
   const log = testLog();
-  const context = await createContext({ store, config, log, memory: process });
-  const app = await buildApp(context);
+  const app = await createService({ store, config, log, memory: process });
+  const { parts } = app;
   const port = await app.listen({ host: '127.0.0.1', port: 0 });
   return {
     url: `http://127.0.0.1:${port}`,
     port,
     app,
-    context,
+    parts,
     store,
     log,
     async user(token = randomBytes(16).toString('hex')) {
       const id = await addUser(store.db, { email: 'ana@example.org', phone: '', token });
       return { id, token, auth: `Basic ${Buffer.from(`${id}:${token}`).toString('base64')}` };
     },
-    webhook: (user, settings = {}) => makeWebhook(context, user.id, { wh_name: 'Test', ...settings }),
+    webhook: (user, settings = {}) => makeWebhook(parts, user.id, { wh_name: 'Test', ...settings }),
     async settle() {
       // Reads of one turn of the event loop share a snapshot on SQLite; what was committed in this one may not be in it.
       await new Promise((resolve) => setImmediate(resolve));
       const highest = await highestId(store);
-      for (let i = 0; context.tail.readable < highest; i++) {
-        if (i === 500) throw new Error(`lists stand at ${context.tail.readable}, before ${highest}`);
+      for (let i = 0; parts.tail.readable < highest; i++) {
+        if (i === 500) throw new Error(`lists stand at ${parts.tail.readable}, before ${highest}`);
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
     },

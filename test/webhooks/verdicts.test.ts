@@ -374,14 +374,14 @@ onEveryEngine('verdicts', (engine) => {
     );
     const broken = row?.secrets.replace(/"sealed":"..../, '"sealed":"AAAA') ?? '';
     await service.store.db.run('UPDATE restante_webhook SET secrets = ? WHERE wh_id = ?', [broken, webhook.wh_id]);
-    service.context.targets.forget(() => true);
+    service.parts.targets.forget(() => true);
     expect((await send(webhook, '{}', sign.github('some secret', '{}'))).status).toBe(503);
     expect((await send(webhook, '{}', sign.github('forged', '{}'))).status).toBe(503);
   });
 
   test('a flood of forgeries takes no more than its share of the time: those beyond are refused without a near miss', async () => {
     const webhook = await hook({ preset: 'github', secrets: ['s'] });
-    const target = await service.context.targets.read(pathOf(webhook).split('/').at(-1) ?? '');
+    const target = await service.parts.targets.read(pathOf(webhook).split('/').at(-1) ?? '');
     const body = `${'x'.repeat(900_000)}\n`;
     // Cut off on its way: it would verify with its newline.
     const incoming = {
@@ -391,7 +391,7 @@ onEveryEngine('verdicts', (engine) => {
       body: Buffer.from(body.slice(0, -1)),
       receivedMs: Date.now(),
     };
-    const nearMiss = createNearMisses(service.context);
+    const nearMiss = createNearMisses(service.parts);
     const next = () => nearMiss(target as Target, incoming);
     const began = performance.now();
     let looked = 0;

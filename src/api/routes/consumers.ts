@@ -1,9 +1,9 @@
 // The consumers of a user as resources: make or change, read, list, end.
 import type { Static } from 'typebox';
-import type { Seen } from '../../consumers/consumers.ts';
+import type { Config } from '../../config/config.ts';
+import type { Consumers, Seen } from '../../consumers/consumers.ts';
 import type { Item } from '../../consumers/pull.ts';
 import type { Start } from '../../consumers/seek.ts';
-import type { Context } from '../../context.ts';
 import { invalid, revoked } from '../../errors.ts';
 import {
   Consumer,
@@ -26,6 +26,12 @@ import {
 } from '../../schema/consumers.ts';
 import { route } from '../route.ts';
 import { contentToWire } from '../wire.ts';
+
+/** What the calls on consumers take of the service. */
+export interface ConsumerCalls {
+  readonly consumers: Consumers;
+  readonly config: Config;
+}
 
 const example = {
   name: 'billing',
@@ -91,7 +97,7 @@ export const putConsumer = route({
     200: { schema: Consumer, example, description: 'Changed' },
     201: { schema: Consumer, example: { ...example, pulled_at: null, last_id: 0, in_flight: 0 }, description: 'Made' },
   },
-  async handler({ consumers }, { params, body, userId, reply }) {
+  async handler({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, body, userId, reply }) {
     const { whid, start, ...settings } = body;
     // A consumer of each of them once, in a fixed order, whatever the caller wrote.
     const whids = whid ? [...new Set(whid)].sort((a, b) => a - b) : null;
@@ -113,7 +119,8 @@ export const getConsumer = route({
   summary: 'Read a consumer and how far it is',
   params: ConsumerName,
   answers: { 200: { schema: Consumer, example, description: 'The consumer' } },
-  handler: async ({ consumers }, { params, userId }) => consumerToWire(await consumers.get(userId, params.name)),
+  handler: async ({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, userId }) =>
+    consumerToWire(await consumers.get(userId, params.name)),
 });
 
 export const listConsumersRoute = route({
@@ -122,7 +129,9 @@ export const listConsumersRoute = route({
   url: '/consumers',
   summary: 'List your consumers',
   answers: { 200: { schema: ConsumerList, example: { consumers: [example] }, description: 'Your consumers by name' } },
-  handler: async ({ consumers }, { userId }) => ({ consumers: (await consumers.list(userId)).map(consumerToWire) }),
+  handler: async ({ consumers }: Pick<ConsumerCalls, 'consumers'>, { userId }) => ({
+    consumers: (await consumers.list(userId)).map(consumerToWire),
+  }),
 });
 
 export const deleteConsumerRoute = route({
@@ -133,7 +142,7 @@ export const deleteConsumerRoute = route({
   description: 'With its leases and dead letters. The contents stay.',
   params: ConsumerName,
   answers: { 204: { description: 'Deleted' } },
-  async handler({ consumers }, { params, userId, reply }) {
+  async handler({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, userId, reply }) {
     await consumers.remove(userId, params.name);
     return reply.code(204).send();
   },
@@ -163,7 +172,7 @@ const outcome = { 200: { schema: Outcome, example: done, description: 'All of it
 const told = 'When not all of it could be done the answer is 409 with `done` and `conflicts`; what is `done` is done.';
 
 // Added to the object that is there: V8 makes a slow one of a spread.
-const itemToWire = ({ content, attempt }: Item, lease_until: string, config: Context['config']) =>
+const itemToWire = ({ content, attempt }: Item, lease_until: string, config: Config) =>
   Object.assign(contentToWire(content, config), { attempt, lease_until });
 
 export const pullConsumer = route({
@@ -180,7 +189,7 @@ export const pullConsumer = route({
       description: 'What there is; `items` is empty when there is nothing',
     },
   },
-  async handler({ consumers, config }, { params, body, userId, watch, whileOpen }) {
+  async handler({ consumers, config }: ConsumerCalls, { params, body, userId, watch, whileOpen }) {
     const { limit = 20, wait = 0, lease_seconds, start, ack } = body;
     const ended = wait > 0 ? watch() : whileOpen();
     const call = {
@@ -212,7 +221,8 @@ export const ackConsumer = route({
   description: `Only the latest lease of a content acks it. ${told}`,
   body: LeaseInput,
   answers: outcome,
-  handler: ({ consumers }, { params, body, userId }) => consumers.ack(userId, params.name, body),
+  handler: ({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, body, userId }) =>
+    consumers.ack(userId, params.name, body),
 });
 
 export const nackConsumer = route({
@@ -222,7 +232,7 @@ export const nackConsumer = route({
   description: `They are handed out again after \`delay_seconds\`; with \`dead\` they become dead letters. ${told}`,
   body: NackInput,
   answers: outcome,
-  handler: ({ consumers }, { params, body, userId }) => {
+  handler: ({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, body, userId }) => {
     const { delay_seconds = 0, dead = false, untried = false, reason = null } = body;
     return consumers.nack(userId, params.name, body, { delayMs: delay_seconds * 1000, dead, untried, reason });
   },
@@ -241,7 +251,7 @@ export const extendConsumer = route({
       description: 'All of it is extended',
     },
   },
-  async handler({ consumers }, { params, body, userId }) {
+  async handler({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, body, userId }) {
     const { done: ids, conflicts, due } = await consumers.extend(userId, params.name, body, body.lease_seconds);
     return { done: ids, conflicts, lease_until: isoTime(due) };
   },
@@ -255,7 +265,7 @@ export const seekConsumer = route({
     'The next pull begins there. What is in hand or was given back is dropped, and the dead letters at or after the new position with it.',
   body: SeekInput,
   answers: { 200: { schema: Consumer, example: { ...exampleConsumer, in_flight: 0 }, description: 'As it is now' } },
-  async handler({ consumers }, { params, body, userId }) {
+  async handler({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, body, userId }) {
     const to = typeof body === 'object' && body.to !== undefined ? body.to : startOf(body as 'earliest', 'body');
     return consumerToWire(await consumers.seek(userId, params.name, to ?? 'latest'));
   },
@@ -280,7 +290,7 @@ export const listDeadRoute = route({
       description: 'What was given up, by id',
     },
   },
-  async handler({ consumers }, { params, query, userId }) {
+  async handler({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, query, userId }) {
     const from = query.id ?? 0;
     const rows = await consumers.dead(userId, params.name, from, Math.min(query.limit ?? 20, MOST_ITEMS));
     const dead = rows.map(({ id, wh_id, attempt, reason, dead_ms }) => ({
@@ -301,7 +311,7 @@ export const retryDead = route({
   description: `With all their attempts before them. Without \`ids\` all of them, 5,000 a call. ${told}`,
   body: RetryInput,
   answers: { 200: { schema: Retried, example: { ...done, more: false }, description: 'They wait for the next pull' } },
-  async handler({ consumers }, { params, body, userId }) {
+  async handler({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, body, userId }) {
     const { done: ids, conflicts, more } = await consumers.retry(userId, params.name, body.ids);
     return { done: ids, conflicts, more };
   },
@@ -314,5 +324,6 @@ export const redeliverConsumer = route({
   description: `Whatever became of them. Those that are still ahead of it come anyway. ${told}`,
   body: RedeliverInput,
   answers: outcome,
-  handler: ({ consumers }, { params, body, userId }) => consumers.redeliver(userId, params.name, body.ids),
+  handler: ({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, body, userId }) =>
+    consumers.redeliver(userId, params.name, body.ids),
 });

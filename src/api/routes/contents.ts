@@ -3,7 +3,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
-import type { Context } from '../../context.ts';
+import type { Config } from '../../config/config.ts';
 import {
   forbidden,
   invalid,
@@ -15,9 +15,13 @@ import {
   tooLarge,
   unavailable,
 } from '../../errors.ts';
+import type { Sender } from '../../http/address.ts';
 import { decodeHead } from '../../http/head.ts';
+import type { Lists } from '../../reading/lists.ts';
 import { type Page, STALE_MS } from '../../reading/lists.ts';
-import type { Ending } from '../../reading/tail.ts';
+import type { Ending, Tail } from '../../reading/tail.ts';
+import type { Allowance } from '../../receiver/quota.ts';
+import type { Writer } from '../../receiver/writer.ts';
 import { lineOf } from '../../receiver/writer.ts';
 import {
   ActivityPage,
@@ -30,7 +34,9 @@ import {
   PostQuery,
 } from '../../schema/contents.ts';
 import { activityOf } from '../../store/backlog.ts';
+import type { Content, ContentKey } from '../../store/contents.ts';
 import { failed } from '../../store/db.ts';
+import type { Store } from '../../store/open.ts';
 import { deleteContent } from '../../store/retention.ts';
 import type { Filter } from '../../store/search.ts';
 import { listWebhooks } from '../../store/webhooks.ts';
@@ -39,6 +45,27 @@ import { decodeBytes } from '../../verify/request.ts';
 import { route } from '../route.ts';
 import { contentToWire, decodeName } from '../wire.ts';
 import { type Read, type Selection, streamContents, wantsStream } from './stream.ts';
+
+/** What lists and streams take of the service. */
+export interface ListCalls {
+  readonly store: Store;
+  readonly config: Config;
+  readonly tail: Pick<Tail, 'readable' | 'age' | 'heldSeconds'>;
+  readonly lists: Lists;
+}
+
+/** What the calls on single contents take of it besides. */
+export interface ContentCalls extends ListCalls {
+  /** One content of a user; those asked for at once share a query. */
+  readonly content: (key: ContentKey) => Promise<Content | undefined>;
+  readonly writer: Pick<Writer, 'write' | 'full'>;
+  readonly allowance: Pick<Allowance, 'refuse'>;
+  readonly sender: Pick<Sender, 'address'>;
+  /** A moment as the column `dt` has it. */
+  readonly clockText: (ms: number) => string;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
 
 const MOST = 100;
 const MOST_NAMED = 5;
@@ -65,8 +92,8 @@ export const listContentsRoute = route({
   answers: {
     200: { schema: ContentPage, example: { whcontent: [example], next_id: 28 }, description: 'A page of contents' },
   },
-  async handler(context, { query, userId, hint, watch, request, reply }) {
-    const { store, tail, config } = context;
+  async handler(parts: ListCalls, { query, userId, hint, watch, request, reply }) {
+    const { store, tail, config } = parts;
     const list = {
       userId,
       whid: query.whid === 'all' ? 'all' : Number(query.whid ?? 0),
@@ -74,14 +101,14 @@ export const listContentsRoute = route({
     } as const;
     const filter = filterOf(query);
     if (filter && !store.extended) throw needsMigrate();
-    const read = upward(context, list, filter);
+    const read = upward(parts, list, filter);
     if (query.order !== 'desc' && wantsStream(request))
-      return streamContents(context, list, read, startOf(query, request), watch(), reply);
+      return streamContents(parts, list, read, startOf(query, request), watch(), reply);
     if (tail.age > STALE_MS) throw unavailable('The database cannot be reached now. Try again soon.');
     const page =
       query.order === 'desc'
-        ? await newestFirst(context, list, query, filter)
-        : await waitingPage(context, list, read, startOf(query, request), waitOf(query) * 1000, watch);
+        ? await newestFirst(parts, list, query, filter)
+        : await waitingPage(parts, list, read, startOf(query, request), waitOf(query) * 1000, watch);
     const empty = page.contents.length === 0;
     const elsewhere = query.whid === undefined && empty ? await hintElsewhere(store, userId) : undefined;
     const hints = [hint.hint, elsewhere].filter((text) => text !== undefined).join(' ');
@@ -106,18 +133,23 @@ const waitOf = (query: Static<typeof ListQuery>): number => Math.min(query.wait 
 
 /** The list from an id on, as a call and a stream go on with it. */
 const upward =
-  ({ lists }: Context, list: Selection, filter?: Filter): Read =>
+  ({ lists }: Pick<ListCalls, 'lists'>, list: Selection, filter?: Filter): Read =>
   (from) =>
     filter ? lists.search({ ...list, from, order: 'asc' }, filter) : lists.page({ ...list, from });
 
-function newestFirst({ lists }: Context, list: Selection, { id }: Static<typeof ListQuery>, filter?: Filter) {
+function newestFirst(
+  { lists }: Pick<ListCalls, 'lists'>,
+  list: Selection,
+  { id }: Static<typeof ListQuery>,
+  filter?: Filter,
+) {
   const from = id === undefined || id === 'latest' ? 'latest' : Number(id);
   return filter ? lists.search({ ...list, from, order: 'desc' }, filter) : lists.newestFirst({ ...list, from });
 }
 
 /** A page; when it is empty, the first that is not, within `ms`. */
 async function waitingPage(
-  { lists, config }: Context,
+  { lists, config }: Pick<ListCalls, 'lists' | 'config'>,
   list: Selection,
   read: Read,
   start: number | 'latest',
@@ -139,7 +171,7 @@ async function waitingPage(
 }
 
 /** Whoever forgets `whid` asks for own content, finds nothing, and thinks that nothing arrived. */
-async function hintElsewhere(store: Context['store'], userId: number): Promise<string | undefined> {
+async function hintElsewhere(store: Store, userId: number): Promise<string | undefined> {
   const webhooks = await listWebhooks(store, userId);
   if (webhooks.length === 0) return undefined;
   const names = webhooks.slice(0, MOST_NAMED).map(({ wh_id, wh_name }) => `${wh_id} (${decodeName(wh_name)})`);
@@ -158,7 +190,7 @@ export const getContent = route({
   summary: 'Fetch one content',
   params: ContentId,
   answers: { 200: { schema: ContentOne, example, description: 'The content' } },
-  async handler({ content, config }, { params, userId, hint }) {
+  async handler({ content, config }: Pick<ContentCalls, 'content' | 'config'>, { params, userId, hint }) {
     const row = await content({ userId, id: params.id });
     if (!row) throw notFound(CLASSIC_MISSING);
     return Object.assign(contentToWire(row, config), hint);
@@ -175,7 +207,7 @@ export const getRaw = route({
     'Always `application/octet-stream` as an attachment; the type its sender told is in `X-Original-Content-Type`.',
   params: ContentId,
   answers: { 200: { type: 'application/octet-stream', description: 'The bytes as they were received' } },
-  async handler({ content }, { params, userId, reply }) {
+  async handler({ content }: Pick<ContentCalls, 'content'>, { params, userId, reply }) {
     const row = await content({ userId, id: params.id });
     if (!row) throw noSuchContent(params.id);
     const head = row.receipt?.head && decodeHead(row.receipt.head);
@@ -201,7 +233,7 @@ export const deleteContentRoute = route({
   params: ContentId,
   answers: { 204: { description: 'Deleted' } },
   problems: [403],
-  async handler({ store }, { params, userId, reply }) {
+  async handler({ store }: Pick<ContentCalls, 'store'>, { params, userId, reply }) {
     const deleted = await deleteContent(store.db, userId, params.id).catch((error: unknown) => {
       throw failed(error, 'denied') ? forbidden(MAY_NOT_DELETE) : error;
     });
@@ -223,7 +255,10 @@ export const postContent = route({
   query: PostQuery,
   rawBody: true,
   answers: { 201: { schema: Posted, example: { result: 'ok', id: 28 }, description: 'Stored' } },
-  async handler({ store, writer, allowance, sender, clockText, now }, { query, request, userId, reply, hint }) {
+  async handler(
+    { store, writer, allowance, sender, clockText, now }: ContentCalls,
+    { query, request, userId, reply, hint },
+  ) {
     if (writer.full(lineOf({ user_id: userId, wh_id: 0 })))
       throw unavailable('Too much is waiting to be stored. Send it again soon.');
     const over = allowance.refuse({ user_id: userId, wh_id: 0 });
@@ -266,7 +301,7 @@ export const activityRoute = route({
       description: 'The counts',
     },
   },
-  async handler({ store }, { query, userId }) {
+  async handler({ store }: Pick<ContentCalls, 'store'>, { query, userId }) {
     const { now, more, webhooks } = await activityOf(store.db, userId, query.minutes ?? 60);
     return {
       webhooks: [...webhooks]

@@ -1,10 +1,30 @@
 // Who am I, is it alive, is it ready.
+
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Config } from '../../config/config.ts';
 import { notFound, unauthenticatedBearer, unavailable } from '../../errors.ts';
+import type { Trouble } from '../../observe/incidents.ts';
+import type { Metrics } from '../../observe/metrics.ts';
+import { type Pressure, underPressure } from '../../observe/overload.ts';
+import type { Tail } from '../../reading/tail.ts';
+import type { Writer } from '../../receiver/writer.ts';
 import { Health, Me, Ready } from '../../schema/contents.ts';
 import { type Cause, causeOf } from '../../store/engine/causes.ts';
+import type { Store } from '../../store/open.ts';
 import { route } from '../route.ts';
-import { underPressure } from '../shedding.ts';
+
+/** What the operator's calls take of the service. */
+export interface OperationCalls {
+  readonly store: Store;
+  readonly config: Config;
+  readonly writer: Pick<Writer, 'full' | 'waiting' | 'busyMs'>;
+  readonly tail: Pick<Tail, 'age' | 'heldSeconds' | 'readable'>;
+  readonly pressure: Pick<Pressure, 'why'>;
+  readonly trouble: Pick<Trouble, 'storing' | 'cause'>;
+  readonly metrics: Pick<Metrics, 'enabled' | 'page'>;
+  /** What lists promise on this database, in a word and in a sentence. */
+  readonly promise: () => { readonly code: string; readonly text: string };
+}
 
 export const me = route({
   method: 'GET',
@@ -16,7 +36,7 @@ export const me = route({
     200: { schema: Me, example: { username: '1001' }, description: 'They are right' },
     302: { description: 'To /docs: a browser that has no credentials' },
   },
-  handler: (_context, { userId, hint }) => ({ username: String(userId), ...hint }),
+  handler: (_parts: unknown, { userId, hint }) => ({ username: String(userId), ...hint }),
 });
 
 export const healthz = route({
@@ -38,7 +58,7 @@ export const readyz = route({
   description:
     'With `Authorization: Bearer` and the METRICS_TOKEN it says more: what lists promise on this database, and why.',
   answers: { 200: { schema: Ready, example: { status: 'ready' }, description: 'Ready' } },
-  async handler({ store, writer, tail, promise, config, pressure, trouble }, { request }) {
+  async handler({ store, writer, tail, promise, config, pressure, trouble }: OperationCalls, { request }) {
     const knows = bears(request.headers.authorization, config.metricsToken);
     const overload = underPressure(pressure);
     if (overload) throw overload;
@@ -74,7 +94,7 @@ export const metricsRoute = route({
   answers: { 200: { type: 'text/plain', example: 'restante_queue_rows 0\n', description: 'In its text format' } },
   problems: [401, 404],
 
-  async handler({ metrics, config }, { request, reply }) {
+  async handler({ metrics, config }: Pick<OperationCalls, 'metrics' | 'config'>, { request, reply }) {
     const page = metrics.page();
     if (!page) throw notFound('There are no metrics here: METRICS_TOKEN is not set.');
     if (!bears(request.headers.authorization, config.metricsToken))

@@ -1,4 +1,6 @@
 // What did not become a content, and why.
+
+import type { Config } from '../../config/config.ts';
 import { notFound } from '../../errors.ts';
 import {
   ContentId,
@@ -10,11 +12,18 @@ import {
   ReleaseResult,
 } from '../../schema/contents.ts';
 import { eventKey } from '../../store/events.ts';
+import type { Store } from '../../store/open.ts';
 import { findRefusal, findRefusedBody, listRefusals } from '../../store/refusals.ts';
 import { normalEventId } from '../../verify/identify.ts';
-import { release, releaseMany } from '../../webhooks/release.ts';
+import { type ReleaseParts, release, releaseMany } from '../../webhooks/release.ts';
 import { route } from '../route.ts';
 import { refusalToWire } from '../wire.ts';
+
+/** What the calls on refusals take of the service. */
+export interface RefusalCalls extends ReleaseParts {
+  readonly store: Store;
+  readonly config: Config;
+}
 
 const MOST = 100;
 const example = {
@@ -47,7 +56,7 @@ export const listRefusalsRoute = route({
   answers: {
     200: { schema: RefusalPage, example: { refusals: [example], next_id: 2 }, description: 'Refusals, oldest first' },
   },
-  async handler({ store, config }, { query, userId }) {
+  async handler({ store, config }: RefusalCalls, { query, userId }) {
     const desc = query.order === 'desc';
     const from = query.id ?? (desc ? Number.MAX_SAFE_INTEGER : 0);
     const limit = Math.min(query.limit ?? 20, MOST);
@@ -76,7 +85,7 @@ export const getRefusal = route({
   summary: 'Fetch one refusal',
   params: ContentId,
   answers: { 200: { schema: Refusal, example, description: 'The refusal' } },
-  async handler({ store, config }, { params, userId }) {
+  async handler({ store, config }: RefusalCalls, { params, userId }) {
     const row = await findRefusal(store.db, userId, params.id);
     if (!row) throw notFound(`You have no refusal ${params.id}.`);
     return refusalToWire(row, config);
@@ -91,7 +100,7 @@ export const getRefusalRaw = route({
   summary: 'Fetch the exact bytes of one refusal',
   params: ContentId,
   answers: { 200: { type: 'application/octet-stream', description: 'The bytes as they were received' } },
-  async handler({ store }, { params, userId, reply }) {
+  async handler({ store }: RefusalCalls, { params, userId, reply }) {
     const body = await findRefusedBody(store.db, userId, params.id);
     if (body === undefined) throw notFound(`You have no refusal ${params.id}.`);
     if (body === null) throw notFound(`The body of refusal ${params.id} was not kept.`);
@@ -114,10 +123,10 @@ export const releaseRefusalRoute = route({
   params: ContentId,
   body: ReleaseInput,
   answers: { 200: { schema: ReleaseResult, example: released, description: 'What became of it' } },
-  async handler(context, { params, body, userId }) {
-    const refusal = await findRefusal(context.store.db, userId, params.id);
+  async handler(parts: RefusalCalls, { params, body, userId }) {
+    const refusal = await findRefusal(parts.store.db, userId, params.id);
     if (!refusal) throw notFound(`You have no refusal ${params.id}.`);
-    return release(context, userId, refusal, body.force ?? false);
+    return release(parts, userId, refusal, body.force ?? false);
   },
 });
 
@@ -128,10 +137,10 @@ export const releaseRefusalsRoute = route({
   description: 'Oldest first, as many as one call can: go on with `next_id` while there is one.',
   body: ReleaseManyInput,
   answers: { 200: { schema: ReleaseResult, example: released, description: 'What became of each' } },
-  async handler(context, { body, userId }) {
+  async handler(parts: RefusalCalls, { body, userId }) {
     const filter = { wh_id: body.whid, since_ms: momentOf(body.since) };
     const options = { force: body.force ?? false, from: body.id ?? 0 };
-    const { next, ...outcome } = await releaseMany(context, userId, filter, options);
+    const { next, ...outcome } = await releaseMany(parts, userId, filter, options);
     return { ...outcome, ...(next === undefined ? {} : { next_id: next }) };
   },
 });

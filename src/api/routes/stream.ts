@@ -1,8 +1,8 @@
 // The list as a live stream of server-sent events: what is there, then what comes, until one side ends it.
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Context } from '../../context.ts';
+import type { Config } from '../../config/config.ts';
 import { revoked } from '../../errors.ts';
-import type { Page, PageOptions } from '../../reading/lists.ts';
+import type { Lists, Page, PageOptions } from '../../reading/lists.ts';
 import type { Ending } from '../../reading/tail.ts';
 import { contentToWire } from '../wire.ts';
 
@@ -22,7 +22,7 @@ export const wantsStream = (request: FastifyRequest): boolean =>
  * of memory. Ends with `event: end` when the service stops or the token is revoked.
  */
 export async function streamContents(
-  { lists, config }: Context,
+  { lists, config }: { readonly lists: Lists; readonly config: Config },
   list: Selection,
   read: Read,
   start: number | 'latest',
@@ -85,7 +85,7 @@ export async function streamContents(
   return reply;
 }
 
-function endOf(ended: Ending, next: number, { serviceName }: Context['config']): object {
+function endOf(ended: Ending, next: number, { serviceName }: Pick<Config, 'serviceName'>): object {
   if (ended.reason !== 'revoked') return { next_id: next };
   const { status, title, message } = revoked(serviceName);
   return { next_id: next, status, title, detail: message };

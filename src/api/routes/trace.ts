@@ -1,15 +1,20 @@
 // The life of one content: how it came, and where it stands with every consumer that reads its webhook.
 
-import type { Context } from '../../context.ts';
 import { noSuchContent } from '../../errors.ts';
 import { Trace } from '../../schema/consumers.ts';
 import { ContentId } from '../../schema/contents.ts';
 import { type Consumer, findPlace, listConsumers, type Standing, standings } from '../../store/consumers.ts';
-import type { Content } from '../../store/contents.ts';
+import type { Content, ContentKey } from '../../store/contents.ts';
 import { listDuplicates } from '../../store/events.ts';
 import type { Store } from '../../store/open.ts';
 import { route } from '../route.ts';
 import { isoTime } from './consumers.ts';
+
+/** What the trace takes of the service. */
+export interface TraceCalls {
+  readonly store: Store;
+  readonly content: (key: ContentKey) => Promise<Content | undefined>;
+}
 
 type Stage = Trace['consumers'][number];
 
@@ -43,7 +48,7 @@ async function duplicatesFor(store: Store, userId: number, { id, receipt }: Cont
 }
 
 /** The life of one content so far. */
-async function traceOf({ store }: Pick<Context, 'store'>, userId: number, content: Content): Promise<Trace> {
+async function traceOf(store: Store, userId: number, content: Content): Promise<Trace> {
   const { id, wh_id, receipt } = content;
   const [place, consumers] = await Promise.all([findPlace(store.db, userId, id), listConsumers(store.db, userId)]);
   const reading = consumers.filter(({ whids }) => !whids || whids.includes(wh_id));
@@ -89,10 +94,10 @@ export const traceContent = route({
       description: 'Its life so far',
     },
   },
-  async handler(context, { params, userId }) {
+  async handler(parts: TraceCalls, { params, userId }) {
     const { id } = params;
-    const content = await context.content({ userId, id });
+    const content = await parts.content({ userId, id });
     if (!content) throw noSuchContent(id);
-    return traceOf(context, userId, content);
+    return traceOf(parts.store, userId, content);
   },
 });

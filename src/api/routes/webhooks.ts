@@ -1,9 +1,14 @@
 // The webhooks of a user: list, make, read, change, rotate, delete.
 
-import type { Context } from '../../context.ts';
+import type { Config } from '../../config/config.ts';
 import { Rotate, WebhookCreate, WebhookDetail, WebhookId, WebhookList, WebhookPatch } from '../../schema/webhooks.ts';
+import type { Refreshed } from '../../store/batch.ts';
+import type { Store } from '../../store/open.ts';
 import * as store_ from '../../store/webhooks.ts';
+import type { ReleaseParts } from '../../webhooks/release.ts';
 import { releaseWaiting } from '../../webhooks/release.ts';
+import type { Target } from '../../webhooks/target.ts';
+import type { WebhookParts } from '../../webhooks/webhooks.ts';
 import {
   changeWebhook,
   makeWebhook,
@@ -14,8 +19,16 @@ import {
 } from '../../webhooks/webhooks.ts';
 import { route } from '../route.ts';
 
+/** What the calls on webhooks take of the service. */
+export interface WebhookCalls extends Omit<WebhookParts, 'sealer'>, ReleaseParts {
+  readonly store: Store;
+  readonly config: Config;
+  /** The webhooks as the receiver knows them. */
+  readonly targets: Pick<Refreshed<string, Target>, 'forget'>;
+}
+
 /** A change is in force in this process when its answer leaves; in others within 5 s. */
-async function atOnce<T>({ targets }: Context, whId: number, change: Promise<T>): Promise<T> {
+async function atOnce<T>({ targets }: Pick<WebhookCalls, 'targets'>, whId: number, change: Promise<T>): Promise<T> {
   const result = await change;
   targets.forget((target) => target.wh_id === whId);
   return result;
@@ -51,7 +64,7 @@ export const listWebhooksRoute = route({
   url: '/webhooks',
   summary: 'List your webhooks',
   answers: { 200: { schema: WebhookList, example: { webhooks: [listed] }, description: 'Your webhooks by id' } },
-  async handler({ store, config }, { userId, hint }) {
+  async handler({ store, config }: Pick<WebhookCalls, 'store' | 'config'>, { userId, hint }) {
     const webhooks = await store_.listWebhooks(store, userId);
     return { webhooks: webhooks.map((webhook) => webhookClassic(webhook, config.publicUrl)), ...hint };
   },
@@ -64,9 +77,9 @@ export const createWebhookRoute = route({
   summary: 'Make a webhook',
   body: WebhookCreate,
   answers: { 201: { schema: WebhookDetail, example: detail, description: 'Made; `wh_url` receives from now on' } },
-  async handler(context, { body, userId, reply }) {
+  async handler(parts: WebhookCalls, { body, userId, reply }) {
     reply.code(201);
-    return makeWebhook(context, userId, body);
+    return makeWebhook(parts, userId, body);
   },
 });
 
@@ -78,8 +91,8 @@ export const getWebhook = route({
   params: WebhookId,
   answers: { 200: { schema: WebhookDetail, example: detail, description: 'The webhook' } },
   problems: [403],
-  handler: async (context, { params, userId }) =>
-    webhookDetail(await owned(context, userId, params.wh_id), context.config.publicUrl),
+  handler: async (parts: WebhookCalls, { params, userId }) =>
+    webhookDetail(await owned(parts, userId, params.wh_id), parts.config.publicUrl),
 });
 
 export const patchWebhook = route({
@@ -91,10 +104,10 @@ export const patchWebhook = route({
   params: WebhookId,
   body: WebhookPatch,
   answers: { 200: { schema: WebhookDetail, example: { ...detail, enabled: false }, description: 'As it is now' } },
-  handler: (context, { params, body, userId }) =>
-    atOnce(context, params.wh_id, changeWebhook(context, userId, params.wh_id, body)).then((changed) => {
+  handler: (parts: WebhookCalls, { params, body, userId }) =>
+    atOnce(parts, params.wh_id, changeWebhook(parts, userId, params.wh_id, body)).then((changed) => {
       // What came before its secret is judged now; whoever asked need not wait for it.
-      if (body.secrets || body.verify || body.preset) void releaseWaiting(context, userId, params.wh_id);
+      if (body.secrets || body.verify || body.preset) void releaseWaiting(parts, userId, params.wh_id);
       return changed;
     }),
 });
@@ -109,8 +122,8 @@ export const rotateWebhookRoute = route({
   params: WebhookId,
   body: Rotate,
   answers: { 200: { schema: WebhookDetail, example: detail, description: 'With its new URL' } },
-  handler: (context, { params, body, userId }) =>
-    atOnce(context, params.wh_id, rotateWebhook(context, userId, params.wh_id, body.grace_seconds)),
+  handler: (parts: WebhookCalls, { params, body, userId }) =>
+    atOnce(parts, params.wh_id, rotateWebhook(parts, userId, params.wh_id, body.grace_seconds)),
 });
 
 export const deleteWebhookRoute = route({
@@ -121,9 +134,9 @@ export const deleteWebhookRoute = route({
   description: 'Its URLs end at once. Its contents stay.',
   params: WebhookId,
   answers: { 204: { description: 'Deleted' } },
-  async handler(context, { params, userId, reply }) {
-    await owned(context, userId, params.wh_id);
-    await atOnce(context, params.wh_id, store_.deleteWebhook(context.store, userId, params.wh_id));
+  async handler(parts: WebhookCalls, { params, userId, reply }) {
+    await owned(parts, userId, params.wh_id);
+    await atOnce(parts, params.wh_id, store_.deleteWebhook(parts.store, userId, params.wh_id));
     return reply.code(204).send();
   },
 });
