@@ -5,13 +5,13 @@ import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { type ApiParts, buildApi } from './api/app.ts';
 import type { Route } from './api/route.ts';
-import { createClockText } from './api/wire.ts';
 import type { Config } from './config/config.ts';
 import { createConsumers } from './consumers/consumers.ts';
+import { followed, tellStored } from './consumers/debug-log.ts';
 import { createSender } from './http/address.ts';
 import { createIntake } from './http/body.ts';
 import { LISTEN_BACKLOG } from './http/server.ts';
-import { createTrouble, followed, tellStored } from './observe/incidents.ts';
+import { createTrouble } from './observe/incidents.ts';
 import type { Log } from './observe/log.ts';
 import {
   measured,
@@ -30,9 +30,13 @@ import { createWriter } from './receiver/writer.ts';
 import { serveDocs } from './site/docs.ts';
 import { serveInbox } from './site/inbox.ts';
 import { createBatcher, createRefreshed } from './store/batch.ts';
+import { countStanding } from './store/consumers.ts';
 import type { NewContent } from './store/contents.ts';
 import { type ContentKey, findContents } from './store/contents.ts';
+import { CAUSES, causeOf } from './store/engine/causes.ts';
+import { VERIFIED } from './store/events.ts';
 import type { Store } from './store/open.ts';
+import { createClockText } from './store/text.ts';
 import { findTargets } from './store/webhooks.ts';
 import { openSealer } from './webhooks/sealer.ts';
 import { createTargetMaker } from './webhooks/target.ts';
@@ -106,8 +110,12 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
   const counted = metrics.enabled ? measured(metrics, made) : made;
   const debug = config.logLevel === 'debug';
   const consumers = debug ? followed(log, counted) : counted;
-  const writes = measureWrites(metrics);
-  const trouble = createTrouble(log, writes.onError);
+  const writes = measureWrites(metrics, {
+    verdicts: VERIFIED,
+    causes: CAUSES,
+    causeOf: (error) => causeOf(error)?.code,
+  });
+  const trouble = createTrouble({ log, causeOf, count: writes.onError });
   const allowance = createAllowance(store, log, config);
   /** What has just been committed: those in this process who wait for it need not look for it. */
   const committed = (rows: readonly NewContent[], ids: readonly number[]): void => {
@@ -133,7 +141,13 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
     log.warn({ from, to, reason }, 'the database is reached at another of its hosts now'),
   );
   const pressure = watchPressure(log, memory, config.maxMemoryMb);
-  measureState(metrics, { store, writer, tail: reading.tail, pressure });
+  measureState(metrics, {
+    writer,
+    tail: reading.tail,
+    pressure,
+    connections: store.db.connections,
+    standing: store.extended ? () => countStanding(store.db) : undefined,
+  });
   const targets = createRefreshed(async (keys: readonly string[]) => {
     const rows = await findTargets(store.db, keys, now());
     return new Map(rows.map((row) => [row.url_key, toTarget(row)]));

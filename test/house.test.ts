@@ -31,8 +31,8 @@ const ROOMS = [
   ['config'],
   ['errors'],
 ];
-/** The SDK knows nothing of the service. The page is one more client; the command line's readers are clients, too. */
-const CLIENTS: Readonly<Record<string, readonly string[]>> = { client: ['client'], page: ['page', 'client'] };
+/** The SDK shares one table with the wire. The page is one more client; the command line's readers are clients, too. */
+const CLIENTS: Readonly<Record<string, readonly string[]>> = { client: ['client', 'schema'], page: ['page', 'client'] };
 const roomOf = (path: string): string => {
   const [first = '', ...rest] = relative('src', path).split('/');
   return rest.length > 0 ? first : first === 'index.ts' ? 'main' : first.replace(/\.ts$/, '');

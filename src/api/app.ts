@@ -3,23 +3,21 @@ import createAjv from '@fastify/ajv-compiler';
 import cors from '@fastify/cors';
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import type { Config } from '../config/config.ts';
+import { basePath, type Config } from '../config/config.ts';
 import { forbidden, invalid, needsMigrate } from '../errors.ts';
 import { allFinite, type Intake, isTime, readBodies, readJson } from '../http/body.ts';
-import { createClose, createServerWith, MAX_HEADER_BYTES } from '../http/server.ts';
+import { createClose, createRequestId, createServerWith, MAX_HEADER_BYTES } from '../http/server.ts';
 import type { Trouble } from '../observe/incidents.ts';
 import type { Log } from '../observe/log.ts';
 import { type Metrics, measureCalls, type ShedWhy } from '../observe/metrics.ts';
 import type { Pressure } from '../observe/overload.ts';
 import type { Receiver } from '../receiver/receiver.ts';
-import { basePath } from '../site/frame.ts';
 import type { AuthParts } from './auth.ts';
 import { type Auth, createAuth } from './auth.ts';
 import { openApi, routeSchema } from './openapi.ts';
-import { answerProblem, createRequestId, noSuchRoute, toProblem } from './problems.ts';
+import { answerProblem, noSuchRoute, toProblem } from './problems.ts';
 import type { Route } from './route.ts';
 import type { ConsumerCalls } from './routes/consumers.ts';
-import * as actions from './routes/consumers.ts';
 import * as consumers from './routes/consumers.ts';
 import * as contents from './routes/contents.ts';
 import { activityRoute } from './routes/contents.ts';
@@ -70,14 +68,14 @@ export const ROUTES: readonly Route<ApiParts>[] = [
   consumers.putConsumer, //       PUT    /consumers/:name
   consumers.getConsumer, //       GET    /consumers/:name
   consumers.deleteConsumerRoute, //DELETE /consumers/:name
-  actions.pullConsumer, //        POST   /consumers/:name/pull
-  actions.ackConsumer, //         POST   /consumers/:name/ack
-  actions.nackConsumer, //        POST   /consumers/:name/nack
-  actions.extendConsumer, //      POST   /consumers/:name/extend
-  actions.seekConsumer, //        POST   /consumers/:name/seek
-  actions.listDeadRoute, //       GET    /consumers/:name/dead
-  actions.retryDead, //           POST   /consumers/:name/dead/retry
-  actions.redeliverConsumer, //   POST   /consumers/:name/redeliver
+  consumers.pullConsumer, //        POST   /consumers/:name/pull
+  consumers.ackConsumer, //         POST   /consumers/:name/ack
+  consumers.nackConsumer, //        POST   /consumers/:name/nack
+  consumers.extendConsumer, //      POST   /consumers/:name/extend
+  consumers.seekConsumer, //        POST   /consumers/:name/seek
+  consumers.listDeadRoute, //       GET    /consumers/:name/dead
+  consumers.retryDead, //           POST   /consumers/:name/dead/retry
+  consumers.redeliverConsumer, //   POST   /consumers/:name/redeliver
   refusals.listRefusalsRoute, //  GET    /refusals
   refusals.getRefusal, //         GET    /refusals/:id
   refusals.getRefusalRaw, //      GET    /refusals/:id/raw

@@ -1,6 +1,5 @@
 // One mapper from anything that was thrown to the problem a client is told; the rest goes to the log.
 
-import { randomBytes } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type FieldError, internal, invalid, notFound, Problem, tooLarge, unavailable } from '../errors.ts';
@@ -125,10 +124,3 @@ export function answerProblem(
     .serializer((body: unknown) => JSON.stringify(body)) // as it is: Fastify's own way adds a charset
     .send(problem.toBody(request.id));
 }
-
-// Ids of requests, for problems and the log.
-
-const prefix = randomBytes(4).toString('hex');
-let count = 0;
-/** Unique over processes and restarts: a random prefix and a counter. */
-export const createRequestId = (): string => `${prefix}-${(++count).toString(36)}`;

@@ -1,17 +1,11 @@
 // Rows to wire shapes: bytes to text and its encoding, a receipt to `request`, times to ISO.
 import { isUtf8 } from 'node:buffer';
 import type { Config } from '../config/config.ts';
-import { decodeHead, splitTarget } from '../http/head.ts';
+import { decodeHead, publicUrlOf, splitTarget } from '../http/head.ts';
 import type * as schema from '../schema/contents.ts';
-import { WINDOWS_1252_HIGH } from '../schema/windows-1252.ts';
 import type { Content, Receipt } from '../store/contents.ts';
 import type { Refusal } from '../store/refusals.ts';
-
-const fromWindows1252 = (bytes: Buffer): string =>
-  bytes.toString('latin1').replace(/[\x80-\x9f]/g, (char) => WINDOWS_1252_HIGH[char.charCodeAt(0) - 0x80] as string);
-
-/** Text of a short column: UTF-8 as we write it, windows-1252 as others may have. */
-export const decodeName = (bytes: Buffer): string => (isUtf8(bytes) ? bytes.toString('utf8') : fromWindows1252(bytes));
+import { fromWindows1252 } from '../store/text.ts';
 
 type Encoded = Pick<schema.Content, 'content' | 'encoding'>;
 const asUtf8 = (bytes: Buffer): Encoded => ({ content: bytes.toString('utf8'), encoding: 'utf-8' });
@@ -37,7 +31,7 @@ function requestToWire(head: Buffer, receipt: Receipt, config: Config): schema.C
   return {
     method,
     url: urlOf(target),
-    public_url: publicUrlOf(target, config),
+    public_url: publicUrlOf(target, config.publicUrl),
     headers,
     ip,
     received_at: new Date(received_ms).toISOString(),
@@ -53,27 +47,16 @@ export function refusalToWire(row: Refusal, config: Config): schema.Refusal {
   const { id, wh_id, kind, reason, near_miss, size, ip, released_as } = row;
   const { method, target, headers } = decodeHead(row.head);
   const received_at = new Date(row.received_ms).toISOString();
-  const request = { method, url: urlOf(target), public_url: publicUrlOf(target, config), headers, ip, received_at };
+  const request = {
+    method,
+    url: urlOf(target),
+    public_url: publicUrlOf(target, config.publicUrl),
+    headers,
+    ip,
+    received_at,
+  };
   return { id, wh_id, kind, reason, near_miss, size, request, released_as };
 }
 
 /** What followed the key; of a request to an old URL, what followed its origin. */
 const urlOf = (target: string): string => splitTarget(target)?.rest ?? target.replace(/^https?:\/\/[^/?#]*/i, '');
-/** What a sender called: PUBLIC_URL and the raw target; of a request to an old URL, that. */
-export const publicUrlOf = (target: string, config: Config): string =>
-  target.startsWith('/') ? config.publicUrl + target : target;
-
-/** `YYYY-MM-DD HH:MM:SS` in a time zone; formatted once a second, however many rows are written in it. */
-export function createClockText(timeZone: string): (ms: number) => string {
-  const format = new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'medium' });
-  let second = -1;
-  let text = '';
-  return (ms) => {
-    const now = Math.floor(ms / 1000);
-    if (now !== second) {
-      second = now;
-      text = format.format(now * 1000);
-    }
-    return text;
-  };
-}

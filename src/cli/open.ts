@@ -2,8 +2,9 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Config, masked } from '../config/config.ts';
+import type { Cause } from '../observe/incidents.ts';
 import { type Db, failed } from '../store/db.ts';
-import { type Cause, causeOf } from '../store/engine/causes.ts';
+import { causeOf } from '../store/engine/causes.ts';
 import { OthersMigrate } from '../store/migrate/migrate.ts';
 import { MissingTables, openDb, openStore, type Store } from '../store/open.ts';
 import { listUserIds } from '../store/users.ts';

@@ -68,3 +68,7 @@ const hidden = (value: unknown): string =>
 
 /** `mysql://user:***@host/db`: a password never reaches a screen or a log. */
 export const masked = (url: string): string => url.replace(/^(\w+:\/\/[^:@/]*):.*@/, '$1:***@');
+
+/** PUBLIC_URL may carry a path, which a proxy takes off: links of a page need it. */
+export const basePath = ({ publicUrl }: Pick<Config, 'publicUrl'>): string =>
+  new URL(publicUrl).pathname.replace(/\/$/, '');

@@ -3,7 +3,6 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Problem, tooLarge, unavailable } from '../errors.ts';
 import type { ShedWhy } from '../observe/metrics.ts';
-import { lineOf } from '../receiver/writer.ts';
 
 // A refused sender is read on for a while, so that it sees the answer and not a reset; then it is cut off.
 const READ_ON_BYTES = 8 * 1024 * 1024;
@@ -155,3 +154,7 @@ export function isTime(text: string): boolean {
     TIME.test(text) && !Number.isNaN(Date.parse(text)) && new Date(`${date}T00:00:00Z`).toISOString().startsWith(date)
   );
 }
+
+/** The lane of a webhook, so that its senders wait for one another and not for others; own contents of a user have one, too. */
+export const lineOf = ({ wh_id, user_id }: { readonly wh_id: number; readonly user_id: number }): number =>
+  wh_id || -user_id;

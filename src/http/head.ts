@@ -41,3 +41,7 @@ export function splitTarget(target: string): { readonly key: string; readonly re
 
 /** A target for the log: the key of a webhook is a secret. */
 export const maskTarget = (target: string): string => target.replace(/(\/in\/)[^/?]+/, '$1***');
+
+/** What a sender called: PUBLIC_URL and the raw target; of a request to an old URL, that. */
+export const publicUrlOf = (target: string, publicUrl: string): string =>
+  target.startsWith('/') ? publicUrl + target : target;

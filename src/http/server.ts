@@ -1,4 +1,5 @@
 // The node:http server under both halves: the receiver sees every request first, Fastify gets the rest.
+import { randomBytes } from 'node:crypto';
 import {
   createServer,
   type IncomingMessage,
@@ -9,7 +10,6 @@ import {
 } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
-import { createRequestId } from '../api/problems.ts';
 import type { Config } from '../config/config.ts';
 import { methodNotAllowed, Problem } from '../errors.ts';
 import type { Log } from '../observe/log.ts';
@@ -154,3 +154,8 @@ export function createClose(fastify: FastifyInstance, receiver: Draining): () =>
     await receiver.drain();
   };
 }
+
+const prefix = randomBytes(4).toString('hex');
+let count = 0;
+/** The id of a request, for problems and the log. Unique over processes and restarts: a random prefix and a counter. */
+export const createRequestId = (): string => `${prefix}-${(++count).toString(36)}`;

@@ -1,20 +1,21 @@
 // Says why contents are not stored, calls not answered, or work tried again: at once, then seldom, with how many, and when it is over.
 
-import type { Consumers } from '../consumers/consumers.ts';
-import { decodeLease } from '../consumers/lease-token.ts';
-import type { NewContent } from '../store/contents.ts';
-import { type Cause, causeOf } from '../store/engine/causes.ts';
 import type { Log } from './log.ts';
 
 // At a thousand senders a second a line for each would fill the disk, which may be what is wrong.
 const EVERY_MS = 10_000;
 const QUIET_MS = 1_000;
 
-export interface IncidentLog {
-  info(data: object, message: string): void;
-  warn(data: object, message: string): void;
-  error(data: object, message: string): void;
+/** Why a database cannot be opened or takes nothing now. */
+export interface Cause {
+  /** A word for metrics and alarms. */
+  readonly code: string;
+  readonly found: string;
+  readonly fix: string;
 }
+
+/** Undefined for what is no failure of the database. The engines know their errors: the store has it. */
+export type CauseOf = (error: unknown) => Cause | undefined;
 
 export interface Trouble {
   /** So many contents were not stored, and why. */
@@ -31,12 +32,16 @@ export interface Trouble {
   readonly cause: Cause | undefined;
 }
 
-/** `count` is told of each failure, for the metrics. */
-export function createTrouble(
-  log: IncidentLog,
-  count: (error: unknown, rows: number) => void,
-  now = () => performance.now(),
-): Trouble {
+export interface IncidentParts {
+  readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+  readonly causeOf: CauseOf;
+  /** Told of each failure, for the metrics. */
+  readonly count: (error: unknown, rows: number) => void;
+  readonly now?: () => number;
+}
+
+export function createTrouble({ log, causeOf, count, now = () => performance.now() }: IncidentParts): Trouble {
+  const { told, kindOf } = wordsOf(causeOf);
   const contents = createSeldom(now);
   const calls = createSeldom(now);
   const sheds = createSeldom(now);
@@ -82,10 +87,12 @@ export function createTrouble(
 
 /** Warns of work that fails and is tried again: of each cause at once, then seldom, with how often it has failed meanwhile. */
 export function warnSeldom(
-  log: Pick<IncidentLog, 'warn'>,
+  log: Pick<Log, 'warn'>,
+  causeOf: CauseOf,
   message: string,
   now = () => performance.now(),
 ): (error: unknown) => void {
+  const { told, kindOf } = wordsOf(causeOf);
   const seldom = createSeldom(now);
   return (error) => {
     const times = seldom(kindOf(error), 1);
@@ -93,12 +100,16 @@ export function warnSeldom(
   };
 }
 
-function told(error: unknown): object {
-  const cause = causeOf(error);
-  return cause ? { cause: cause.code, found: cause.found, fix: cause.fix, error } : { error };
+/** An error in the log, and the kind by which its like are counted. */
+function wordsOf(causeOf: CauseOf) {
+  return {
+    told(error: unknown): object {
+      const cause = causeOf(error);
+      return cause ? { cause: cause.code, found: cause.found, fix: cause.fix, error } : { error };
+    },
+    kindOf: (error: unknown): string => causeOf(error)?.code ?? (error instanceof Error ? error.name : 'other'),
+  };
 }
-
-const kindOf = (error: unknown): string => causeOf(error)?.code ?? (error instanceof Error ? error.name : 'other');
 
 /** Counts by kind; answers how many are to be told now, 0: none. Another kind is news. */
 function createSeldom(now: () => number): (kind: string, count: number) => number {
@@ -112,49 +123,5 @@ function createSeldom(now: () => number): (kind: string, count: number) => numbe
     one.at = now();
     one.untold = 0;
     return untold;
-  };
-}
-
-// The life of a content in the log, by its id, from receipt to ack. With LOG_LEVEL=debug: a line per transaction and call.
-
-/** What was committed. */
-export function tellStored(log: Log, rows: readonly NewContent[], ids: readonly number[]): void {
-  const stored = rows.map(({ user_id, wh_id, judged, content }, i) => ({
-    content: ids[i],
-    user_id,
-    wh_id,
-    bytes: content.length,
-    ...(judged ? { verified: judged.verified, event_id: judged.event_id } : {}),
-  }));
-  log.debug({ stored }, 'stored');
-}
-
-/** The same consumers; what they hand out and settle is told. */
-export function followed(log: Log, consumers: Consumers): Consumers {
-  const settle =
-    <A extends readonly unknown[], T extends { readonly done: readonly number[] }>(
-      word: string,
-      call: (user_id: number, consumer: string, ...more: A) => Promise<T>,
-    ) =>
-    async (user_id: number, consumer: string, ...more: A): Promise<T> => {
-      const outcome = await call(user_id, consumer, ...more);
-      log.debug({ user_id, consumer, contents: outcome.done }, word);
-      return outcome;
-    };
-  return {
-    ...consumers,
-    async pull(user_id, consumer, call, ended) {
-      const pulled = await consumers.pull(user_id, consumer, call, ended);
-      if (call.ack) {
-        const all = call.ack.ids ?? decodeLease(call.ack.lease)?.places.map(({ id }) => id) ?? [];
-        const not = new Set(pulled.conflicts.map(({ id }) => id));
-        log.debug({ user_id, consumer, contents: all.filter((id) => !not.has(id)) }, 'acked');
-      }
-      const contents = pulled.items.map(({ content }) => content.id);
-      if (contents.length > 0) log.debug({ user_id, consumer, contents }, 'handed out');
-      return pulled;
-    },
-    ack: settle('acked', consumers.ack),
-    nack: settle('given back', consumers.nack),
   };
 }

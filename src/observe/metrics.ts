@@ -1,13 +1,6 @@
 // Numbers for Prometheus: counted where they arise, gauges read when somebody asks. Without METRICS_TOKEN nothing is counted.
 import type { FastifyInstance } from 'fastify';
-import type { Consumers } from '../consumers/consumers.ts';
-import type { Tail } from '../reading/tail.ts';
-import type { Writer, WriterOptions } from '../receiver/writer.ts';
 import { REFUSAL_KINDS, type RefusalKind } from '../schema/contents.ts';
-import { countStanding, type Totals } from '../store/consumers.ts';
-import { CAUSES, causeOf } from '../store/engine/causes.ts';
-import { VERIFIED } from '../store/events.ts';
-import type { Store } from '../store/open.ts';
 import type { Pressure } from './overload.ts';
 
 /** Label values and their numbers: few and known beforehand, never a webhook, a user or a path of a stranger. */
@@ -91,38 +84,53 @@ const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
 const COUNT_EVERY_MS = 5_000;
 const COUNT_WITHIN_MS = 1_000;
 
+/** A content as far as it is counted. */
+interface Counted {
+  readonly content: { readonly length: number };
+  readonly api: number;
+  readonly judged: { readonly verified: string } | null;
+}
+
+interface WriteLabels {
+  /** What may be known of a sender, and first what is when nothing was checked. */
+  readonly verdicts: readonly [string, ...string[]];
+  readonly causes: readonly string[];
+  /** The cause of a failure, one of `causes`. */
+  readonly causeOf: (error: unknown) => string | undefined;
+}
+
 /** What the writer tells of its batches. */
-export function measureWrites(metrics: Metrics): Required<Pick<WriterOptions, 'onError' | 'onBatch'>> {
+export function measureWrites(metrics: Metrics, { verdicts, causes, causeOf }: WriteLabels) {
   const contents = metrics.counter(
     'contents_total',
     'Contents stored by this process, by what is known of the sender',
     'verified',
-    [...VERIFIED, 'own'],
+    [...verdicts, 'own'],
   );
   const bytes = metrics.counter('content_bytes_total', 'Bytes of the bodies that were stored');
   const lost = metrics.counter(
     'not_stored_total',
     'Contents that the database did not take; their senders got a 503',
     'cause',
-    CAUSES,
+    causes,
   );
   const rows = metrics.histogram('batch_rows', 'Contents that one transaction stores', ROWS);
   const seconds = metrics.histogram('commit_seconds', 'From the begin of a transaction to its commit', SECONDS);
   return {
-    onBatch(batch, ms) {
+    onBatch(batch: readonly Counted[], ms: number): void {
       rows(batch.length);
       seconds(ms / 1000);
       const counts = new Map<string, number>();
       let size = 0;
       for (const { judged, api, content } of batch) {
-        const verified = judged?.verified ?? (api ? VERIFIED[0] : 'own');
+        const verified = judged?.verified ?? (api ? verdicts[0] : 'own');
         counts.set(verified, (counts.get(verified) ?? 0) + 1);
         size += content.length;
       }
       for (const [verified, count] of counts) contents(count, verified);
       bytes(size);
     },
-    onError: (error, count) => lost(count, causeOf(error)?.code ?? 'other'),
+    onError: (error: unknown, count: number): void => lost(count, causeOf(error) ?? 'other'),
   };
 }
 
@@ -136,12 +144,25 @@ export function measureLooks(metrics: Metrics): (ms: number) => void {
   return (ms) => seconds(ms / 1000);
 }
 
+interface State {
+  readonly writer: {
+    readonly waiting: number;
+    readonly waitingBytes: number;
+    readonly busyMs: number;
+    readonly highestId: number;
+  };
+  readonly tail: { readonly heldSeconds: number; readonly age: number; readonly readable: number };
+  readonly pressure: Pick<Pressure, 'memory'>;
+  /** Connections to the database by state; undefined where there are none. */
+  readonly connections: (() => Labelled) | undefined;
+  /** What all consumers together have, counted by the database; undefined at the as-is level. */
+  readonly standing: (() => Promise<Standing>) | undefined;
+}
+type Standing = Partial<Readonly<Record<'leased' | 'waiting' | 'dead' | 'consumers', number>>>;
+
 /** What can be read from the parts at any time. */
-export function measureState(
-  metrics: Metrics,
-  parts: { store: Store; writer: Writer; tail: Tail; pressure: Pressure },
-): void {
-  const { store, writer, tail, pressure } = parts;
+export function measureState(metrics: Metrics, parts: State): void {
+  const { writer, tail, pressure, connections, standing } = parts;
   metrics.gauge(
     'memory_ratio',
     'Memory in use, as a share of that from which on new work is refused',
@@ -165,7 +186,6 @@ export function measureState(
   );
   metrics.gauge('readable_id', 'The highest id that a list may hand out', () => tail.readable);
   metrics.gauge('id_headroom_ratio', 'Share of the ids of tblwh that is left', () => 1 - tail.readable / MOST_IDS);
-  const { connections } = store.db;
   if (connections)
     metrics.gauge(
       'connections',
@@ -173,16 +193,16 @@ export function measureState(
       connections,
       'state',
     );
-  if (!store.extended) return;
+  if (!standing) return;
   let at = Number.NEGATIVE_INFINITY;
-  let counted: Promise<Partial<Totals>>;
+  let counted: Promise<Standing>;
   const count = () => {
     const now = performance.now();
     if (now - at > COUNT_EVERY_MS) {
       at = now;
       // While the database is away all the other numbers matter most.
-      const late = new Promise<Partial<Totals>>((resolve) => setTimeout(resolve, COUNT_WITHIN_MS, {}).unref());
-      counted = Promise.race([countStanding(store.db).catch(() => ({})), late]);
+      const late = new Promise<Standing>((resolve) => setTimeout(resolve, COUNT_WITHIN_MS, {}).unref());
+      counted = Promise.race([standing().catch(() => ({})), late]);
     }
     return counted;
   };
@@ -196,8 +216,18 @@ export function measureState(
   metrics.gauge('consumers', 'Named reading positions', async () => (await count()).consumers);
 }
 
+/** The calls of consumers that are counted. */
+interface Settling {
+  pull(
+    ...args: never[]
+  ): Promise<{ readonly items: readonly unknown[]; readonly conflicts: readonly { readonly reason: string }[] }>;
+  ack(...args: never[]): Promise<{ readonly done: readonly number[] }>;
+  nack(...args: never[]): Promise<{ readonly done: readonly number[] }>;
+  extend(...args: never[]): Promise<{ readonly done: readonly number[] }>;
+}
+
 /** The same consumers, counted. */
-export function measured(metrics: Metrics, consumers: Consumers): Consumers {
+export function measured<C extends Settling>(metrics: Metrics, consumers: C): C {
   const handedOut = metrics.counter('handed_out_total', 'Contents that consumers were given');
   const done = metrics.counter(
     'settled_total',

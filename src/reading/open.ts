@@ -1,6 +1,6 @@
 // Opens all that reads the shared table for others: fence, sequencer, tail and lists, and the slow sweep behind them.
 import type { Config } from '../config/config.ts';
-import type { IncidentLog } from '../observe/incidents.ts';
+import type { Log } from '../observe/log.ts';
 import type { Content, ContentKey } from '../store/contents.ts';
 import { type Db, failed } from '../store/db.ts';
 import type { FencePromise } from '../store/fence/facts.ts';
@@ -29,7 +29,7 @@ const NODE_AWAY = 'a node of FENCE_NODES cannot be asked: lists wait until it ca
 export async function openReading(parts: {
   readonly store: Store;
   readonly config: Pick<Config, 'maxPageBytes' | 'fenceNodes' | 'fenceMaxHold'>;
-  readonly log: IncidentLog;
+  readonly log: Log;
   readonly content: (key: ContentKey) => Promise<Content | undefined>;
   readonly onLook?: (ms: number) => void;
 }): Promise<Reading> {

@@ -1,6 +1,8 @@
 // Does a piece of work until it succeeds: with a pause between two tries that grows, and a warning for each cause.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type IncidentLog, warnSeldom } from '../observe/incidents.ts';
+import { warnSeldom } from '../observe/incidents.ts';
+import type { Log } from '../observe/log.ts';
+import { causeOf } from '../store/engine/causes.ts';
 
 // The first pause is short, for most failures are over at once. The longest one costs nobody anything while the database is
 // away for hours, and is soon over when it is back.
@@ -8,7 +10,7 @@ const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 
 export interface RetryOptions {
-  readonly log: Pick<IncidentLog, 'warn'>;
+  readonly log: Pick<Log, 'warn'>;
   /** What failed, for the log. */
   readonly message: string;
   /** Ends it: it then rejects. */
@@ -21,7 +23,7 @@ export async function retry<T>(
   work: () => Promise<T>,
   { log, message, signal, worthIt = () => true }: RetryOptions,
 ): Promise<T> {
-  const warn = warnSeldom(log, message);
+  const warn = warnSeldom(log, causeOf, message);
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(LONGEST_PAUSE_MS, pause * 2)) {
     try {
       return await work();

@@ -20,7 +20,7 @@
 //   fence's mark, and by sweep.ts, which looks for contents without a position.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { IncidentLog } from '../observe/incidents.ts';
+import type { Log } from '../observe/log.ts';
 import { type Db, failed } from '../store/db.ts';
 import { type Placed, type Placing, saveMark, unplacedRows } from '../store/positions.ts';
 import type { Row } from './fence.ts';
@@ -57,7 +57,7 @@ interface SweepParts {
   readonly to: number;
   /** Up to where every content should have a position. */
   readonly readable: () => number;
-  readonly log: Pick<IncidentLog, 'warn'>;
+  readonly log: Pick<Log, 'warn'>;
 }
 
 export function createSweep({ db, from, to, readable, log }: SweepParts): Sweep {

@@ -1,9 +1,9 @@
 // What one webhook and one user may take: so many requests a second, so many bytes stored. Without the settings: everything.
 import { LRUCache } from 'lru-cache';
 import type { Config } from '../config/config.ts';
+import { lineOf } from '../http/body.ts';
 import { storedBytes } from '../store/backlog.ts';
 import type { Store } from '../store/open.ts';
-import { lineOf } from './writer.ts';
 
 type Owner = { readonly user_id: number; readonly wh_id: number };
 

@@ -1,8 +1,6 @@
 // Receives any HTTP request on /in/{key} and stores it exactly as it arrived. Below Fastify: raw node:http.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BlockList, isIP, isIPv6 } from 'node:net';
-import { createRequestId } from '../api/problems.ts';
-import { publicUrlOf } from '../api/wire.ts';
 import type { Config } from '../config/config.ts';
 import {
   forbidden,
@@ -17,8 +15,9 @@ import {
   unverified,
 } from '../errors.ts';
 import type { Sender } from '../http/address.ts';
-import { Aborted, type Intake, isLong, readOn } from '../http/body.ts';
-import { encodeHead, splitTarget } from '../http/head.ts';
+import { Aborted, type Intake, isLong, lineOf, readOn } from '../http/body.ts';
+import { encodeHead, publicUrlOf, splitTarget } from '../http/head.ts';
+import { createRequestId } from '../http/server.ts';
 import type { Trouble } from '../observe/incidents.ts';
 import type { ShedWhy } from '../observe/metrics.ts';
 import { type Pressure, underPressure } from '../observe/overload.ts';
@@ -29,7 +28,7 @@ import { judgeRequest, type Target, toJudged } from '../webhooks/target.ts';
 import { createOldUrls } from './old-urls.ts';
 import type { Allowance } from './quota.ts';
 import { createRefusals, type RefusalParts, type Refusals } from './refusals.ts';
-import { lineOf, type Writer } from './writer.ts';
+import type { Writer } from './writer.ts';
 
 // A browser that is lured here must not run or guess what a webhook's owner lets us answer. And a cache that answered in our
 // place (some keep whatever ends in .css) would lose a webhook.
@@ -303,7 +302,7 @@ function createAccept({ config, writer, clockText, log }: ReceiverParts, { refus
     }
     const incoming: Incoming = {
       method: request.method ?? '',
-      publicUrl: publicUrlOf(url, config),
+      publicUrl: publicUrlOf(url, config.publicUrl),
       headers: request.rawHeaders,
       body: content,
       receivedMs: received_ms,

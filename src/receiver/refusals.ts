@@ -6,6 +6,7 @@ import { warnSeldom } from '../observe/incidents.ts';
 import type { Log } from '../observe/log.ts';
 import { type Metrics, measureRefusals } from '../observe/metrics.ts';
 import type { RefusalKind } from '../schema/contents.ts';
+import { causeOf } from '../store/engine/causes.ts';
 import { eventKey } from '../store/events.ts';
 import type { Store } from '../store/open.ts';
 import { insertRefusals, type NewRefusal, sumUnjudged } from '../store/refusals.ts';
@@ -75,7 +76,11 @@ export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } =
   const { store, log, now } = parts;
   const nearMiss = createNearMisses(parts);
   const unjudged = createUnjudged(store);
-  const unfound = warnSeldom(log, 'cannot look for what refused requests were near to; they are noted without it');
+  const unfound = warnSeldom(
+    log,
+    causeOf,
+    'cannot look for what refused requests were near to; they are noted without it',
+  );
   const count = measureRefusals(parts.metrics);
   let waiting: Waiting[] = [];
   let bytes = 0;

@@ -16,7 +16,9 @@
 // - Two requests with the same event are never under way at once, or neither would be known as the duplicate of the other.
 // - The queue takes one row of each webhook in turn, and one webhook fills half of it at most: a flood delays its own webhook.
 // - Memory is bounded: above 64 MiB, or 2 s behind, `full` refuses a request before its body is read.
+
 import { unavailable } from '../errors.ts';
+import { lineOf } from '../http/body.ts';
 import { insertContents, type NewContent } from '../store/contents.ts';
 import { type Failure, failed, StoreError } from '../store/db.ts';
 import { eventName } from '../store/events.ts';
@@ -56,9 +58,6 @@ interface Waiting extends Entry {
   resolve(id: number): void;
   reject(error: unknown): void;
 }
-
-/** The line of a webhook; own contents of a user have one as well. */
-export const lineOf = ({ wh_id, user_id }: Pick<NewContent, 'wh_id' | 'user_id'>): number => wh_id || -user_id;
 
 export interface WriterOptions {
   /** Told what the database refused or lost; the sender has got a 503. */

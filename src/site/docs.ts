@@ -3,10 +3,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Auth } from '../api/auth.ts';
 import { noSuchRoute } from '../api/problems.ts';
 import type { Route } from '../api/route.ts';
+import { basePath } from '../config/config.ts';
 import type { Log } from '../observe/log.ts';
 import { introduction, llmsText, referenceText } from './documentation.ts';
 import {
-  basePath,
   CSP,
   escapeHtml,
   type Frame,

@@ -1,6 +1,5 @@
 // What stands above the calls in the reference: what this is, whose examples these are, where to read on.
-import type { Config } from '../config/config.ts';
-import { basePath } from './frame.ts';
+import { basePath, type Config } from '../config/config.ts';
 import type { Guide, Reader } from './guides.ts';
 import { codeSamples, type Mine, receiverSample, sampleOf } from './samples.ts';
 

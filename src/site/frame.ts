@@ -5,15 +5,12 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { brotliCompressSync, constants, gzip, gzipSync } from 'node:zlib';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Config } from '../config/config.ts';
+import { basePath, type Config } from '../config/config.ts';
 
 export const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
-
-/** PUBLIC_URL may carry a path, which a proxy takes off: links of a page need it. */
-export const basePath = (config: Config): string => new URL(config.publicUrl).pathname.replace(/\/$/, '');
 
 const TYPES: Readonly<Record<string, string>> = {
   svg: 'image/svg+xml',

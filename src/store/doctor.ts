@@ -1,8 +1,9 @@
 // What a check-up reads of any database: how far it is migrated, ids, promise, URLs. Opens SQLite to read only, changes nothing.
 import { type Host, hostText, type MysqlUrl, parseMysqlUrl } from '../config/database-url.ts';
+import type { Cause } from '../observe/incidents.ts';
 import type { SettingsInput } from '../schema/webhooks.ts';
 import { type Db, failed, type Queries } from './db.ts';
-import { type Cause, causeOf } from './engine/causes.ts';
+import { causeOf } from './engine/causes.ts';
 import { OTHER_TRANSACTIONS, openMysql, READ_CONNECTIONS } from './engine/mysql.ts';
 import { openSqlite } from './engine/sqlite.ts';
 import { DURABILITY, type FencePromise, readVariables, type Unsafe, unsafeIn, type Variables } from './fence/facts.ts';

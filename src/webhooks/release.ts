@@ -1,8 +1,7 @@
 // Judges refusals again and makes contents of those that pass: each once, wherever and however often it is asked for.
 
-import { publicUrlOf } from '../api/wire.ts';
 import type { Config } from '../config/config.ts';
-import { decodeHead } from '../http/head.ts';
+import { decodeHead, publicUrlOf } from '../http/head.ts';
 import type { Log } from '../observe/log.ts';
 import type { NewContent } from '../store/contents.ts';
 import type { Store } from '../store/open.ts';
@@ -21,7 +20,7 @@ import { type Judgement, judgeRequest, readyTarget, type Target, toJudged } from
 
 export interface ReleaseParts {
   readonly store: Store;
-  readonly config: Config;
+  readonly config: Pick<Config, 'publicUrl'>;
   readonly sealer: Sealer;
   /** A moment as the column `dt` has it. */
   readonly clockText: (ms: number) => string;
@@ -63,7 +62,7 @@ async function releaseOne(
   const { received_ms, ip, head } = refusal;
   const incoming: Incoming = {
     method,
-    publicUrl: publicUrlOf(url, config),
+    publicUrl: publicUrlOf(url, config.publicUrl),
     headers: headers.flat(),
     body,
     receivedMs: received_ms,

@@ -1,6 +1,5 @@
 // Webhooks made and changed, for the API and the command line alike: settings checked, secrets sealed, URLs made.
 import { isIP } from 'node:net';
-import { decodeName } from '../api/wire.ts';
 import type { Config } from '../config/config.ts';
 import { type FieldError, forbidden, invalid, notFound } from '../errors.ts';
 import {
@@ -11,6 +10,7 @@ import {
   type WebhookPatch,
 } from '../schema/webhooks.ts';
 import type { Store } from '../store/open.ts';
+import { decodeName } from '../store/text.ts';
 import * as store_ from '../store/webhooks.ts';
 import { PRESETS } from '../verify/presets/index.ts';
 import { RuleError } from '../verify/rules.ts';

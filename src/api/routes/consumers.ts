@@ -49,7 +49,7 @@ const example = {
   in_flight: 2,
   dead: 0,
 };
-export const common = { tag: 'Consumers', kind: 'extended' } as const;
+const common = { tag: 'Consumers', kind: 'extended' } as const;
 export const exampleConsumer = example;
 
 export const isoTime = (ms: number): string => new Date(ms).toISOString();
@@ -75,7 +75,7 @@ export function consumerToWire({ consumer, state }: Seen): Consumer {
 type WireStart = NonNullable<Static<typeof ConsumerInput>['start']>;
 
 /** `earliest`, `latest`, an id or a moment, as the flow knows them. */
-export function startOf(start: WireStart | undefined, path: string): Start | undefined {
+function startOf(start: WireStart | undefined, path: string): Start | undefined {
   if (start === undefined || typeof start === 'string') return start;
   if (start.id !== undefined) return { id: start.id };
   const time = Date.parse(start.time ?? '');

@@ -16,13 +16,13 @@ import {
   unavailable,
 } from '../../errors.ts';
 import type { Sender } from '../../http/address.ts';
+import { lineOf } from '../../http/body.ts';
 import { decodeHead } from '../../http/head.ts';
 import type { Lists } from '../../reading/lists.ts';
 import { type Page, STALE_MS } from '../../reading/lists.ts';
 import type { Ending, Tail } from '../../reading/tail.ts';
 import type { Allowance } from '../../receiver/quota.ts';
 import type { Writer } from '../../receiver/writer.ts';
-import { lineOf } from '../../receiver/writer.ts';
 import {
   ActivityPage,
   ActivityQuery,
@@ -39,11 +39,12 @@ import { failed } from '../../store/db.ts';
 import type { Store } from '../../store/open.ts';
 import { deleteContent } from '../../store/retention.ts';
 import type { Filter } from '../../store/search.ts';
+import { decodeName } from '../../store/text.ts';
 import { listWebhooks } from '../../store/webhooks.ts';
 import { normalEventId } from '../../verify/identify.ts';
 import { decodeBytes } from '../../verify/request.ts';
 import { route } from '../route.ts';
-import { contentToWire, decodeName } from '../wire.ts';
+import { contentToWire } from '../wire.ts';
 import { type Read, type Selection, streamContents, wantsStream } from './stream.ts';
 
 /** What lists and streams take of the service. */
@@ -316,7 +317,7 @@ export const activityRoute = route({
 // What a list is asked to be narrowed to, read from its query.
 
 /** Undefined when nothing narrows it. */
-export function filterOf({ event_id, event_type, verified, since, q }: Static<typeof ListQuery>): Filter | undefined {
+function filterOf({ event_id, event_type, verified, since, q }: Static<typeof ListQuery>): Filter | undefined {
   const filter = {
     event_id: event_id === undefined ? undefined : normalEventId(event_id),
     event_type: event_type === undefined ? undefined : normalEventId(event_type),
@@ -330,7 +331,7 @@ export function filterOf({ event_id, event_type, verified, since, q }: Static<ty
 // What a user posts as own content: from the query, from a JSON object, or the body as it is.
 
 /** `url`: the raw one, for the bytes of `?content=`. Throws a 422 when there is nothing, or two things. */
-export function ownContent(fromQuery: string | undefined, body: Buffer, url: string): Buffer {
+function ownContent(fromQuery: string | undefined, body: Buffer, url: string): Buffer {
   if (fromQuery !== undefined) {
     if (body.length > 0)
       throw invalid([{ path: 'query.content', message: 'and a body were both sent: send one of them' }]);

@@ -3,13 +3,13 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { notFound, unauthenticatedBearer, unavailable } from '../../errors.ts';
-import type { Trouble } from '../../observe/incidents.ts';
+import type { Cause, Trouble } from '../../observe/incidents.ts';
 import type { Metrics } from '../../observe/metrics.ts';
 import { type Pressure, underPressure } from '../../observe/overload.ts';
 import type { Tail } from '../../reading/tail.ts';
 import type { Writer } from '../../receiver/writer.ts';
 import { Health, Me, Ready } from '../../schema/contents.ts';
-import { type Cause, causeOf } from '../../store/engine/causes.ts';
+import { causeOf } from '../../store/engine/causes.ts';
 import type { Store } from '../../store/open.ts';
 import { route } from '../route.ts';
 

@@ -2,6 +2,7 @@
 import { readdirSync, type Stats, statfsSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Config } from '../../config/config.ts';
+import type { Cause } from '../../observe/incidents.ts';
 import { failed } from '../../store/db.ts';
 import {
   type DatabaseFacts,
@@ -11,7 +12,7 @@ import {
   openToLook,
   type StaleUrl,
 } from '../../store/doctor.ts';
-import { type Cause, causeOf } from '../../store/engine/causes.ts';
+import { causeOf } from '../../store/engine/causes.ts';
 import { listForeign, readKeyMark } from '../../store/webhooks.ts';
 import { openSealer, WrongSecretsKey } from '../../webhooks/sealer.ts';
 import type { Io } from '../io.ts';

@@ -1,9 +1,10 @@
 // restante erase: removes all that is kept of a user, or all that contains a text, and says what it cannot reach.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
+import type { Cause } from '../../observe/incidents.ts';
 import { walkIds } from '../../retention/retention.ts';
 import { type Db, failed } from '../../store/db.ts';
-import { type Cause, causeOf } from '../../store/engine/causes.ts';
+import { causeOf } from '../../store/engine/causes.ts';
 import type { Store } from '../../store/open.ts';
 import {
   eraseReasons,

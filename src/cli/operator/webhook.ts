@@ -1,9 +1,9 @@
 // restante webhook add|set|list|show|rotate|enable|disable: the public URLs of a user, for operators.
 import type { Command } from 'commander';
-import { decodeName } from '../../api/wire.ts';
 import type { Config } from '../../config/config.ts';
 import type { WebhookDetail } from '../../schema/webhooks.ts';
 import type { Store } from '../../store/open.ts';
+import { decodeName } from '../../store/text.ts';
 import {
   findWebhook,
   forgetSecrets,

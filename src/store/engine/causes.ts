@@ -1,12 +1,6 @@
 // Why a database cannot be opened or takes nothing now, in words an operator can act on: one line for each cause.
+import type { Cause } from '../../observe/incidents.ts';
 import { FAILURES, StoreError } from '../db.ts';
-
-export interface Cause {
-  /** A word for metrics and alarms. */
-  readonly code: string;
-  readonly found: string;
-  readonly fix: string;
-}
 
 type Rule = readonly [code: string, which: RegExp, found: string, fix: string];
 
