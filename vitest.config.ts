@@ -4,10 +4,19 @@ import { defineConfig } from 'vitest/config';
 // test/faults kills servers and programs, exhausts a disk, connections or memory, or soaks: `npm run test:faults`.
 const FAULTS = ['test/faults/**/*.test.ts'];
 // They measure time, kill processes under load, or take both cores: beside others they would only wait for a core.
-const ALONE = ['http/connections', 'page/inbox', 'page/inbox-load', 'security/fuzz'].map(pathOf);
-const FAULTS_ALONE = ['bombs', 'durability', 'floods', 'foreign', 'overload', 'processes', 'shortage'].map((name) =>
-  pathOf(`faults/${name}`),
-);
+const ALONE = ['http/connections', 'page/inbox', 'page/inbox-load'].map(pathOf);
+const FAULTS_ALONE = [
+  'bombs',
+  'durability',
+  'floods',
+  'foreign',
+  'fuzz',
+  'nginx',
+  'overload',
+  'page-memory',
+  'processes',
+  'shortage',
+].map((name) => pathOf(`faults/${name}`));
 // Makes pictures and tests nothing: npm run screenshots.
 const PICTURES = process.env.SCREENSHOTS ? [] : [pathOf('site/docs-images')];
 

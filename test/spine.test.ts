@@ -36,6 +36,7 @@ onEveryEngine('the main job', (engine) => {
       headers: { 'content-type': 'x/y', 'x-mixed-Case': 'ä' },
     });
     expect([sent.status, await sent.text()]).toEqual([200, '']);
+    await service.settle();
     const page = JSON.parse((await get(`/whcontent?whid=${webhook.wh_id}`)).body.toString());
     expect(page.whcontent).toHaveLength(1);
     const [content] = page.whcontent;
@@ -57,6 +58,7 @@ onEveryEngine('the main job', (engine) => {
       Array.from({ length: 500 }, (_, i) => fetch(target, { method: 'POST', body: `n${i}` })),
     );
     expect(answers.every((answer) => answer.status === 200)).toBe(true);
+    await service.settle();
     const seen = new Set<string>();
     for (let id = 0; ; ) {
       const page = JSON.parse((await get(`/whcontent?whid=${webhook.wh_id}&id=${id}&limit=100`)).body.toString());

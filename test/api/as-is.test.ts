@@ -52,6 +52,7 @@ onEveryEngine('the three tables alone', (engine) => {
       }).href;
     }
     service = await startService(url);
+    await service.settle();
   });
   afterAll(async () => {
     await service?.close();
@@ -116,6 +117,7 @@ onEveryEngine('the three tables alone', (engine) => {
       posted.push(...(await Promise.all(Array.from({ length: 23 }, post))));
     }
     const ids = posted.map(({ status, body }) => (status === 201 ? body.id : 0)).sort((x, y) => x - y);
+    await service.settle();
     const seen: number[] = [];
     for (let id = 34; ; ) {
       const got = await page(`id=${id}&limit=100000`);
@@ -129,6 +131,7 @@ onEveryEngine('the three tables alone', (engine) => {
 
   test('ends a page at MAX_PAGE_BYTES, never before its first content', async () => {
     const small = await startService(url, { MAX_PAGE_BYTES: '1000' });
+    await small.settle();
     const post = (body: string) => call<{ id: number }>('/whcontent', { method: 'POST', body }, small);
     const ids: number[] = [];
     for (const size of [3_000, 400, 400, 400]) ids.push((await post('x'.repeat(size))).body.id);

@@ -36,6 +36,13 @@ test('limits an IPv6 sender by its /64, however the address is written, and IPv4
   expect(limitKey('203.0.113.7')).toBe('203.0.113.7');
 });
 
+// Of the tail for new contents, and of others that run by themselves: on a busy machine calls take longer, and more fall into them.
+const LOOKS_A_SECOND = 8;
+const stopwatch = () => {
+  const began = performance.now();
+  return () => (performance.now() - began) / 1_000;
+};
+
 onEveryEngine('signing in', (engine) => {
   let database: Database;
   let service: Service;
@@ -270,11 +277,12 @@ onEveryEngine('signing in', (engine) => {
   test('signs in a whole fleet at once, be it one user 200 times or 300 users behind one address', async () => {
     const [user, address] = [await service.user(), fresh()];
     let answers: number[] = [];
+    const seconds = stopwatch();
     const queries = await queriesOf(async () => {
       answers = await Promise.all(times(200, () => status(user.auth, address)));
     });
     expect(answers.filter((one) => one !== 200)).toEqual([]);
-    expect(queries).toBeLessThanOrEqual(5);
+    expect(queries).toBeLessThanOrEqual(5 + LOOKS_A_SECOND * seconds());
     const ids = await users(times(300, (i) => `fleet-${i}`));
     const gate = fresh();
     const many = await queriesOf(async () => {
@@ -288,10 +296,11 @@ onEveryEngine('signing in', (engine) => {
   test('asks the database nothing for 1,000 calls of a user it knows', async () => {
     const user = await service.user();
     expect(await status(user.auth)).toBe(200);
+    const seconds = stopwatch();
     const queries = await queriesOf(async () => {
       for (let i = 0; i < 1_000; i += 50) await Promise.all(times(50, () => status(user.auth, '10.8.8.8')));
     });
     // The looks for new contents, a few a second, and the one read every 4 s of all users in use fall into it.
-    expect(queries).toBeLessThanOrEqual(30);
+    expect(queries).toBeLessThanOrEqual(25 + LOOKS_A_SECOND * seconds());
   });
 });

@@ -127,12 +127,13 @@ onEveryEngine('neighbours', (engine) => {
     await fetch(a.url + pathOf(hers), { method: 'POST', body: MARK });
     const large = { method: 'POST', body: 'x'.repeat(101), headers: { 'x-note': MARK } };
     expect((await fetch(a.url + pathOf(hers), large)).status).toBe(413);
+    await a.settle();
     const contents = await json<{ whcontent: { id: number }[] }>(
       await call(ana, 'GET', `/whcontent?whid=${hers.wh_id}`),
     );
     let refusals: { id: number }[] = [];
     // Noted beside the answer, a moment later.
-    for (let i = 0; i < 50 && refusals.length === 0; i++, await sleep(20))
+    for (let i = 0; i < 400 && refusals.length === 0; i++, await sleep(20))
       refusals = (await json<{ refusals: { id: number }[] }>(await call(ana, 'GET', '/refusals'))).refusals;
     const pull = await call(ana, 'POST', '/consumers/hers/pull', { wait: 5, lease_seconds: 600 });
     const { lease, items } = await json<{ lease: string; items: object[] }>(pull);

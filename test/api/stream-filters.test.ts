@@ -136,11 +136,11 @@ onEveryEngine('narrowed streams', (engine) => {
     const stream = await openStream(second, user, 'whid=all&verified=signed');
     for (let i = 0; i < 3; i++) await anybody('forged');
     await service.settle();
-    await vi.waitFor(() => expect(second.parts.tail.readable).toBe(service.parts.tail.readable));
+    await vi.waitFor(() => expect(second.parts.tail.readable).toBe(service.parts.tail.readable), 8_000);
     const next_id = second.parts.tail.readable + 1;
     await sleep(300);
     await second.close();
-    await vi.waitFor(() => expect(stream.ended).toBe(true));
+    await vi.waitFor(() => expect(stream.ended).toBe(true), 8_000);
     expect(stream.events()).toEqual([{ id: undefined, event: 'end', data: { next_id } }]);
   });
 
@@ -172,7 +172,7 @@ test('a stream that is narrowed says every 15 s that it lives, though others kee
   const user = await service.user();
   const stream = await openStream(service, user, 'verified=signed');
   const headers = { authorization: user.auth };
-  for (let i = 0; i < 17; i++) {
+  for (let i = 0; i < 20 && !stream.text.includes(': hb'); i++) {
     await fetch(`${service.url}/whcontent?content=own`, { method: 'POST', headers });
     await sleep(1_000);
   }

@@ -208,7 +208,7 @@ onEveryEngine('waiting reads', (engine) => {
     const began = performance.now();
     await second.close();
     expect(await waiting).toMatchObject({ status: 200, whcontent: [] });
-    await vi.waitFor(() => expect(stream.ended).toBe(true));
+    await vi.waitFor(() => expect(stream.ended).toBe(true), 4_000);
     expect(stream.events().at(-1)).toMatchObject({
       event: 'end',
       data: { next_id: (await list('id=latest')).next_id },

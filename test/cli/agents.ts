@@ -90,6 +90,8 @@ export interface Agent {
   readonly lines: { readonly at: number; readonly text: string }[];
   /** SIGTERM, or Ctrl-C on a terminal; resolves with its exit code. */
   stop(): Promise<number | null>;
+  /** Its exit code, once it has ended and all that it printed is here. */
+  ended(): Promise<number | null>;
   kill(): Promise<void>;
 }
 
@@ -110,7 +112,7 @@ export function startAgent(args: readonly string[], env: Readonly<Record<string,
   };
   for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', hear);
   child.stdin?.on('error', () => {});
-  const ended = once(child, 'exit');
+  const ended = once(child, 'close').then(([code]) => code as number | null);
   return {
     child,
     said: () => said,
@@ -124,8 +126,9 @@ export function startAgent(args: readonly string[], env: Readonly<Record<string,
         child.kill('SIGKILL');
         throw new Error(`it did not end: ${said.slice(-500)}`);
       }
-      return child.exitCode;
+      return ended;
     },
+    ended: () => ended,
     async kill() {
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill('SIGKILL');

@@ -271,11 +271,16 @@ test('the first start makes a user and a webhook, says once how to use them, and
   expect(modes.map(modeOf)).toEqual(['700', '600', '600', '600']);
 
   const halves = [hook, new URL('/whcontent', fetchUrl).href].map((url) => {
-    const half = request(url, { method: 'POST', headers: { ...headers, 'content-length': 10 } });
-    half.write('12345');
+    const half = request(url, {
+      method: 'POST',
+      headers: { ...headers, 'content-length': 10, expect: '100-continue' },
+    });
+    half.flushHeaders();
     return half;
   });
-  await sleep(200);
+  // It has read their heads when it says that it waits for the rest.
+  await Promise.all(halves.map((half) => once(half, 'continue')));
+  for (const half of halves) half.write('12345');
   first.child.kill('SIGTERM');
   const gone = once(first.child, 'exit');
   await first.saying(/"stopping/);
@@ -294,8 +299,9 @@ test('the first start makes a user and a webhook, says once how to use them, and
   const [, url = ''] = await second.saying(/listens on (http:\/\/\S+) /);
   await second.saying(/"listening"/);
   expect(second.said()).not.toMatch(/First start|curl|token /);
-  const again = (await (await fetch(`${url}/whcontent?whid=all`, { headers })).json()) as { whcontent: object[] };
-  expect(again.whcontent).toMatchObject([{}, { content: '1234567890' }, { content: '1234567890' }]);
+  const again = async () =>
+    ((await (await fetch(`${url}/whcontent?whid=all`, { headers })).json()) as { whcontent: object[] }).whcontent;
+  await expect.poll(again).toMatchObject([{}, { content: '1234567890' }, { content: '1234567890' }]);
   second.child.kill('SIGTERM');
   expect(await once(second.child, 'exit')).toEqual([0, null]);
 });

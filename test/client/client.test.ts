@@ -233,8 +233,7 @@ describe('the SDK', () => {
         ended.abort();
       }
     })();
-    await sleep(300);
-    expect(states).toContain('broken');
+    await expect.poll(() => states).toContain('broken');
     broken = false;
     await post(1);
     await over;
@@ -257,7 +256,7 @@ describe('the SDK', () => {
         if (seen.length === 3) ended.abort();
       }
     })();
-    for (let i = 0; seen.length < 1 && i < 100; i++) await sleep(20);
+    await expect.poll(() => seen).toEqual(['first']);
     service.app.server.closeAllConnections();
     await sleep(100);
     await clientOf().contents.post('second');

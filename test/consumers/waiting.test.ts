@@ -8,7 +8,7 @@ import { openStore, type Store } from '../../src/store/open.ts';
 import { type Placed, placeRows } from '../../src/store/positions.ts';
 import { rotateToken } from '../../src/store/users.ts';
 import { type Database, migratedDatabase, onEveryEngine, startService } from '../support/engines.ts';
-import { type Desk, deskOf, openDesk } from './calls.ts';
+import { type Desk, deskOf, openDesk, placed } from './calls.ts';
 
 const idsOf = (pulled: { items: { id: number }[] }) => pulled.items.map(({ id }) => id);
 
@@ -303,8 +303,9 @@ onEveryEngine('waiting pulls', (engine) => {
     await expect(parked).rejects.toThrow();
     await sleep(100);
     const [id] = await mine.send(['a']);
-    await sleep(100);
-    expect((await mine.call('GET', '/consumers/w')).body).toMatchObject({ backlog: 1, in_flight: 0 });
+    await expect
+      .poll(async () => (await mine.call('GET', '/consumers/w')).body)
+      .toMatchObject({ backlog: 1, in_flight: 0 });
     expect((await mine.pull('w')).items).toMatchObject([{ id, attempt: 1 }]);
   });
 
@@ -323,6 +324,7 @@ onEveryEngine('waiting pulls', (engine) => {
     const there = deskOf(second, mine.user);
     try {
       const ids = await mine.send(Array.from({ length: 40 }, (_, i) => `n${i}`));
+      await placed(second, Math.max(...ids));
       // On a loaded machine the line may take longer than a pull: one that is told to comes back at once.
       const share = async (one: Desk): ReturnType<Desk['pull']> => {
         const pulled = await one.pull('w', { limit: 5 });

@@ -55,7 +55,11 @@ afterAll(() => scratch?.remove());
 function watched(child: ChildProcess) {
   let said = '';
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text) => (said += text));
-  const ended = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string);
+  let closed = false;
+  const ended = once(child, 'close').then(([code, signal]) => {
+    closed = true;
+    return (code ?? signal) as number | string;
+  });
   ends.push(() => child.kill('SIGKILL'));
   return {
     child,
@@ -65,7 +69,7 @@ function watched(child: ChildProcess) {
       for (const until = Date.now() + 30_000; ; await sleep(20)) {
         const found = what.exec(said);
         if (found) return found;
-        if (child.exitCode !== null || Date.now() > until) throw new Error(`${what} was never said: ${said}`);
+        if (closed || Date.now() > until) throw new Error(`${what} was never said: ${said}`);
       }
     },
   };
@@ -101,8 +105,8 @@ describe('the image, as the Dockerfile says, but without Docker', () => {
     const service = watched(image.start(image.command(), { ...env, PORT }));
     const healthy = () => watched(image.start(image.healthcheck, { PORT })).ended;
     await service.saying(/"msg":"listening"/);
-    expect(service.said()).toContain('"host":"0.0.0.0"');
-    const [, hook = ''] = /webhook +(http\S+)/.exec(service.said()) ?? [];
+    await service.saying(/"host":"0\.0\.0\.0"/);
+    const [, hook = ''] = await service.saying(/webhook +(http\S+)\n/);
     expect((await fetch(hook, { method: 'POST', body: 'x' })).status).toBe(200);
     for (const path of ['/docs', '/inbox', '/docs/reference.md'])
       expect([path, (await fetch(`http://127.0.0.1:${PORT}${path}`)).status]).toEqual([path, 200]);
@@ -305,6 +309,7 @@ test('docs/deploy.md, a server of your own: followed line by line to an event th
   expect(asked()).toEqual(['enable --now restante']);
   const service = startUnit(folder, { PATH: `${folder}/usr/bin:${folder}/node:/usr/bin:/bin`, PORT: upstream });
   await service.saying(/"msg":"listening"/);
+  await service.saying(/user id +\d+\n +token +\w+\n/);
   writeFileSync(join(folder, 'journal'), service.said());
 
   await typed(tls);

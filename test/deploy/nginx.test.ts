@@ -2,13 +2,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { mortal, onExit, scratchFolder } from '../support/fetch-debs.ts';
 import { audit, figures } from '../support/ledger/audit.ts';
 import { type Answer, connectWire, openLedger, readLedger, startLoad } from '../support/ledger/load.ts';
 import { freePort } from '../support/servers.ts';
+import { needs } from '../support/tools.ts';
 import { createWorld, type Program, type World } from '../support/world.ts';
 
 const WEBHOOKS = 100_000;
@@ -17,13 +18,6 @@ interface Nginx {
   readonly port: number;
   errors(): string;
   stop(): Promise<void>;
-}
-
-function findNginx(): string {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin'];
-  const found = folders.map((folder) => join(folder, 'nginx')).find((path) => existsSync(path));
-  if (found) return found;
-  throw new Error('no nginx on PATH or in /usr/sbin: this test needs a real one, `apt-get install nginx-light`');
 }
 
 /**
@@ -52,8 +46,7 @@ http {
 }
 `;
 
-async function startNginx(upstream: number): Promise<Nginx> {
-  const file = findNginx();
+async function startNginx(file: string, upstream: number): Promise<Nginx> {
   const folder = await scratchFolder('/tmp/restante-nginx-');
   const port = await freePort();
   const log = join(folder.path, 'error.log');
@@ -79,9 +72,12 @@ async function startNginx(upstream: number): Promise<Nginx> {
   }
 }
 
+let file = '';
 let world: World;
+beforeEach(({ skip }) => {
+  file = needs('nginx', { skip });
+});
 beforeAll(async () => {
-  findNginx();
   world = await createWorld('sqlite');
 });
 afterAll(async () => {
@@ -91,7 +87,7 @@ afterAll(async () => {
 /** The program with these settings, and an nginx in front of it. */
 async function behindNginx(env: Record<string, string>, work: (program: Program, nginx: Nginx) => Promise<void>) {
   const program = await world.serve({ LOG_LEVEL: 'warn', ...env });
-  const nginx = await startNginx(program.port);
+  const nginx = await startNginx(file, program.port);
   try {
     await work(program, nginx);
   } finally {

@@ -64,7 +64,11 @@ export function openBench(): Bench {
       });
       let said = '';
       for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text) => (said += text));
-      const ended = once(child, 'close').then(([code]) => code as number | null);
+      let closed = false;
+      const ended = once(child, 'close').then(([code]) => {
+        closed = true;
+        return code as number | null;
+      });
       const run: Run = {
         said: () => said,
         ended: () => ended,
@@ -72,8 +76,7 @@ export function openBench(): Bench {
           for (const until = Date.now() + 30_000; ; await sleep(20)) {
             const found = what.exec(said);
             if (found) return found;
-            if (child.exitCode !== null || Date.now() > until)
-              throw new Error(`${line} never said ${what}, but: ${said}`);
+            if (closed || Date.now() > until) throw new Error(`${line} never said ${what}, but: ${said}`);
           }
         },
         async kill(signal = 'SIGKILL') {

@@ -343,11 +343,11 @@ describe.concurrent('side by side', { timeout: 120_000 }, () => {
     const waited = pulls.slice(1).map((at, i) => at - (pulls[i] as number));
     expect(waited[1]).toBeGreaterThanOrEqual(1_950);
     expect(waited[4]).toBeGreaterThanOrEqual(1_450);
+    expect(await agent.stop()).toBe(0);
     // Without a terminal each trouble is a line, and its end.
     expect(agent.said()).toMatch(/server answers 503, trying again\n/);
     expect(agent.said()).toMatch(/server cannot be reached, trying again\n/);
     expect(agent.said()).toMatch(/all is well again\n/);
-    expect(await agent.stop()).toBe(0);
   });
 
   test('a supervisor learns from a port and a file whether the server still answers', async () => {
@@ -363,10 +363,10 @@ describe.concurrent('side by side', { timeout: 120_000 }, () => {
     expect(Date.now() - Date.parse(readFileSync(file, 'utf8').trim())).toBeLessThan(10_000);
     expect(await agent.stop()).toBe(0);
     const nobody = one.agent(['--health-port', String(port)], false, 'http://127.0.0.1:1');
-    await until('it ended', () => nobody.child.exitCode === 1);
+    expect(await nobody.ended()).toBe(1);
     writeFileSync(file, '');
     const wrong = one.agent(['--health-file', join(file, 'health')]);
-    await until('it ended', () => wrong.child.exitCode === 2);
+    expect(await wrong.ended()).toBe(2);
     expect(wrong.said()).toMatch(/cannot write/);
   });
 
@@ -445,7 +445,7 @@ describe.concurrent('side by side', { timeout: 120_000 }, () => {
       for (const text of proxy.asked) expect(text).toMatch(asked as RegExp);
     }
     const untrusting = one.agent([], false, secure);
-    await until('it ended', () => untrusting.child.exitCode === 1);
+    expect(await untrusting.ended()).toBe(1);
     expect(untrusting.said()).toMatch(/cannot be reached: self.signed certificate/);
   });
 });

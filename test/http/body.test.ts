@@ -1,12 +1,14 @@
 // Bodies that are being read: exact whatever their chunks, bounded in all and for each webhook, and small ones always pass.
 import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, createConnection, type Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, expect, test } from 'vitest';
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, expect, test, vi } from 'vitest';
 import { createIntake, readOn } from '../../src/http/body.ts';
 
 const KIB = 1024;
 const closing: (() => void)[] = [];
+/** The server's ends of connections, by the port of the other end. */
+const ends = new Map<number | undefined, Socket>();
 afterEach(() => {
   for (const close of closing.splice(0)) close();
 });
@@ -19,6 +21,7 @@ async function listen(limit = 10_000 * KIB): Promise<{ url: string; port: number
     if (typeof body === 'string') readOn(request);
     response.end(typeof body === 'string' ? body : `${body.length} ${body.at(0)} ${body.at(-1)}`);
   });
+  server.on('connection', (socket) => ends.set(socket.remotePort, socket));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   closing.push(() => server.close().closeAllConnections());
   const { port } = server.address() as AddressInfo;
@@ -27,15 +30,25 @@ async function listen(limit = 10_000 * KIB): Promise<{ url: string; port: number
 const post = async (url: string, line: number, bytes: number) =>
   (await fetch(`${url}/${line}`, { method: 'POST', body: Buffer.alloc(bytes, 'x') })).text();
 
-/** Says that more is to come, and sends `bytes` of it. */
+/** Says that more is to come, and sends `bytes` of it; resolves when the server has read them. */
 async function begin(port: number, line: number, bytes: number): Promise<Socket> {
   const socket = createConnection(port, '127.0.0.1');
   socket.on('error', () => {});
   closing.push(() => socket.destroy());
-  socket.write(`POST /${line} HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes + 1}\r\n\r\n`);
+  const head = `POST /${line} HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes + 1}\r\n\r\n`;
+  socket.write(head);
   socket.write(Buffer.alloc(bytes, 'x'));
-  await sleep(50);
+  const read = () => ends.get(socket.localPort)?.bytesRead;
+  await vi.waitFor(() => expect(read()).toBe(head.length + bytes), { timeout: 8_000, interval: 5 });
+  await turn();
   return socket;
+}
+/** Goes away in the middle; resolves when the server has noticed. */
+async function leave(socket: Socket): Promise<void> {
+  const end = ends.get(socket.localPort);
+  socket.destroy();
+  await vi.waitFor(() => expect(end?.closed).toBe(true), { timeout: 8_000, interval: 5 });
+  await turn();
 }
 const answerOf = (socket: Socket) =>
   new Promise<string>((resolve) => socket.once('data', (data) => resolve(data.toString().split('\r\n\r\n')[1] ?? '')));
@@ -61,8 +74,7 @@ test('one webhook takes half of the room, all together all of it; small ones pas
   slow.write('x');
   expect(await ended).toBe(`${500 * KIB + 1} 120 120`);
   expect(await post(url, 4, 300 * KIB)).toBe(`${300 * KIB} 120 120`);
-  for (const socket of [second, third]) socket.destroy();
-  await sleep(100);
+  for (const socket of [second, third]) await leave(socket);
   for (const line of [5, 6, 7]) expect(await post(url, line, 550 * KIB)).toBe(`${550 * KIB} 120 120`);
 });
 

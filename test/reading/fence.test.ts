@@ -240,7 +240,7 @@ for (const engine of SERVERS)
         await vi.waitFor(async () => {
           await world.tick();
           expect(world.fence.heldSeconds).toBe(0);
-        });
+        }, 8_000);
         await (await world.writer()).query(INSERT);
         await world.tick();
         expect(world.fence.heldSeconds).toBe(0);

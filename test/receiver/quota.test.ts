@@ -24,28 +24,32 @@ onEveryEngine('rates and quotas', (engine) => {
     await database?.drop();
   });
   const times = <T>(count: number, make: () => Promise<T>) => Promise.all(Array.from({ length: count }, make));
-  const statuses = (answers: readonly Response[]) =>
-    Object.fromEntries(
-      [...new Set(answers.map(({ status }) => status))].map((status) => [
-        status,
-        answers.filter((answer) => answer.status === status).length,
-      ]),
-    );
+  const count = (answers: readonly Response[], wanted: number) =>
+    answers.filter(({ status }) => status === wanted).length;
+  /** How many more may pass since then: a busy machine takes longer over the same calls. */
+  const gaining = (perSecond: number) => {
+    const began = performance.now();
+    return () => Math.ceil(((performance.now() - began) / 1_000) * perSecond);
+  };
 
   test('a webhook may take ten seconds of its rate at once; beyond it senders are told when to come again', async () => {
     const user = await service.user();
     const [busy, calm] = [await service.webhook(user), await service.webhook(user)];
     const send = (webhook = busy) => fetch(service.url + pathOf(webhook), { method: 'POST', body: 'x' });
+    const gained = gaining(1);
     const answers = await times(15, () => send());
-    expect(statuses(answers)).toEqual({ 200: 10, 503: 5 });
+    const passed = count(answers, 200);
+    expect([passed >= 10, passed <= 10 + gained(), count(answers, 503)]).toEqual([true, true, 15 - passed]);
     const over = answers.find(({ status }) => status === 503);
     expect(over?.headers.get('retry-after')).toBe('1');
     expect(await over?.json()).toMatchObject({ type: 'urn:restante:problem:over-limit' });
     expect((await send(calm)).status).toBe(200);
     // What is asked of us costs nothing: HEAD is how some look whether a URL is there.
     expect((await fetch(service.url + pathOf(busy), { method: 'HEAD' })).status).toBe(200);
+    const again = gaining(1);
     await sleep(1_100);
-    expect(statuses(await times(3, () => send()))).toEqual({ 200: 1, 503: 2 });
+    const later = await times(3, () => send());
+    expect([count(later, 200) >= 1, count(later, 200) <= again()]).toEqual([true, true]);
     const sql = 'SELECT kind, reason FROM restante_refusal WHERE wh_id = ?';
     await expect.poll(() => service.store.db.all(sql, [busy.wh_id])).toHaveLength(1);
     const page = await fetch(`${service.url}/refusals?kind=limit`, { headers: { authorization: user.auth } });
@@ -57,11 +61,13 @@ onEveryEngine('rates and quotas', (engine) => {
   test("a user's webhooks and own contents share his rate; another user's are not touched", async () => {
     const [user, other] = [await service.user(), await service.user()];
     const hooks = [await service.webhook(user), await service.webhook(user)];
+    const gained = gaining(2);
     for (const hook of hooks) await times(9, () => fetch(service.url + pathOf(hook), { method: 'POST', body: 'x' }));
     const post = (who: typeof user) =>
       fetch(`${service.url}/whcontent?content=own`, { method: 'POST', headers: { authorization: who.auth } });
     const answers = await times(6, () => post(user));
-    expect(statuses(answers)).toEqual({ 201: 2, 503: 4 });
+    const passed = count(answers, 201);
+    expect([passed >= 2, passed <= 2 + gained(), count(answers, 503)]).toEqual([true, true, 6 - passed]);
     expect((await post(other)).status).toBe(201);
   });
 

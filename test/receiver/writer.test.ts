@@ -74,19 +74,20 @@ onEveryEngine('the writer', (engine) => {
     const held = new Promise<void>((resolve) => {
       release = resolve;
     });
-    const holding = other.db.transaction(async (queries) => {
-      if (engine === 'sqlite') return held;
-      await queries.ddl('LOCK TABLES tblwh WRITE');
-      await held;
-      await queries.ddl('UNLOCK TABLES');
+    let holding: Promise<void> | undefined;
+    await new Promise<void>((locked) => {
+      holding = other.db.transaction(async (queries) => {
+        if (engine !== 'sqlite') await queries.ddl('LOCK TABLES tblwh WRITE');
+        locked();
+        await held;
+        if (engine !== 'sqlite') await queries.ddl('UNLOCK TABLES');
+      });
     });
-    await sleep(100);
     const late = [];
     for (const i of [1, 2, 3]) late.push(writer.write(row(`late ${i}`))) && (await sleep(20));
     expect(writer.full()).toBe(false);
-    await sleep(2_100);
-    expect(writer.full()).toBe(true);
-    const refused = await Promise.race([post(), sleep(1_000)]);
+    await expect.poll(() => writer.full()).toBe(true);
+    const refused = await Promise.race([post(), sleep(8_000)]);
     release();
     await Promise.all([holding, writer.drain(), ...late]);
     expect(writer.full()).toBe(false);

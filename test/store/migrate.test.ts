@@ -135,11 +135,14 @@ describe.each(['mariadb', 'mysql'] as const)('on %s', (engine) => {
     const post = (body: string) => fetch(service.url + pathOf(webhook), { method: 'POST', body });
     expect([(await post('bytes')).status, (await post('too large')).status]).toEqual([200, 413]);
     expect((await call('POST', '/whcontent?content=own')).status).toBe(201);
+    await service.settle();
     const page = (await (await call('GET', '/whcontent?whid=all')).json()) as { whcontent: { id: number }[] };
     expect(page.whcontent).toHaveLength(2);
     expect((await call('DELETE', `/whcontent/${page.whcontent[0]?.id}`)).status).toBe(204);
-    await sleep(200);
-    expect(((await (await call('GET', '/refusals')).json()) as { refusals: object[] }).refusals).toHaveLength(1);
+    // Noted beside the answer, a moment later.
+    await expect
+      .poll(async () => ((await (await call('GET', '/refusals')).json()) as { refusals: object[] }).refusals)
+      .toHaveLength(1);
     const at = `/webhooks/${webhook.wh_id}`;
     expect((await call('PATCH', at, { wh_name: 'y' })).status).toBe(200);
     expect((await call('POST', `${at}/rotate`, { grace_seconds: 0 })).status).toBe(200);

@@ -57,12 +57,16 @@ export function start(args: readonly string[], env: Env, cwd = folder()) {
     one.kill('SIGKILL'),
   );
   let said = '';
+  let closed = false;
+  child.once('close', () => {
+    closed = true;
+  });
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text) => (said += text));
   const saying = async (what: RegExp) => {
     for (const until = Date.now() + 20_000; ; await sleep(20)) {
       const found = what.exec(said);
       if (found) return found;
-      if (child.exitCode !== null || Date.now() > until) throw new Error(`${what} was never said: ${said}`);
+      if (closed || Date.now() > until) throw new Error(`${what} was never said: ${said}`);
     }
   };
   return { child, saying, said: () => said };

@@ -12,6 +12,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   apache2: 'apache2-bin',
   // The second for how accounts of MySQL sign in.
   mysqldump: 'mariadb-client, libmariadb3',
+  nginx: 'nginx-light',
   php: 'php-cli',
   promtool: 'prometheus',
   'systemd-analyze': 'systemd',
