@@ -1,10 +1,10 @@
 // Fuzz of every operation of the API document: no 5xx, each answer as documented, nobody else harmed.
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { bytesOf, type Call, readDocument, type Target, targetsOf, WORDS } from '../security/calls.ts';
+import { faultOf } from '../security/promised.ts';
+import { furnish, METRICS_TOKEN, runFuzz, unreached } from '../security/run.ts';
 import { type Database, migratedDatabase, type Service, startService, type TestUser } from '../support/engines.ts';
 import { ask } from '../support/raw.ts';
-import { bytesOf, type Call, readDocument, type Target, targetsOf, WORDS } from './calls.ts';
-import { faultOf } from './promised.ts';
-import { furnish, METRICS_TOKEN, runFuzz, unreached } from './run.ts';
 
 const COUNT = Number(process.env.RESTANTE_FUZZ_COUNT ?? 20_000);
 const SEED = Number(process.env.RESTANTE_FUZZ_SEED ?? Date.now() % 1e9);

@@ -1,12 +1,12 @@
 // A list of a hundred contents of 10 MiB, on every engine: the page ends, and the process stays small.
 import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Content } from '../src/schema/contents.ts';
-import { openDb } from '../src/store/open.ts';
-import { migrate } from '../src/store/migrate/migrate.ts';
-import { baseTables } from './support/classic.ts';
-import { migratedDatabase, type Service, startService, type TestUser } from './support/engines.ts';
-import { type DatabaseServer, type Flavour, startServer } from './support/servers.ts';
+import type { Content } from '../../src/schema/contents.ts';
+import { migrate } from '../../src/store/migrate/migrate.ts';
+import { openDb } from '../../src/store/open.ts';
+import { baseTables } from '../support/classic.ts';
+import { migratedDatabase, type Service, startService, type TestUser } from '../support/engines.ts';
+import { type DatabaseServer, type Flavour, startServer } from '../support/servers.ts';
 
 const MiB = 1024 * 1024;
 const HUNDRED = 'a hundred contents of 10 MiB in one list end the page, not the process';

@@ -4,9 +4,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { credentials, headOf, openBench } from '../examples/run.ts';
 import { needs } from '../support/tools.ts';
 import { createWorld, type Program, type World } from '../support/world.ts';
-import { credentials, headOf, openBench } from './run.ts';
 
 const LOOPS = { 'consume.sh': 'curl', 'consume.py': 'python3', 'consume.php': 'php', 'consume.ts': 'node' };
 const FILES = Object.keys(LOOPS) as (keyof typeof LOOPS)[];
