@@ -9,9 +9,9 @@ import type { Config } from './config/config.ts';
 import { createConsumers } from './consumers/consumers.ts';
 import { followed, tellStored } from './consumers/debug-log.ts';
 import { createSender } from './http/address.ts';
-import { createIntake } from './http/body.ts';
+import { createBodyReader } from './http/body.ts';
 import { LISTEN_BACKLOG } from './http/server.ts';
-import { createTrouble } from './observe/incidents.ts';
+import { createIncidents } from './observe/incidents.ts';
 import type { Log } from './observe/log.ts';
 import {
   measured,
@@ -22,9 +22,9 @@ import {
   openMetrics,
   type ShedWhy,
 } from './observe/metrics.ts';
-import { type Memory, watchPressure } from './observe/overload.ts';
+import { type Memory, watchOverload } from './observe/overload.ts';
 import { openReading } from './reading/open.ts';
-import { createAllowance } from './receiver/quota.ts';
+import { createQuota } from './receiver/quota.ts';
 import { createReceiver } from './receiver/receiver.ts';
 import { createWriter } from './receiver/writer.ts';
 import { serveDocs } from './site/docs.ts';
@@ -90,7 +90,7 @@ export async function createService({ routes = [], ...options }: ServiceOptions)
     },
     async close() {
       await api.close();
-      parts.pressure.close();
+      parts.overload.close();
       parts.consumers.close();
       await parts.reading.close();
     },
@@ -115,8 +115,8 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
     causes: CAUSES,
     causeOf: (error) => causeOf(error)?.code,
   });
-  const trouble = createTrouble({ log, causeOf, count: writes.onError });
-  const allowance = createAllowance(store, log, config);
+  const incidents = createIncidents({ log, causeOf, count: writes.onError });
+  const quota = createQuota(store, log, config);
   /** What has just been committed: those in this process who wait for it need not look for it. */
   const committed = (rows: readonly NewContent[], ids: readonly number[]): void => {
     consumers.committed(rows, ids);
@@ -124,10 +124,10 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
   };
   const writer = createWriter(store, {
     onBatch: writes.onBatch,
-    onError: trouble.failed,
+    onError: incidents.failed,
     onCommitted(rows, ids) {
-      trouble.stored();
-      allowance.stored(rows);
+      incidents.stored();
+      quota.stored(rows);
       if (debug) tellStored(log, rows, ids);
       committed(rows, ids);
     },
@@ -135,16 +135,16 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
   const countShed = measureShed(metrics);
   const shed = (why: ShedWhy): void => {
     countShed(why);
-    trouble.shed(why);
+    incidents.shed(why);
   };
   store.db.hosts?.onMove((from, to, reason) =>
     log.warn({ from, to, reason }, 'the database is reached at another of its hosts now'),
   );
-  const pressure = watchPressure(log, memory, config.maxMemoryMb);
+  const overload = watchOverload(log, memory, config.maxMemoryMb);
   measureState(metrics, {
     writer,
     tail: reading.tail,
-    pressure,
+    overload,
     connections: store.db.connections,
     standing: store.extended ? () => countStanding(store.db) : undefined,
   });
@@ -158,8 +158,8 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
     log,
     now,
     metrics,
-    trouble,
-    pressure,
+    incidents,
+    overload,
     shed,
     reading,
     promise: reading.promise,
@@ -168,8 +168,8 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
     content,
     consumers,
     writer,
-    allowance,
-    intake: createIntake(),
+    quota,
+    bodies: createBodyReader(),
     sealer,
     targets,
     onReleased: committed,

@@ -5,12 +5,12 @@ import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { basePath, type Config } from '../config/config.ts';
 import { forbidden, invalid, needsMigrate } from '../errors.ts';
-import { allFinite, type Intake, isTime, readBodies, readJson } from '../http/body.ts';
+import { allFinite, type BodyReader, isTime, readBodies, readJson } from '../http/body.ts';
 import { createClose, createRequestId, createServerWith, MAX_HEADER_BYTES } from '../http/server.ts';
-import type { Trouble } from '../observe/incidents.ts';
+import type { Incidents } from '../observe/incidents.ts';
 import type { Log } from '../observe/log.ts';
 import { type Metrics, measureCalls, type ShedWhy } from '../observe/metrics.ts';
-import type { Pressure } from '../observe/overload.ts';
+import type { Overload } from '../observe/overload.ts';
 import type { Receiver } from '../receiver/receiver.ts';
 import type { AuthParts } from './auth.ts';
 import { type Auth, createAuth } from './auth.ts';
@@ -29,7 +29,7 @@ import type { TraceCalls } from './routes/trace.ts';
 import * as trace from './routes/trace.ts';
 import * as webhooks from './routes/webhooks.ts';
 import { shedLoad } from './shedding.ts';
-import { createParked, type Parked, whileOpen } from './waiting.ts';
+import { createWaiting, untilClosed, type Waiting } from './waiting.ts';
 
 /** What the calls and what lies before them take of the service. */
 export type ApiParts = AuthParts &
@@ -42,10 +42,10 @@ export type ApiParts = AuthParts &
     readonly config: Config;
     readonly log: Log;
     readonly receiver: Pick<Receiver, 'take' | 'closing' | 'drain'>;
-    readonly intake: Intake;
-    readonly pressure: Pick<Pressure, 'why'>;
+    readonly bodies: BodyReader;
+    readonly overload: Pick<Overload, 'why'>;
     readonly shed: (why: ShedWhy) => void;
-    readonly trouble: Trouble;
+    readonly incidents: Incidents;
     readonly metrics: Metrics;
   };
 
@@ -141,24 +141,30 @@ export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[]
   fastify.setErrorHandler(onError);
   fastify.setNotFoundHandler((request, reply) => answerProblem(noSuchRoute(request), request, reply, parts));
   readBodies(fastify, parts);
-  const parked = createParked(auth);
-  measureCalls(fastify, parts.metrics, parked);
+  const waiting = createWaiting(auth);
+  measureCalls(fastify, parts.metrics, waiting);
   const routes = [...ROUTES, ...more];
-  for (const route of routes) register(fastify, parts, auth, parked, route);
+  for (const route of routes) register(fastify, parts, auth, waiting, route);
   const stop = createClose(fastify, receiver);
   return {
     fastify,
     auth,
     documented: routes.filter((route) => !route.hidden),
     async close() {
-      parked.close();
+      waiting.close();
       await stop();
       auth.close();
     },
   };
 }
 
-function register(fastify: FastifyInstance, parts: ApiParts, auth: Auth, parked: Parked, route: Route<ApiParts>): void {
+function register(
+  fastify: FastifyInstance,
+  parts: ApiParts,
+  auth: Auth,
+  waiting: Waiting,
+  route: Route<ApiParts>,
+): void {
   const known = new Set(Object.keys(route.query?.properties ?? {}));
   fastify.route({
     method: route.method,
@@ -196,8 +202,8 @@ function register(fastify: FastifyInstance, parts: ApiParts, auth: Auth, parked:
         params: request.params,
         body: request.body,
         userId: request.userId,
-        watch: () => parked.watch(request, reply),
-        whileOpen: () => whileOpen(request.raw.socket),
+        watch: () => waiting.watch(request, reply),
+        whileOpen: () => untilClosed(request.raw.socket),
         hint: route.kind === 'classic' ? hintOf(request, known) : {},
         request,
         reply,

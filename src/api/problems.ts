@@ -4,7 +4,7 @@ import { STATUS_CODES } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type FieldError, internal, invalid, notFound, Problem, tooLarge, unavailable } from '../errors.ts';
 import { maskTarget } from '../http/head.ts';
-import type { Trouble } from '../observe/incidents.ts';
+import type { Incidents } from '../observe/incidents.ts';
 import type { Log } from '../observe/log.ts';
 import { faultWords } from '../schema/common.ts';
 import { PATTERN_WORDS } from '../schema/contents.ts';
@@ -111,11 +111,11 @@ export function answerProblem(
   problem: Problem,
   request: FastifyRequest,
   reply: FastifyReply,
-  { log, trouble }: { readonly log: Log; readonly trouble: Pick<Trouble, 'refused'> },
+  { log, incidents }: { readonly log: Log; readonly incidents: Pick<Incidents, 'refused'> },
 ): FastifyReply {
   const data = { request_id: request.id, url: maskTarget(request.url) };
   const error = problem.cause ?? problem;
-  if (problem.status === 503) trouble.refused(error, data);
+  if (problem.status === 503) incidents.refused(error, data);
   else if (problem.status >= 500) log.error({ ...data, error }, 'internal error');
   return reply
     .code(problem.status)

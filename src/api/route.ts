@@ -1,7 +1,7 @@
 // A route is one object: validation, types, sign-in, documentation and its examples all read it.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Static, TObject, TSchema } from 'typebox';
-import type { Ending } from '../reading/tail.ts';
+import type { Cancellation } from '../reading/tail.ts';
 
 export interface Call<Q extends TSchema, P extends TSchema, B extends TSchema> {
   readonly query: Static<Q>;
@@ -12,9 +12,9 @@ export interface Call<Q extends TSchema, P extends TSchema, B extends TSchema> {
   /** For classic calls: names the query parameters that were ignored. */
   readonly hint: { readonly hint?: string };
   /** For calls that wait: aborted when the caller is gone, its token revoked, or the service stops (`reason`: see parked.ts). */
-  readonly watch: () => Ending;
+  readonly watch: () => Cancellation;
   /** For calls that do not wait, but do nothing for a caller who is gone. */
-  readonly whileOpen: () => Ending;
+  readonly whileOpen: () => Cancellation;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
 }

@@ -1,9 +1,9 @@
 // Refuses calls of the API that would do harm: when the process is under pressure, or answers that nobody takes fill its memory.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { unavailable } from '../errors.ts';
-import { createRoom } from '../http/body.ts';
+import { createByteBudget } from '../http/body.ts';
 import type { ShedWhy } from '../observe/metrics.ts';
-import { type Pressure, underPressure } from '../observe/overload.ts';
+import { type Overload, overloadProblem } from '../observe/overload.ts';
 
 // Answers on their way to their readers, all together; one user may take half of it. A page has up to 8 MiB of bodies.
 const MOST_BYTES = 512 * 1024 * 1024;
@@ -13,14 +13,14 @@ const SMALL_BYTES = 64 * 1024;
 /** For calls of users; what tells how the service is must answer then, too. */
 export function shedLoad(
   fastify: FastifyInstance,
-  { pressure, shed }: { readonly pressure: Pick<Pressure, 'why'>; readonly shed: (why: ShedWhy) => void },
+  { overload, shed }: { readonly overload: Pick<Overload, 'why'>; readonly shed: (why: ShedWhy) => void },
   isOperators: (url: string | undefined) => boolean,
   mostBytes = MOST_BYTES,
 ): void {
-  const room = createRoom(mostBytes);
+  const room = createByteBudget(mostBytes);
   fastify.addHook('onRequest', (request, _reply, done) => {
-    const problem = isOperators(request.routeOptions.url) ? undefined : underPressure(pressure);
-    if (problem && pressure.why) shed(pressure.why);
+    const problem = isOperators(request.routeOptions.url) ? undefined : overloadProblem(overload);
+    if (problem && overload.why) shed(overload.why);
     done(problem);
   });
   fastify.addHook('onSend', (request: FastifyRequest, reply: FastifyReply, payload: unknown, done) => {

@@ -1,14 +1,14 @@
 // Requests that wait: each ends when its socket closes, when its token is revoked, or when the service stops.
 import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Ending } from '../reading/tail.ts';
+import type { Cancellation } from '../reading/tail.ts';
 import type { Auth } from './auth.ts';
 
 /** Why a request that waited was ended: told by `signal.reason`. */
 export type Ended = 'closed' | 'revoked' | 'closing';
 
 /** For a call that does not wait: only whether somebody is there to take the answer. A signal costs as much as the call. */
-export const whileOpen = (socket: Socket): Ending => ({
+export const untilClosed = (socket: Socket): Cancellation => ({
   get aborted() {
     return socket.destroyed;
   },
@@ -17,15 +17,15 @@ export const whileOpen = (socket: Socket): Ending => ({
   removeEventListener() {},
 });
 
-export interface Parked {
+export interface Waiting {
   /** Watches over a request until its answer is sent. */
-  watch(request: FastifyRequest, reply: FastifyReply): Ending;
+  watch(request: FastifyRequest, reply: FastifyReply): Cancellation;
   readonly size: number;
   /** Ends all that wait, and whoever comes to wait. */
   close(): void;
 }
 
-interface Watched extends Ending {
+interface Watched extends Cancellation {
   end(reason: Ended): void;
 }
 
@@ -54,11 +54,11 @@ function createWatched(): Watched {
 
 const CHECK_EVERY_MS = 1_000;
 
-export function createParked(auth: Auth): Parked {
-  const parked = new Map<Watched, () => boolean | Promise<boolean>>();
+export function createWaiting(auth: Auth): Waiting {
+  const waiting = new Map<Watched, () => boolean | Promise<boolean>>();
   let closing = false;
   const timer = setInterval(async () => {
-    for (const [watched, revoked] of [...parked]) {
+    for (const [watched, revoked] of [...waiting]) {
       const verdict = revoked();
       if (verdict === true || (verdict !== false && (await verdict))) watched.end('revoked');
     }
@@ -70,20 +70,20 @@ export function createParked(auth: Auth): Parked {
       const watched = createWatched();
       if (closing) watched.end('closing');
       if (request.raw.socket.destroyed) watched.end('closed');
-      parked.set(watched, auth.watch(request.raw));
+      waiting.set(watched, auth.watch(request.raw));
       reply.raw.once('close', () => {
-        parked.delete(watched);
+        waiting.delete(watched);
         watched.end('closed');
       });
       return watched;
     },
     get size() {
-      return parked.size;
+      return waiting.size;
     },
     close() {
       closing = true;
       clearInterval(timer);
-      for (const watched of parked.keys()) watched.end('closing');
+      for (const watched of waiting.keys()) watched.end('closing');
     },
   };
 }

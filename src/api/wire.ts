@@ -3,8 +3,8 @@ import { isUtf8 } from 'node:buffer';
 import type { Config } from '../config/config.ts';
 import { decodeHead, publicUrlOf, splitTarget } from '../http/head.ts';
 import type * as schema from '../schema/contents.ts';
-import type { Content, Receipt } from '../store/contents.ts';
-import type { Refusal } from '../store/refusals.ts';
+import type { ContentRow, Receipt } from '../store/contents.ts';
+import type { RefusalRow } from '../store/refusals.ts';
 import { fromWindows1252 } from '../store/text.ts';
 
 type Encoded = Pick<schema.Content, 'content' | 'encoding'>;
@@ -17,7 +17,7 @@ function encode(bytes: Buffer, ours: boolean, rule: Config['contentEncoding']): 
   return ours ? { content: bytes.toString('base64'), encoding: 'base64' } : asWindows1252(bytes);
 }
 
-export function contentToWire(row: Content, config: Config): schema.Content {
+export function contentToWire(row: ContentRow, config: Config): schema.Content {
   const { id, ip, api, dt, wh_id, receipt } = row;
   const { content, encoding } = encode(row.content, receipt !== null, config.contentEncoding);
   const request = receipt?.head ? requestToWire(receipt.head, receipt, config) : null;
@@ -43,7 +43,7 @@ function requestToWire(head: Buffer, receipt: Receipt, config: Config): schema.C
   };
 }
 
-export function refusalToWire(row: Refusal, config: Config): schema.Refusal {
+export function refusalToWire(row: RefusalRow, config: Config): schema.Refusal {
   const { id, wh_id, kind, reason, near_miss, size, ip, released_as } = row;
   const { method, target, headers } = decodeHead(row.head);
   const received_at = new Date(row.received_ms).toISOString();

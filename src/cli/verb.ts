@@ -98,7 +98,7 @@ export function whole(text: string, what: string, least: number, most: number): 
 }
 
 /** Undefined for a flag that was not given. */
-export function oneOf<T extends string>(text: string | undefined, what: string, words: readonly T[]): T | undefined {
+export function choiceOf<T extends string>(text: string | undefined, what: string, words: readonly T[]): T | undefined {
   if (text !== undefined && !words.includes(text as T))
     throw new Complaint(`${what} must be ${words.join(' or ')}, not ${text}`, 2);
   return text as T | undefined;

@@ -1,10 +1,10 @@
 // The consumers of the users: make, change and end them, pull and ack, move them, and their dead letters.
 import { conflict, type FieldError, invalid, startNeeded, tooManyConsumers } from '../errors.ts';
 import { createOwnWrites, type OwnWrites } from '../reading/lists.ts';
-import type { Ending, Tail } from '../reading/tail.ts';
+import type { Cancellation, Tail } from '../reading/tail.ts';
 import { countStock, readBacklog } from '../store/backlog.ts';
 import {
-  type Consumer,
+  type ConsumerRow,
   type ConsumerSettings,
   createConsumer,
   type DeadLetter,
@@ -20,9 +20,9 @@ import type { Store } from '../store/open.ts';
 import { listWebhooks } from '../store/webhooks.ts';
 import { decodeLease, type Lease } from './lease-token.ts';
 import { ack, type Done, extend, type Nack, nack } from './leases.ts';
-import { createPull, deleted, type Pulled, type PullOptions, type State, stateOf } from './pull.ts';
-import { findTarget, redeliver, retry, type Start, seek } from './seek.ts';
-import { carriedOf, createSessions, inTurn } from './sessions.ts';
+import { type ConsumerState, createPull, deleted, type Pulled, type PullOptions, stateOf } from './pull.ts';
+import { findTarget, redeliver, retryDead, type Start, seek } from './seek.ts';
+import { carriedOf, createSessions, inLane } from './sessions.ts';
 
 /** A lease as a call names it, and which of its contents are meant; undefined = all. */
 interface LeaseCall {
@@ -31,8 +31,8 @@ interface LeaseCall {
 }
 type PullCall = Omit<PullOptions, 'ack'> & { readonly ack?: LeaseCall | undefined };
 export interface Seen {
-  readonly consumer: Consumer;
-  readonly state: State;
+  readonly consumer: ConsumerRow;
+  readonly state: ConsumerState;
 }
 
 export interface Consumers {
@@ -46,7 +46,7 @@ export interface Consumers {
   get(userId: number, name: string): Promise<Seen>;
   list(userId: number): Promise<Seen[]>;
   remove(userId: number, name: string): Promise<void>;
-  pull(userId: number, name: string, call: PullCall, ended: Ending): Promise<Pulled>;
+  pull(userId: number, name: string, call: PullCall, ended: Cancellation): Promise<Pulled>;
   ack(userId: number, name: string, call: LeaseCall): Promise<Done>;
   nack(userId: number, name: string, call: LeaseCall, how: Nack): Promise<Done>;
   /** `due` is when the lease ends now. */
@@ -68,7 +68,7 @@ export interface Consumers {
 
 interface ConsumersParts {
   readonly store: Store;
-  readonly tail: Pick<Tail, 'onPlaced' | 'readable' | 'age'>;
+  readonly tail: Pick<Tail, 'onPlaced' | 'readableId' | 'age'>;
   readonly maxPageBytes: number;
   readonly log?: { warn(data: object, message: string): void };
 }
@@ -98,11 +98,11 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
   const own = createOwnWrites(tail);
   const { make, checkWhids } = createMaker(store, own);
 
-  const seen = async (consumer: Consumer): Promise<Seen> => {
+  const seen = async (consumer: ConsumerRow): Promise<Seen> => {
     const backlog = await readBacklog(db, consumer);
     return { consumer, state: stateOf(backlog, consumer, backlog.now) };
   };
-  async function find(userId: number, name: string): Promise<Consumer> {
+  async function find(userId: number, name: string): Promise<ConsumerRow> {
     const consumer = await findConsumer(db, userId, name);
     if (!consumer) throw deleted(name);
     return consumer;
@@ -126,7 +126,7 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
       sessions.update(session, consumer, now, { emptyUpTo: afresh || consumer.ordered ? -1 : undefined, backlog });
       return made;
     };
-    const made = await (session ? inTurn(session, run) : run());
+    const made = await (session ? inLane(session, run) : run());
     if (session) sessions.wakeNext(session, false);
     return made;
   }
@@ -200,7 +200,9 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
     },
     dead: async (userId, name, from, limit) => listDead(db, (await find(userId, name)).id, from, limit),
     async retry(userId, name, ids) {
-      const { consumer, result } = await change(userId, name, (rows, locked) => retry(rows, locked, ids, MOST_RETRIED));
+      const { consumer, result } = await change(userId, name, (rows, locked) =>
+        retryDead(rows, locked, ids, MOST_RETRIED),
+      );
       return { ...whole(result), more: ids === undefined && consumer.dead > 0 };
     },
     async redeliver(userId, name, ids) {

@@ -1,12 +1,12 @@
 // The opaque string that stands for a lease: it carries what it covers, so that nobody has to remember it.
-import type { Place } from '../store/backlog.ts';
+import type { Position } from '../store/backlog.ts';
 
 export interface Lease {
   readonly consumerId: number;
   /** Random, new with every hand-out: only the latest one acks. */
   readonly token: number;
   /** By position, ascending. */
-  readonly places: readonly Place[];
+  readonly places: readonly Position[];
 }
 
 const VERSION = 1;
@@ -32,7 +32,7 @@ const unfolded = (value: number): number => (value % 2 === 1 ? -(value + 1) / 2 
 export function encodeLease({ consumerId, token, places }: Lease): string {
   const bytes = [VERSION];
   for (const value of [consumerId, token, places.length]) writeNumber(bytes, value);
-  let last: Place = { pos: 0, id: 0 };
+  let last: Position = { pos: 0, id: 0 };
   for (const place of places) {
     writeNumber(bytes, place.pos - last.pos);
     writeNumber(bytes, folded(place.id - last.id));
@@ -64,7 +64,7 @@ export function decodeLease(text: string): Lease | undefined {
   };
   const [consumerId, token, count] = [read(), read(), read()];
   if (!good || count < 1 || count > MOST_PLACES) return undefined;
-  const places: Place[] = [];
+  const places: Position[] = [];
   let pos = 0;
   let id = 0;
   for (let i = 0; good && i < count; i++) {

@@ -1,7 +1,7 @@
 // The rules of leases: whose ack counts, what is given back, what is given up. Knows no SQL.
 
-import type { Place } from '../store/backlog.ts';
-import type { Consumer, Locked } from '../store/consumers.ts';
+import type { Position } from '../store/backlog.ts';
+import type { ConsumerRow, Locked } from '../store/consumers.ts';
 import type { Change, LeaseRow, LeaseRows } from '../store/leases.ts';
 import type { Lease } from './lease-token.ts';
 
@@ -26,13 +26,13 @@ export interface Done {
 
 /** The earlier of two moments, of which 0 is none. */
 const sooner = (a: number, b: number): number => (a === 0 || b === 0 ? a + b : Math.min(a, b));
-export const posOf = ({ pos }: Place): number => pos;
+export const posOf = ({ pos }: Position): number => pos;
 const GIVEN_UP = 'A worker gave it up.';
 const NOT_ACKED = 'No worker acked it in all its attempts.';
 
 /** What a call names: the places of the lease, or some of them, and ids that the lease does not cover. */
 interface Named {
-  readonly places: readonly Place[];
+  readonly places: readonly Position[];
   readonly strangers: readonly number[];
 }
 function named({ places }: Lease, ids: readonly number[] | undefined): Named {
@@ -44,10 +44,10 @@ function named({ places }: Lease, ids: readonly number[] | undefined): Named {
 }
 
 /** How it stands with contents that the caller does not have in hand: acked by whomever is done. */
-async function judge(rows: LeaseRows, consumer: Consumer, places: readonly Place[]): Promise<Done> {
+async function settle(rows: LeaseRows, consumer: ConsumerRow, places: readonly Position[]): Promise<Done> {
   const out = new Map((await rows.at(places.map(posOf))).map((row) => [row.pos, row]));
   const dead = new Set(await rows.dead(places.map(posOf)));
-  const reasonOf = ({ pos }: Place): Reason | undefined => {
+  const reasonOf = ({ pos }: Position): Reason | undefined => {
     const row = out.get(pos);
     if (row) return row.waiting ? 'waiting' : 'leased-anew';
     return dead.has(pos) ? 'dead' : pos > consumer.cursor_pos ? 'not-handed-out' : undefined;
@@ -58,14 +58,14 @@ async function judge(rows: LeaseRows, consumer: Consumer, places: readonly Place
 }
 
 /** Ids that the lease does not cover: perhaps acked long ago. */
-async function judgeStrangers(rows: LeaseRows, consumer: Consumer, ids: readonly number[]): Promise<Done> {
+async function judgeStrangers(rows: LeaseRows, consumer: ConsumerRow, ids: readonly number[]): Promise<Done> {
   if (ids.length === 0) return { done: [], conflicts: [] };
   const { whids, start_pos } = consumer;
   const read = (await rows.places(ids)).filter(
     ({ pos, wh_id }) => pos > start_pos && (!whids || whids.includes(wh_id)),
   );
   const known = new Set(read.map(({ id }) => id));
-  const judged = await judge(rows, consumer, read);
+  const judged = await settle(rows, consumer, read);
   const unknown = ids.filter((id) => !known.has(id)).map((id) => ({ id, reason: 'not-handed-out' as const }));
   return { done: judged.done, conflicts: [...judged.conflicts, ...unknown] };
 }
@@ -102,7 +102,7 @@ export async function ack(
   const mine =
     removed === places.length
       ? { done: places.map(({ id }) => id), conflicts: [] }
-      : await judge(rows, consumer, places);
+      : await settle(rows, consumer, places);
   const result = { ...both(mine, await judgeStrangers(rows, consumer, strangers)), removed };
   const passed = consumer.gap && new Set(mine.done);
   const read = passed && places.some(({ pos, id }) => pos > (consumer.gap?.pos ?? 0) && passed.has(id));
@@ -141,7 +141,7 @@ export async function nack(
   await rows.giveBack(back.map(posOf), { due, refund: untried ? 1 : 0, reason });
   await rows.giveBack(behind.map(posOf), { due, refund: 1 });
   const mine = new Set(own.map(posOf));
-  const judged = await judge(
+  const judged = await settle(
     rows,
     consumer,
     places.filter(({ pos }) => !mine.has(pos)),
@@ -169,7 +169,7 @@ export async function extend(
   const own = (await rows.at(places.map(posOf))).filter(({ token, waiting }) => token === lease.token && !waiting);
   const mine = new Set(own.map(posOf));
   await rows.extend([...mine], due);
-  const judged = await judge(
+  const judged = await settle(
     rows,
     consumer,
     places.filter(({ pos }) => !mine.has(pos)),
@@ -191,7 +191,7 @@ interface ClaimOptions {
   readonly leaseMs: number;
   readonly token: number;
 }
-export interface Handed extends Place {
+export interface Handed extends Position {
   readonly attempt: number;
 }
 export interface Claim {
@@ -308,7 +308,7 @@ export async function giveBack(
 /** What was found to be gone, or to be a duplicate that is skipped, before anybody claimed it. */
 export interface Unneeded {
   /** The consumer as it was when that was found. */
-  readonly of: Consumer;
+  readonly of: ConsumerRow;
   /** Positions of what is due again. */
   readonly due: readonly number[];
   /** Nobody needs anything new from the cursor of `of` up to here; 0: nothing is known of what is new. */

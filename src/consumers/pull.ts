@@ -27,10 +27,10 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { notFound } from '../errors.ts';
-import type { Ending } from '../reading/tail.ts';
-import { type Backlog, freshPlaces, headOf, MOST_COUNTED, type Place, readBacklog } from '../store/backlog.ts';
-import type { Consumer, Gap } from '../store/consumers.ts';
-import { type Content, listByIds } from '../store/contents.ts';
+import type { Cancellation } from '../reading/tail.ts';
+import { type Backlog, headOf, MOST_COUNTED, nextPositions, type Position, readBacklog } from '../store/backlog.ts';
+import type { ConsumerRow, Gap } from '../store/consumers.ts';
+import { type ContentRow, listByIds } from '../store/contents.ts';
 import { changeConsumer, leaseRows } from '../store/leases.ts';
 import type { Store } from '../store/open.ts';
 import { encodeLease, type Lease, TOKEN_BYTES } from './lease-token.ts';
@@ -46,10 +46,10 @@ import {
   type Unneeded,
 } from './leases.ts';
 import type { Start } from './seek.ts';
-import { carriedOf, inTurn, type Session, type Sessions } from './sessions.ts';
+import { carriedOf, inLane, type Session, type Sessions } from './sessions.ts';
 
 /** How it stands with a consumer. */
-export interface State {
+export interface ConsumerState {
   /** What waits to be handed out: exact up to 1,000; then 1,000 and `backlog_more`. */
   readonly backlog: number;
   readonly backlog_more: boolean;
@@ -75,7 +75,7 @@ export interface Pulled {
   readonly due: number;
   readonly conflicts: readonly Conflict[];
   readonly gap: Gap | null;
-  readonly state: State;
+  readonly state: ConsumerState;
   readonly pollAfterMs: number;
 }
 
@@ -100,7 +100,7 @@ const AGAIN_MS = 20;
 const MOST_AGAIN_MS = 500;
 const MOST_ITEMS = 500;
 
-export function stateOf(backlog: Backlog, { dead }: Consumer, now: number): State {
+export function stateOf(backlog: Backlog, { dead }: ConsumerRow, now: number): ConsumerState {
   const waiting = backlog.ahead + backlog.back;
   return {
     backlog: Math.min(waiting, MOST_COUNTED),
@@ -115,13 +115,13 @@ export const deleted = (name: string) =>
   notFound(`You have no consumer ${name}. A pull makes it, or PUT /consumers/${name}.`);
 const newToken = (): number => randomBytes(TOKEN_BYTES).readUIntBE(0, TOKEN_BYTES);
 
-type Pull = (userId: number, name: string, options: PullOptions, ended: Ending) => Promise<Pulled>;
+type Pull = (userId: number, name: string, options: PullOptions, ended: Cancellation) => Promise<Pulled>;
 
 /** One pull on its way. */
 interface Call {
   readonly session: Session;
   readonly options: PullOptions;
-  readonly ended: Ending;
+  readonly ended: Cancellation;
   /** When its time is over. */
   readonly until: number;
   /** Of the ack that came with it; undefined until that is committed. */
@@ -132,7 +132,7 @@ interface Call {
 }
 
 interface Turn {
-  readonly consumer: Consumer;
+  readonly consumer: ConsumerRow;
   readonly token: number;
   readonly claimed: Claim | undefined;
   readonly conflicts: readonly Conflict[];
@@ -143,7 +143,7 @@ interface Turn {
 interface Filled {
   readonly items: readonly Item[];
   /** The consumer when something had to be given back. */
-  readonly after: Consumer | undefined;
+  readonly after: ConsumerRow | undefined;
 }
 
 type Next = PullState | Pulled;
@@ -230,7 +230,7 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
   function answer(
     { options, ended, conflicts = [] }: Call,
     items: readonly Item[],
-    consumer: Consumer,
+    consumer: ConsumerRow,
     backlog: Backlog,
     how?: Turn | 'unfinished',
   ): Pulled {
@@ -256,8 +256,8 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
 
   /** Runs `work` in its turn, if that comes in time. One with an ack, or of which nothing is known yet, waits as all others do. */
   function inLine<T>(call: Call, work: () => Promise<T>): Promise<T | PullState> {
-    if (!call.conflicts || !call.session.consumer) return inTurn<T>(call.session, work);
-    return inTurn<T | PullState>(call.session, work, { ms: left(call, LINE_MS), late: () => answering('unfinished') });
+    if (!call.conflicts || !call.session.consumer) return inLane<T>(call.session, work);
+    return inLane<T | PullState>(call.session, work, { ms: left(call, LINE_MS), late: () => answering('unfinished') });
   }
 
   /** One transaction: acks and claims. Undefined when there is no such consumer. */
@@ -294,7 +294,7 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
     if (more && passed) session.search = Math.min(MOST_ITEMS, most * SEARCHED_MORE);
   }
 
-  async function count(session: Session, consumer: Consumer): Promise<Backlog> {
+  async function count(session: Session, consumer: ConsumerRow): Promise<Backlog> {
     const backlog = await readBacklog(store.db, consumer);
     sessions.counted(session, consumer.version, backlog);
     return backlog;
@@ -304,7 +304,7 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
   async function change(
     session: Session,
     work: Parameters<typeof changeConsumer<void>>[3],
-  ): Promise<Consumer | undefined> {
+  ): Promise<ConsumerRow | undefined> {
     const changed = await changeConsumer(store.db, session.userId, session.name, work);
     if (!changed) return undefined;
     const { consumer, now } = changed;
@@ -316,8 +316,8 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
   const tidy = (
     call: Call,
     token: number,
-    { surplus, gone }: { readonly surplus: readonly Place[]; readonly gone: readonly Place[] },
-  ): Promise<Consumer | undefined> => {
+    { surplus, gone }: { readonly surplus: readonly Position[]; readonly gone: readonly Position[] },
+  ): Promise<ConsumerRow | undefined> => {
     const { session } = call;
     const work = () =>
       change(session, async (rows, locked) => {
@@ -327,7 +327,7 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
       }).finally(() => sessions.wakeNext(session, false));
     // Behind a long line the answer does not wait for it.
     const patience = { ms: left(call, LINE_MS), late: () => undefined, still: true };
-    return inTurn<Consumer | undefined>(session, work, patience).catch(() => undefined);
+    return inLane<ConsumerRow | undefined>(session, work, patience).catch(() => undefined);
   };
 
   /** The contents of a claim: as many as fit, if there still is a caller to get them. */
@@ -371,17 +371,17 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
 // The contents behind what was handed out, read after the commit: as many as fit into one answer.
 
 export interface Item {
-  readonly place: Place;
-  readonly content: Content;
+  readonly place: Position;
+  readonly content: ContentRow;
   readonly attempt: number;
 }
 
 interface Bodies {
   readonly items: readonly Item[];
   /** What did not fit. */
-  readonly surplus: readonly Place[];
+  readonly surplus: readonly Position[];
   /** What there is nothing left to do for: others have deleted it meanwhile, or it is a duplicate that nobody wants. */
-  readonly gone: readonly Place[];
+  readonly gone: readonly Position[];
 }
 
 /** Ends at `maxBytes`, but never before the first one; in the order of positions, without a hole: what does not fit is the tail. */
@@ -406,8 +406,8 @@ async function readBodies(
     if (content) found.set(first.id, content);
   }
   const items: Item[] = [];
-  const surplus: Place[] = [];
-  const gone: Place[] = [];
+  const surplus: Position[] = [];
+  const gone: Position[] = [];
   for (const place of handed) {
     const content = found.get(place.id);
     const skipped = skipDuplicates && content?.receipt?.duplicate_of != null;
@@ -429,12 +429,13 @@ const SEARCHED_BYTES = 1 << 20;
  */
 async function readUnneeded(
   store: Store,
-  consumer: Consumer,
+  consumer: ConsumerRow,
   { most, now }: { readonly most: number; readonly now: number },
 ): Promise<Unneeded & { readonly more: boolean }> {
   const { user_id, duplicates, next_due_ms } = consumer;
   const back = next_due_ms > 0 ? await leaseRows(store.db, consumer).due(now, most) : [];
-  const places = back.length > 0 ? back : (await freshPlaces(store.db, consumer, await headOf(store.db), most)).places;
+  const places =
+    back.length > 0 ? back : (await nextPositions(store.db, consumer, await headOf(store.db), most)).places;
   if (places.length === 0) return { of: consumer, due: [], upTo: 0, more: false };
   const handed = places.map(({ pos, id }) => ({ pos, id, attempt: 0 }));
   const only = { maxBytes: SEARCHED_BYTES, skipDuplicates: duplicates === 'skip' };

@@ -1,7 +1,7 @@
 // Handing out again: dead letters, contents that were acked, everything from a position on.
 
 import { headOf, lastIdAt, positionBeforeId, positionBeforeTime } from '../store/backlog.ts';
-import type { Consumer, Locked } from '../store/consumers.ts';
+import type { ConsumerRow, Locked } from '../store/consumers.ts';
 import type { Db } from '../store/db.ts';
 import type { Change, LeaseRows } from '../store/leases.ts';
 import type { Conflict, Done } from './leases.ts';
@@ -19,11 +19,11 @@ export async function seek(rows: LeaseRows, { consumer }: Locked, { pos, id }: T
   return { consumer: { ...consumer, ...moved, dead: consumer.dead - forgotten }, result: undefined };
 }
 
-const dueNow = (consumer: Consumer, now: number): number =>
+const dueNow = (consumer: ConsumerRow, now: number): number =>
   consumer.next_due_ms === 0 ? now : Math.min(consumer.next_due_ms, now);
 
 /** Dead letters wait again, with all their attempts before them. `ids` undefined: the first `most` of all. */
-export async function retry(
+export async function retryDead(
   rows: LeaseRows,
   { consumer, now }: Locked,
   ids: readonly number[] | undefined,

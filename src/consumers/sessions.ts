@@ -24,18 +24,18 @@
 // (names that a stranger tries would fill the memory).
 
 import { unavailable } from '../errors.ts';
-import type { Ending, Tail } from '../reading/tail.ts';
+import type { Cancellation, Tail } from '../reading/tail.ts';
 import { type Backlog, MOST_COUNTED } from '../store/backlog.ts';
-import { type Consumer, changedConsumers } from '../store/consumers.ts';
+import { type ConsumerRow, changedConsumers } from '../store/consumers.ts';
 import type { Db } from '../store/db.ts';
 import { type Claim, USED_MS } from './leases.ts';
 
 /** What is known of one consumer, and the end of the line of its transactions. */
-export interface Session extends Line {
+export interface Session extends Lane {
   readonly userId: number;
   readonly name: string;
   /** As the latest transaction or look found it. */
-  consumer: Consumer | undefined;
+  consumer: ConsumerRow | undefined;
   /** Undefined when something has changed since it was counted. */
   backlog: Backlog | undefined;
   countedAt: number;
@@ -79,12 +79,12 @@ export interface Sessions {
   /** Forgets a session and wakes its waiters. `gone`: the consumer was deleted. */
   drop(session: Session, gone?: boolean): void;
   /** What a transaction of ours left behind; `emptyUpTo` when it looked for more, else what was known stays. */
-  update(session: Session, consumer: Consumer, now: number, more?: Update): void;
+  update(session: Session, consumer: ConsumerRow, now: number, more?: Update): void;
   counted(session: Session, version: number, backlog: Backlog): void;
   /** True when it is known that nothing can be handed out now. */
   knownEmpty(session: Session): boolean;
   /** Resolves when something may have come, after `ms`, or when `ended` fires; true when it was woken. */
-  park(session: Session, ms: number, ended: Ending): Promise<boolean>;
+  park(session: Session, ms: number, ended: Cancellation): Promise<boolean>;
   /** Wakes the next waiter, if there may be something for it. `woken`: the caller had been woken itself. */
   wakeNext(session: Session, woken: boolean): void;
   /** The database's clock, never ahead of it. */
@@ -172,7 +172,7 @@ export function createSessions({ db, tail, onError }: SessionsParts): Sessions {
     }
     if (looking) looking = setTimeout(look, LOOK_MS).unref();
   }
-  function changed(session: Session, consumer: Consumer): void {
+  function changed(session: Session, consumer: ConsumerRow): void {
     Object.assign(session, { consumer, backlog: undefined, emptyUpTo: -1 });
     wake(session);
   }
@@ -307,8 +307,8 @@ function withPlaced(backlog: Backlog, pos: number, seenMs: number): Backlog {
 }
 
 interface Step {
-  readonly before: Consumer;
-  readonly after: Consumer;
+  readonly before: ConsumerRow;
+  readonly after: ConsumerRow;
   /** How many were acked that were out. */
   readonly removed: number;
   readonly claimed: Claim | undefined;
@@ -345,7 +345,7 @@ function carriedOn(backlog: Backlog, { before, after, removed, claimed, now }: S
 // One after the other: calls that change the same thing stand in a line, but not for ever.
 
 /** The end of the line. */
-interface Line {
+interface Lane {
   last: Promise<unknown>;
 }
 
@@ -365,7 +365,7 @@ const tooLate = {
 };
 
 /** Runs `work` when all that came before have ended. A call whose turn does not come in time, in 10 s at most, does without. */
-export const inTurn = <T>(line: Line, work: () => Promise<T>, patience: Patience<T> = tooLate): Promise<T> =>
+export const inLane = <T>(line: Lane, work: () => Promise<T>, patience: Patience<T> = tooLate): Promise<T> =>
   new Promise((resolve, reject) => {
     const { ms, late, still = false }: Patience<T> = patience.ms < TURN_MS ? patience : { ...patience, ...tooLate };
     let waiting = true;

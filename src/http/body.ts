@@ -17,7 +17,7 @@ const MOST_BYTES = 256 * 1024 * 1024;
 // The beginning of each is not counted: small webhooks always have room.
 const SMALL_BYTES = 64 * 1024;
 
-export interface Intake {
+export interface BodyReader {
   /**
    * The whole body; or that it is longer than `limit`, or that there is no room for more of it now. `line`: whose it is.
    * Rejects with Aborted when the sender goes away before its end.
@@ -25,8 +25,8 @@ export interface Intake {
   read(request: IncomingMessage, line: number, limit: number): Promise<Buffer | 'too-large' | 'no-room'>;
 }
 
-export function createIntake(mostBytes = MOST_BYTES): Intake {
-  const { hold } = createRoom(mostBytes);
+export function createBodyReader(mostBytes = MOST_BYTES): BodyReader {
+  const { hold } = createByteBudget(mostBytes);
   return {
     read: (request, line, limit) =>
       new Promise((resolve, reject) => {
@@ -82,13 +82,13 @@ export function readOn(request: IncomingMessage): void {
 
 // Memory that many share: so much in all, and half of it for one of them.
 
-interface Room {
+interface ByteBudget {
   /** False: that is too much, and nothing was taken. `line`: who takes it. Negative bytes give back. */
   hold(line: number, bytes: number): boolean;
   readonly held: number;
 }
 
-export function createRoom(mostBytes: number): Room {
+export function createByteBudget(mostBytes: number): ByteBudget {
   const lines = new Map<number, number>();
   let all = 0;
   return {
@@ -111,12 +111,12 @@ export function createRoom(mostBytes: number): Room {
 /** A body is bytes, whatever it says it is; bodies of all callers share the room of the receiver's. */
 export function readBodies(
   fastify: FastifyInstance,
-  { intake, shed }: { readonly intake: Intake; readonly shed: (why: ShedWhy) => void },
+  { bodies, shed }: { readonly bodies: BodyReader; readonly shed: (why: ShedWhy) => void },
 ): void {
   fastify.addContentTypeParser('*', async (request: FastifyRequest) => {
     const { raw, routeOptions } = request;
     const limit = routeOptions.bodyLimit;
-    const body = await intake.read(raw, lineOf({ user_id: request.userId, wh_id: 0 }), limit);
+    const body = await bodies.read(raw, laneOf({ user_id: request.userId, wh_id: 0 }), limit);
     if (Buffer.isBuffer(body)) return body;
     readOn(raw);
     if (body === 'no-room') shed('bodies');
@@ -156,5 +156,5 @@ export function isTime(text: string): boolean {
 }
 
 /** The lane of a webhook, so that its senders wait for one another and not for others; own contents of a user have one, too. */
-export const lineOf = ({ wh_id, user_id }: { readonly wh_id: number; readonly user_id: number }): number =>
+export const laneOf = ({ wh_id, user_id }: { readonly wh_id: number; readonly user_id: number }): number =>
   wh_id || -user_id;

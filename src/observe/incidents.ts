@@ -17,7 +17,7 @@ export interface Cause {
 /** Undefined for what is no failure of the database. The engines know their errors: the store has it. */
 export type CauseOf = (error: unknown) => Cause | undefined;
 
-export interface Trouble {
+export interface Incidents {
   /** So many contents were not stored, and why. */
   failed(error: unknown, rows: number): void;
   /** A call of the API got a 503. */
@@ -40,7 +40,7 @@ export interface IncidentParts {
   readonly now?: () => number;
 }
 
-export function createTrouble({ log, causeOf, count, now = () => performance.now() }: IncidentParts): Trouble {
+export function createIncidents({ log, causeOf, count, now = () => performance.now() }: IncidentParts): Incidents {
   const { told, kindOf } = wordsOf(causeOf);
   const contents = createSeldom(now);
   const calls = createSeldom(now);

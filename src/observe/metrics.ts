@@ -1,7 +1,7 @@
 // Numbers for Prometheus: counted where they arise, gauges read when somebody asks. Without METRICS_TOKEN nothing is counted.
 import type { FastifyInstance } from 'fastify';
 import { REFUSAL_KINDS, type RefusalKind } from '../schema/contents.ts';
-import type { Pressure } from './overload.ts';
+import type { Overload } from './overload.ts';
 
 /** Label values and their numbers: few and known beforehand, never a webhook, a user or a path of a stranger. */
 type Labelled = Readonly<Record<string, number>>;
@@ -151,8 +151,8 @@ interface State {
     readonly busyMs: number;
     readonly highestId: number;
   };
-  readonly tail: { readonly heldSeconds: number; readonly age: number; readonly readable: number };
-  readonly pressure: Pick<Pressure, 'memory'>;
+  readonly tail: { readonly heldSeconds: number; readonly age: number; readonly readableId: number };
+  readonly overload: Pick<Overload, 'memory'>;
   /** Connections to the database by state; undefined where there are none. */
   readonly connections: (() => Labelled) | undefined;
   /** What all consumers together have, counted by the database; undefined at the as-is level. */
@@ -162,11 +162,11 @@ type Standing = Partial<Readonly<Record<'leased' | 'waiting' | 'dead' | 'consume
 
 /** What can be read from the parts at any time. */
 export function measureState(metrics: Metrics, parts: State): void {
-  const { writer, tail, pressure, connections, standing } = parts;
+  const { writer, tail, overload, connections, standing } = parts;
   metrics.gauge(
     'memory_ratio',
     'Memory in use, as a share of that from which on new work is refused',
-    () => pressure.memory.used / pressure.memory.most,
+    () => overload.memory.used / overload.memory.most,
   );
   metrics.gauge('queue_rows', 'Contents that wait for their transaction', () => writer.waiting);
   metrics.gauge('queue_bytes', 'Bytes that wait for their transaction', () => writer.waitingBytes);
@@ -182,10 +182,10 @@ export function measureState(metrics: Metrics, parts: State): void {
     () => tail.age / 1000,
   );
   metrics.gauge('unreadable_contents', 'Contents that this process stored and no list may hand out yet', () =>
-    Math.max(0, writer.highestId - tail.readable),
+    Math.max(0, writer.highestId - tail.readableId),
   );
-  metrics.gauge('readable_id', 'The highest id that a list may hand out', () => tail.readable);
-  metrics.gauge('id_headroom_ratio', 'Share of the ids of tblwh that is left', () => 1 - tail.readable / MOST_IDS);
+  metrics.gauge('readable_id', 'The highest id that a list may hand out', () => tail.readableId);
+  metrics.gauge('id_headroom_ratio', 'Share of the ids of tblwh that is left', () => 1 - tail.readableId / MOST_IDS);
   if (connections)
     metrics.gauge(
       'connections',
@@ -272,8 +272,8 @@ export function measured<C extends Settling>(metrics: Metrics, consumers: C): C 
 }
 
 /** Calls of the API by route and status, and those that wait. The receiver's are counted as contents and refusals. */
-export function measureCalls(fastify: FastifyInstance, metrics: Metrics, parked: { readonly size: number }): void {
-  metrics.gauge('waiting_calls', 'Long polls, waiting pulls and streams', () => parked.size);
+export function measureCalls(fastify: FastifyInstance, metrics: Metrics, waiting: { readonly size: number }): void {
+  metrics.gauge('waiting_calls', 'Long polls, waiting pulls and streams', () => waiting.size);
   if (!metrics.enabled) return;
   const calls = metrics.counter('calls_total', 'Calls of the API, by status', 'status');
   fastify.addHook('onResponse', (_request, { statusCode }, done) => {

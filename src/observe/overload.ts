@@ -22,7 +22,7 @@ const MB = 1_000_000;
 
 type Why = 'memory' | 'event-loop';
 
-export interface Pressure {
+export interface Overload {
   /** Why new work is refused now; undefined: it is welcome. */
   readonly why: Why | undefined;
   /** Bytes in use, and how many there may be before anybody is refused. */
@@ -34,7 +34,7 @@ export interface Pressure {
 export type Memory = Pick<NodeJS.Process, 'memoryUsage' | 'constrainedMemory'>;
 
 /** `maxMemoryMb`: refuse above so much; by default above 70 % of what the container or the machine has. */
-export function watchPressure(log: Pick<Log, 'info' | 'warn'>, memory: Memory, maxMemoryMb?: number): Pressure {
+export function watchOverload(log: Pick<Log, 'info' | 'warn'>, memory: Memory, maxMemoryMb?: number): Overload {
   const most = maxMemoryMb === undefined ? availableBytes(memory) * MEMORY_SHARE : maxMemoryMb * MB;
   const heapMost = getHeapStatistics().heap_size_limit * HEAP_SHARE;
   const collect = collector();
@@ -109,7 +109,7 @@ export function collector(): () => void {
 }
 
 /** What a sender or a caller is told while new work is refused; undefined: it is welcome. */
-export const underPressure = ({ why }: Pick<Pressure, 'why'>): Problem | undefined =>
+export const overloadProblem = ({ why }: Pick<Overload, 'why'>): Problem | undefined =>
   why &&
   unavailable(
     why === 'memory'

@@ -10,7 +10,7 @@
 // shown, and give their ids to other contents. After a failed look all that was not on disk is forgotten and read anew. An error
 // means held, never passed. `readable` moves back in no case but an emptied table: a new fence is made then.
 import { type FenceSource, type Prober, type Range, type Row, WINDOW_IDS } from '../store/fence/source.ts';
-import { createGaps } from './holes.ts';
+import { createHoles } from './holes.ts';
 import { createProof } from './proof.ts';
 
 export type { FenceSource, Row } from '../store/fence/source.ts';
@@ -26,11 +26,11 @@ const WATCHED_IDS = 100_000;
 
 export interface Fence {
   /** The highest id that a list may hand out now. */
-  readonly readable: number;
+  readonly safeId: number;
   /** Since when it has been standing before a gap, in seconds; 0 = it is not. */
   readonly heldSeconds: number;
   /** The id up to which passed() has given every row. */
-  readonly passedTo: number;
+  readonly deliveredId: number;
   /** True when it stands at the newest id that was seen, and waits for nothing. */
   readonly settled: boolean;
   /**
@@ -78,7 +78,7 @@ export interface FenceOptions {
 export function createFence(options: FenceOptions): Fence {
   const { source, from, maxHoldMs, nodes = [], onAlarm = () => {}, onForced = () => {} } = options;
   const now = options.now ?? (() => performance.now());
-  const gaps = createGaps(from);
+  const gaps = createHoles(from);
   const proof = createProof(gaps, [source, ...nodes], now);
   const durable = createDurable(source, from);
   let fence = from;
@@ -224,17 +224,17 @@ export function createFence(options: FenceOptions): Fence {
 
   let last: Promise<unknown> = Promise.resolve();
   return {
-    get readable() {
-      return open.size > 0 ? 0 : durable.id;
+    get safeId() {
+      return open.size > 0 ? 0 : durable.safeId;
     },
     get heldSeconds() {
       return waiting() ? (now() - heldSince) / 1000 : 0;
     },
-    get passedTo() {
-      return open.size > 0 ? 0 : durable.handed;
+    get deliveredId() {
+      return open.size > 0 ? 0 : durable.deliveredId;
     },
     get settled() {
-      return !waiting() && durable.id === Math.min(fence, newest);
+      return !waiting() && durable.safeId === Math.min(fence, newest);
     },
     tick() {
       const ticked = last.then(once);
@@ -255,9 +255,9 @@ const ROWS_PER_CALL = 20_000;
 
 interface Durable {
   /** The highest id whose row, and all below, cannot vanish any more. Moved by ripen() alone. */
-  readonly id: number;
+  readonly safeId: number;
   /** passed() has given every row up to here. */
-  readonly handed: number;
+  readonly deliveredId: number;
   /** The fence stood at `fence` when an answer of `at` was read. */
   reach(fence: number, at: number): void;
   /**
@@ -293,10 +293,10 @@ function createDurable(source: FenceSource, from: number): Durable {
   }
 
   return {
-    get id() {
+    get safeId() {
       return safe;
     },
-    get handed() {
+    get deliveredId() {
       return handed;
     },
     reach(fence, at) {

@@ -8,7 +8,7 @@ import type { Range } from '../store/fence/source.ts';
 const IDS = 4096;
 const WORDS = IDS / 32;
 
-export interface Gaps {
+export interface Holes {
   /** The highest id that is known to have been given. */
   readonly top: number;
   /** Notes that this row was seen; false when it was known already. */
@@ -25,7 +25,7 @@ export interface Gaps {
   cut(newTop: number): void;
 }
 
-export function createGaps(base: number): Gaps {
+export function createHoles(base: number): Holes {
   const chunks = new Map<number, Uint32Array>();
   let top = base;
   let floor = base;

@@ -1,16 +1,16 @@
 // Pages of contents in the order of ids, and waiting for the next one: what the list and its stream are made of.
 
 import { LRUCache } from 'lru-cache';
-import { type Content, type ContentKey, highestId, listByIds, listContents } from '../store/contents.ts';
+import { type ContentKey, type ContentRow, highestId, listByIds, listContents } from '../store/contents.ts';
 import type { Store } from '../store/open.ts';
 import { type Filter, searchContents } from '../store/search.ts';
 import type { Row } from './fence.ts';
 import { createKnownContents, type Which } from './known.ts';
 import { createScan } from './scan.ts';
-import type { Ending, Tail } from './tail.ts';
+import type { Cancellation, Tail } from './tail.ts';
 
 export interface Page {
-  readonly contents: readonly Content[];
+  readonly contents: readonly ContentRow[];
   /** Where the next page begins. */
   readonly next: number;
   /** The highest id that may be read, when `from` lies beyond everything there is: the database was restored. */
@@ -30,7 +30,7 @@ export interface Lists {
   /** Contents that match, in the given order. Looks at so many rows a call, and finds the next ones by `next`. */
   search(options: PageOptions & { readonly order: 'asc' | 'desc' }, filter: Filter): Promise<Page>;
   /** Resolves when a content with id >= from may be read, after `ms`, or when `ended` fires. Asks nothing. */
-  wait(which: Which, from: number, ms: number, ended: Ending): Promise<void>;
+  wait(which: Which, from: number, ms: number, ended: Cancellation): Promise<void>;
   /** Contents that this process has committed: their users read them at once. */
   committed(rows: readonly { readonly user_id: number }[], ids: readonly number[]): void;
   /** Rows that may be read from now on; called by the tail before it wakes anybody. */
@@ -47,7 +47,7 @@ interface ListsParts {
   readonly tail: Tail;
   readonly maxPageBytes: number;
   /** One content; those asked for at once share a query. */
-  readonly content: (key: ContentKey) => Promise<Content | undefined>;
+  readonly content: (key: ContentKey) => Promise<ContentRow | undefined>;
 }
 
 export function createLists({ store, tail, maxPageBytes, content }: ListsParts): Lists {
@@ -62,16 +62,16 @@ export function createLists({ store, tail, maxPageBytes, content }: ListsParts):
 
   /** `from` as a number; one beyond everything is told from one that another process is ahead with. */
   async function start(from: number | 'latest'): Promise<{ from: number; reset: boolean }> {
-    if (from === 'latest') return { from: tail.readable + 1, reset: false };
-    if (from <= tail.readable + 1) return { from, reset: false };
-    const highest = Math.max(await highestId(store), tail.readable);
+    if (from === 'latest') return { from: tail.readableId + 1, reset: false };
+    if (from <= tail.readableId + 1) return { from, reset: false };
+    const highest = Math.max(await highestId(store), tail.readableId);
     return { from, reset: from > highest + 1 };
   }
 
   async function page(options: PageOptions): Promise<Page> {
     await ownWrites(options.userId);
     const { from, reset } = await start(options.from);
-    const { readable } = tail;
+    const { readableId: readable } = tail;
     const end = Math.max(from, readable + 1);
     if (reset) return { contents: [], next: end, reset: readable };
     const mine = known.of(options, readable);
@@ -102,7 +102,7 @@ export function createLists({ store, tail, maxPageBytes, content }: ListsParts):
       return { contents: one ? [one] : [], next };
     }
     const { contents, cut } = await listByIds(store, options.userId, named, maxPageBytes);
-    if (cut) return { contents, next: (contents.at(-1) as Content).id + 1 };
+    if (cut) return { contents, next: (contents.at(-1) as ContentRow).id + 1 };
     return { contents, next };
   }
 
@@ -110,7 +110,7 @@ export function createLists({ store, tail, maxPageBytes, content }: ListsParts):
     page,
     async newestFirst({ userId, whid, from, limit }) {
       await ownWrites(userId);
-      const { readable } = tail;
+      const { readableId: readable } = tail;
       const to = from === 'latest' ? readable : Math.min(from, readable);
       const options = { wh_id: whid, from: 0, to, order: 'desc', limit, maxBytes: maxPageBytes } as const;
       const { contents, cut } = await listContents(store, userId, options);
@@ -119,7 +119,7 @@ export function createLists({ store, tail, maxPageBytes, content }: ListsParts):
     },
     async search({ userId, whid, limit, order, ...options }, filter) {
       await ownWrites(userId);
-      const { readable } = tail;
+      const { readableId: readable } = tail;
       const list = { wh_id: whid, limit, order, maxBytes: maxPageBytes };
       if (order === 'desc') {
         const to = options.from === 'latest' ? readable : Math.min(options.from, readable);
@@ -133,7 +133,7 @@ export function createLists({ store, tail, maxPageBytes, content }: ListsParts):
       return { contents, next: Math.max(from, upTo + 1) };
     },
     async wait(which, from, ms, ended) {
-      const mine = known.of(which, tail.readable);
+      const mine = known.of(which, tail.readableId);
       if (ms <= 0 || ended.aborted || mine.ids.some((id) => id >= from) || mine.from > from) return;
       await new Promise<void>((resolve) => {
         const done = () => {
@@ -176,7 +176,7 @@ const MOST_WRITERS = 50_000;
 
 /** `arrives`: what wakes them, `onReadable` for lists. Consumers also need the position. */
 export function createOwnWrites(
-  tail: Pick<Tail, 'onPlaced' | 'readable'>,
+  tail: Pick<Tail, 'onPlaced' | 'readableId'>,
   arrives: (userId: number, wake: (row: { readonly id: number }) => void) => () => void = tail.onPlaced,
 ): OwnWrites {
   const written = new LRUCache<number, { readonly id: number; readonly at: number }>({ max: MOST_WRITERS });
@@ -193,7 +193,7 @@ export function createOwnWrites(
     async settled(userId) {
       const last = written.get(userId);
       // Whatever lists may hand out has its position.
-      if (!last || tail.readable >= last.id) return;
+      if (!last || tail.readableId >= last.id) return;
       const left = last.at + PATIENCE_MS - performance.now();
       if (left <= 0) return;
       await new Promise<void>((resolve) => {

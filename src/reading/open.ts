@@ -1,12 +1,19 @@
 // Opens all that reads the shared table for others: fence, sequencer, tail and lists, and the slow sweep behind them.
 import type { Config } from '../config/config.ts';
 import type { Log } from '../observe/log.ts';
-import type { Content, ContentKey } from '../store/contents.ts';
+import type { ContentKey, ContentRow } from '../store/contents.ts';
 import { type Db, failed } from '../store/db.ts';
 import type { FencePromise } from '../store/fence/facts.ts';
 import { bootFence, openFenceSource, openNode } from '../store/fence/source.ts';
 import { openDb, type Store } from '../store/open.ts';
-import { forgetPlaces, placeRows, positionState, positionsBetween, readMark, saveMark } from '../store/positions.ts';
+import {
+  assignPositions,
+  forgetPositions,
+  positionState,
+  positionsBetween,
+  readMark,
+  saveMark,
+} from '../store/positions.ts';
 import { createFence, type Fence, type FenceSource } from './fence.ts';
 import { createLists, type Lists } from './lists.ts';
 import { retry } from './retry.ts';
@@ -30,7 +37,7 @@ export async function openReading(parts: {
   readonly store: Store;
   readonly config: Pick<Config, 'maxPageBytes' | 'fenceNodes' | 'fenceMaxHold'>;
   readonly log: Log;
-  readonly content: (key: ContentKey) => Promise<Content | undefined>;
+  readonly content: (key: ContentKey) => Promise<ContentRow | undefined>;
   readonly onLook?: (ms: number) => void;
 }): Promise<Reading> {
   const { store, config, log, content, onLook } = parts;
@@ -64,7 +71,7 @@ export async function openReading(parts: {
     });
     if (!store.extended) return { from, fence, sequencer: undefined };
     const sequencer = await createSequencer({
-      place: (rows, next) => placeRows(db, rows, next),
+      place: (rows, next) => assignPositions(db, rows, next),
       state: () => positionState(db),
       async between(low, high) {
         const known = store.recent?.fromPos(low, high) ?? [];
@@ -82,7 +89,7 @@ export async function openReading(parts: {
     if (beginning) return;
     beginning = true;
     async function work(): Promise<void> {
-      if (store.extended) await forgetPlaces(db, top);
+      if (store.extended) await forgetPositions(db, top);
       const parts = await begin();
       lists.forget();
       tail.restart(parts);
@@ -97,7 +104,7 @@ export async function openReading(parts: {
 
   const { from, fence, sequencer } = await begin();
   const sweep = sequencer
-    ? createSweep({ db, from: (await readMark(db, 'backfill')) ?? 0, to: from, readable: () => tail.readable, log })
+    ? createSweep({ db, from: (await readMark(db, 'backfill')) ?? 0, to: from, readable: () => tail.readableId, log })
     : undefined;
   const tail = createTail({
     fence,
@@ -112,7 +119,7 @@ export async function openReading(parts: {
   });
   const lists = createLists({ store, tail, maxPageBytes: config.maxPageBytes, content });
   const saving = setInterval(() => {
-    if (sequencer && tail.readable > 0) saveMark(db, 'fence', tail.readable).catch(() => {});
+    if (sequencer && tail.readableId > 0) saveMark(db, 'fence', tail.readableId).catch(() => {});
   }, SAVE_MARK_EVERY_MS);
   saving.unref();
   return {
@@ -135,7 +142,7 @@ async function keptMark(db: Db, source: FenceSource): Promise<number | undefined
   if (mark === undefined) return undefined;
   const top = (await source.top?.(mark)) ?? mark;
   if (top >= mark) return mark;
-  await forgetPlaces(db, top);
+  await forgetPositions(db, top);
   return undefined;
 }
 

@@ -11,7 +11,7 @@
 // Every node of a cluster is asked. A node that does not answer proves nothing: the fence is held. All probes run at READ
 // COMMITTED, for at REPEATABLE READ they would lock the end of the table and stop all INSERTs.
 import type { Prober, Range } from '../store/fence/source.ts';
-import type { Gaps } from './holes.ts';
+import type { Holes } from './holes.ts';
 
 // An id is taken an instant before its row can be found by a locking read. Where the running statements can be seen this
 // only bridges what they do not show; where they cannot, it is all there is, and two probes must agree that far apart.
@@ -41,7 +41,7 @@ export interface Proof {
   forget(): void;
 }
 
-export function createProof(gaps: Gaps, probers: readonly Prober[], now: () => number): Proof {
+export function createProof(gaps: Holes, probers: readonly Prober[], now: () => number): Proof {
   let observations: Observation[] = [];
   let live = 0; // where the gap begins that stood in the way last time: it is asked about first, and alone
   let trouble = '';

@@ -1,6 +1,6 @@
 // Finds contents of one webhook in the shared table. Where no index serves: one walk over the table for all who wait for it.
 import { LRUCache } from 'lru-cache';
-import { type Content, listByIds, listContents, lowestId, ownersBetween } from '../store/contents.ts';
+import { type ContentRow, listByIds, listContents, lowestId, ownersBetween } from '../store/contents.ts';
 import type { Store } from '../store/open.ts';
 import type { Which } from './known.ts';
 
@@ -11,7 +11,7 @@ interface Part {
   readonly maxBytes: number;
 }
 interface Found {
-  readonly contents: readonly Content[];
+  readonly contents: readonly ContentRow[];
   /** All contents up to this id were found: `to`, or less when the page is full or the search is not over. */
   readonly upTo: number;
 }
@@ -51,7 +51,7 @@ export function createScan(store: Store): Scan {
   async function direct({ userId, whid }: Which, { from, to, limit, maxBytes }: Part): Promise<Found> {
     const options = { wh_id: whid, from, to, order: 'asc', limit, maxBytes } as const;
     const { contents, cut } = await listContents(store, userId, options);
-    return { contents, upTo: cut ? (contents.at(-1) as Content).id : to };
+    return { contents, upTo: cut ? (contents.at(-1) as ContentRow).id : to };
   }
   if (store.state.indexed) return direct;
 
@@ -75,7 +75,7 @@ export function createScan(store: Store): Scan {
     const ids = walked.ids.filter((id) => id >= part.from && id <= part.to).slice(0, part.limit);
     const last = ids.at(-1);
     const { contents, cut } = last ? await listByIds(store, which.userId, ids, part.maxBytes) : NOTHING;
-    if (cut) return { contents, upTo: (contents.at(-1) as Content).id };
+    if (cut) return { contents, upTo: (contents.at(-1) as ContentRow).id };
     if (last && ids.length === part.limit) return { contents, upTo: last };
     // What came since the walk.
     const from = Math.max(part.from, walked.to + 1);

@@ -22,7 +22,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../observe/log.ts';
 import { type Db, failed } from '../store/db.ts';
-import { type Placed, type Placing, saveMark, unplacedRows } from '../store/positions.ts';
+import { type Placing, type PositionedRow, saveMark, unplacedRows } from '../store/positions.ts';
 import type { Row } from './fence.ts';
 import { retry } from './retry.ts';
 
@@ -130,7 +130,7 @@ export interface SequencerSource {
   /** The position that will be given next, and the highest id that has one. */
   state(): Promise<{ readonly next: number; readonly highest: number }>;
   /** Positions from <= pos < to. */
-  between(from: number, to: number): Promise<readonly Placed[]>;
+  between(from: number, to: number): Promise<readonly PositionedRow[]>;
   /** Whoever stores contents gives them their positions too (SQLite): what was given is read before anything is placed. */
   readonly placedOnInsert?: boolean;
 }
@@ -144,7 +144,7 @@ export interface Sequencer {
    * Places what is new and resolves with all positions given since the last call, by whichever process, in their order.
    * Rejects when the database fails; nothing is forgotten, the next call goes on.
    */
-  run(rows: readonly Row[]): Promise<readonly Placed[]>;
+  run(rows: readonly Row[]): Promise<readonly PositionedRow[]>;
   /**
    * After a look that failed: a server that started anew may have taken back positions that were read before they were on
    * disk. The newest are told again.
@@ -161,7 +161,7 @@ export async function createSequencer(source: SequencerSource): Promise<Sequence
   const start = await source.state();
   let next = start.next;
   let waiting: Row[] = [];
-  let news: Placed[] = [];
+  let news: PositionedRow[] = [];
   // What other processes placed and this one has not seen by itself yet.
   const placedByOthers = new Set<number>();
   // True when the last transaction may have been committed though it failed.

@@ -15,18 +15,18 @@
 //   open holds the lists alone, and no consumer.
 // - Lists are told nothing that a look found with the fence before restart(): its ids were given anew.
 // - A look that fails forgets no row. What was not on disk by then is looked for again, and may be told twice.
-import type { Placed } from '../store/positions.ts';
+import type { PositionedRow } from '../store/positions.ts';
 import type { Fence, Row } from './fence.ts';
 import type { Sequencer } from './sequencer.ts';
 
 /** The part of an AbortSignal that a call needs which waits: it ends when nobody waits for the answer any more. */
-export type Ending = Pick<AbortSignal, 'aborted' | 'reason' | 'addEventListener' | 'removeEventListener'>;
+export type Cancellation = Pick<AbortSignal, 'aborted' | 'reason' | 'addEventListener' | 'removeEventListener'>;
 
 export interface Tail {
   /** The highest position that this process knows; what a claim finds above it is right too. */
-  readonly head: number;
+  readonly lastPosition: number;
   /** The highest id that a list may hand out: every content up to it was told to those who wait. */
-  readonly readable: number;
+  readonly readableId: number;
   /** Resolves when the first looks are done and `readable` is not far behind for want of time. */
   readonly booted: Promise<void>;
   /** For so long it has been standing before a row that is still being written, in seconds; 0 = it is not. */
@@ -34,7 +34,7 @@ export interface Tail {
   /** How long ago the last look succeeded, in ms: what is known from memory is as old as this. */
   readonly age: number;
   /** Calls `wake` whenever a content of this user gets its position; returns what ends it. Runs no query. */
-  onPlaced(userId: number, wake: (placed: Placed) => void): () => void;
+  onPlaced(userId: number, wake: (placed: PositionedRow) => void): () => void;
   /** Calls `wake` whenever the fence passes a content of this user; returns what ends it. Runs no query. */
   onReadable(userId: number, wake: (row: Row) => void): () => void;
   /** Something was committed by this process: look at once, or soon when it is busy. */
@@ -79,7 +79,7 @@ export function createTail(parts: TailParts): Tail {
   const { swept = () => [], onError = () => {}, onPassed = () => {}, onLook = () => {} } = parts;
   const { now = () => performance.now() } = parts;
   let { fence, sequencer } = parts;
-  const placedListeners: Listeners<Placed> = new Map();
+  const placedListeners: Listeners<PositionedRow> = new Map();
   const readableListeners: Listeners<Row> = new Map();
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
@@ -87,7 +87,7 @@ export function createTail(parts: TailParts): Tail {
   let closed = false;
   let failing = false;
   let succeededAt = now();
-  let readable = fence.passedTo;
+  let readable = fence.deliveredId;
   let boot = () => {};
   const booted = new Promise<void>((resolve) => {
     const late = setTimeout(resolve, BOOT_MS);
@@ -120,7 +120,7 @@ export function createTail(parts: TailParts): Tail {
       const passed = await fence.passed();
       if (those !== fence) return;
       if (passed.length > 0) onPassed(passed);
-      readable = fence.passedTo;
+      readable = fence.deliveredId;
       if (fence.settled) boot();
       dispatch(readableListeners, passed);
       if (fresh.length > 0) livelyUntil = now() + LIVELY_MS;
@@ -173,13 +173,13 @@ export function createTail(parts: TailParts): Tail {
 
   plan();
   return {
-    get head() {
+    get lastPosition() {
       return sequencer?.head ?? 0;
     },
     get age() {
       return now() - succeededAt;
     },
-    get readable() {
+    get readableId() {
       return readable;
     },
     get heldSeconds() {
@@ -196,7 +196,7 @@ export function createTail(parts: TailParts): Tail {
     },
     restart(next) {
       ({ fence, sequencer } = next);
-      readable = fence.passedTo;
+      readable = fence.deliveredId;
     },
     async close() {
       closed = true;

@@ -1,7 +1,7 @@
 // What one webhook and one user may take: so many requests a second, so many bytes stored. Without the settings: everything.
 import { LRUCache } from 'lru-cache';
 import type { Config } from '../config/config.ts';
-import { lineOf } from '../http/body.ts';
+import { laneOf } from '../http/body.ts';
 import { storedBytes } from '../store/backlog.ts';
 import type { Store } from '../store/open.ts';
 
@@ -15,7 +15,7 @@ interface Over {
   readonly first: boolean;
 }
 
-export interface Allowance {
+export interface Quota {
   /** Counts a request. Undefined: welcome. */
   refuse(owner: Owner): Over | undefined;
   /** Contents that were committed. */
@@ -41,11 +41,11 @@ interface Stock {
   due: number;
 }
 
-export function createAllowance(
+export function createQuota(
   { db, extended }: Store,
   log: { warn(data: object, message: string): void },
   config: Pick<Config, 'ratePerWebhook' | 'ratePerUser' | 'quotaMbPerUser'>,
-): Allowance {
+): Quota {
   const { ratePerWebhook = 0, ratePerUser = 0, quotaMbPerUser } = config;
   const buckets = new LRUCache<number, Bucket>({ max: MOST_REMEMBERED });
   const stocks = new LRUCache<number, Stock>({ max: MOST_REMEMBERED });
@@ -88,7 +88,7 @@ export function createAllowance(
   }
 
   function over(owner: Owner, seconds: number, why: string): Over {
-    const line = lineOf(owner);
+    const line = laneOf(owner);
     const first = !noted.has(line);
     if (first) noted.set(line, true);
     return { seconds, why, first };

@@ -15,18 +15,18 @@ import {
   unverified,
 } from '../errors.ts';
 import type { Sender } from '../http/address.ts';
-import { Aborted, type Intake, isLong, lineOf, readOn } from '../http/body.ts';
+import { Aborted, type BodyReader, isLong, laneOf, readOn } from '../http/body.ts';
 import { encodeHead, publicUrlOf, splitTarget } from '../http/head.ts';
 import { createRequestId } from '../http/server.ts';
-import type { Trouble } from '../observe/incidents.ts';
+import type { Incidents } from '../observe/incidents.ts';
 import type { ShedWhy } from '../observe/metrics.ts';
-import { type Pressure, underPressure } from '../observe/overload.ts';
+import { type Overload, overloadProblem } from '../observe/overload.ts';
 import type { RefusalKind } from '../schema/contents.ts';
 import type { Refreshed } from '../store/batch.ts';
 import type { Answer, Incoming } from '../verify/request.ts';
 import { judgeRequest, type Target, toJudged } from '../webhooks/target.ts';
 import { createOldUrls } from './old-urls.ts';
-import type { Allowance } from './quota.ts';
+import type { Quota } from './quota.ts';
 import { createRefusals, type RefusalParts, type Refusals } from './refusals.ts';
 import type { Writer } from './writer.ts';
 
@@ -49,7 +49,7 @@ export interface Receiver {
 }
 
 /** A refusal: what the sender is told, and what its owner can look up (null: nothing). */
-interface Verdict {
+interface Rejection {
   readonly problem: Problem;
   readonly kind: RefusalKind | null;
 }
@@ -59,21 +59,21 @@ export interface ReceiverParts extends RefusalParts {
   readonly config: Config;
   readonly writer: Writer;
   /** How much each webhook and user may still send. */
-  readonly allowance: Pick<Allowance, 'refuse'>;
+  readonly quota: Pick<Quota, 'refuse'>;
   /** Reads bodies, as many at once as the memory has room for. */
-  readonly intake: Intake;
-  readonly pressure: Pick<Pressure, 'why'>;
+  readonly bodies: BodyReader;
+  readonly overload: Pick<Overload, 'why'>;
   readonly sender: Sender;
   /** Counts what was refused so that the rest goes on, by why. */
   readonly shed: (why: ShedWhy) => void;
   /** The webhooks behind URL keys. */
   readonly targets: Refreshed<string, Target>;
-  readonly trouble: Pick<Trouble, 'failed'>;
+  readonly incidents: Pick<Incidents, 'failed'>;
   readonly clockText: (ms: number) => string;
 }
 
 export function createReceiver(parts: ReceiverParts): Receiver {
-  const { store, config, writer, allowance, intake, pressure, sender, shed, targets, trouble, now } = parts;
+  const { store, config, writer, quota, bodies, overload, sender, shed, targets, incidents, now } = parts;
   const oldUrls = createOldUrls(parts);
   const refusals = createRefusals(parts);
   const hardLimit = Math.min(config.maxBodyBytes, store.db.maxValueBytes - 1024 * 1024);
@@ -83,14 +83,14 @@ export function createReceiver(parts: ReceiverParts): Receiver {
 
   /** Why nobody's requests are taken now. */
   function overloaded(): Problem | undefined {
-    if (pressure.why) shed(pressure.why);
+    if (overload.why) shed(overload.why);
     else if (writer.full()) shed('queue');
     else return undefined;
-    return underPressure(pressure) ?? unavailable('Too much is waiting to be stored. Send it again soon.');
+    return overloadProblem(overload) ?? unavailable('Too much is waiting to be stored. Send it again soon.');
   }
 
   /** What can be said before the body is read; undefined: welcome. */
-  function judge(target: Target | undefined, request: IncomingMessage, ip: string): Verdict | undefined {
+  function judge(target: Target | undefined, request: IncomingMessage, ip: string): Rejection | undefined {
     if (!target)
       return {
         problem: notFound('No webhook has this URL. Copy it again from the list of your webhooks.'),
@@ -109,13 +109,13 @@ export function createReceiver(parts: ReceiverParts): Receiver {
   }
 
   /** One webhook or user too many: the others go on. */
-  function ration(target: Target): Verdict | undefined {
-    if (writer.full(lineOf(target))) {
+  function ration(target: Target): Rejection | undefined {
+    if (writer.full(laneOf(target))) {
       shed('line');
       const problem = unavailable('Too much of this webhook is waiting to be stored. Send it again soon.');
       return { problem, kind: null };
     }
-    const over = allowance.refuse(target);
+    const over = quota.refuse(target);
     return over && { problem: overLimit(over.why, over.seconds), kind: over.first ? 'limit' : null };
   }
 
@@ -153,8 +153,8 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     const ip = sender.address(request);
     sender.blind(request);
     // First: while the database hangs nothing else can be known, and a 404 would make providers give up.
-    const overload = overloaded();
-    if (overload) return refuse(request, response, overload);
+    const busy = overloaded();
+    if (busy) return refuse(request, response, busy);
     let target = known ?? targets.get(key);
     let verdict = judge(target, request, ip);
     if (verdict && !known) {
@@ -180,7 +180,7 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     }
     if (expects) response.writeContinue();
     const limit = limitOf(target);
-    const content = await intake.read(request, lineOf(target), limit);
+    const content = await bodies.read(request, laneOf(target), limit);
     if (content === 'no-room') {
       shed('bodies');
       return refuse(request, response, unavailable('Too many large bodies are being read. Send it again soon.'));
@@ -213,7 +213,7 @@ export function createReceiver(parts: ReceiverParts): Receiver {
           ? error
           : unavailable('The database cannot be reached, nothing was stored. Send it again soon.', error);
       // What the writer could not store it has told itself.
-      if (!(error instanceof Problem) || !error.cause) trouble.failed(error, 1);
+      if (!(error instanceof Problem) || !error.cause) incidents.failed(error, 1);
       refuse(request, response, problem);
     });
   }

@@ -18,7 +18,7 @@
 // - Memory is bounded: above 64 MiB, or 2 s behind, `full` refuses a request before its body is read.
 
 import { unavailable } from '../errors.ts';
-import { lineOf } from '../http/body.ts';
+import { laneOf } from '../http/body.ts';
 import { insertContents, type NewContent } from '../store/contents.ts';
 import { type Failure, failed, StoreError } from '../store/db.ts';
 import { eventName } from '../store/events.ts';
@@ -150,7 +150,7 @@ export function createWriter(
       new Promise((resolve, reject) => {
         const bytes = row.content.length + (row.head?.length ?? 0) + 100;
         const event = row.judged?.event_key ? eventName(row.wh_id, row.judged.event_key) : undefined;
-        queue.add({ row, line: lineOf(row), event, bytes, since: performance.now(), resolve, reject });
+        queue.add({ row, line: laneOf(row), event, bytes, since: performance.now(), resolve, reject });
         // Whatever else arrived in this turn of the event loop joins the first batch.
         if (!scheduled && running.size < store.db.lanes) {
           scheduled = true;
@@ -215,7 +215,7 @@ interface Queue<E extends Entry> {
   readonly bytes: number;
 }
 
-interface Line<E> {
+interface Lane<E> {
   /** What has left leaves a hole: it must not stay in memory until the line is tidied. */
   entries: (E | undefined)[];
   /** Those before it are gone. */
@@ -225,18 +225,18 @@ interface Line<E> {
 
 export function createQueue<E extends Entry>(): Queue<E> {
   // In the order in which they are served: who was, goes to the end.
-  const lines = new Map<number, Line<E>>();
+  const lines = new Map<number, Lane<E>>();
   let size = 0;
   let bytes = 0;
 
-  function leave(line: Line<E>, entry: E): void {
+  function leave(line: Lane<E>, entry: E): void {
     line.entries[line.at++] = undefined;
     line.bytes -= entry.bytes;
     bytes -= entry.bytes;
     size--;
   }
 
-  function tidy(key: number, line: Line<E>): void {
+  function tidy(key: number, line: Lane<E>): void {
     lines.delete(key);
     if (line.at === line.entries.length) return;
     lines.set(key, line);
@@ -256,7 +256,7 @@ export function createQueue<E extends Entry>(): Queue<E> {
     },
     take(mostRows, mostBytes, held) {
       const taken: E[] = [];
-      const served = new Map<number, Line<E>>();
+      const served = new Map<number, Lane<E>>();
       let sum = 0;
       for (let turn = [...lines]; turn.length > 0; ) {
         const again: typeof turn = [];

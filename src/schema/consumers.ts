@@ -159,7 +159,7 @@ export const Retried = Type.Object({
   ...Outcome.properties,
   more: Type.Boolean({ description: 'Dead letters are left: call again.' }),
 });
-export const Pulled = Type.Object({
+export const PullAnswer = Type.Object({
   lease: nullable(Type.String({ description: 'Ack with it. Null when there is no item.' })),
   items: Type.Array(
     Type.Object({

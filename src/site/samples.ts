@@ -8,7 +8,7 @@ import type { Consumers } from '../consumers/consumers.ts';
 import type { Lists } from '../reading/lists.ts';
 import type { Store } from '../store/open.ts';
 import { listRefusals } from '../store/refusals.ts';
-import { listWebhooks, type Webhook } from '../store/webhooks.ts';
+import { listWebhooks, type WebhookRow } from '../store/webhooks.ts';
 import { webhookClassic } from '../webhooks/webhooks.ts';
 
 interface CodeSample {
@@ -234,7 +234,7 @@ const MOST_CHARACTERS = 1_000;
 const PLAIN_HEADERS = new Set(['content-type', 'content-length', 'user-agent', 'host']);
 // In a sample a URL stands between quotes, and who may write tblwhid must not break out of them.
 const isPlainUrl = (url: string) => /^https?:\/\/[\w.~:/?#@!&*+,;=%[\]-]+$/.test(url);
-const isOpen = ({ settings }: Webhook) =>
+const isOpen = ({ settings }: WebhookRow) =>
   settings !== null &&
   settings.enabled !== false &&
   !settings.preset &&
@@ -259,7 +259,7 @@ export async function mineOf(parts: MineParts, userId: number): Promise<Mine> {
     store.extended ? parts.consumers.list(userId) : [],
     store.extended ? newestRefusals(store, userId) : [],
   ]);
-  const shown = (webhook: Webhook | undefined) => webhook && webhookClassic(webhook, config.publicUrl);
+  const shown = (webhook: WebhookRow | undefined) => webhook && webhookClassic(webhook, config.publicUrl);
   const all = rows.filter((row) => isPlainUrl(webhookClassic(row, config.publicUrl).wh_url));
   const ours = all.filter(({ settings }) => settings !== null);
   const made = ours.findLast((row) => webhookClassic(row, config.publicUrl).wh_name === TRY_WEBHOOK);

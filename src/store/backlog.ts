@@ -1,12 +1,12 @@
 // What consumers read of the order of visibility: what lies ahead of them, and where an id or a moment stands in it.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Consumer } from './consumers.ts';
+import type { ConsumerRow } from './consumers.ts';
 import { type Db, marks, padded, type Queries, type Value } from './db.ts';
 import { HEAD } from './positions.ts';
 
 /** A content and its position. */
-export interface Place {
+export interface Position {
   readonly pos: number;
   readonly id: number;
 }
@@ -18,7 +18,7 @@ export interface Place {
 export const BY_USER = 'restante_position /*! FORCE INDEX (ix_user) */';
 
 type Reader = Pick<Queries, 'all'>;
-type Reading = Pick<Consumer, 'user_id' | 'whids'>;
+type Reading = Pick<ConsumerRow, 'user_id' | 'whids'>;
 
 /** The condition on restante_position for what a consumer reads. */
 export function matching({ user_id, whids }: Reading): { readonly text: string; readonly params: readonly Value[] } {
@@ -41,8 +41,8 @@ async function windowEnd(queries: Reader, userId: number, after: number, head: n
   return row?.pos ?? head;
 }
 
-export interface Fresh {
-  readonly places: readonly Place[];
+export interface NextPositions {
+  readonly places: readonly Position[];
   /** What matches up to here is in `places`. */
   readonly upTo: number;
   /** When the one after them was seen; null: there is none up to now. Left out: not known. */
@@ -50,10 +50,15 @@ export interface Fresh {
 }
 
 /** The next contents beyond the cursor, at most `limit`; of a sparse consumer perhaps fewer than there are. */
-export async function freshPlaces(queries: Reader, consumer: Consumer, head: number, limit: number): Promise<Fresh> {
+export async function nextPositions(
+  queries: Reader,
+  consumer: ConsumerRow,
+  head: number,
+  limit: number,
+): Promise<NextPositions> {
   const { text, params } = matching(consumer);
   const sql = `SELECT pos, id, seen_ms FROM ${BY_USER} WHERE ${text} AND pos > ?`;
-  type Row = Place & { seen_ms: number };
+  type Row = Position & { seen_ms: number };
   const found: Row[] = [];
   let upTo = consumer.cursor_pos;
   if (!consumer.whids) {
@@ -68,7 +73,7 @@ export async function freshPlaces(queries: Reader, consumer: Consumer, head: num
   }
   const places = found.slice(0, limit);
   const next = found[limit];
-  if (next) return { places, upTo: (places.at(-1) as Place).pos, next_ms: next.seen_ms };
+  if (next) return { places, upTo: (places.at(-1) as Position).pos, next_ms: next.seen_ms };
   return upTo < head ? { places, upTo } : { places, upTo, next_ms: null };
 }
 
@@ -92,7 +97,7 @@ export interface Backlog {
 }
 
 /** What waits for a consumer and what it has in hand, in one statement where it reads all webhooks. */
-export async function readBacklog(db: Db, consumer: Consumer): Promise<Backlog> {
+export async function readBacklog(db: Db, consumer: ConsumerRow): Promise<Backlog> {
   const { id, user_id, whids, cursor_pos } = consumer;
   const { text, params } = matching(consumer);
   let end = whids ? await headOf(db) : Number.MAX_SAFE_INTEGER;
@@ -116,14 +121,14 @@ export async function readBacklog(db: Db, consumer: Consumer): Promise<Backlog> 
   let from = end;
   for (let windows = 1; windows < WINDOWS && from < last && counted < COUNTED; windows++) {
     end = await windowEnd(db, user_id, from, last);
-    counted += await countPlaces(db, consumer, { after: from, upTo: end, most: COUNTED });
+    counted += await countPositions(db, consumer, { after: from, upTo: end, most: COUNTED });
     from = end;
   }
   const more = counted >= COUNTED || from < last;
   return { head: head ?? 0, now, ahead: counted, more, back, in_flight, oldest_ms: back_ms ?? ahead_ms };
 }
 
-async function countPlaces(
+async function countPositions(
   db: Reader,
   reading: Reading,
   { after, upTo, most }: { after: number; upTo: number; most: number },
@@ -145,7 +150,7 @@ export async function countStock(db: Db, reading: Reading, most: number): Promis
   let count = 0;
   for (let after = 0; after < head && count < most; ) {
     const end = reading.whids ? await windowEnd(db, reading.user_id, after, head) : head;
-    count += await countPlaces(db, reading, { after, upTo: end, most: most - count });
+    count += await countPositions(db, reading, { after, upTo: end, most: most - count });
     after = end;
   }
   const { text, params } = matching(reading);
@@ -173,7 +178,9 @@ const SEARCHED = 200_000;
  * far from its neighbours. Looks at the ids from there upwards or at the positions below it, whichever is less.
  */
 export async function positionBeforeId(db: Db, id: number): Promise<number> {
-  const [first] = await db.all<Place>('SELECT id, pos FROM restante_position WHERE id >= ? ORDER BY id LIMIT 1', [id]);
+  const [first] = await db.all<Position>('SELECT id, pos FROM restante_position WHERE id >= ? ORDER BY id LIMIT 1', [
+    id,
+  ]);
   if (!first) return headOf(db);
   const [edge] = await db.all<{ low: number; high: number }>(
     'SELECT MIN(pos) AS low, MAX(id) AS high FROM restante_position',

@@ -19,7 +19,7 @@ export interface ConsumerSettings {
   readonly duplicates: 'deliver' | 'skip';
 }
 
-export interface Consumer extends ConsumerSettings {
+export interface ConsumerRow extends ConsumerSettings {
   readonly id: number;
   readonly user_id: number;
   readonly name: string;
@@ -43,7 +43,7 @@ export interface Consumer extends ConsumerSettings {
 const COLUMNS = `c.id, c.user_id, c.name, c.whid, c.lease_seconds, c.max_attempts, c.ordered, c.duplicates, c.start_pos, c.cursor_pos,
   c.cursor_id, c.next_due_ms, c.dead, c.gap_from, c.gap_to, c.gap_pos, c.pulled_ms, c.version, c.created_ms`;
 
-type ConsumerRow = Omit<Consumer, 'whids' | 'ordered' | 'gap'> & {
+type RawConsumer = Omit<ConsumerRow, 'whids' | 'ordered' | 'gap'> & {
   whid: string | null;
   ordered: number;
   gap_from: number | null;
@@ -51,7 +51,7 @@ type ConsumerRow = Omit<Consumer, 'whids' | 'ordered' | 'gap'> & {
   gap_pos: number | null;
 };
 
-function toConsumer({ whid, ordered, gap_from, gap_to, gap_pos, ...same }: ConsumerRow): Consumer {
+function toConsumer({ whid, ordered, gap_from, gap_to, gap_pos, ...same }: RawConsumer): ConsumerRow {
   const gap = gap_pos === null ? null : { from: gap_from ?? 0, to: gap_to ?? 0, pos: gap_pos };
   return { ...same, whids: whid === null ? null : (JSON.parse(whid) as number[]), ordered: ordered !== 0, gap };
 }
@@ -59,7 +59,7 @@ const whidText = (whids: readonly number[] | null): string | null => whids && JS
 
 /** A consumer, locked until the end of the transaction. */
 export interface Locked {
-  readonly consumer: Consumer;
+  readonly consumer: ConsumerRow;
   /** The database's clock: one for all processes. */
   readonly now: number;
   /** The highest position that was given; every one up to it can be seen, or its content is gone. */
@@ -75,14 +75,14 @@ export async function lockConsumer(
   const which = typeof key === 'number' ? 'c.id = ?' : 'c.user_id = ? AND c.name = ?';
   const sql = `SELECT ${COLUMNS}, ${db.dialect.nowMs} AS now, ${HEAD[db.kind]} AS head
     FROM restante_consumer c WHERE ${which}${db.dialect.forUpdate}`;
-  const [row] = await queries.all<ConsumerRow & { now: number; head: number | null }>(sql, [key].flat());
+  const [row] = await queries.all<RawConsumer & { now: number; head: number | null }>(sql, [key].flat());
   if (!row) return undefined;
   const { now, head, ...consumer } = row;
   return { consumer: toConsumer(consumer), now, head: head ?? 0 };
 }
 
 /** Stores the position and the state of a locked consumer as one more version. */
-export async function saveConsumer(db: Db, queries: Queries, consumer: Consumer): Promise<void> {
+export async function saveConsumer(db: Db, queries: Queries, consumer: ConsumerRow): Promise<void> {
   const { start_pos, cursor_pos, cursor_id, next_due_ms, dead, gap, pulled_ms, version, id } = consumer;
   // The clock anew: the lock may have been waited for, and other processes look for what is younger than a few seconds.
   const sql = `UPDATE restante_consumer SET start_pos = ?, cursor_pos = ?, cursor_id = ?, next_due_ms = ?, dead = ?, gap_from = ?, gap_to = ?,
@@ -92,7 +92,7 @@ export async function saveConsumer(db: Db, queries: Queries, consumer: Consumer)
 }
 
 /** Stores what nobody else needs to notice: how far it has looked, and that it is in use. */
-export async function saveLook(queries: Queries, { cursor_pos, pulled_ms, id }: Consumer): Promise<void> {
+export async function saveLook(queries: Queries, { cursor_pos, pulled_ms, id }: ConsumerRow): Promise<void> {
   await queries.run('UPDATE restante_consumer SET cursor_pos = ?, pulled_ms = ? WHERE id = ?', [
     cursor_pos,
     pulled_ms,
@@ -100,15 +100,15 @@ export async function saveLook(queries: Queries, { cursor_pos, pulled_ms, id }: 
   ]);
 }
 
-export async function findConsumer(db: Db, userId: number, name: string): Promise<Consumer | undefined> {
+export async function findConsumer(db: Db, userId: number, name: string): Promise<ConsumerRow | undefined> {
   const sql = `SELECT ${COLUMNS} FROM restante_consumer c WHERE c.user_id = ? AND c.name = ?`;
-  const [row] = await db.all<ConsumerRow>(sql, [userId, name]);
+  const [row] = await db.all<RawConsumer>(sql, [userId, name]);
   return row && toConsumer(row);
 }
 
-export async function listConsumers(db: Db, userId: number): Promise<Consumer[]> {
+export async function listConsumers(db: Db, userId: number): Promise<ConsumerRow[]> {
   const sql = `SELECT ${COLUMNS} FROM restante_consumer c WHERE c.user_id = ? ORDER BY c.name`;
-  return (await db.all<ConsumerRow>(sql, [userId])).map(toConsumer);
+  return (await db.all<RawConsumer>(sql, [userId])).map(toConsumer);
 }
 
 /** The consumers of these users, as they are now, and the database's clock. */
@@ -116,10 +116,10 @@ export async function consumersOf(
   db: Db,
   queries: Queries,
   userIds: readonly number[],
-): Promise<{ readonly consumers: Consumer[]; readonly now: number }> {
+): Promise<{ readonly consumers: ConsumerRow[]; readonly now: number }> {
   const some = padded(userIds);
   const sql = `SELECT ${COLUMNS}, ${db.dialect.nowMs} AS now FROM restante_consumer c WHERE c.user_id IN (${marks(some.length)}) ORDER BY c.id`;
-  const rows = await queries.all<ConsumerRow & { now: number }>(sql, some);
+  const rows = await queries.all<RawConsumer & { now: number }>(sql, some);
   return { consumers: rows.map(({ now: _, ...row }) => toConsumer(row)), now: rows[0]?.now ?? 0 };
 }
 
@@ -128,7 +128,7 @@ export async function changedConsumers(
   db: Db,
   ms: number,
   news: (id: number, version: number) => boolean,
-): Promise<Consumer[]> {
+): Promise<ConsumerRow[]> {
   const sql = `SELECT c.id, c.version FROM restante_consumer c WHERE c.updated_ms > ${db.dialect.nowMs} - ?`;
   const changed = await db.all<{ id: number; version: number }>(sql, [ms]);
   // Our own changes are known: usually nothing is left.
@@ -136,7 +136,7 @@ export async function changedConsumers(
   if (unknown.length === 0) return [];
   const ids = padded(unknown);
   const rows = `SELECT ${COLUMNS} FROM restante_consumer c WHERE c.id IN (${marks(ids.length)})`;
-  return (await db.all<ConsumerRow>(rows, ids)).map(toConsumer);
+  return (await db.all<RawConsumer>(rows, ids)).map(toConsumer);
 }
 
 interface NewConsumer extends ConsumerSettings {
@@ -248,7 +248,7 @@ export async function countStanding(db: Db): Promise<Totals> {
 }
 
 /** Where one content of a user stands in the order of visibility; undefined while it has no place yet. */
-export async function findPlace(
+export async function findPosition(
   db: Db,
   userId: number,
   id: number,

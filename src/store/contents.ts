@@ -4,9 +4,9 @@ import { failed, marks, padded, type Queries, type Value } from './db.ts';
 import { duplicatesOf, type Event, type Judged, VERIFIED, type Verified } from './events.ts';
 import type { Row as Owner } from './fence/source.ts';
 import type { Store } from './open.ts';
-import { type Placed, placeInserted } from './positions.ts';
+import { type PositionedRow, placeInserted } from './positions.ts';
 
-export interface Content {
+export interface ContentRow {
   readonly id: number;
   readonly content: Buffer;
   readonly ip: string;
@@ -36,7 +36,7 @@ const selectFrom = (store: Store, more = ''): string => {
     : `SELECT ${columns} FROM tblwh t`;
 };
 
-type Row = Omit<Content, 'receipt'> & {
+type Row = Omit<ContentRow, 'receipt'> & {
   size?: number | null;
   crc?: number;
   received_ms?: number;
@@ -49,7 +49,7 @@ type Row = Omit<Content, 'receipt'> & {
   released_from?: number | null;
 };
 
-function toContent(row: Row): Content {
+function toContent(row: Row): ContentRow {
   const { id, content, ip, api, dt, wh_id } = row;
   // Length and CRC-32 tell a row that another application put in the place of ours.
   const ours = row.size != null && row.size === content.length && row.crc === crc32(content);
@@ -81,12 +81,12 @@ export async function findContents<K extends ContentKey>(
   store: Store,
   keys: readonly K[],
   maxBytes: number,
-): Promise<Map<K, Content>> {
-  const found = new Map<K, Content>();
+): Promise<Map<K, ContentRow>> {
+  const found = new Map<K, ContentRow>();
   for (let left = [...keys]; left.length > 0; ) {
     const ids = padded(left.map((key) => key.id));
     const owners = padded(left.map((key) => key.userId));
-    const rows = new Map<number, { userId: number; content: Content }>();
+    const rows = new Map<number, { userId: number; content: ContentRow }>();
     let bytes = 0;
     let highest = Number.POSITIVE_INFINITY;
     const sql = `${selectFrom(store, 't.user_id, ')} WHERE t.id IN (${marks(ids.length)}) AND +t.user_id IN (${marks(owners.length)}) ORDER BY t.id`;
@@ -107,7 +107,7 @@ export async function findContents<K extends ContentKey>(
 }
 
 interface Page {
-  readonly contents: readonly Content[];
+  readonly contents: readonly ContentRow[];
   /** True when `limit` or `maxBytes` ended the page, not the end of the table. */
   readonly cut: boolean;
 }
@@ -156,7 +156,7 @@ async function pageOf(
   maxBytes: number,
   wanted = (_row: Row): boolean => true,
 ): Promise<Page> {
-  const contents: Content[] = [];
+  const contents: ContentRow[] = [];
   let bytes = 0;
   let cut = false;
   await store.db.scan<Row>(sql, params, (row) => {
@@ -229,7 +229,7 @@ const shortIp = (ip: string): string => (ip.includes(':') || ip.length > 15 ? 'i
 /** What a transaction stored. */
 interface Stored {
   readonly ids: number[];
-  readonly placed: readonly Placed[];
+  readonly placed: readonly PositionedRow[];
   readonly events: readonly Event[];
 }
 

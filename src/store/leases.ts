@@ -1,10 +1,10 @@
 // Every statement on restante_lease and restante_dead: what a consumer has in hand, gets again, and gave up.
 
-import { BY_USER, type Fresh, freshPlaces, matching, type Place } from './backlog.ts';
-import { type Consumer, type Locked, lockConsumer, saveConsumer, saveLook } from './consumers.ts';
+import { BY_USER, matching, type NextPositions, nextPositions, type Position } from './backlog.ts';
+import { type ConsumerRow, type Locked, lockConsumer, saveConsumer, saveLook } from './consumers.ts';
 import { type Db, marks, padded, type Queries, type Value } from './db.ts';
 
-export interface LeaseRow extends Place {
+export interface LeaseRow extends Position {
   readonly token: number;
   readonly due_ms: number;
   /** How often it was handed out. */
@@ -36,7 +36,7 @@ export interface LeaseRows {
   /** The earliest moment at which something is due; 0 when nothing is out. */
   nextDue(): Promise<number>;
   /** Contents beyond the cursor. */
-  fresh(head: number, limit: number): Promise<Fresh>;
+  fresh(head: number, limit: number): Promise<NextPositions>;
   /** Hands out for the first time what lies after < pos <= upTo. */
   handOut(after: number, upTo: number, lease: { token: number; due: number }): Promise<void>;
   /** Hands out again. `counts`: as one more attempt. */
@@ -52,7 +52,7 @@ export interface LeaseRows {
   bury(positions: readonly number[], reason: string | null, otherwise: string, now: number): Promise<void>;
   dead(positions: readonly number[]): Promise<number[]>;
   /** Dead letters by content, or the first ones. */
-  deadPlaces(ids: readonly number[] | null, limit: number): Promise<Place[]>;
+  deadPlaces(ids: readonly number[] | null, limit: number): Promise<Position[]>;
   /** Dead letters wait to be handed out again, as if for the first time. */
   revive(positions: readonly number[], now: number): Promise<void>;
   /** Contents wait to be handed out again, as if for the first time, though they were acked or given back. */
@@ -60,13 +60,13 @@ export interface LeaseRows {
   /** Forgets everything that is out, and the dead letters from a position on; resolves with how many those were. */
   forget(deadFrom: number): Promise<number>;
   /** Places of contents of the user. */
-  places(ids: readonly number[]): Promise<(Place & { wh_id: number })[]>;
+  places(ids: readonly number[]): Promise<(Position & { wh_id: number })[]>;
 }
 
 type Row = Omit<LeaseRow, 'waiting'> & { waiting: number };
 const SELECT = 'SELECT pos, id, token, due_ms, attempt, waiting FROM restante_lease WHERE consumer_id = ?';
 
-export function leaseRows(queries: Queries, consumer: Consumer): LeaseRows {
+export function leaseRows(queries: Queries, consumer: ConsumerRow): LeaseRows {
   const { id, user_id } = consumer;
   const rows = async (more: string, params: readonly Value[]): Promise<LeaseRow[]> =>
     (await queries.all<Row>(`${SELECT} ${more}`, [id, ...params])).map((row) => ({
@@ -97,7 +97,7 @@ export function leaseRows(queries: Queries, consumer: Consumer): LeaseRows {
       const sql = 'SELECT MIN(due_ms) AS due FROM restante_lease WHERE consumer_id = ?';
       return (await queries.all<{ due: number | null }>(sql, [id]))[0]?.due ?? 0;
     },
-    fresh: (head, limit) => freshPlaces(queries, consumer, head, limit),
+    fresh: (head, limit) => nextPositions(queries, consumer, head, limit),
     async handOut(after, upTo, { token, due }) {
       const { text, params } = matching(consumer);
       await queries.run(
@@ -153,8 +153,10 @@ export function leaseRows(queries: Queries, consumer: Consumer): LeaseRows {
     },
     async deadPlaces(ids, limit) {
       const sql = 'SELECT pos, id FROM restante_dead WHERE consumer_id = ?';
-      if (!ids) return queries.all<Place>(`${sql} ORDER BY pos LIMIT ?`, [id, limit]);
-      return (await inParts(ids, (list, some) => queries.all<Place>(`${sql} AND id IN ${list}`, [id, ...some]))).flat();
+      if (!ids) return queries.all<Position>(`${sql} ORDER BY pos LIMIT ?`, [id, limit]);
+      return (
+        await inParts(ids, (list, some) => queries.all<Position>(`${sql} AND id IN ${list}`, [id, ...some]))
+      ).flat();
     },
     async revive(positions, now) {
       const sql = `INSERT INTO restante_lease (consumer_id, pos, id, token, due_ms, attempt, waiting)
@@ -179,7 +181,9 @@ export function leaseRows(queries: Queries, consumer: Consumer): LeaseRows {
     async places(ids) {
       const sql = 'SELECT pos, id, wh_id FROM restante_position WHERE user_id = ? AND id IN';
       return (
-        await inParts(ids, (list, some) => queries.all<Place & { wh_id: number }>(`${sql} ${list}`, [user_id, ...some]))
+        await inParts(ids, (list, some) =>
+          queries.all<Position & { wh_id: number }>(`${sql} ${list}`, [user_id, ...some]),
+        )
       ).flat();
     },
   };
@@ -187,14 +191,14 @@ export function leaseRows(queries: Queries, consumer: Consumer): LeaseRows {
 
 /** What a change made of a consumer. The very object that was locked: nothing to store. */
 export interface Change<T> {
-  readonly consumer: Consumer;
+  readonly consumer: ConsumerRow;
   readonly result: T;
   /** Only the look moved on: nobody else needs to notice. */
   readonly quiet?: boolean;
 }
 
 export interface Changed<T> extends Change<T> {
-  readonly before: Consumer;
+  readonly before: ConsumerRow;
   readonly now: number;
 }
 

@@ -3,7 +3,7 @@ import { type Db, marks, padded, type Queries } from './db.ts';
 import { type Range, type Row, ranged } from './fence/source.ts';
 
 /** A content with its place in the order of visibility. */
-export interface Placed extends Row {
+export interface PositionedRow extends Row {
   readonly pos: number;
   /** When we saw it, in ms since 1970 by the database's clock. */
   readonly seen_ms: number;
@@ -12,7 +12,7 @@ export interface Placed extends Row {
 export interface Placing {
   /** The position that the first row got; those below it were given before. */
   readonly first: number;
-  readonly placed: readonly Placed[];
+  readonly placed: readonly PositionedRow[];
 }
 
 const COLUMNS = ['pos', 'id', 'user_id', 'wh_id', 'seen_ms'];
@@ -23,7 +23,7 @@ const MOST_NAMED = 500;
  * the row 'seq' is locked before a position is chosen and released by the commit. `next`: the next position as this process
  * knows it; when it still is, nobody else gave any and the rows need not be compared.
  */
-export function placeRows(db: Db, rows: readonly Row[], next?: number): Promise<Placing> {
+export function assignPositions(db: Db, rows: readonly Row[], next?: number): Promise<Placing> {
   return db.transaction(async (queries) => {
     const sql = `SELECT v, ${db.dialect.nowMs} AS now FROM restante_meta WHERE k = 'seq'${db.dialect.forUpdate}`;
     const [seq] = await queries.all<{ v: number; now: number }>(sql);
@@ -36,16 +36,16 @@ export function placeRows(db: Db, rows: readonly Row[], next?: number): Promise<
     const end = await copy(queries, missing, first, now);
     // Rows from memory may be those before a crash, whose ids are others' now: only who is in no doubt answers from it.
     const sure = first === next && end - first === missing.length;
-    const placed = sure ? numbered(missing, first, now) : await queries.all<Placed>(BETWEEN, [first, end]);
+    const placed = sure ? numbered(missing, first, now) : await queries.all<PositionedRow>(BETWEEN, [first, end]);
     return { first, placed };
   });
 }
 
-const numbered = (rows: readonly Row[], first: number, now: number): Placed[] =>
+const numbered = (rows: readonly Row[], first: number, now: number): PositionedRow[] =>
   rows.map(({ id, user_id, wh_id }, i) => ({ pos: first + i, id, user_id, wh_id, seen_ms: now }));
 
 /** On SQLite: the rows as they were read, for there they cannot vanish. */
-async function give(queries: Queries, rows: readonly Row[], first: number, now: number): Promise<Placed[]> {
+async function give(queries: Queries, rows: readonly Row[], first: number, now: number): Promise<PositionedRow[]> {
   const placed = numbered(rows, first, now);
   const values = placed.map(({ pos, id, user_id, wh_id, seen_ms }) => [pos, id, user_id, wh_id, seen_ms]);
   if (values.length > 0) await queries.insert('restante_position', COLUMNS, values);
@@ -87,7 +87,7 @@ const chunksOf = <T>(list: readonly T[], size: number): (readonly T[])[] =>
  * On SQLite, where one writer at a time commits in the order of ids: positions for the rows just inserted, and for what
  * other programs inserted before them, within the transaction that stores them.
  */
-export async function placeInserted(db: Db, queries: Queries, rows: readonly Row[]): Promise<Placed[]> {
+export async function placeInserted(db: Db, queries: Queries, rows: readonly Row[]): Promise<PositionedRow[]> {
   const own = (rows[0] as Row).id;
   const state = `SELECT MAX(id) AS id, ${db.dialect.nowMs} AS now FROM restante_position`;
   const [last] = await queries.all<{ id: number | null; now: number }>(state);
@@ -148,8 +148,8 @@ const BETWEEN =
   'SELECT pos, id, user_id, wh_id, seen_ms FROM restante_position WHERE pos >= ? AND pos < ? ORDER BY pos';
 
 /** Positions from <= pos < to, for those who did not give them. */
-export const positionsBetween = (db: Db, from: number, to: number): Promise<Placed[]> =>
-  db.all<Placed>(BETWEEN, [from, to]);
+export const positionsBetween = (db: Db, from: number, to: number): Promise<PositionedRow[]> =>
+  db.all<PositionedRow>(BETWEEN, [from, to]);
 
 /** Contents with from < id <= to that have no position, in the order of ids. */
 export const unplacedRows = (db: Db, from: number, to: number, limit: number): Promise<Row[]> =>
@@ -167,7 +167,7 @@ const IDS_PER_DELETE = 20_000;
  * tblwh was emptied or restored, `top` is its highest id now: takes the positions of contents that are gone, whose ids will
  * be given again, and forgets the marks.
  */
-export async function forgetPlaces(db: Db, top: number): Promise<void> {
+export async function forgetPositions(db: Db, top: number): Promise<void> {
   const [count] = await db.all<{ n: number }>('SELECT COUNT(*) AS n FROM (SELECT id FROM tblwh LIMIT ?) few', [
     String(FEW_ROWS + 1),
   ]);
@@ -206,17 +206,17 @@ const MOST = 20_000;
 
 export interface Recent {
   /** What one transaction gave positions to, after it was committed. */
-  add(placed: readonly Placed[]): void;
+  add(placed: readonly PositionedRow[]): void;
   /** Contents from the one after id `after` on, as many as are known here without a hole; none when that one is not. */
-  afterId(after: number, limit: number): readonly Placed[];
+  afterId(after: number, limit: number): readonly PositionedRow[];
   /** The same from a position on, below `to`. */
-  fromPos(from: number, to: number): readonly Placed[];
+  fromPos(from: number, to: number): readonly PositionedRow[];
 }
 
 export function createRecent(): Recent {
   // Without a hole in ids or positions: what is looked for lies at its distance from the first.
-  let all: Placed[] = [];
-  const from = (index: number, to: number): readonly Placed[] => (index < 0 ? [] : all.slice(index, to));
+  let all: PositionedRow[] = [];
+  const from = (index: number, to: number): readonly PositionedRow[] => (index < 0 ? [] : all.slice(index, to));
   return {
     add(placed) {
       for (const one of placed) {

@@ -20,7 +20,7 @@ export interface NewRefusal {
   readonly content: Buffer | null;
   readonly event_key: Buffer | null;
 }
-export interface Refusal extends Omit<NewRefusal, 'user_id' | 'content' | 'event_key'> {
+export interface RefusalRow extends Omit<NewRefusal, 'user_id' | 'content' | 'event_key'> {
   readonly id: number;
   /** The content that it became. */
   readonly released_as: number | null;
@@ -72,7 +72,7 @@ export interface RefusalFilter {
 }
 
 /** Refusals with id >= from, oldest first; or with id <= from, newest first. */
-export async function listRefusals(db: Db, userId: number, filter: RefusalFilter): Promise<Refusal[]> {
+export async function listRefusals(db: Db, userId: number, filter: RefusalFilter): Promise<RefusalRow[]> {
   const where = ['user_id = ?', filter.desc ? 'id <= ?' : 'id >= ?'];
   const params: Value[] = [userId, filter.from];
   const and = (sql: string, value: Value | undefined) => value !== undefined && where.push(sql) && params.push(value);
@@ -87,8 +87,8 @@ export async function listRefusals(db: Db, userId: number, filter: RefusalFilter
   ]);
 }
 
-export async function findRefusal(db: Db, userId: number, id: number): Promise<Refusal | undefined> {
-  return (await db.all<Refusal>(`${SELECT} WHERE user_id = ? AND id = ?`, [userId, id]))[0];
+export async function findRefusal(db: Db, userId: number, id: number): Promise<RefusalRow | undefined> {
+  return (await db.all<RefusalRow>(`${SELECT} WHERE user_id = ? AND id = ?`, [userId, id]))[0];
 }
 
 /** The body of a refusal; null when it was not kept, undefined when there is no such refusal. */

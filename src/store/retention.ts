@@ -2,7 +2,7 @@
 
 import type { SettingsInput } from '../schema/webhooks.ts';
 import { positionBeforeTime } from './backlog.ts';
-import { type Consumer, consumersOf, lockConsumer, saveConsumer } from './consumers.ts';
+import { type ConsumerRow, consumersOf, lockConsumer, saveConsumer } from './consumers.ts';
 import { type Db, failed, marks, padded, type Queries, type Value } from './db.ts';
 import type { Row } from './fence/source.ts';
 
@@ -73,7 +73,7 @@ function readPlaces(queries: Queries, ids: readonly number[]): Promise<Doomed[]>
 
 /** A consumer, and what it has of some contents. */
 interface Known {
-  readonly consumer: Consumer;
+  readonly consumer: ConsumerRow;
   readonly out: ReadonlyMap<number, { readonly waiting: number; readonly due_ms: number }>;
   readonly dead: ReadonlySet<number>;
 }
@@ -109,7 +109,7 @@ async function concerned(
   return { kept, touched: all.filter(isTouched).map(({ consumer }) => consumer.id) };
 }
 
-async function look(queries: Queries, consumers: readonly Consumer[], places: readonly Doomed[]): Promise<Known[]> {
+async function look(queries: Queries, consumers: readonly ConsumerRow[], places: readonly Doomed[]): Promise<Known[]> {
   const known = consumers.map((consumer) => ({
     consumer,
     out: new Map<number, { waiting: number; due_ms: number }>(),

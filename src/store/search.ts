@@ -1,5 +1,5 @@
 // Finds contents by their event, verdict, age or bytes: by an index where there is one, else among so many rows a call.
-import { type Content, forced, type ListOptions, listByIds, listContents } from './contents.ts';
+import { type ContentRow, forced, type ListOptions, listByIds, listContents } from './contents.ts';
 import type { Value } from './db.ts';
 import { EVENTS, eventKey, VERIFIED, type Verified } from './events.ts';
 import type { Store } from './open.ts';
@@ -15,8 +15,8 @@ export interface Filter {
   readonly q?: Buffer | undefined;
 }
 
-export interface Found {
-  readonly contents: readonly Content[];
+export interface SearchPage {
+  readonly contents: readonly ContentRow[];
   /** Everything up to this id was looked at, in the direction of the search. */
   readonly upTo: number;
 }
@@ -31,7 +31,7 @@ export async function searchContents(
   userId: number,
   options: ListOptions,
   filter: Filter,
-): Promise<Found> {
+): Promise<SearchPage> {
   const { from, to, order } = options;
   if (from > to) return { contents: [], upTo: order === 'asc' ? to : from };
   if (filter.event_id !== undefined) return byEvent(store, userId, options, filter);
@@ -42,7 +42,10 @@ export async function searchContents(
 }
 
 /** What was found out about a content is not true of a row that another application has put in its place. */
-function ours(contents: readonly Content[], { event_id, event_type, verified = 'none' }: Filter): readonly Content[] {
+function ours(
+  contents: readonly ContentRow[],
+  { event_id, event_type, verified = 'none' }: Filter,
+): readonly ContentRow[] {
   const asked = event_id !== undefined || event_type !== undefined || verified !== 'none';
   return asked ? contents.filter(({ receipt }) => receipt !== null) : contents;
 }
@@ -66,7 +69,7 @@ async function lookedAt(
 }
 
 /** An event is found by the index, wherever it lies. */
-async function byEvent(store: Store, userId: number, options: ListOptions, filter: Filter): Promise<Found> {
+async function byEvent(store: Store, userId: number, options: ListOptions, filter: Filter): Promise<SearchPage> {
   const { from, to, order, limit, wh_id, maxBytes } = options;
   const { event_id = '' } = filter;
   const { sql, params } = where(store, { ...filter, event_id: undefined });
@@ -78,7 +81,7 @@ async function byEvent(store: Store, userId: number, options: ListOptions, filte
     [eventKey(userId, event_id), event_id, userId, ...(wh_id === 'all' ? [] : [wh_id]), from, to, ...params, limit],
   );
   const named = ids.map(({ id }) => id);
-  const found = new Map<number, Content>();
+  const found = new Map<number, ContentRow>();
   let cut = named.length === limit;
   if (named.length > 0) {
     const page = await listByIds(store, userId, named, maxBytes);

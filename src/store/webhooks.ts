@@ -3,7 +3,7 @@ import { resolveSettings, type SettingsInput } from '../schema/webhooks.ts';
 import { type Db, failed, marks, padded, type Queries } from './db.ts';
 import type { Store } from './open.ts';
 
-export interface Webhook {
+export interface WebhookRow {
   readonly wh_id: number;
   readonly user_id: number;
   /** As stored: for ours it is what PUBLIC_URL was when it was made. UTF-8 or windows-1252 bytes. */
@@ -27,10 +27,10 @@ export interface SealedSecret {
   readonly sealed: string;
 }
 
-type Row = Omit<Webhook, 'settings' | 'secrets'> & { settings: string | null; secrets?: string | null };
+type Row = Omit<WebhookRow, 'settings' | 'secrets'> & { settings: string | null; secrets?: string | null };
 const toSecrets = (text: string | null | undefined): SealedSecret[] => (text ? JSON.parse(text) : []);
 
-const toWebhook = (row: Row): Webhook => ({
+const toWebhook = (row: Row): WebhookRow => ({
   ...row,
   url_key: row.url_key ?? null,
   created_ms: row.created_ms ?? null,
@@ -48,12 +48,12 @@ const selectFrom = ({ db, extended }: Store) =>
     : `SELECT ${base(db)} FROM tblwhid t`;
 
 /** A user's webhooks by id, those of other applications too. */
-export async function listWebhooks(store: Store, userId: number): Promise<Webhook[]> {
+export async function listWebhooks(store: Store, userId: number): Promise<WebhookRow[]> {
   const rows = await store.db.all<Row>(`${selectFrom(store)} WHERE t.user_id = ? ORDER BY t.id`, [userId]);
   return rows.map(toWebhook);
 }
 
-export async function findWebhook(store: Store, userId: number, whId: number): Promise<Webhook | undefined> {
+export async function findWebhook(store: Store, userId: number, whId: number): Promise<WebhookRow | undefined> {
   const rows = await store.db.all<Row>(`${selectFrom(store)} WHERE t.user_id = ? AND t.id = ?`, [userId, whId]);
   return rows[0] && toWebhook(rows[0]);
 }

@@ -2,13 +2,13 @@
 import { createHash, createHmac, createSecretKey, type KeyObject, timingSafeEqual, verify } from 'node:crypto';
 import type { Fault, Message, Piece } from './message.ts';
 import { headerOf, type Incoming, readSource, type Secret } from './request.ts';
-import { type Check, readKey, type Shared } from './rules.ts';
+import { readKey, type Shared, type SignatureCheck } from './rules.ts';
 
 // Each costs some 100 µs, and strangers may send as many as fit into a header.
 const MOST_ASYMMETRIC = 4;
 
 /** Whether any signature of the message is right under this secret. */
-export function isSigned(check: Check, secret: Secret, message: Message): boolean {
+export function isSigned(check: SignatureCheck, secret: Secret, message: Message): boolean {
   const key = keyOf(check, secret);
   if (key === null) return false;
   if (check.scheme === 'asymmetric') return message.forms.some((form) => isSignedBy(check, key, form, message));
@@ -19,7 +19,7 @@ export function isSigned(check: Check, secret: Secret, message: Message): boolea
 }
 
 /** HMAC with the algorithm and the key of the rules, for handshakes that ask for one. */
-export function hmacOf(check: Check, secret: Secret, text: string): Buffer {
+export function hmacOf(check: SignatureCheck, secret: Secret, text: string): Buffer {
   const key = keyOf(check, secret);
   return createHmac(check.algorithm, key ?? '')
     .update(text)
@@ -30,7 +30,7 @@ export function hmacOf(check: Check, secret: Secret, text: string): Buffer {
 export const sameSecret = (a: Buffer, b: Buffer): boolean => timingSafeEqual(sha256(a), sha256(b));
 const sha256 = (bytes: Buffer): Buffer => createHash('sha256').update(bytes).digest();
 
-function keyOf(check: Check, secret: Secret): Buffer | KeyObject | null {
+function keyOf(check: SignatureCheck, secret: Secret): Buffer | KeyObject | null {
   let key = check.keys.get(secret);
   if (key === undefined) {
     const read = readKey(check, secret.value);
@@ -41,14 +41,14 @@ function keyOf(check: Check, secret: Secret): Buffer | KeyObject | null {
   return key;
 }
 
-function digest(check: Check, key: Buffer | KeyObject, form: readonly Piece[]): string {
+function digest(check: SignatureCheck, key: Buffer | KeyObject, form: readonly Piece[]): string {
   const hash = check.scheme === 'hmac' ? createHmac(check.algorithm, key) : createHash(check.algorithm);
   for (const piece of form) hash.update(piece === 'secret' ? (key as Buffer) : piece);
   return hash.digest(check.encoding);
 }
 
 /** Hex may come in capitals; base64 must be what an encoder writes. */
-const normal = ({ encoding }: Check, signature: string): string =>
+const normal = ({ encoding }: SignatureCheck, signature: string): string =>
   encoding === 'hex' ? signature.toLowerCase() : signature;
 
 /** The length of a digest is no secret. */
@@ -58,7 +58,12 @@ function sameText(given: string, expected: string): boolean {
   return bytes.length === expected.length && timingSafeEqual(bytes, Buffer.from(expected, 'latin1'));
 }
 
-function isSignedBy(check: Check, key: Buffer | KeyObject, form: readonly Piece[], { signatures }: Message): boolean {
+function isSignedBy(
+  check: SignatureCheck,
+  key: Buffer | KeyObject,
+  form: readonly Piece[],
+  { signatures }: Message,
+): boolean {
   const data = Buffer.concat(form.filter((piece) => piece !== 'secret'));
   return signatures.slice(0, MOST_ASYMMETRIC).some((text) => {
     const signature = Buffer.from(text, check.encoding);

@@ -13,7 +13,7 @@ interface Segment {
 export interface Pointer {
   readonly segments: readonly Segment[];
 }
-export interface Found {
+export interface JsonMatch {
   readonly kind: 'string' | 'number' | 'word' | 'object' | 'array';
   /** Of a string its characters, of a number its digits as they stand, of true, false and null the word. */
   readonly text: string;
@@ -37,7 +37,7 @@ const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 
 /** What stands at each pointer. Of a name that stands twice the last counts, as with JSON.parse; undefined where the body is no JSON. */
-export function find(body: Buffer, pointers: readonly Pointer[]): readonly (Found | undefined)[] {
+export function find(body: Buffer, pointers: readonly Pointer[]): readonly (JsonMatch | undefined)[] {
   // Some senders begin with a byte order mark.
   const start = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0;
   const walk = {
@@ -201,7 +201,7 @@ function isName(body: Buffer, from: number, to: number, { name, bytes, plain }: 
   return true;
 }
 
-function read(body: Buffer, start: number, end: number): Found | undefined {
+function read(body: Buffer, start: number, end: number): JsonMatch | undefined {
   const first = body[start];
   if (first === OPEN_OBJECT) return { kind: 'object', text: '' };
   if (first === OPEN_LIST) return { kind: 'array', text: '' };

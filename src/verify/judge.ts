@@ -2,7 +2,7 @@
 import { hmacOf, isShared, isSigned, readShared, sameSecret } from './digest.ts';
 import { type Fault, readMessage, secondsOutside } from './message.ts';
 import { type Answer, type Incoming, reader, readSource, type Secret, unexpired } from './request.ts';
-import type { Check, Handshake, Rules, Shared } from './rules.ts';
+import type { Handshake, Rules, Shared, SignatureCheck } from './rules.ts';
 
 type Verdict =
   | { readonly kind: 'accepted'; readonly verified: 'signed' | 'token' | 'none' }
@@ -14,7 +14,7 @@ type Verdict =
   | { readonly kind: 'signature'; readonly reason: string };
 
 /** Handshakes included. Never throws, whatever the bytes. */
-export function judge(rules: Rules, secrets: readonly Secret[], incoming: Incoming): Verdict {
+export function verdictOn(rules: Rules, secrets: readonly Secret[], incoming: Incoming): Verdict {
   const { check } = rules;
   const open = findHandshake(rules, incoming, false);
   if (open) return shake(rules, open, incoming, undefined);
@@ -29,7 +29,7 @@ export function judge(rules: Rules, secrets: readonly Secret[], incoming: Incomi
 }
 
 /** The secret that fits, or why none does. */
-const prove = (check: Check | Shared, secrets: readonly Secret[], incoming: Incoming): Proof | Fault =>
+const prove = (check: SignatureCheck | Shared, secrets: readonly Secret[], incoming: Incoming): Proof | Fault =>
   check.scheme === 'shared-secret' ? proveShared(check, secrets, incoming) : proveSigned(check, secrets, incoming);
 
 interface Proof {
@@ -44,7 +44,7 @@ function proveShared(check: Shared, secrets: readonly Secret[], incoming: Incomi
   return { fault: `The ${nameOf(check)} is not the secret of this webhook.` };
 }
 
-function proveSigned(check: Check, secrets: readonly Secret[], incoming: Incoming): Proof | Fault {
+function proveSigned(check: SignatureCheck, secrets: readonly Secret[], incoming: Incoming): Proof | Fault {
   const message = readMessage(check, incoming);
   if ('fault' in message) return message;
   const secret = secrets.find((candidate) => isSigned(check, candidate, message));
@@ -65,7 +65,7 @@ const nameOf = ({ from }: Shared): string =>
 const BYTES: Readonly<Record<string, number>> = { sha1: 20, sha256: 32, sha512: 64, ed25519: 64 };
 
 /** A signature that was cut or wrapped is seen by its length. */
-function mismatch({ algorithm, encoding }: Check, signatures: readonly string[]): string {
+function mismatch({ algorithm, encoding }: SignatureCheck, signatures: readonly string[]): string {
   const size = BYTES[algorithm];
   const length = size && Buffer.alloc(size).toString(encoding).length;
   const only = signatures.length === 1 ? signatures[0] : undefined;

@@ -13,7 +13,7 @@ import {
   type Source,
   utf8,
 } from './request.ts';
-import type { Check } from './rules.ts';
+import type { SignatureCheck } from './rules.ts';
 
 /** `secret` stands where the key goes, with the scheme hash. */
 export type Piece = Buffer | 'secret';
@@ -36,7 +36,7 @@ export interface Fault {
 const MOST_SIGNATURES = 20;
 
 /** Everything but the key; or what is missing, in a sentence. */
-export function readMessage(check: Check, incoming: Incoming): Message | Fault {
+export function readMessage(check: SignatureCheck, incoming: Incoming): Message | Fault {
   const family = familyOf(check.signature, incoming);
   const text = readSource(check.signature, incoming, family);
   if (text === undefined) return { fault: `The ${nameOf(check.signature, family)} is missing.`, missing: true };
@@ -56,7 +56,7 @@ const nameOf = (source: Source, family: number | undefined): string =>
     ? `${source.names[family ?? 0]} header`
     : source.title;
 
-function readFields(check: Check, text: string): readonly (readonly [string, string])[] {
+function readFields(check: SignatureCheck, text: string): readonly (readonly [string, string])[] {
   const items = check.itemSeparator === '' ? [text] : text.split(check.itemSeparator, 1000);
   return items.map((item) => {
     const trimmed = item.trim();
@@ -72,7 +72,7 @@ function valuesOf(fields: readonly (readonly [string, string])[], wanted: string
 
 /** The text as it is signed, and the moment it means. */
 function readTime(
-  { timestamp, toleranceMs, signature }: Check,
+  { timestamp, toleranceMs, signature }: SignatureCheck,
   incoming: Incoming,
   family: number | undefined,
   fields: readonly (readonly [string, string])[],
@@ -97,7 +97,11 @@ function parseTime(text: string, unit: 's' | 'ms', format: 'unix' | 'iso8601' | 
 }
 
 /** By how many seconds the time lies outside of the window; 0: it lies within. Providers count whole seconds, so whole seconds count. */
-export function secondsOutside({ toleranceMs, timestamp }: Check, timeMs: number | undefined, nowMs: number): number {
+export function secondsOutside(
+  { toleranceMs, timestamp }: SignatureCheck,
+  timeMs: number | undefined,
+  nowMs: number,
+): number {
   if (timeMs === undefined) return 0;
   const whole = timestamp?.unit === 's' && timestamp.format === 'unix';
   const now = whole ? Math.floor(nowMs / 1000) * 1000 : nowMs;
@@ -105,7 +109,7 @@ export function secondsOutside({ toleranceMs, timestamp }: Check, timeMs: number
 }
 
 function signedForms(
-  check: Check,
+  check: SignatureCheck,
   incoming: Incoming,
   family: number | undefined,
   time: string | undefined,
@@ -124,8 +128,8 @@ function signedForms(
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 
 function partOf(
-  part: Check['template'][number],
-  check: Check,
+  part: SignatureCheck['template'][number],
+  check: SignatureCheck,
   incoming: Incoming,
   family: number | undefined,
   time: string | undefined,
@@ -163,7 +167,7 @@ function partOf(
 const textBytes = (source: Source | string | undefined, text: string): Buffer =>
   typeof source === 'object' && source.kind !== 'header' ? Buffer.from(text) : bytes(text);
 
-function urlForms({ url }: Check, publicUrl: string): readonly string[] {
+function urlForms({ url }: SignatureCheck, publicUrl: string): readonly string[] {
   if (url === 'twilio') return twilioUrls(publicUrl);
   return [url === 'hubspot' ? hubspotUrl(publicUrl) : publicUrl];
 }

@@ -5,7 +5,7 @@ import { readMessage, secondsOutside } from './message.ts';
 import { PRESETS } from './presets/index.ts';
 import type { Preset } from './presets/preset.ts';
 import { headerOf, type Incoming, readSource, type Secret, unexpired } from './request.ts';
-import type { Check, Rules, Shared } from './rules.ts';
+import type { Rules, Shared, SignatureCheck } from './rules.ts';
 
 const MOST_CHARACTERS = 250;
 // Strangers can cause this work: all tries together read no more than this, some 50 ms.
@@ -17,7 +17,7 @@ interface Other {
   readonly secret: Secret;
 }
 /** Whether the request would fit, its time aside. */
-type Fits = (secret: Secret, incoming: Incoming, check?: Check | Shared) => boolean;
+type Fits = (secret: Secret, incoming: Incoming, check?: SignatureCheck | Shared) => boolean;
 
 /** At most 250 characters; names a secret by its last four characters only. Null: nothing near. */
 export function nearMiss(
@@ -56,12 +56,12 @@ function handshake({ token }: Rules, given: string | undefined): string | null {
 
 const cut = (text: string): string => (text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS - 1)}…` : text);
 
-function isMissing(check: Check | Shared, incoming: Incoming): boolean {
+function isMissing(check: SignatureCheck | Shared, incoming: Incoming): boolean {
   const read = check.scheme === 'shared-secret' ? readShared(check, incoming) : readMessage(check, incoming);
   return 'missing' in read && read.missing === true;
 }
 
-function limited(own: Check | Shared): Fits {
+function limited(own: SignatureCheck | Shared): Fits {
   let left = MOST_BYTES;
   return (secret, incoming, check = own) => {
     left -= incoming.body.length + BYTES_A_TRY;
@@ -81,7 +81,12 @@ function lastOf({ value }: Secret): string {
   return shown > 0 ? `the secret ending …${value.slice(-shown)}` : 'the secret';
 }
 
-function window(check: Check | Shared, secrets: readonly Secret[], incoming: Incoming, fits: Fits): string | undefined {
+function window(
+  check: SignatureCheck | Shared,
+  secrets: readonly Secret[],
+  incoming: Incoming,
+  fits: Fits,
+): string | undefined {
   if (check.scheme === 'shared-secret' || !secrets.some((secret) => fits(secret, incoming))) return undefined;
   const message = readMessage(check, incoming);
   const timeMs = 'fault' in message ? undefined : message.timeMs;
@@ -126,7 +131,12 @@ function body(secrets: readonly Secret[], incoming: Incoming, fits: Fits): strin
 }
 
 /** Some who follow Standard Webhooks take the characters of the secret for the key. */
-function asText(check: Check | Shared, secrets: readonly Secret[], incoming: Incoming, fits: Fits): string | undefined {
+function asText(
+  check: SignatureCheck | Shared,
+  secrets: readonly Secret[],
+  incoming: Incoming,
+  fits: Fits,
+): string | undefined {
   if (check.scheme !== 'hmac' || check.keyEncoding === 'utf8') return undefined;
   const text = { ...check, keyEncoding: 'utf8', keyPrefix: '', keys: new WeakMap() } as const;
   const found = secrets.find((secret) => fits(secret, incoming, text));
@@ -135,7 +145,12 @@ function asText(check: Check | Shared, secrets: readonly Secret[], incoming: Inc
   );
 }
 
-function url(check: Check | Shared, secrets: readonly Secret[], incoming: Incoming, fits: Fits): string | undefined {
+function url(
+  check: SignatureCheck | Shared,
+  secrets: readonly Secret[],
+  incoming: Incoming,
+  fits: Fits,
+): string | undefined {
   if (check.scheme === 'shared-secret' || !check.template.some(({ kind }) => kind === 'url')) return undefined;
   const found = urlVariants(incoming).find((variant) =>
     secrets.some((secret) => fits(secret, { ...incoming, publicUrl: variant.url })),

@@ -1,6 +1,6 @@
 // One request as it arrived, as far as a verdict needs it; and how to read its headers and query.
 import { createHash } from 'node:crypto';
-import { type Found, find, type Pointer, parsePointer } from './json.ts';
+import { find, type JsonMatch, type Pointer, parsePointer } from './json.ts';
 
 export interface Incoming {
   readonly method: string;
@@ -149,7 +149,7 @@ export function placesOf(sources: readonly Source[]): Places {
 
 /** Each is read when it is asked for; the body is read through once for all of them. */
 export function reader({ pointers, slots }: Places, incoming: Incoming, family: number | undefined) {
-  let found: readonly (Found | undefined)[] | undefined;
+  let found: readonly (JsonMatch | undefined)[] | undefined;
   return (source: Source): string | undefined => {
     if (source.kind !== 'body') return readOther(source, incoming, family);
     found ??= find(incoming.body, pointers);
@@ -157,7 +157,7 @@ export function reader({ pointers, slots }: Places, incoming: Incoming, family: 
   };
 }
 
-function textOf(value: Found | undefined): string | undefined {
+function textOf(value: JsonMatch | undefined): string | undefined {
   if (value === undefined || value.kind === 'object' || value.kind === 'array') return undefined;
   return (value.kind === 'word' && value.text === 'null' ? '' : value.text) || undefined;
 }

@@ -6,7 +6,7 @@ import type { Joined, Preset } from './presets/preset.ts';
 import { type Places, parseSource, placesOf, type Secret, type Source } from './request.ts';
 
 /** A signature over something. */
-export interface Check extends KeyRule {
+export interface SignatureCheck extends KeyRule {
   readonly scheme: 'hmac' | 'hash' | 'asymmetric';
   readonly encoding: 'hex' | 'base64' | 'base64url';
   readonly signature: Source;
@@ -41,7 +41,7 @@ export interface Shared {
 export interface Rules {
   readonly preset: Preset | undefined;
   /** Undefined: nothing is verified. */
-  readonly check: Check | Shared | undefined;
+  readonly check: SignatureCheck | Shared | undefined;
   readonly handshakes: readonly Handshake[];
   readonly token: string | undefined;
   /** Alternatives, each of parts that are joined. */
@@ -116,7 +116,7 @@ const present = <T extends object>(members: T): T =>
 type Find = (path: string, text: string | undefined) => Source | undefined;
 type Fault = (path: string, message: string) => undefined;
 
-function compileCheck(verify: VerifyInput, source: Find, fault: Fault): Check | Shared | undefined {
+function compileCheck(verify: VerifyInput, source: Find, fault: Fault): SignatureCheck | Shared | undefined {
   const { scheme } = verify;
   if (scheme === undefined || scheme === 'none') return undefined;
   if (scheme === 'shared-secret') return compileShared(verify, source, fault);

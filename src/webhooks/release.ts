@@ -8,8 +8,8 @@ import type { Store } from '../store/open.ts';
 import {
   findRefusedBody,
   listRefusals,
-  type Refusal,
   type RefusalFilter,
+  type RefusalRow,
   releaseRefusal,
   saveReason,
 } from '../store/refusals.ts';
@@ -29,7 +29,7 @@ export interface ReleaseParts {
   readonly onReleased?: (rows: readonly NewContent[], ids: readonly number[]) => void;
 }
 
-export interface Outcome {
+export interface Releases {
   readonly released: { readonly id: number; readonly content_id: number }[];
   readonly kept: { readonly id: number; readonly reason: string }[];
 }
@@ -49,7 +49,7 @@ async function targetOf({ store, sealer }: ReleaseParts, userId: number, whId: n
 async function releaseOne(
   parts: ReleaseParts,
   target: Target | undefined,
-  refusal: Refusal,
+  refusal: RefusalRow,
   userId: number,
   force: boolean,
 ) {
@@ -101,7 +101,12 @@ function forced(target: Target, incoming: Incoming): Judgement {
 }
 
 /** One refusal of a user. */
-export async function release(parts: ReleaseParts, userId: number, refusal: Refusal, force: boolean): Promise<Outcome> {
+export async function release(
+  parts: ReleaseParts,
+  userId: number,
+  refusal: RefusalRow,
+  force: boolean,
+): Promise<Releases> {
   const target = await targetOf(parts, userId, refusal.wh_id);
   const done = await releaseOne(parts, target, refusal, userId, force);
   const { id } = refusal;
@@ -116,9 +121,9 @@ export async function releaseMany(
   userId: number,
   filter: Omit<RefusalFilter, 'from' | 'limit' | 'releasable'> & { readonly wh_id: number },
   { force, from: start = 0 }: { readonly force: boolean; readonly from?: number },
-): Promise<Outcome & { readonly next: number | undefined }> {
+): Promise<Releases & { readonly next: number | undefined }> {
   const target = await targetOf(parts, userId, filter.wh_id);
-  const outcome: Outcome = { released: [], kept: [] };
+  const outcome: Releases = { released: [], kept: [] };
   let from = start;
   for (let seen = 0; seen < MOST; ) {
     const page = await listRefusals(parts.store.db, userId, { ...filter, releasable: true, from, limit: PAGE });

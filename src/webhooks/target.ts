@@ -4,7 +4,7 @@ import { resolveSettings, type Settings, type SettingsInput } from '../schema/we
 import { eventKey, type Judged, type Verified } from '../store/events.ts';
 import type { SealedSecret, TargetRow } from '../store/webhooks.ts';
 import { identify } from '../verify/identify.ts';
-import { judge } from '../verify/judge.ts';
+import { verdictOn } from '../verify/judge.ts';
 import type { Answer, Incoming, Secret } from '../verify/request.ts';
 import { compileRules, type Rules } from '../verify/rules.ts';
 import type { Sealer } from './sealer.ts';
@@ -121,7 +121,7 @@ export type Judgement =
 export function judgeRequest({ rules, secrets }: Target, incoming: Incoming): Judgement {
   if (!rules) return { kind: 'accepted', verified: 'none', event_id: null, event_type: null };
   if (!secrets) return { kind: 'unreadable' };
-  const verdict = judge(rules, secrets, incoming);
+  const verdict = verdictOn(rules, secrets, incoming);
   return { ...verdict, ...(verdict.kind === 'handshake' ? NOBODY : identify(rules, incoming)) };
 }
 const NOBODY: Identity = { event_id: null, event_type: null };

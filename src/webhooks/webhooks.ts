@@ -24,16 +24,16 @@ const DAY_S = 86_400;
 const newKey = (): string => randomText(24);
 
 const webhookUrl = (publicUrl: string, key: string): string => `${publicUrl}/in/${key}`;
-const urlOf = (webhook: store_.Webhook, publicUrl: string): string =>
+const urlOf = (webhook: store_.WebhookRow, publicUrl: string): string =>
   webhook.url_key ? webhookUrl(publicUrl, webhook.url_key) : decodeName(webhook.wh_url);
 
-export const webhookClassic = (webhook: store_.Webhook, publicUrl: string) => ({
+export const webhookClassic = (webhook: store_.WebhookRow, publicUrl: string) => ({
   wh_id: webhook.wh_id,
   wh_url: urlOf(webhook, publicUrl),
   wh_name: decodeName(webhook.wh_name),
   status: webhook.status,
 });
-export const webhookDetail = (webhook: store_.Webhook, publicUrl: string): WebhookDetail => {
+export const webhookDetail = (webhook: store_.WebhookRow, publicUrl: string): WebhookDetail => {
   const input = showToken(webhook.settings ?? {}, webhook.secrets);
   const preset = PRESETS.get(input.preset ?? '');
   const settings = resolveSettings(input, preset?.response);
@@ -82,7 +82,7 @@ export async function owned(
   { store }: Pick<WebhookParts, 'store'>,
   userId: number,
   whId: number,
-): Promise<store_.Webhook> {
+): Promise<store_.WebhookRow> {
   const webhook = await store_.findWebhook(store, userId, whId);
   if (!webhook) throw notFound(`You have no webhook ${whId}. GET /webhooks lists yours.`);
   if (!webhook.settings) throw forbidden(`Webhook ${whId} was made by another application: manage it there.`);

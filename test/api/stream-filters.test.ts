@@ -136,8 +136,8 @@ onEveryEngine('narrowed streams', (engine) => {
     const stream = await openStream(second, user, 'whid=all&verified=signed');
     for (let i = 0; i < 3; i++) await anybody('forged');
     await service.settle();
-    await vi.waitFor(() => expect(second.parts.tail.readable).toBe(service.parts.tail.readable), 8_000);
-    const next_id = second.parts.tail.readable + 1;
+    await vi.waitFor(() => expect(second.parts.tail.readableId).toBe(service.parts.tail.readableId), 8_000);
+    const next_id = second.parts.tail.readableId + 1;
     await sleep(300);
     await second.close();
     await vi.waitFor(() => expect(stream.ended).toBe(true), 8_000);

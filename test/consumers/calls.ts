@@ -75,7 +75,7 @@ export function deskOf(service: Service, user: TestUser): Desk {
 /** Resolves when the tail has come to this content, and those who wait were told of it. */
 export async function placed({ parts }: Service, id: number): Promise<void> {
   for (const until = Date.now() + 10_000; Date.now() < until; ) {
-    if (parts.tail.readable >= id) return;
+    if (parts.tail.readableId >= id) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   throw new Error(`content ${id} has no position`);

@@ -3,12 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createConsumers } from '../../src/consumers/consumers.ts';
 import { passOver } from '../../src/consumers/leases.ts';
-import type { Consumer } from '../../src/store/consumers.ts';
+import type { ConsumerRow } from '../../src/store/consumers.ts';
 import { insertContents } from '../../src/store/contents.ts';
 import type { Db } from '../../src/store/db.ts';
 import { eventKey } from '../../src/store/events.ts';
 import { openStore, type Store } from '../../src/store/open.ts';
-import { type Placed, placeRows } from '../../src/store/positions.ts';
+import { assignPositions, type PositionedRow } from '../../src/store/positions.ts';
 import { type Database, ENGINES, migratedDatabase } from '../support/engines.ts';
 import { fakeRows, fakeTables } from './rows-in-memory.ts';
 
@@ -18,9 +18,9 @@ const DAY_MS = 86_400_000;
 const never = new AbortController().signal;
 
 test('what nobody needs is passed over only as far as it was looked at, and by the same settings', async () => {
-  const of = { id: 1, whids: [1], duplicates: 'skip', cursor_pos: 10 } as unknown as Consumer;
+  const of = { id: 1, whids: [1], duplicates: 'skip', cursor_pos: 10 } as unknown as ConsumerRow;
   const lease = { id: 0, token: 1, attempt: 1, waiting: false, reason: null };
-  const pass = async (now: Partial<Consumer>, unneeded: { due?: number[]; upTo?: number }) => {
+  const pass = async (now: Partial<ConsumerRow>, unneeded: { due?: number[]; upTo?: number }) => {
     const tables = fakeTables();
     for (const pos of [3, 4]) tables.leases.set(pos, { ...lease, pos, due_ms: pos === 3 ? 100 : 900 });
     const consumer = { ...of, ...now };
@@ -64,11 +64,11 @@ describe.each(ENGINES)('%s', (engine) => {
       return db.transaction(work, who);
     };
     const slow = { ms: 0 };
-    const told = new Set<(placed: Placed) => void>();
+    const told = new Set<(placed: PositionedRow) => void>();
     const tail = {
       age: 0,
-      readable: 0,
-      onPlaced(_: number, wake: (placed: Placed) => void) {
+      readableId: 0,
+      onPlaced(_: number, wake: (placed: PositionedRow) => void) {
         told.add(wake);
         return () => void told.delete(wake);
       },
@@ -102,7 +102,7 @@ describe.each(ENGINES)('%s', (engine) => {
         }));
         const stored = await insertContents(store, some);
         const rows = stored.map((id) => ({ id, user_id: userId, wh_id: 1 }));
-        const { placed } = await placeRows(db, rows);
+        const { placed } = await assignPositions(db, rows);
         for (const one of placed) for (const wake of [...told]) wake(one);
         ids.push(...stored);
       }
@@ -302,7 +302,7 @@ describe.each(ENGINES)('%s', (engine) => {
     const MANY = 270_000;
     const [id] = await send(1);
     const [{ pos }] = (await store.db.all('SELECT pos FROM restante_position WHERE id = ?', [id as number])) as [
-      Placed,
+      PositionedRow,
     ];
     const base = id as number;
     for (let from = 1; from <= MANY; from += 10_000)

@@ -1,5 +1,5 @@
 // The rows of a consumer in memory: what the rules of leases see of a database, for tests by the thousand.
-import type { Consumer } from '../../src/store/consumers.ts';
+import type { ConsumerRow } from '../../src/store/consumers.ts';
 import type { LeaseRow, LeaseRows } from '../../src/store/leases.ts';
 
 export interface FakePosition {
@@ -15,7 +15,7 @@ export interface FakeTables {
 
 export const fakeTables = (): FakeTables => ({ positions: [], leases: new Map(), dead: new Map() });
 
-export function fakeRows({ positions, leases, dead }: FakeTables, consumer: Consumer): LeaseRows {
+export function fakeRows({ positions, leases, dead }: FakeTables, consumer: ConsumerRow): LeaseRows {
   const byPos = <T extends { readonly pos: number }>(rows: Iterable<T>) => [...rows].sort((a, b) => a.pos - b.pos);
   const sorted = () => byPos(leases.values()).map((row) => ({ ...row }));
   const change = (all: readonly number[], to: (row: LeaseRow & { reason: string | null }) => object) => {

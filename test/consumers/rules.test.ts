@@ -3,8 +3,8 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeLease, encodeLease, type Lease } from '../../src/consumers/lease-token.ts';
 import { ack, claim, extend, giveBack, nack } from '../../src/consumers/leases.ts';
-import { redeliver, retry, seek } from '../../src/consumers/seek.ts';
-import type { Consumer, Locked } from '../../src/store/consumers.ts';
+import { redeliver, retryDead, seek } from '../../src/consumers/seek.ts';
+import type { ConsumerRow, Locked } from '../../src/store/consumers.ts';
 import { type Change, type LeaseRows, leaseRows } from '../../src/store/leases.ts';
 import { openStore, type Store } from '../../src/store/open.ts';
 import { type Database, migratedDatabase, onEveryEngine } from '../support/engines.ts';
@@ -14,9 +14,9 @@ import { type FakePosition, fakeRows, fakeTables } from './rows-in-memory.ts';
 interface World {
   /** What positions begin at, so that worlds in one database do not meet. */
   readonly base: number;
-  readonly consumer: Consumer;
+  readonly consumer: ConsumerRow;
   place(rows: readonly FakePosition[]): Promise<void>;
-  change<T>(consumer: Consumer, work: (rows: LeaseRows) => Promise<T>): Promise<T>;
+  change<T>(consumer: ConsumerRow, work: (rows: LeaseRows) => Promise<T>): Promise<T>;
   leases(): Promise<{ pos: number; token: number; due_ms: number; attempt: number; waiting: boolean }[]>;
   dead(): Promise<number[]>;
 }
@@ -32,7 +32,13 @@ function randomOf(seed: number): (below: number) => number {
   };
 }
 
-const start = (id: number, ordered: boolean, max_attempts: number, whids: number[] | null, base: number): Consumer => ({
+const start = (
+  id: number,
+  ordered: boolean,
+  max_attempts: number,
+  whids: number[] | null,
+  base: number,
+): ConsumerRow => ({
   id,
   user_id: id,
   name: 'w',
@@ -240,7 +246,7 @@ async function live(world: World, seed: number): Promise<number> {
       return;
     }
     if (random(3) > 0) {
-      const { done } = await run((rows, one) => retry(rows, one, undefined, 2));
+      const { done } = await run((rows, one) => retryDead(rows, one, undefined, 2));
       for (const pos of done.map(posOf)) {
         fates.set(pos, { kind: 'back' });
         failures.delete(pos);

@@ -5,7 +5,7 @@ import { createConsumers } from '../../src/consumers/consumers.ts';
 import { insertContents } from '../../src/store/contents.ts';
 import type { Db, Queries } from '../../src/store/db.ts';
 import { openStore, type Store } from '../../src/store/open.ts';
-import { type Placed, placeRows } from '../../src/store/positions.ts';
+import { assignPositions, type PositionedRow } from '../../src/store/positions.ts';
 import { rotateToken } from '../../src/store/users.ts';
 import { type Database, migratedDatabase, onEveryEngine, startService } from '../support/engines.ts';
 import { type Desk, deskOf, openDesk, placed } from './calls.ts';
@@ -31,19 +31,19 @@ function counting(store: Store): { store: Store; asked: string[] } {
 
 /** A tail that tells what the test places. */
 function handTail(store: Store) {
-  const listeners = new Map<number, Set<(placed: Placed) => void>>();
+  const listeners = new Map<number, Set<(placed: PositionedRow) => void>>();
   return {
     age: 0,
-    readable: 0,
-    onPlaced(userId: number, wake: (placed: Placed) => void) {
+    readableId: 0,
+    onPlaced(userId: number, wake: (placed: PositionedRow) => void) {
       const mine = listeners.get(userId) ?? new Set();
       listeners.set(userId, mine.add(wake));
       return () => void mine.delete(wake);
     },
     async place(rows: readonly { id: number; user_id: number; wh_id: number }[]): Promise<void> {
-      await placeRows(store.db, rows);
+      await assignPositions(store.db, rows);
       const sql = 'SELECT pos, id, user_id, wh_id, seen_ms FROM restante_position WHERE id >= ? ORDER BY pos';
-      for (const one of await store.db.all<Placed>(sql, [rows[0]?.id as number]))
+      for (const one of await store.db.all<PositionedRow>(sql, [rows[0]?.id as number]))
         for (const wake of [...(listeners.get(one.user_id) ?? [])]) wake(one);
     },
     async send(userId: number, whId: number, texts: readonly string[]): Promise<number[]> {
@@ -123,7 +123,7 @@ onEveryEngine('waiting pulls', (engine) => {
       await consumers.pull(503, 'w', call(), never);
       const got: number[] = [];
       const ended = new AbortController();
-      const waiting = Array.from({ length: 20 }, () =>
+      const parked = Array.from({ length: 20 }, () =>
         consumers.pull(503, 'w', call(30_000, { limit: 2 }), ended.signal).then(({ items }) => got.push(items.length)),
       );
       await sleep(50);
@@ -140,7 +140,7 @@ onEveryEngine('waiting pulls', (engine) => {
       expect(got).toEqual([1, 2, 2, 1]);
       expect(claims()).toBeLessThanOrEqual(6);
       ended.abort('closing');
-      await Promise.all(waiting);
+      await Promise.all(parked);
       expect(got).toHaveLength(20);
       consumers.close();
     });
@@ -150,7 +150,7 @@ onEveryEngine('waiting pulls', (engine) => {
       await consumers.pull(508, 'w', call(), never);
       const ended = new AbortController();
       const got: number[] = [];
-      const waiting = [1, 2].map(() =>
+      const parked = [1, 2].map(() =>
         consumers.pull(508, 'w', call(30_000), ended.signal).then(({ items }) => got.push(items.length)),
       );
       await sleep(30);
@@ -171,7 +171,7 @@ onEveryEngine('waiting pulls', (engine) => {
       for (let i = 0; i < 100 && got.length === 0; i++) await sleep(10);
       expect(got).toEqual([1]);
       ended.abort('closing');
-      await Promise.all(waiting);
+      await Promise.all(parked);
       consumers.close();
     });
 

@@ -22,7 +22,7 @@ describe.each(['mariadb', 'mysql'] as const)('%s', (engine) => {
   const server = () => world.server as DatabaseServer;
   const ready = async (options = {}) => {
     const answer = await fetch(`${program.url}/readyz`, options);
-    return [answer.status, (await answer.json()) as { detail?: string; trouble?: string }] as const;
+    return [answer.status, (await answer.json()) as { detail?: string; incidents?: string }] as const;
   };
   const scrape = async () => {
     const began = performance.now();

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import Fastify from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { shedLoad } from '../../src/api/shedding.ts';
-import { createRoom } from '../../src/http/body.ts';
-import { watchPressure } from '../../src/observe/overload.ts';
+import { createByteBudget } from '../../src/http/body.ts';
+import { watchOverload } from '../../src/observe/overload.ts';
 import {
   type Database,
   migratedDatabase,
@@ -192,18 +192,18 @@ describe('memory', () => {
   });
 
   test('is looked at without a setting too: a share of what there is', () => {
-    const pressure = watchPressure({ info() {}, warn() {} }, process);
-    expect(pressure.memory.used).toBeGreaterThan(1e6);
-    expect(pressure.memory.most).toBeGreaterThan(1e8);
-    expect(pressure.why).toBeUndefined();
-    pressure.close();
+    const overload = watchOverload({ info() {}, warn() {} }, process);
+    expect(overload.memory.used).toBeGreaterThan(1e6);
+    expect(overload.memory.most).toBeGreaterThan(1e8);
+    expect(overload.why).toBeUndefined();
+    overload.close();
   });
 
   test('of answers is counted in bytes, whatever the characters', async () => {
     const told: string[] = [];
     const fastify = Fastify();
-    const pressure = { why: undefined, memory: { used: 0, most: 1 }, close() {} };
-    shedLoad(fastify, { pressure, shed: (why) => told.push(why) }, () => false, 200_000);
+    const overload = { why: undefined, memory: { used: 0, most: 1 }, close() {} };
+    shedLoad(fastify, { overload, shed: (why) => told.push(why) }, () => false, 200_000);
     fastify.get('/:text', ({ params }) => (params as { text: string }).text.repeat(40_000));
     const status = async (text: string) => (await fastify.inject(`/${encodeURIComponent(text)}`)).statusCode;
     // 40,000 and 120,000 bytes; one user has 100,000.
@@ -213,7 +213,7 @@ describe('memory', () => {
   });
 
   test('given back is there again, and nobody takes more than half', () => {
-    const room = createRoom(100);
+    const room = createByteBudget(100);
     expect([room.hold(1, 50), room.hold(1, 1), room.hold(2, 50), room.hold(3, 1)]).toEqual([true, false, true, false]);
     room.hold(1, -50);
     expect([room.held, room.hold(3, 50), room.held]).toEqual([50, true, 100]);

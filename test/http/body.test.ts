@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, createConnection, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, expect, test, vi } from 'vitest';
-import { createIntake, readOn } from '../../src/http/body.ts';
+import { createBodyReader, readOn } from '../../src/http/body.ts';
 
 const KIB = 1024;
 const closing: (() => void)[] = [];
@@ -15,9 +15,9 @@ afterEach(() => {
 
 /** A server whose requests are read with room for 1 MiB; the path is the line. Answers what became of each. */
 async function listen(limit = 10_000 * KIB): Promise<{ url: string; port: number }> {
-  const intake = createIntake(KIB * KIB);
+  const bodies = createBodyReader(KIB * KIB);
   const server = createServer(async (request: IncomingMessage, response) => {
-    const body = await intake.read(request, Number(request.url?.slice(1)), limit).catch(() => 'aborted');
+    const body = await bodies.read(request, Number(request.url?.slice(1)), limit).catch(() => 'aborted');
     if (typeof body === 'string') readOn(request);
     response.end(typeof body === 'string' ? body : `${body.length} ${body.at(0)} ${body.at(-1)}`);
   });

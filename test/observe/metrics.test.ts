@@ -85,7 +85,7 @@ describe('on MariaDB', () => {
     expect((await call('POST', '/consumers/m/ack', { lease: first.lease, ids: [b] })).status).toBe(409);
     const gone = new AbortController();
     const headers = { authorization: user.auth };
-    const parked = fetch(`${service.url}/whcontent?id=latest&whid=${plain.wh_id}&wait=50`, {
+    const waiting = fetch(`${service.url}/whcontent?id=latest&whid=${plain.wh_id}&wait=50`, {
       headers,
       signal: gone.signal,
     });
@@ -104,7 +104,7 @@ describe('on MariaDB', () => {
     expect(now.get('restante_waiting_calls')).toBe(1);
     expect(now.get('restante_calls_total{status="409"}')).toBe(1);
     gone.abort();
-    await expect(parked).rejects.toThrow();
+    await expect(waiting).rejects.toThrow();
 
     const other = await createConnection(database.url);
     // A row that another application is writing, and a database that takes nothing for a while.

@@ -41,7 +41,7 @@ test.each(['mariadb', 'mysql'] as const)('%s: a start that fails does not keep t
   } finally {
     await db.ddl('RENAME TABLE tblwh TO other, kept TO tblwh');
     const reading = await opening;
-    await expect.poll(() => reading.tail.readable, { timeout: 5_000 }).toBe(id);
+    await expect.poll(() => reading.tail.readableId, { timeout: 5_000 }).toBe(id);
     await reading.close();
     await store.close();
     await database.drop();

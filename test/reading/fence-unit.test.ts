@@ -7,7 +7,7 @@ import {
   type FenceSource,
   type Row,
 } from '../../src/reading/fence.ts';
-import { createGaps } from '../../src/reading/holes.ts';
+import { createHoles } from '../../src/reading/holes.ts';
 import { takesNoIds } from '../../src/store/fence/writers.ts';
 
 const row = (id: number): Row => ({ id, user_id: 1, wh_id: 7 });
@@ -90,7 +90,7 @@ test('hands out at once what cannot vanish any more', async () => {
   const { fence, commit, tick, passed } = imagine({ minAgeMs: 0 });
   commit(1, 2);
   expect(await tick()).toEqual([1, 2]);
-  expect(fence.readable).toBe(2);
+  expect(fence.safeId).toBe(2);
   expect(await passed()).toEqual([1, 2]);
   expect(await passed()).toEqual([]);
 });
@@ -101,11 +101,11 @@ test('waits until what was seen is old enough to be on disk, and a look has foun
   await tick();
   table.clock = 99;
   await tick();
-  expect(fence.readable).toBe(0);
+  expect(fence.safeId).toBe(0);
   table.clock = 100;
-  expect(fence.readable).toBe(0);
+  expect(fence.safeId).toBe(0);
   await tick();
-  expect(fence.readable).toBe(1);
+  expect(fence.safeId).toBe(1);
 });
 
 test('does not let a row ripen that a crash may have taken', async () => {
@@ -116,7 +116,7 @@ test('does not let a row ripen that a crash may have taken', async () => {
   table.flushedAt = 499;
   table.fails = 'look';
   await expect(tick()).rejects.toThrow('away');
-  expect(fence.readable).toBe(0);
+  expect(fence.safeId).toBe(0);
 });
 
 test('goes no further than the newest row, though more ids were given: they may be given again', async () => {
@@ -126,11 +126,11 @@ test('goes no further than the newest row, though more ids were given: they may 
   await tick();
   table.clock = 300;
   await tick();
-  expect([fence.readable, fence.settled, fence.heldSeconds]).toEqual([1, true, 0]);
+  expect([fence.safeId, fence.settled, fence.heldSeconds]).toEqual([1, true, 0]);
   table.given = 11;
   table.committed.add(11);
   expect(await tick()).toEqual([11]);
-  expect(fence.readable).toBe(11);
+  expect(fence.safeId).toBe(11);
 });
 
 test('or until a commit of our own was sent after it was seen', async () => {
@@ -140,10 +140,10 @@ test('or until a commit of our own was sent after it was seen', async () => {
   await tick();
   table.flushedAt = 10;
   await tick();
-  expect(fence.readable).toBe(0);
+  expect(fence.safeId).toBe(0);
   table.flushedAt = 11;
   await tick();
-  expect(fence.readable).toBe(1);
+  expect(fence.safeId).toBe(1);
 });
 
 test('reads again what may have vanished in a crash, and takes what stands there now', async () => {
@@ -154,7 +154,7 @@ test('reads again what may have vanished in a crash, and takes what stands there
   table.fails = 'look';
   await expect(fence.tick()).rejects.toThrow('away');
   table.clock = 5_000;
-  expect(fence.readable).toBe(0);
+  expect(fence.safeId).toBe(0);
   table.fails = '';
   table.committed.clear();
   expect(await tick()).toEqual([]);
@@ -163,7 +163,7 @@ test('reads again what may have vanished in a crash, and takes what stands there
   expect(await tick()).toEqual([2]);
   table.clock = 10_000;
   await tick();
-  expect(fence.readable).toBe(0);
+  expect(fence.safeId).toBe(0);
 });
 
 test('passes a gap once its writers have ended and a probe finds nothing, not before 250 ms', async () => {
@@ -171,19 +171,19 @@ test('passes a gap once its writers have ended and a probe finds nothing, not be
   table.writers = new Set(['a']);
   commit(2);
   await run(1_000);
-  expect([fence.readable, table.probes]).toEqual([0, 0]);
+  expect([fence.safeId, table.probes]).toEqual([0, 0]);
   table.writers = new Set(['b']); // began after the gap was seen: cannot hold its id
   await run(25);
-  expect(fence.readable).toBe(2);
+  expect(fence.safeId).toBe(2);
 });
 
 test('does not pass a gap before it is 250 ms old', async () => {
   const { fence, commit, run } = imagine();
   commit(2);
   await run(225);
-  expect(fence.readable).toBe(0);
+  expect(fence.safeId).toBe(0);
   await run(75);
-  expect(fence.readable).toBe(2);
+  expect(fence.safeId).toBe(2);
 });
 
 test('a writer that was away once has ended, though another one bears its name now', async () => {
@@ -195,7 +195,7 @@ test('a writer that was away once has ended, though another one bears its name n
   await run(25);
   table.writers = new Set(['a']);
   await run(300);
-  expect(fence.readable).toBe(2);
+  expect(fence.safeId).toBe(2);
 });
 
 test('without sight of writers two probes must agree, a second apart', async () => {
@@ -203,9 +203,9 @@ test('without sight of writers two probes must agree, a second apart', async () 
   table.writers = null;
   commit(2);
   await run(1_000);
-  expect(fence.readable).toBe(0);
+  expect(fence.safeId).toBe(0);
   await run(50);
-  expect(fence.readable).toBe(2);
+  expect(fence.safeId).toBe(2);
 });
 
 test('what was seen of writers proves nothing once they cannot be seen', async () => {
@@ -214,7 +214,7 @@ test('what was seen of writers proves nothing once they cannot be seen', async (
   await run(50);
   table.writers = null;
   await run(900);
-  expect(fence.readable).toBe(0);
+  expect(fence.safeId).toBe(0);
 });
 
 test('stops below the first gap that is alive, among many dead ones', async () => {
@@ -222,14 +222,14 @@ test('stops below the first gap that is alive, among many dead ones', async () =
   for (let id = 2; id <= 600; id += 2) commit(id);
   table.open.add(401);
   await run(600);
-  expect(fence.readable).toBe(400);
+  expect(fence.safeId).toBe(400);
   const probes = table.probes;
   await run(250);
   expect(table.probes - probes).toBeLessThanOrEqual(10);
   commit(401);
   expect(await run(25)).toEqual([401]);
   await run(300);
-  expect(fence.readable).toBe(600);
+  expect(fence.safeId).toBe(600);
 });
 
 test.each(['probe', 'writers'])('holds while %s fails, and says so', async (fails) => {
@@ -237,12 +237,12 @@ test.each(['probe', 'writers'])('holds while %s fails, and says so', async (fail
   table.fails = fails;
   commit(2);
   expect(await run(6_000)).toEqual([2]);
-  expect(fence.readable).toBe(0);
+  expect(fence.safeId).toBe(0);
   expect(alarms).toHaveLength(1);
   expect(alarms[0]?.text).toMatch(/id 1, .* for 5 s: connection 5; (probe refused|no answer)/);
   table.fails = '';
   await run(300);
-  expect(fence.readable).toBe(2);
+  expect(fence.safeId).toBe(2);
 });
 
 test('asks all other nodes too', async () => {
@@ -251,10 +251,10 @@ test('asks all other nodes too', async () => {
   const { fence, commit, run } = imagine({ nodes: [node] });
   commit(2);
   await run(2_000);
-  expect(fence.readable).toBe(0);
+  expect(fence.safeId).toBe(0);
   clear = true;
   await run(25);
-  expect(fence.readable).toBe(2);
+  expect(fence.safeId).toBe(2);
 });
 
 test('with FENCE_MAX_HOLD many gaps of one age are given up one after the other, not one per hold', async () => {
@@ -263,9 +263,9 @@ test('with FENCE_MAX_HOLD many gaps of one age are given up one after the other,
   table.open.add(1).add(3).add(5);
   commit(2, 4, 6);
   await run(9_900);
-  expect(fence.readable).toBe(0);
+  expect(fence.safeId).toBe(0);
   await run(400);
-  expect(fence.readable).toBe(6);
+  expect(fence.safeId).toBe(6);
   expect(forced).toMatchObject([{ from: 1 }, { from: 3 }, { from: 5 }]);
 });
 
@@ -273,7 +273,7 @@ test('where ids are committed in their order a gap is dead at once', async () =>
   const { fence, commit, tick } = imagine({ ordered: true });
   commit(5);
   expect(await tick()).toEqual([5]);
-  expect(fence.readable).toBe(5);
+  expect(fence.safeId).toBe(5);
 });
 
 test('a long table without a kept position waits for the transactions that were open at the start', async () => {
@@ -282,11 +282,11 @@ test('a long table without a kept position waits for the transactions that were 
   table.given = 2_000_000;
   commit(2_000_001);
   await tick();
-  expect(fence.readable).toBe(0);
+  expect(fence.safeId).toBe(0);
   table.transactions.clear();
   table.transactions.add('new');
   await tick();
-  expect(fence.readable).toBe(2_000_001);
+  expect(fence.safeId).toBe(2_000_001);
 });
 
 test('ten minutes behind one row at 500 a second: nothing is lost, ticks stay cheap, memory small', async () => {
@@ -304,7 +304,7 @@ test('ten minutes behind one row at 500 a second: nothing is lost, ticks stay ch
   expect(fence.heldSeconds).toBeGreaterThan(595);
   commit(1);
   await fence.tick();
-  expect(fence.readable).toBe(300_001);
+  expect(fence.safeId).toBe(300_001);
   const all: number[] = [];
   for (let page = await passed(); page.length > 0; page = await passed()) {
     expect(page.length).toBeLessThanOrEqual(50_000);
@@ -314,7 +314,7 @@ test('ten minutes behind one row at 500 a second: nothing is lost, ticks stay ch
 }, 30_000);
 
 test('gaps are told exactly, whatever was seen and forgotten', () => {
-  const gaps = createGaps(10);
+  const gaps = createHoles(10);
   for (const id of [11, 12, 15, 4_095, 4_097, 3_000_000_000]) expect(gaps.add(id)).toBe(true);
   expect(gaps.add(15)).toBe(false);
   const all = [

@@ -105,7 +105,7 @@ export async function openWorld(
   }
   const ids = async () =>
     ((await root.query('SELECT id FROM tblwh ORDER BY id'))[0] as { id: number }[]).map(({ id }) => id);
-  if (settled) await until(() => fence.readable >= 26 + rows, 10_000);
+  if (settled) await until(() => fence.safeId >= 26 + rows, 10_000);
   return {
     source,
     promise: opened.promise,

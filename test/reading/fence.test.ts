@@ -28,7 +28,7 @@ for (const engine of SERVERS)
           await writer.query(INSERT);
           await world.tick();
           expect(world.fence.heldSeconds).toBe(0);
-          expect(await world.until(() => world.fence.readable === 47, 2_000)).toBeLessThan(1_000);
+          expect(await world.until(() => world.fence.safeId === 47, 2_000)).toBeLessThan(1_000);
           await world.tick();
           expect(world.passed).toEqual(Array.from({ length: 21 }, (_, i) => 27 + i));
           expect(world.calls).toEqual({ probe: 0, writers: 0 });
@@ -42,7 +42,7 @@ for (const engine of SERVERS)
           await slow.query('BEGIN');
           await slow.query(INSERT);
           await quick.query(INSERT);
-          expect(await world.until(() => world.fence.readable > 26, 2_500)).toBe(Number.POSITIVE_INFINITY);
+          expect(await world.until(() => world.fence.safeId > 26, 2_500)).toBe(Number.POSITIVE_INFINITY);
           expect(world.ticked).toEqual([28]);
           expect(world.fence.heldSeconds).toBeGreaterThan(2);
           await slow.query('COMMIT');
@@ -94,7 +94,7 @@ for (const engine of SERVERS)
           await world.until(() => false, 400);
           await two.query('COMMIT');
           await world.until(() => false, 400);
-          expect(world.fence.readable).toBeLessThan(Math.min(...(await world.ids()).filter((id) => id > 30)));
+          expect(world.fence.safeId).toBeLessThan(Math.min(...(await world.ids()).filter((id) => id > 30)));
           await one.query('COMMIT');
           await world.until(() => world.passed.length === 15, 6_000);
           expect(world.passed).toEqual(await world.ids());
@@ -137,7 +137,7 @@ for (const engine of SERVERS)
       'waits for an INSERT that has its id and no row yet',
       within(engine, { rows: 1 }, async (world) => {
         const release = await stalledInsert(world);
-        expect(await world.until(() => world.fence.readable > 27, 2_500)).toBe(Number.POSITIVE_INFINITY);
+        expect(await world.until(() => world.fence.safeId > 27, 2_500)).toBe(Number.POSITIVE_INFINITY);
         expect(world.ticked).toContain(29);
         await release();
         await world.until(() => world.passed.length === 3, 3_000);
@@ -188,9 +188,9 @@ for (const engine of SERVERS)
         await slow.query('BEGIN');
         await slow.query(INSERT);
         await quick.query(INSERT);
-        for (const until = Date.now() + 5_000; fence.readable < 28 && Date.now() < until; await sleep(20))
+        for (const until = Date.now() + 5_000; fence.safeId < 28 && Date.now() < until; await sleep(20))
           await fence.tick();
-        expect(fence.readable).toBe(28);
+        expect(fence.safeId).toBe(28);
         expect(forced).toEqual([{ from: 27, to: 27, heldMs: expect.any(Number) }]);
         await slow.query('COMMIT');
         for (const until = Date.now() + 3_000; world.alarms.length === 0 && Date.now() < until; await sleep(20))
@@ -221,7 +221,7 @@ for (const engine of SERVERS)
       'begins below the oldest id without a row',
       within(engine, { settled: false }, async (world) => {
         const writer = await world.writer();
-        expect(world.fence.readable).toBe(0);
+        expect(world.fence.safeId).toBe(0);
         await writer.query(
           `${INTO.replace('(', '(id, ')} VALUES (1, ${ROW.slice(1)}, (2, ${ROW.slice(1)}, (3, ${ROW.slice(1)}, (5, ${ROW.slice(1)}`,
         );

@@ -37,7 +37,7 @@ describe.each(['mariadb', 'mysql'] as const)('%s', (engine) => {
     for (let id = 0, calls = 0; ; calls++) {
       const page = await list(user, `id=${id}&whid=${whid}&limit=7`);
       ids.push(...page.whcontent.map((row) => row.id));
-      if (page.whcontent.length === 0 && page.next_id > service.parts.tail.readable) return ids;
+      if (page.whcontent.length === 0 && page.next_id > service.parts.tail.readableId) return ids;
       expect(page.next_id).toBeGreaterThanOrEqual(id);
       expect(calls).toBeLessThan(200);
       id = page.next_id;
@@ -87,7 +87,7 @@ describe.each(['mariadb', 'mysql'] as const)('%s', (engine) => {
     for (let id = 0; ; ) {
       const got = await list(102, `id=${id}&whid=all&limit=100`);
       for (const row of got.whcontent) found.add(row.id);
-      if (got.next_id > service.parts.tail.readable) break;
+      if (got.next_id > service.parts.tail.readableId) break;
       id = got.next_id;
     }
     expect(found.size).toBe((await service.store.db.all('SELECT id FROM tblwh WHERE user_id = 102')).length);

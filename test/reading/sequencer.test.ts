@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { backfill } from '../../src/store/migrate/migrate.ts';
-import { type Placed, placeRows, positionState, positionsBetween } from '../../src/store/positions.ts';
+import { assignPositions, type PositionedRow, positionState, positionsBetween } from '../../src/store/positions.ts';
 import { type Database, migratedDatabase, onEveryEngine, type Service, startService } from '../support/engines.ts';
 
 const COLUMNS = ['content', 'ip', 'api', 'dt', 'user_id', 'wh_id'];
@@ -24,8 +24,8 @@ onEveryEngine('the sequencer', (engine) => {
   });
   const db = () => (services[0] as Service).store.db;
   const idsIn = async () => (await db().all<{ id: number }>('SELECT id FROM tblwh ORDER BY id')).map(({ id }) => id);
-  const positions = async (): Promise<Placed[]> => positionsBetween(db(), 0, 1e9);
-  async function complete(): Promise<Placed[]> {
+  const positions = async (): Promise<PositionedRow[]> => positionsBetween(db(), 0, 1e9);
+  async function complete(): Promise<PositionedRow[]> {
     for (let i = 0; ; i++) {
       const [ids, placed] = [await idsIn(), await positions()];
       if (ids.length === placed.length) {
@@ -71,7 +71,7 @@ onEveryEngine('the sequencer', (engine) => {
       )) as unknown as [{ insertId: number }];
       const ids = await db().insertIds('tblwh', COLUMNS, Array(50).fill(rowOf(4)));
       expect(Math.min(...ids)).toBeGreaterThan(insertId);
-      let seen: Placed[] = [];
+      let seen: PositionedRow[] = [];
       for (let i = 0; i < 100 && seen.length < 50; i++, await sleep(25))
         seen = (await positions()).filter(({ user_id }) => user_id === 4);
       expect(seen).toHaveLength(50);
@@ -86,7 +86,11 @@ onEveryEngine('the sequencer', (engine) => {
   test('placing the same rows by two at once gives each one position', async () => {
     const ids = await db().insertIds('tblwh', COLUMNS, Array(200).fill(rowOf(5)));
     const rows = ids.map((id) => ({ id, user_id: 5, wh_id: 1 }));
-    await Promise.all([placeRows(db(), rows), placeRows(db(), rows.slice(50)), placeRows(db(), rows.toReversed())]);
+    await Promise.all([
+      assignPositions(db(), rows),
+      assignPositions(db(), rows.slice(50)),
+      assignPositions(db(), rows.toReversed()),
+    ]);
     const placed = await complete();
     expect(placed.map(({ pos }) => pos)).toEqual(placed.map((_, i) => i + 1));
     expect((await positionState(db())).next).toBe(placed.length + 1);
@@ -96,7 +100,7 @@ onEveryEngine('the sequencer', (engine) => {
     const ids = await db().insertIds('tblwh', COLUMNS, Array(3).fill(rowOf(6)));
     await complete();
     const gone = [{ id: 1_000_000, user_id: 6, wh_id: 1 }];
-    const { placed } = engine === 'sqlite' ? { placed: [] } : await placeRows(db(), gone);
+    const { placed } = engine === 'sqlite' ? { placed: [] } : await assignPositions(db(), gone);
     expect(placed).toEqual([]);
     const after = await complete();
     expect(after.at(-1)?.pos).toBe(after.length);

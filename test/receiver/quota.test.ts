@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { storedBytes } from '../../src/store/backlog.ts';
-import { placeRows } from '../../src/store/positions.ts';
+import { assignPositions } from '../../src/store/positions.ts';
 import {
   type Database,
   migratedDatabase,
@@ -105,7 +105,7 @@ onEveryEngine('rates and quotas', (engine) => {
     // On SQLite whoever inserts gives the places too.
     const rows = await db.all<{ id: number }>('SELECT id FROM tblwh WHERE user_id = ?', [user.id]);
     if (db.kind === 'sqlite')
-      await placeRows(
+      await assignPositions(
         db,
         rows.map(({ id }) => ({ id, user_id: user.id, wh_id: 0 })),
       );

@@ -2,9 +2,9 @@
 
 import type { Lease } from '../../src/consumers/lease-token.ts';
 import { ack, claim, type Done, extend, giveBack, nack } from '../../src/consumers/leases.ts';
-import { redeliver, retry, seek } from '../../src/consumers/seek.ts';
-import type { Place } from '../../src/store/backlog.ts';
-import type { Consumer } from '../../src/store/consumers.ts';
+import { redeliver, retryDead, seek } from '../../src/consumers/seek.ts';
+import type { Position } from '../../src/store/backlog.ts';
+import type { ConsumerRow } from '../../src/store/consumers.ts';
 import type { Change, LeaseRows } from '../../src/store/leases.ts';
 import { type Process, survive } from './actors.ts';
 import { createLeases, type Leases } from './leases.ts';
@@ -15,11 +15,11 @@ import { createWorld, type World } from './world.ts';
 const PATIENCE_MS = 30_000;
 
 /** Leases are what this is about: contents come as they come, and have their positions at once. */
-function drawConsumers(world: World): { weather: Weather; consumers: Consumer[] } {
+function drawConsumers(world: World): { weather: Weather; consumers: ConsumerRow[] } {
   const drawn = drawWeather(world);
   const consumers = Array.from(
     { length: world.int(1, 2) },
-    (_, i): Consumer => ({
+    (_, i): ConsumerRow => ({
       id: i + 1,
       user_id: 1,
       name: `c${i + 1}`,
@@ -55,7 +55,7 @@ function drawConsumers(world: World): { weather: Weather; consumers: Consumer[] 
   return { weather, consumers };
 }
 
-interface Handed extends Place {
+interface Handed extends Position {
   readonly user_id: number;
 }
 
@@ -263,7 +263,7 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
             .filter(() => world.chance(0.1))
             .map((content) => content.id);
           const kind = world.random();
-          if (kind < 0.4) return retry(rows, locked, world.chance(0.5) ? undefined : chosen, 5);
+          if (kind < 0.4) return retryDead(rows, locked, world.chance(0.5) ? undefined : chosen, 5);
           known.recalled = ++turns;
           if (kind < 0.8) return redeliver(rows, locked, chosen);
           const pos = world.int(0, locked.head);
@@ -278,7 +278,7 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
     calm = true;
     world.note(() => 'all writers have ended, all workers do their best');
     const since = world.now();
-    const unfinished = () => consumers.flatMap(({ id }) => book.unfinished(book.consumers.rows.get(id) as Consumer));
+    const unfinished = () => consumers.flatMap(({ id }) => book.unfinished(book.consumers.rows.get(id) as ConsumerRow));
     await world.sleep(200);
     while (unfinished().length > 0 && world.now() - since < PATIENCE_MS) await world.sleep(100);
     const left = unfinished();

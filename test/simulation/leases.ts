@@ -1,6 +1,6 @@
 // Consumers and their leases as the database keeps them: the same steps as the SQL in src/store/leases.ts, each at its own moment.
 
-import type { Consumer, Locked } from '../../src/store/consumers.ts';
+import type { ConsumerRow, Locked } from '../../src/store/consumers.ts';
 import { StoreError } from '../../src/store/db.ts';
 import type { Change, LeaseRow, LeaseRows } from '../../src/store/leases.ts';
 import type { Process } from './actors.ts';
@@ -19,11 +19,11 @@ interface Dead {
 }
 
 export interface Leases {
-  readonly consumers: Table<Consumer>;
+  readonly consumers: Table<ConsumerRow>;
   /** Changes a consumer and its rows in one transaction. */
   change<T>(process: Process, id: number, work: (rows: LeaseRows, locked: Locked) => Promise<Change<T>>): Promise<T>;
   /** Contents that a consumer reads and has neither acked nor given up. */
-  unfinished(consumer: Consumer): number[];
+  unfinished(consumer: ConsumerRow): number[];
 }
 
 export function createLeases(
@@ -32,7 +32,7 @@ export function createLeases(
   positions: Positions,
   { anyToken = false }: Flaws = {},
 ): Leases {
-  const consumers = db.table<Consumer>('restante_consumer');
+  const consumers = db.table<ConsumerRow>('restante_consumer');
   const leases = db.table<LeaseRow>('restante_lease');
   const dead = db.table<Dead>('restante_dead');
   // What the database does not keep: that it was acked, and by which token.
@@ -47,8 +47,8 @@ export function createLeases(
   });
   const clock = () => Math.max(1, Math.floor(world.now() + 1_000_000 + skew));
 
-  const reads = ({ whids }: Consumer, wh_id: number) => !whids || whids.includes(wh_id);
-  const matchingUpTo = (consumer: Consumer, upTo: number) => {
+  const reads = ({ whids }: ConsumerRow, wh_id: number) => !whids || whids.includes(wh_id);
+  const matchingUpTo = (consumer: ConsumerRow, upTo: number) => {
     const found: number[] = [];
     for (let pos = consumer.start_pos + 1; pos <= upTo; pos++) {
       const placed = positions.table.rows.get(pos);
@@ -58,7 +58,7 @@ export function createLeases(
   };
 
   /** Whatever a consumer has passed is acked, out or dead, and only one of them. */
-  function check(consumer: Consumer): void {
+  function check(consumer: ConsumerRow): void {
     const { id, cursor_pos, ordered } = consumer;
     for (const pos of matchingUpTo(consumer, cursor_pos)) {
       const key = id * SPAN + pos;
@@ -80,10 +80,10 @@ export function createLeases(
       if (attempt > consumer.max_attempts || attempt < 0) world.violation(`${pos} was handed out ${attempt} times`);
   }
   db.onVisible((table, _, value) => {
-    if (table === (consumers as Table<unknown>)) check(value as Consumer);
+    if (table === (consumers as Table<unknown>)) check(value as ConsumerRow);
   });
 
-  function rowsOf(transaction: Transaction, consumer: Consumer, now: number): LeaseRows {
+  function rowsOf(transaction: Transaction, consumer: ConsumerRow, now: number): LeaseRows {
     const base = consumer.id * SPAN;
     const { ask } = transaction;
     const all = () => transaction.scan(leases, base, base + SPAN - 1).map(([, row]) => row);
@@ -225,7 +225,7 @@ export function createLeases(
         const now = clock();
         const head = positions.head;
         await transaction.lock(consumers, id);
-        const consumer = transaction.read(consumers, id) as Consumer;
+        const consumer = transaction.read(consumers, id) as ConsumerRow;
         await process.delay();
         const {
           consumer: next,

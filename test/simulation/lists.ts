@@ -42,7 +42,7 @@ export async function simulateLists(seed: number, make: MakeUpper, options: RunO
     const kept = db.table<number>('restante_meta');
     while (weather.keepsMark && process.alive) {
       await world.sleep(300 + world.random() * 300);
-      const { readable } = upper;
+      const { safeId: readable } = upper;
       await survive(
         process.transaction(async (transaction) => {
           await transaction.lock(kept, 0);
@@ -63,7 +63,7 @@ export async function simulateLists(seed: number, make: MakeUpper, options: RunO
         if (from === undefined) return;
         const upper = await make(source, world.now, from);
         uppers.set(process, upper);
-        const unguard = watch.guard('the fence', () => (Number.isFinite(upper.readable) ? upper.readable : 0));
+        const unguard = watch.guard('the fence', () => (Number.isFinite(upper.safeId) ? upper.safeId : 0));
         const tellings = createTellings(world, watch, from);
         if (upper.passed) all.set(process, tellings);
         world.spawn(() => keep(setting, process, upper));
@@ -71,7 +71,7 @@ export async function simulateLists(seed: number, make: MakeUpper, options: RunO
           const ok = await survive(
             (async () => {
               tellings.seen((await upper.tick()) ?? []);
-              if (upper.passed) tellings.passed(await upper.passed(), upper.readable);
+              if (upper.passed) tellings.passed(await upper.passed(), upper.safeId);
             })(),
           );
           await world.sleep(ok ? weather.tickMs * world.random() : 250);
@@ -96,7 +96,7 @@ export async function simulateLists(seed: number, make: MakeUpper, options: RunO
         else await new Promise<void>((resolve) => waiting.push(resolve));
         const process = world.pick(processes);
         const upper = uppers.get(process);
-        if (upper) await survive(client.page(process, () => upper.readable, world.chance(0.3) && !ended ? 2 : 100));
+        if (upper) await survive(client.page(process, () => upper.safeId, world.chance(0.3) && !ended ? 2 : 100));
       }
     });
   }

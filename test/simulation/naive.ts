@@ -3,7 +3,7 @@ import type { FenceSource, Row } from '../../src/store/fence/source.ts';
 
 /** What the scenarios need of a fence. */
 export interface Upper {
-  readonly readable: number;
+  readonly safeId: number;
   tick(): Promise<readonly Row[] | undefined>;
   /** Only the real one tells what it has passed. */
   passed?(): Promise<readonly Row[]>;
@@ -11,20 +11,20 @@ export interface Upper {
 export type MakeUpper = (source: FenceSource, now: () => number, from: number) => Upper;
 
 /** `id > last`: passes whatever is committed later. */
-export const naiveCursor: MakeUpper = () => ({ readable: Number.POSITIVE_INFINITY, tick: async () => undefined });
+export const naiveCursor: MakeUpper = () => ({ safeId: Number.POSITIVE_INFINITY, tick: async () => undefined });
 
 /** Stops before a gap until `dead` says that nothing can come. */
 function stopAtGaps(source: FenceSource, dead: (gap: readonly [number, number]) => Promise<boolean>): Upper {
-  let readable = 0;
+  let safeId = 0;
   return {
-    get readable() {
-      return readable;
+    get safeId() {
+      return safeId;
     },
     async tick() {
-      const { rows } = await source.look(readable, [], 1_000);
+      const { rows } = await source.look(safeId, [], 1_000);
       for (const { id } of rows) {
-        if (id > readable + 1 && readable > 0 && !(await dead([readable + 1, id - 1]))) return undefined;
-        readable = id;
+        if (id > safeId + 1 && safeId > 0 && !(await dead([safeId + 1, id - 1]))) return undefined;
+        safeId = id;
       }
       return undefined;
     },

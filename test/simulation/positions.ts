@@ -2,7 +2,7 @@
 import type { SequencerSource } from '../../src/reading/sequencer.ts';
 import { StoreError } from '../../src/store/db.ts';
 import type { Row } from '../../src/store/fence/source.ts';
-import type { Placed } from '../../src/store/positions.ts';
+import type { PositionedRow } from '../../src/store/positions.ts';
 import type { Process } from './actors.ts';
 import type { Content, Contents } from './contents.ts';
 import type { Database, Table } from './database.ts';
@@ -10,7 +10,7 @@ import type { Flaws } from './weather.ts';
 import type { World } from './world.ts';
 
 export interface Positions {
-  readonly table: Table<Placed>;
+  readonly table: Table<PositionedRow>;
   /** The highest position that can be seen. */
   readonly head: number;
   /** What a sequencer in this process asks. */
@@ -18,7 +18,7 @@ export interface Positions {
   /** Contents with id <= `upTo` that have no position. */
   unplaced(process: Process, upTo: number): Promise<readonly Row[]>;
   /** The position of a content that can be seen now. */
-  of(id: number): Placed | undefined;
+  of(id: number): PositionedRow | undefined;
 }
 
 const SEQ = 0;
@@ -29,17 +29,17 @@ export function createPositions(
   contents: Contents,
   { positionsFromMemory = false }: Flaws = {},
 ): Positions {
-  const table = db.table<Placed>('restante_position');
+  const table = db.table<PositionedRow>('restante_position');
   const byId = db.table<number>('restante_position.uq_id');
   const meta = db.table<number>('restante_meta');
   meta.rows.set(SEQ, 1);
   const vanished = new Set<number>();
-  const onDisk = new Map<number, Placed>();
+  const onDisk = new Map<number, PositionedRow>();
   let highest = 0;
 
   db.onVisible((in_, pos, value) => {
     if (in_ !== (table as Table<unknown>)) return;
-    const { id } = value as Placed;
+    const { id } = value as PositionedRow;
     world.note(() => `position ${pos} is ${id}`);
     if (pos !== highest + 1) world.violation(`position ${pos} was given after ${highest}`);
     highest = pos;
@@ -47,7 +47,7 @@ export function createPositions(
   });
   db.onDurable((in_, pos, value) => {
     if (in_ !== (table as Table<unknown>)) return;
-    const placed = value as Placed;
+    const placed = value as PositionedRow;
     const before = onDisk.get(pos);
     if (before && before.id !== placed.id) world.violation(`position ${pos} was ${before.id} and became ${placed.id}`);
     onDisk.set(pos, placed);
@@ -84,7 +84,9 @@ export function createPositions(
               : await transaction.ask(() => new Set(rows.map(({ id }) => id).filter(has)));
           const missing = rows.filter(({ id }) => !have.has(id)).sort((a, b) => a.id - b.id);
           const numbered = (list: readonly Row[]) =>
-            list.map(({ id, user_id, wh_id }, i): Placed => ({ pos: first + i, id, user_id, wh_id, seen_ms: now }));
+            list.map(
+              ({ id, user_id, wh_id }, i): PositionedRow => ({ pos: first + i, id, user_id, wh_id, seen_ms: now }),
+            );
           const copied = await transaction.ask(() => {
             // What can be read now is before us in the log: it is lost with our position or not at all. A range names a row once.
             const ids = [...new Set(missing.map(({ id }) => id))];
@@ -109,7 +111,7 @@ export function createPositions(
         })),
       between: (from, to) =>
         db.ask(process.delay, () => {
-          const rows: Placed[] = [];
+          const rows: PositionedRow[] = [];
           for (let pos = from; pos < to; pos++) {
             const placed = table.rows.get(pos);
             if (placed) rows.push(placed);

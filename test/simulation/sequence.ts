@@ -56,7 +56,7 @@ export async function simulateSequence(seed: number, options: RunOptions = {}): 
       });
       world.spawn(async () => {
         while (process.alive && weather.crashes > 0 && weather.durability !== 'binlog') {
-          const found = await positions.unplaced(process, fence.readable).catch(() => []);
+          const found = await positions.unplaced(process, fence.safeId).catch(() => []);
           swept = [...swept, ...found];
           await world.sleep(SWEEP_EVERY_MS);
         }

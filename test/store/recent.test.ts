@@ -1,11 +1,11 @@
 // What SQLite's own process remembers of its last commits: as much as is known without a hole, and never anything else.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Placed } from '../../src/store/positions.ts';
+import type { PositionedRow } from '../../src/store/positions.ts';
 import { createRecent } from '../../src/store/positions.ts';
 
-const placed = (id: number, pos: number): Placed => ({ id, pos, user_id: id % 7, wh_id: 1, seen_ms: 5 });
-const run = (id: number, pos: number, n: number): Placed[] =>
+const placed = (id: number, pos: number): PositionedRow => ({ id, pos, user_id: id % 7, wh_id: 1, seen_ms: 5 });
+const run = (id: number, pos: number, n: number): PositionedRow[] =>
   Array.from({ length: n }, (_, i) => placed(id + i, pos + i));
 
 test('answers from the one that is asked for on, and not when that one is unknown', () => {
@@ -45,7 +45,7 @@ test('whatever is added: an answer is a run of what was added, from the asked on
       fc.integer({ min: 1, max: 20 }),
       (batches, after, limit) => {
         const recent = createRecent();
-        const all = new Map<number, Placed>();
+        const all = new Map<number, PositionedRow>();
         let [id, pos] = [1, 1];
         for (const [skipIds, skipPositions, n] of batches) {
           const some = run(id + skipIds, pos + skipPositions, n);

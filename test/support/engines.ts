@@ -113,8 +113,8 @@ export async function startService(databaseUrl: string, env: Record<string, stri
       // Reads of one turn of the event loop share a snapshot on SQLite; what was committed in this one may not be in it.
       await new Promise((resolve) => setImmediate(resolve));
       const highest = await highestId(store);
-      for (let i = 0; parts.tail.readable < highest; i++) {
-        if (i === 500) throw new Error(`lists stand at ${parts.tail.readable}, before ${highest}`);
+      for (let i = 0; parts.tail.readableId < highest; i++) {
+        if (i === 500) throw new Error(`lists stand at ${parts.tail.readableId}, before ${highest}`);
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
     },

@@ -1,7 +1,7 @@
 // For each preset: what its provider sends is accepted, and five forgeries and the edges of the window are not.
 import { describe, expect, test } from 'vitest';
 import { identify } from '../../src/verify/identify.ts';
-import { judge } from '../../src/verify/judge.ts';
+import { verdictOn } from '../../src/verify/judge.ts';
 import { PRESETS } from '../../src/verify/presets/index.ts';
 import type { Incoming } from '../../src/verify/request.ts';
 import { checkSecret, compileRules } from '../../src/verify/rules.ts';
@@ -40,7 +40,7 @@ describe.each(Object.entries(SENDERS))('%s', (name, sender) => {
   const send = (nowMs = NOW_MS, body = sender.body) =>
     sender.send({ signing, body: body.replace('NOW', String(nowMs)), nowMs, url: URL_SIGNED });
   const verdict = (incoming: Incoming, ...secrets: string[]) =>
-    judge(rules, lasting(...(secrets.length > 0 ? secrets : [secret])), incoming);
+    verdictOn(rules, lasting(...(secrets.length > 0 ? secrets : [secret])), incoming);
   const refused = { kind: 'signature', reason: expect.stringMatching(/^[A-Z].{10,200}[.]$/) };
 
   test('takes what its provider sends, and knows the event again', async () => {
@@ -102,13 +102,13 @@ describe.each(Object.entries(SENDERS))('%s', (name, sender) => {
 
   test('without a secret it is not refused but kept until there is one', async () => {
     const { incoming } = await send();
-    expect(judge(rules, [], incoming)).toEqual({ kind: 'secret_missing', reason: expect.any(String) });
+    expect(verdictOn(rules, [], incoming)).toEqual({ kind: 'secret_missing', reason: expect.any(String) });
     const expired = [{ value: secret, expiresMs: NOW_MS }];
-    expect(judge(rules, expired, incoming)).toMatchObject({
+    expect(verdictOn(rules, expired, incoming)).toMatchObject({
       kind: 'secret_missing',
       reason: expect.stringMatching(/expired/),
     });
-    expect(judge(rules, [{ value: secret, expiresMs: NOW_MS + 1 }], incoming)).toMatchObject({ kind: 'accepted' });
+    expect(verdictOn(rules, [{ value: secret, expiresMs: NOW_MS + 1 }], incoming)).toMatchObject({ kind: 'accepted' });
   });
 
   test('never tells the secret or the signature in a reason', async () => {
@@ -132,7 +132,7 @@ test('what is not signed is taken as it is, and told so', () => {
     body: Buffer.from(body),
     receivedMs: NOW_MS,
   };
-  expect(judge(rules, [], incoming)).toEqual({ kind: 'accepted', verified: 'none' });
+  expect(verdictOn(rules, [], incoming)).toEqual({ kind: 'accepted', verified: 'none' });
   expect(identify(rules, incoming)).toEqual({
     event_id: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
     event_type: 'contact_tag_added',

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { identify } from '../../src/verify/identify.ts';
-import { judge } from '../../src/verify/judge.ts';
+import { verdictOn } from '../../src/verify/judge.ts';
 import { nearMiss } from '../../src/verify/near-miss.ts';
 import { PRESETS } from '../../src/verify/presets/index.ts';
 import type { Incoming, Secret } from '../../src/verify/request.ts';
@@ -134,7 +134,7 @@ test('random requests over all presets', async () => {
   for (let i = 0; i < COUNT; i++) {
     const { name, rules, secrets } = targets[i % targets.length] as (typeof targets)[0];
     const incoming = requestOf();
-    const verdict = judge(rules, secrets, incoming);
+    const verdict = verdictOn(rules, secrets, incoming);
     const told = `seed ${seed}, request ${i}, ${name}: ${verdict.kind}`;
     seen.set(verdict.kind, (seen.get(verdict.kind) ?? 0) + 1);
     if (!KINDS.has(verdict.kind) || verdict.kind === 'accepted') expect.fail(told);
@@ -208,7 +208,7 @@ test('random settings are taken or refused with a RuleError, and what is taken n
           body: Buffer.from(body),
           receivedMs: NOW_MS,
         };
-        expect(KINDS).toContain(judge(rules, lasting(secret), incoming).kind);
+        expect(KINDS).toContain(verdictOn(rules, lasting(secret), incoming).kind);
         identify(rules, incoming);
         nearMiss(rules, lasting(secret), incoming, []);
       },

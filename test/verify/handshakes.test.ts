@@ -2,13 +2,13 @@
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { VerifyInput } from '../../src/schema/webhooks.ts';
-import { judge } from '../../src/verify/judge.ts';
+import { verdictOn } from '../../src/verify/judge.ts';
 import { compileRules, RuleError } from '../../src/verify/rules.ts';
 import { type Given, lasting, NOW_MS, request, URL_HERE } from './presets/request.ts';
 
 const NOW_S = String(NOW_MS / 1000);
 const answer = (preset: string, secret: string, given: Given, verify?: VerifyInput) =>
-  judge(compileRules({ preset, verify }), lasting(secret), request(given));
+  verdictOn(compileRules({ preset, verify }), lasting(secret), request(given));
 const echo = (body: string) => ({
   kind: 'handshake',
   answer: { status: 200, content_type: 'text/plain', body },
@@ -41,7 +41,7 @@ test('Microsoft Graph: POST with validationToken gets it back, decoded', () => {
   const url = `${URL_HERE}?validationToken=Validation%3A+Testing+client+application+reachability`;
   const given = { url, headers: { 'Content-Type': 'text/plain; charset=utf-8' } };
   expect(answer('msgraph', 'state', given)).toEqual(echo('Validation: Testing client application reachability'));
-  expect(judge(compileRules({ preset: 'msgraph' }), [], request(given)).kind).toBe('handshake');
+  expect(verdictOn(compileRules({ preset: 'msgraph' }), [], request(given)).kind).toBe('handshake');
   expect(answer('msgraph', 'state', { ...given, method: 'GET' }).kind).toBe('signature');
 });
 
@@ -66,7 +66,7 @@ test('Slack: the challenge comes back as text, once the signature is right', () 
   expect(post('signing')).toEqual(echo('3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P'));
   expect(post('forged')).toEqual({ kind: 'signature', reason: expect.any(String) });
   expect(answer('slack', 'signing', { body }).kind).toBe('signature');
-  expect(judge(compileRules({ preset: 'slack' }), [], request({ body })).kind).toBe('secret_missing');
+  expect(verdictOn(compileRules({ preset: 'slack' }), [], request({ body })).kind).toBe('secret_missing');
 });
 
 test('Zoom: the token and its HMAC as JSON, once the signature is right', () => {

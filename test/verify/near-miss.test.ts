@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { VerifyInput } from '../../src/schema/webhooks.ts';
-import { judge } from '../../src/verify/judge.ts';
+import { verdictOn } from '../../src/verify/judge.ts';
 import { nearMiss } from '../../src/verify/near-miss.ts';
 import type { Incoming, Secret } from '../../src/verify/request.ts';
 import { compileRules } from '../../src/verify/rules.ts';
@@ -20,7 +20,7 @@ function told(
   verify?: VerifyInput,
 ): string | null {
   const rules = compileRules({ preset, verify });
-  expect(judge(rules, secrets, incoming).kind).not.toBe('accepted');
+  expect(verdictOn(rules, secrets, incoming).kind).not.toBe('accepted');
   const text = nearMiss(rules, secrets, incoming, others);
   expect((text ?? '').length).toBeLessThanOrEqual(250);
   return text;
@@ -194,7 +194,7 @@ describe('the secret', () => {
     expect(words).toContain('taken as text: set verify.key_encoding to utf8 and key_prefix to ""');
     const verify = { key_encoding: 'utf8', key_prefix: '' } as const;
     expect(
-      judge(
+      verdictOn(
         compileRules({ preset: 'standard-webhooks', verify }),
         lasting('whsec_QUJD'),
         request({ body: '{}', headers }),

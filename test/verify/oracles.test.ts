@@ -9,14 +9,14 @@ import { Webhook } from 'standardwebhooks';
 import Stripe from 'stripe';
 import { getExpectedTwilioSignature, validateRequest, validateRequestWithBody } from 'twilio/lib/webhooks/webhooks.js';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { judge } from '../../src/verify/judge.ts';
+import { verdictOn } from '../../src/verify/judge.ts';
 import { compileRules } from '../../src/verify/rules.ts';
 import { type Given, lasting, NOW_MS, request } from './presets/request.ts';
 
 const RUNS = 1500;
 const NOW_S = Math.floor(NOW_MS / 1000);
 const accepts = (preset: string, secret: string, given: Given): boolean =>
-  judge(compileRules({ preset }), lasting(secret), request(given)).kind === 'accepted';
+  verdictOn(compileRules({ preset }), lasting(secret), request(given)).kind === 'accepted';
 
 const bytes = fc.oneof(
   fc.uint8Array({ maxLength: 300 }),
@@ -340,7 +340,7 @@ describe('discord-interactions', () => {
   });
   const ours = (publicHex: string, body: Buffer, time: string, signature: string) => {
     const headers = { 'X-Signature-Timestamp': time, 'X-Signature-Ed25519': signature };
-    const { kind } = judge(compileRules({ preset: 'discord' }), lasting(publicHex), request({ body, headers }));
+    const { kind } = verdictOn(compileRules({ preset: 'discord' }), lasting(publicHex), request({ body, headers }));
     return kind !== 'signature';
   };
 

@@ -3,7 +3,7 @@ import { createHash, createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { Compile } from 'typebox/schema';
 import { describe, expect, test } from 'vitest';
 import { DedupeInput, VerifyInput } from '../../src/schema/webhooks.ts';
-import { judge } from '../../src/verify/judge.ts';
+import { verdictOn } from '../../src/verify/judge.ts';
 import { PRESETS } from '../../src/verify/presets/index.ts';
 import { checkSecret, compileRules, RuleError } from '../../src/verify/rules.ts';
 import { type Given, lasting, NOW_MS, request } from './presets/request.ts';
@@ -81,7 +81,7 @@ test('every row of the presets is what the schema allows', () => {
 const hex = (key: string | Buffer, text: string | Buffer, algorithm = 'sha256') =>
   createHmac(algorithm, key).update(text).digest('hex');
 const verdict = (settings: Parameters<typeof compileRules>[0], secret: string, given: Given) =>
-  judge(compileRules(settings), lasting(secret), request(given)).kind;
+  verdictOn(compileRules(settings), lasting(secret), request(given)).kind;
 
 test('single members of a preset can be overridden', () => {
   const time = NOW_MS / 1000 - 500;
@@ -190,7 +190,7 @@ describe('generic', () => {
   test('a missing part of what is signed fails, and is named', () => {
     const rules = compileRules({ verify: { ...HMAC, signed_string: '{header:X-A}{body}' } });
     const given = request({ body: '{}', headers: { 'X-Sig': hex('key', '{}') } });
-    expect(judge(rules, lasting('key'), given)).toEqual({
+    expect(verdictOn(rules, lasting('key'), given)).toEqual({
       kind: 'signature',
       reason: 'The X-A header is missing, and it is signed.',
     });
@@ -218,7 +218,7 @@ test('of several secrets any may fit that has not expired when the request came'
   const rules = compileRules({ preset: 'github' });
   const given = request({ body: '{}', headers: { 'X-Hub-Signature-256': `sha256=${hex('old', '{}')}` } });
   const kind = (expiresMs: number | null) =>
-    judge(
+    verdictOn(
       rules,
       [
         { value: 'new', expiresMs: null },

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { VerifyInput } from '../../src/schema/webhooks.ts';
-import { judge } from '../../src/verify/judge.ts';
+import { verdictOn } from '../../src/verify/judge.ts';
 import { compileRules } from '../../src/verify/rules.ts';
 import { lasting, NOW_MS, request } from './presets/request.ts';
 
@@ -25,9 +25,9 @@ const incomingOf = ({ time, ...rest }: Vector) =>
 test.each(vectors)('$name passes through $preset', (vector) => {
   const rules = compileRules({ preset: vector.preset, ...(vector.verify && { verify: vector.verify }) });
   const incoming = incomingOf(vector);
-  expect(judge(rules, lasting(vector.secret), incoming)).toEqual({ kind: 'accepted', verified: 'signed' });
+  expect(verdictOn(rules, lasting(vector.secret), incoming)).toEqual({ kind: 'accepted', verified: 'signed' });
   const changed = { ...incoming, body: Buffer.concat([incoming.body, Buffer.from('x')]) };
-  expect(judge(rules, lasting(vector.secret), changed).kind).toBe('signature');
+  expect(verdictOn(rules, lasting(vector.secret), changed).kind).toBe('signature');
 });
 
 test('the vectors are those of many', () => {

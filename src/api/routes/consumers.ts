@@ -17,7 +17,7 @@ import {
   LeaseInput,
   NackInput,
   Outcome,
-  Pulled,
+  PullAnswer,
   PullInput,
   RedeliverInput,
   Retried,
@@ -184,7 +184,7 @@ export const pullConsumer = route({
   body: PullInput,
   answers: {
     200: {
-      schema: Pulled,
+      schema: PullAnswer,
       example: { lease, items: [item], conflicts: [], ...state, poll_after_ms: 0 },
       description: 'What there is; `items` is empty when there is nothing',
     },

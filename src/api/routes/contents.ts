@@ -16,12 +16,12 @@ import {
   unavailable,
 } from '../../errors.ts';
 import type { Sender } from '../../http/address.ts';
-import { lineOf } from '../../http/body.ts';
+import { laneOf } from '../../http/body.ts';
 import { decodeHead } from '../../http/head.ts';
 import type { Lists } from '../../reading/lists.ts';
 import { type Page, STALE_MS } from '../../reading/lists.ts';
-import type { Ending, Tail } from '../../reading/tail.ts';
-import type { Allowance } from '../../receiver/quota.ts';
+import type { Cancellation, Tail } from '../../reading/tail.ts';
+import type { Quota } from '../../receiver/quota.ts';
 import type { Writer } from '../../receiver/writer.ts';
 import {
   ActivityPage,
@@ -34,7 +34,7 @@ import {
   PostQuery,
 } from '../../schema/contents.ts';
 import { activityOf } from '../../store/backlog.ts';
-import type { Content, ContentKey } from '../../store/contents.ts';
+import type { ContentKey, ContentRow } from '../../store/contents.ts';
 import { failed } from '../../store/db.ts';
 import type { Store } from '../../store/open.ts';
 import { deleteContent } from '../../store/retention.ts';
@@ -51,16 +51,16 @@ import { type Read, type Selection, streamContents, wantsStream } from './stream
 export interface ListCalls {
   readonly store: Store;
   readonly config: Config;
-  readonly tail: Pick<Tail, 'readable' | 'age' | 'heldSeconds'>;
+  readonly tail: Pick<Tail, 'readableId' | 'age' | 'heldSeconds'>;
   readonly lists: Lists;
 }
 
 /** What the calls on single contents take of it besides. */
 export interface ContentCalls extends ListCalls {
   /** One content of a user; those asked for at once share a query. */
-  readonly content: (key: ContentKey) => Promise<Content | undefined>;
+  readonly content: (key: ContentKey) => Promise<ContentRow | undefined>;
   readonly writer: Pick<Writer, 'write' | 'full'>;
-  readonly allowance: Pick<Allowance, 'refuse'>;
+  readonly quota: Pick<Quota, 'refuse'>;
   readonly sender: Pick<Sender, 'address'>;
   /** A moment as the column `dt` has it. */
   readonly clockText: (ms: number) => string;
@@ -155,11 +155,11 @@ async function waitingPage(
   read: Read,
   start: number | 'latest',
   ms: number,
-  watch: () => Ending,
+  watch: () => Cancellation,
 ): Promise<Page> {
   const until = performance.now() + ms;
   let page = await read(start);
-  let ended: Ending | undefined;
+  let ended: Cancellation | undefined;
   while (page.contents.length === 0 && page.reset === undefined) {
     const left = until - performance.now();
     ended ??= left > 0 ? watch() : undefined;
@@ -257,12 +257,12 @@ export const postContent = route({
   rawBody: true,
   answers: { 201: { schema: Posted, example: { result: 'ok', id: 28 }, description: 'Stored' } },
   async handler(
-    { store, writer, allowance, sender, clockText, now }: ContentCalls,
+    { store, writer, quota, sender, clockText, now }: ContentCalls,
     { query, request, userId, reply, hint },
   ) {
-    if (writer.full(lineOf({ user_id: userId, wh_id: 0 })))
+    if (writer.full(laneOf({ user_id: userId, wh_id: 0 })))
       throw unavailable('Too much is waiting to be stored. Send it again soon.');
-    const over = allowance.refuse({ user_id: userId, wh_id: 0 });
+    const over = quota.refuse({ user_id: userId, wh_id: 0 });
     if (over) throw overLimit(over.why, over.seconds);
     const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
     const content = ownContent(query.content, body, request.url);

@@ -3,9 +3,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { notFound, unauthenticatedBearer, unavailable } from '../../errors.ts';
-import type { Cause, Trouble } from '../../observe/incidents.ts';
+import type { Cause, Incidents } from '../../observe/incidents.ts';
 import type { Metrics } from '../../observe/metrics.ts';
-import { type Pressure, underPressure } from '../../observe/overload.ts';
+import { type Overload, overloadProblem } from '../../observe/overload.ts';
 import type { Tail } from '../../reading/tail.ts';
 import type { Writer } from '../../receiver/writer.ts';
 import { Health, Me, Ready } from '../../schema/contents.ts';
@@ -18,9 +18,9 @@ export interface OperationCalls {
   readonly store: Store;
   readonly config: Config;
   readonly writer: Pick<Writer, 'full' | 'waiting' | 'busyMs'>;
-  readonly tail: Pick<Tail, 'age' | 'heldSeconds' | 'readable'>;
-  readonly pressure: Pick<Pressure, 'why'>;
-  readonly trouble: Pick<Trouble, 'storing' | 'cause'>;
+  readonly tail: Pick<Tail, 'age' | 'heldSeconds' | 'readableId'>;
+  readonly overload: Pick<Overload, 'why'>;
+  readonly incidents: Pick<Incidents, 'storing' | 'cause'>;
   readonly metrics: Pick<Metrics, 'enabled' | 'page'>;
   /** What lists promise on this database, in a word and in a sentence. */
   readonly promise: () => { readonly code: string; readonly text: string };
@@ -58,16 +58,17 @@ export const readyz = route({
   description:
     'With `Authorization: Bearer` and the METRICS_TOKEN it says more: what lists promise on this database, and why.',
   answers: { 200: { schema: Ready, example: { status: 'ready' }, description: 'Ready' } },
-  async handler({ store, writer, tail, promise, config, pressure, trouble }: OperationCalls, { request }) {
+  async handler({ store, writer, tail, promise, config, overload, incidents }: OperationCalls, { request }) {
     const knows = bears(request.headers.authorization, config.metricsToken);
-    const overload = underPressure(pressure);
-    if (overload) throw overload;
-    if (writer.full()) throw unavailable(`Too much is waiting to be stored.${knows ? inWords(trouble.cause) : ''}`);
+    const problem = overloadProblem(overload);
+    if (problem) throw problem;
+    if (writer.full()) throw unavailable(`Too much is waiting to be stored.${knows ? inWords(incidents.cause) : ''}`);
     await store.db.ping().catch((error: unknown) => {
       const cause = knows ? inWords(causeOf(error)) : '';
       throw unavailable(`The database cannot be reached now.${cause}`, error);
     });
-    if (!trouble.storing) throw unavailable(`Nothing could be stored lately.${knows ? inWords(trouble.cause) : ''}`);
+    if (!incidents.storing)
+      throw unavailable(`Nothing could be stored lately.${knows ? inWords(incidents.cause) : ''}`);
     if (tail.age > UNREADY_MS) throw unavailable('New contents cannot be looked for.');
     if (!knows) return { status: 'ready' };
     return {
@@ -76,9 +77,9 @@ export const readyz = route({
       level: store.extended ? 'extended' : 'as-is',
       promise: promise().code,
       promise_text: promise().text,
-      readable: tail.readable,
+      readable: tail.readableId,
       held_s: Math.ceil(tail.heldSeconds),
-      ...(trouble.cause ? { trouble: inWords(trouble.cause).trim() } : {}),
+      ...(incidents.cause ? { trouble: inWords(incidents.cause).trim() } : {}),
     };
   },
 });

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../../config/config.ts';
 import { revoked } from '../../errors.ts';
 import type { Lists, Page, PageOptions } from '../../reading/lists.ts';
-import type { Ending } from '../../reading/tail.ts';
+import type { Cancellation } from '../../reading/tail.ts';
 import { contentToWire } from '../wire.ts';
 
 const HEARTBEAT_MS = 15_000;
@@ -26,7 +26,7 @@ export async function streamContents(
   list: Selection,
   read: Read,
   start: number | 'latest',
-  ended: Ending,
+  ended: Cancellation,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   // The first page tells whether the database answers: what fails before the stream begins is a problem, not a stream.
@@ -85,7 +85,7 @@ export async function streamContents(
   return reply;
 }
 
-function endOf(ended: Ending, next: number, { serviceName }: Pick<Config, 'serviceName'>): object {
+function endOf(ended: Cancellation, next: number, { serviceName }: Pick<Config, 'serviceName'>): object {
   if (ended.reason !== 'revoked') return { next_id: next };
   const { status, title, message } = revoked(serviceName);
   return { next_id: next, status, title, detail: message };

@@ -3,8 +3,8 @@
 import { noSuchContent } from '../../errors.ts';
 import { Trace } from '../../schema/consumers.ts';
 import { ContentId } from '../../schema/contents.ts';
-import { type Consumer, findPlace, listConsumers, type Standing, standings } from '../../store/consumers.ts';
-import type { Content, ContentKey } from '../../store/contents.ts';
+import { type ConsumerRow, findPosition, listConsumers, type Standing, standings } from '../../store/consumers.ts';
+import type { ContentKey, ContentRow } from '../../store/contents.ts';
 import { listDuplicates } from '../../store/events.ts';
 import type { Store } from '../../store/open.ts';
 import { route } from '../route.ts';
@@ -13,7 +13,7 @@ import { isoTime } from './consumers.ts';
 /** What the trace takes of the service. */
 export interface TraceCalls {
   readonly store: Store;
-  readonly content: (key: ContentKey) => Promise<Content | undefined>;
+  readonly content: (key: ContentKey) => Promise<ContentRow | undefined>;
 }
 
 type Stage = Trace['consumers'][number];
@@ -22,7 +22,7 @@ type Stage = Trace['consumers'][number];
  * Nothing is kept of what was acked: what is behind the cursor, and neither out nor dead, is done; but what lies before the
  * point to which the consumer was moved may as well never have been handed out.
  */
-function stageOf(consumer: Consumer, standing: Standing | undefined, pos: number): Stage {
+function stageOf(consumer: ConsumerRow, standing: Standing | undefined, pos: number): Stage {
   const { name, start_pos, cursor_pos } = consumer;
   if (standing?.dead_ms != null)
     return {
@@ -42,15 +42,15 @@ function stageOf(consumer: Consumer, standing: Standing | undefined, pos: number
 }
 
 const MOST_DUPLICATES = 100;
-async function duplicatesFor(store: Store, userId: number, { id, receipt }: Content): Promise<number[]> {
+async function duplicatesFor(store: Store, userId: number, { id, receipt }: ContentRow): Promise<number[]> {
   const event_id = receipt?.event_id;
   return event_id == null ? [] : listDuplicates(store, userId, { id, event_id }, MOST_DUPLICATES);
 }
 
 /** The life of one content so far. */
-async function traceOf(store: Store, userId: number, content: Content): Promise<Trace> {
+async function traceOf(store: Store, userId: number, content: ContentRow): Promise<Trace> {
   const { id, wh_id, receipt } = content;
-  const [place, consumers] = await Promise.all([findPlace(store.db, userId, id), listConsumers(store.db, userId)]);
+  const [place, consumers] = await Promise.all([findPosition(store.db, userId, id), listConsumers(store.db, userId)]);
   const reading = consumers.filter(({ whids }) => !whids || whids.includes(wh_id));
   const rows = place && reading.length > 0 ? await standings(store.db, userId, place.pos) : [];
   const standingOf = new Map(rows.map((one) => [one.consumer_id, one]));

@@ -2,7 +2,7 @@
 import type { Facts } from './facts.ts';
 
 export type State = 'ok' | 'warn' | 'fail';
-export interface Verdict {
+export interface CheckResult {
   readonly state: State;
   /** A sentence. */
   readonly found: string;
@@ -14,7 +14,7 @@ export interface Check {
   /** What to do in general. */
   readonly fix: string;
   /** Undefined: not to be asked here. */
-  readonly judge: (facts: Facts) => Verdict | undefined;
+  readonly judge: (facts: Facts) => CheckResult | undefined;
 }
 export interface Finding {
   readonly check: string;
@@ -24,9 +24,9 @@ export interface Finding {
   readonly fix: string | null;
 }
 
-export const ok = (found: string): Verdict => ({ state: 'ok', found });
-export const warn = (found: string, fix?: string): Verdict => ({ state: 'warn', found, ...(fix ? { fix } : {}) });
-export const fail = (found: string, fix?: string): Verdict => ({ state: 'fail', found, ...(fix ? { fix } : {}) });
+export const ok = (found: string): CheckResult => ({ state: 'ok', found });
+export const warn = (found: string, fix?: string): CheckResult => ({ state: 'warn', found, ...(fix ? { fix } : {}) });
+export const fail = (found: string, fix?: string): CheckResult => ({ state: 'fail', found, ...(fix ? { fix } : {}) });
 
 /** What all checks that have something to say find. */
 export const findings = (checks: readonly Check[], facts: Facts): Finding[] =>

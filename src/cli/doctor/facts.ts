@@ -32,10 +32,10 @@ export interface Facts {
   readonly openFiles: number | undefined;
   /** The longest listen backlog that the kernel gives; undefined where it cannot be told. */
   readonly somaxconn: number | undefined;
-  readonly service: Answer;
-  readonly ready: Answer;
+  readonly service: ProbeAnswer;
+  readonly ready: ProbeAnswer;
   /** With --online alone. */
-  readonly online: Answer | undefined;
+  readonly online: ProbeAnswer | undefined;
 }
 interface StoredFacts {
   readonly staleUrls: readonly StaleUrl[];
@@ -54,7 +54,7 @@ interface FilesFacts {
   readonly shared: string | undefined;
 }
 /** `status` 0: no answer, and `text` says why. */
-export interface Answer {
+export interface ProbeAnswer {
   readonly url: string;
   readonly status: number;
   readonly text: string;
@@ -176,7 +176,7 @@ function whoseElse(folder: string, own: RegExp): string | undefined {
 const ANSWER_MS = 5_000;
 const MOST_TEXT = 300;
 
-async function ask(url: string): Promise<Answer> {
+async function ask(url: string): Promise<ProbeAnswer> {
   try {
     const answer = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(ANSWER_MS) });
     return { url, status: answer.status, text: (await answer.text()).slice(0, MOST_TEXT) };

@@ -1,6 +1,6 @@
 // The doctor's questions to a MySQL or MariaDB server: version, rights, durability, modes, sizes, clock and connections.
 import type { ServerFacts } from '../../store/doctor.ts';
-import { type Check, fail, ok, type Verdict, warn } from './check.ts';
+import { type Check, type CheckResult, fail, ok, warn } from './check.ts';
 import type { Facts } from './facts.ts';
 
 const MiB = 1024 * 1024;
@@ -10,7 +10,7 @@ const inFile = (setting: string) => `, and ${setting} in the server's configurat
 const onServer = (
   name: string,
   fix: string,
-  judge: (server: ServerFacts, facts: Facts) => Verdict | undefined,
+  judge: (server: ServerFacts, facts: Facts) => CheckResult | undefined,
 ): Check => ({
   name,
   fix,

@@ -4,7 +4,7 @@ import type { StaleUrl } from '../../store/doctor.ts';
 import { PRESETS } from '../../verify/presets/index.ts';
 import { isPublic } from '../../webhooks/webhooks.ts';
 import { type Check, fail, ok, warn } from './check.ts';
-import type { Answer } from './facts.ts';
+import type { ProbeAnswer } from './facts.ts';
 
 const isLoopback = (host: string): boolean => /^(localhost|127\.|::1$)/.test(host);
 
@@ -152,7 +152,7 @@ const backlog: Check = {
   },
 };
 
-const isHealth = ({ status, text }: Answer): boolean => status === 200 && /^\{"status":"ok"\}/.test(text);
+const isHealth = ({ status, text }: ProbeAnswer): boolean => status === 200 && /^\{"status":"ok"\}/.test(text);
 
 const service: Check = {
   name: 'service',
@@ -170,7 +170,7 @@ const service: Check = {
     return ok(`The service at ${where} is ready.`);
   },
 };
-function detailOf({ text }: Answer): string {
+function detailOf({ text }: ProbeAnswer): string {
   try {
     return String((JSON.parse(text) as { detail?: unknown }).detail ?? text);
   } catch {

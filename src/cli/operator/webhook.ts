@@ -10,7 +10,7 @@ import {
   listAllSealed,
   listWebhooks,
   readKeyMark,
-  type Webhook,
+  type WebhookRow,
 } from '../../store/webhooks.ts';
 import { PRESETS } from '../../verify/presets/index.ts';
 import { openSealer, type Sealer, WrongSecretsKey } from '../../webhooks/sealer.ts';
@@ -55,7 +55,7 @@ interface Parts {
 type Work = (parts: Parts, userId: number, argument: string, options: Options) => Promise<Told | Told[]>;
 
 /** Settings exist only for webhooks that we made. */
-const told = (webhook: Webhook, publicUrl: string): Told =>
+const told = (webhook: WebhookRow, publicUrl: string): Told =>
   webhook.settings ? webhookDetail(webhook, publicUrl) : webhookClassic(webhook, publicUrl);
 
 const idOf = (text: string): number => whole(text, 'the webhook id', 1, MOST_ID);

@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { type Client, type Delivery, RestanteError } from '../../client/index.ts';
 import { sleep } from '../../client/pump.ts';
 import { Complaint, createStatusLine, type Io, plain, type StatusLine } from '../io.ts';
-import { oneOf, STARTS, verb, whole, withService } from '../verb.ts';
+import { choiceOf, STARTS, verb, whole, withService } from '../verb.ts';
 import { type ClientFlags, clientOf, toComplaint } from './credentials.ts';
 import { replay, type Sent } from './replay.ts';
 
@@ -51,7 +51,7 @@ export const forwardCommand = (io: Io): Command =>
       const client = clientOf(io, options);
       const ended = new AbortController();
       void io.stopped().then(() => ended.abort());
-      const start = oneOf(options.start, '--start', STARTS);
+      const start = choiceOf(options.start, '--start', STARTS);
       const { healthPort } = options;
       const port = healthPort === undefined ? undefined : whole(healthPort, '--health-port', 1, 65_535);
       const health = await startHealth(options.healthFile, port);
@@ -61,7 +61,7 @@ export const forwardCommand = (io: Io): Command =>
           io,
           client,
           name,
-          oneOf(options.pending, '--pending', ['forward', 'skip'] as const),
+          choiceOf(options.pending, '--pending', ['forward', 'skip'] as const),
           start,
         );
         if (!began) return;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Delivery } from '../../client/index.ts';
 import { Complaint, flushFolder, type Io, makeFolder, writeWhole } from '../io.ts';
-import { oneOf, STARTS, verb, whole, withService } from '../verb.ts';
+import { choiceOf, STARTS, verb, whole, withService } from '../verb.ts';
 import { type ClientFlags, clientOf, toComplaint } from './credentials.ts';
 
 interface Options extends ClientFlags {
@@ -73,9 +73,9 @@ function read({ follow, limit, ack, whid, start, raw, exec }: Options): Settings
   const settings = {
     follow: follow === true,
     limit: limit === undefined ? Number.POSITIVE_INFINITY : whole(limit, '--limit', 1, 999_999_999),
-    ack: oneOf(ack, '--ack', ['auto', 'none']) === 'auto',
+    ack: choiceOf(ack, '--ack', ['auto', 'none']) === 'auto',
     whid: whid?.split(',').map(Number),
-    start: oneOf(start, '--start', STARTS),
+    start: choiceOf(start, '--start', STARTS),
     raw,
     exec,
   };

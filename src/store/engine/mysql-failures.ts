@@ -47,7 +47,7 @@ export function failureOf(error: DriverError): Failure {
 const isUsedUp = ({ errno, message }: DriverError): boolean =>
   errno === 167 || errno === 1467 || (errno === DUPLICATE && /'4294967295' for key 'tblwh\.PRIMARY'/.test(message));
 
-export function toStoreError(error: unknown): StoreError {
+export function fromMysqlError(error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   const one = error as DriverError;
   // Neither `duplicate` nor `data`: no other row would fare better, and trying again does not help.

@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import mysql from 'mysql2';
 import { type Host, hostText, type MysqlUrl } from '../../config/database-url.ts';
 import type { Hosts } from '../db.ts';
-import { isUnreachable, toStoreError, worded } from './mysql-failures.ts';
+import { fromMysqlError, isUnreachable, worded } from './mysql-failures.ts';
 
 const END_MS = 1_000;
 
@@ -126,10 +126,10 @@ export function createPools(url: MysqlUrl) {
         }
         connection.destroy();
       } catch (error) {
-        if (!clustered || !isUnreachable(error)) throw toStoreError(error);
+        if (!clustered || !isUnreachable(error)) throw fromMysqlError(error);
         reasons.set(host, `${names[host]}: ${(error as Error).message}`);
         leave(host, error as Error);
-        if (reasons.size === hosts.length) throw toStoreError(noneOf(reasons, error));
+        if (reasons.size === hosts.length) throw fromMysqlError(noneOf(reasons, error));
       }
     }
   }
@@ -177,7 +177,7 @@ export async function stepOf(connection: mysql.PoolConnection): Promise<number> 
   const step = await new Promise<number>((resolve, reject) =>
     connection.query<mysql.RowDataPacket[]>(
       { sql: 'SELECT @@SESSION.auto_increment_increment AS step', timeout: STEP_TIMEOUT_MS },
-      (error, rows) => (error ? reject(toStoreError(error)) : resolve(rows[0]?.step ?? 1)),
+      (error, rows) => (error ? reject(fromMysqlError(error)) : resolve(rows[0]?.step ?? 1)),
     ),
   );
   steps.set(connection, step);

@@ -2,7 +2,7 @@
 import type mysql from 'mysql2';
 import type { MysqlUrl } from '../../config/database-url.ts';
 import { type Db, failed, type Queries, type Rows, StoreError, type Value } from '../db.ts';
-import { failureOf, toStoreError } from './mysql-failures.ts';
+import { failureOf, fromMysqlError } from './mysql-failures.ts';
 import { createPools, openedAt, type Pool, stepOf } from './mysql-pools.ts';
 import { insertSql, statementsFor } from './statements.ts';
 
@@ -39,14 +39,14 @@ function queriesOn(connection: Connection, returning: boolean, timeout: number):
       const limit = limited(timeout, reject);
       connection.execute<Result>({ sql, values: values as Value[] }, (error, result) => {
         clearTimeout(limit);
-        if (error) reject(toStoreError(error));
+        if (error) reject(fromMysqlError(error));
         else resolve(result);
       });
     });
   /** DDL may rightly take hours, and cannot be prepared everywhere. */
   const ddl = (sql: string) =>
     new Promise<void>((resolve, reject) =>
-      connection.query(sql, (error) => (error ? reject(toStoreError(error)) : resolve())),
+      connection.query(sql, (error) => (error ? reject(fromMysqlError(error)) : resolve())),
     );
   async function inserted(table: string, columns: readonly string[], rows: Rows, ids?: number[]) {
     wrote ||= rows.length > 0;
@@ -194,7 +194,7 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
               });
             const limit = limited(STATEMENT_TIMEOUT_MS, fail);
             const command = connection.execute({ sql, values: params as Value[] });
-            command.on('error', (error: Error) => fail(toStoreError(error)));
+            command.on('error', (error: Error) => fail(fromMysqlError(error)));
             command.on('result', (row) => {
               if (!open || each(row as T)) return;
               // The rest may be gigabytes: dropping the connection is the only way to tell the server to stop.

@@ -32,7 +32,7 @@ function failureOf({ errcode = 1, message }: SqliteError): Failure {
   return [7, 8, 10, 11, 13, 14, 26].includes(code) ? 'away' : 'other'; // NOMEM, READONLY, IOERR, CORRUPT, FULL, …
 }
 
-export function toStoreError(error: unknown): StoreError {
+export function fromSqliteError(error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   if (!(error instanceof Error)) return new StoreError('other', error);
   const failed: SqliteError = error;

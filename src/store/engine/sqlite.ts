@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { dirname, resolve } from 'node:path';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
 import { type Db, type Queries, type Rows, StoreError, type Value } from '../db.ts';
-import { toStoreError } from './sqlite-failures.ts';
+import { fromSqliteError } from './sqlite-failures.ts';
 import { insertSql, statementsFor } from './statements.ts';
 
 // Another process (the CLI) may hold the write lock: wait a little in SQLite, then without blocking the event loop.
@@ -34,7 +34,7 @@ function attempt<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw toStoreError(error);
+    throw fromSqliteError(error);
   }
 }
 

@@ -1,7 +1,7 @@
 // Brings a database to our tables, step by step: what stands there now, what is pending, and running it.
 import { type Db, failed, type Queries } from '../db.ts';
 import type { Row } from '../fence/source.ts';
-import { placeRows, readMark, saveMark } from '../positions.ts';
+import { assignPositions, readMark, saveMark } from '../positions.ts';
 import { BASE, NOTHING, OUR_TABLES, type Sql, STEPS } from './steps.ts';
 
 const INDEX_NAME = 'restante_user_wh';
@@ -160,7 +160,7 @@ export async function backfill(db: Db, tell: (progress: Backfill) => void): Prom
       'SELECT id, user_id, wh_id FROM tblwh WHERE id > ? AND id <= ? ORDER BY id LIMIT ?',
       [at, to, PART_ROWS],
     );
-    if (part.length > 0) await placeRows(db, part);
+    if (part.length > 0) await assignPositions(db, part);
     at = part.length === PART_ROWS ? (part.at(-1) as Row).id : to;
     await saveMark(db, 'backfill', at);
     rows += part.length;
