@@ -55,7 +55,7 @@ test('it has what it needs, and nothing of the workshop', () => {
     /^dist\/(main|index|client|part-chunk|part-undici|part-prom-client)\.js$/,
     /^dist\/page\/(inbox|replay|style)-\w{8}\.(js|css)\.(br|gz)$/,
     /^dist\/assets\/(scalar-[\d.]+\.js\.(br|gz)|docs\/[\w-]+\.(json|css|js))$/,
-    /^dist\/types\/[\w/]+\.d\.ts$/,
+    /^dist\/types\/[\w/-]+\.d\.ts$/,
     /^ops\/[\w./-]+$/,
   ];
   expect(files().filter((name) => !kinds.some((kind) => kind.test(name)))).toEqual([]);
