@@ -1,5 +1,6 @@
 // Tests run against real servers: one setup starts them, each file makes databases of its own.
 import { defineConfig } from 'vitest/config';
+import LongestFirst from './test/order.ts';
 
 // They kill servers and programs, exhaust a disk, connections or memory, or soak: `npm run test:faults`. All others: `npm test`.
 const FAULTS = [
@@ -56,6 +57,7 @@ export default defineConfig({
   test: {
     // Once, for all projects.
     globalSetup: ['test/setup.ts'],
+    sequence: { sequencer: LongestFirst },
     reporters: ['default', './test/closing-line.ts'],
     projects: [
       project('together', 0, 3, ['test/**/*.test.ts'], files([...ALONE, ...FAULTS, ...PICTURES])),
