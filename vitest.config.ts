@@ -1,5 +1,6 @@
 // Tests run against real servers: one setup starts them, each file makes databases of its own.
 import { defineConfig } from 'vitest/config';
+import LongestFirst from './test/support/order.ts';
 
 // test/faults kills servers and programs, exhausts a disk, connections or memory, or soaks: `npm run test:faults`.
 const FAULTS = ['test/faults/**/*.test.ts'];
@@ -36,6 +37,7 @@ export default defineConfig({
   test: {
     // Once, for all projects.
     globalSetup: ['test/support/setup.ts'],
+    sequence: { sequencer: LongestFirst },
     reporters: ['default', './test/support/closing-line.ts'],
     projects: [
       project('together', 0, 3, ['test/**/*.test.ts'], [...ALONE, ...FAULTS, ...PICTURES]),

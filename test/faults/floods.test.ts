@@ -155,9 +155,9 @@ describe('what time and answers tell', () => {
   test('secrets are compared by timingSafeEqual alone', () => {
     const sources = (readdirSync('src', { recursive: true }) as string[]).filter((name) => name.endsWith('.ts'));
     const using = sources.filter((name) => readFileSync(`src/${name}`, 'utf8').includes('timingSafeEqual'));
-    expect(using).toEqual(expect.arrayContaining(['http/auth.ts', 'receive/digest.ts']));
+    expect(using).toEqual(expect.arrayContaining(['api/auth.ts', 'verify/digest.ts']));
     // A token, a secret or a digest beside === or .equals( in the files that judge one.
-    for (const name of [...using, 'receive/shared.ts', 'receive/verify.ts', 'http/meta.ts', 'receive/handshake.ts']) {
+    for (const name of [...using, 'verify/judge.ts', 'api/routes/operations.ts']) {
       const text = readFileSync(`src/${name}`, 'utf8').replace(/\/\/.*|\/\*[\s\S]*?\*\//g, '');
       const compared = [...text.matchAll(/.*\b(?:token|secret|digest|signature)\b ?(?:[!=]==).*/gi)].map(([line]) =>
         line.trim(),

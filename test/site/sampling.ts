@@ -1,5 +1,6 @@
 // Runs code samples as their readers would: from a file, in the language's own program; tells the status that came.
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +9,8 @@ import { expect, type TestContext } from 'vitest';
 import { INSTALL, lacks, needs } from '../support/tools.ts';
 
 const run = promisify(execFile);
+// A program that says neither what is waited for nor goodbye.
+const PATIENCE_MS = 30_000;
 
 export interface Language {
   /** As the samples are labelled. */
@@ -26,8 +29,8 @@ export interface Bench {
   readonly folder: string;
   /** Runs a sample; resolves with the status that it got. */
   status(language: Language, source: string): Promise<number>;
-  /** Runs a file of this text for so long, then ends it; resolves with what it printed. */
-  printed(file: string, source: string, ms: number): Promise<string>;
+  /** Runs a file of this text until it ends, or `enough` of it was printed; resolves with that. */
+  printed(file: string, source: string, enough?: (printed: string) => boolean): Promise<string>;
   close(): void;
 }
 
@@ -54,16 +57,21 @@ export async function openBench(test: TestContext, languages: readonly Language[
       expect(told, `${source}\n\nprinted ${stdout.slice(0, 300)}`).toBeDefined();
       return Number(told);
     },
-    async printed(file, source, ms) {
+    async printed(file, source, enough = () => false) {
       writeFileSync(join(folder, file), source);
-      const options = {
+      const child = spawn(program(file), [file], {
         cwd: folder,
         env: { ...process.env, PYTHONUNBUFFERED: '1' },
-        timeout: ms,
-        killSignal: 'SIGKILL' as const,
-      };
-      const ended = run(program(file), [file], options).catch((error: { stdout: string; stderr: string }) => error);
-      const { stdout, stderr } = await ended;
+        timeout: PATIENCE_MS,
+        killSignal: 'SIGKILL',
+      });
+      let [stdout, stderr] = ['', ''];
+      child.stdout.setEncoding('utf8').on('data', (text) => {
+        stdout += text;
+        if (enough(stdout)) child.kill('SIGKILL');
+      });
+      child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text));
+      await once(child, 'close');
       expect(stderr).toBe('');
       return stdout;
     },
