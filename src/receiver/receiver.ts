@@ -1,4 +1,4 @@
-// Receives any HTTP request on /in/{key} and stores it exactly as it arrived. Below Fastify: raw node:http.
+// Receives any HTTP request on /in/{key} and stores it exactly as it arrived. On raw node:http, before Fastify.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import type { Config } from '../config/config.ts';
@@ -30,41 +30,40 @@ import type { Quota } from './quota.ts';
 import { createRefusals, type RefusalParts, type Refusals } from './refusals.ts';
 import type { Writer } from './writer.ts';
 
-// A browser that is lured here must not run or guess what a webhook's owner lets us answer. And a cache that answered in our
-// place (some keep whatever ends in .css) would lose a webhook.
+// A browser must not run the answer that a webhook's owner has chosen, nor guess its type. A cache must not answer in our
+// place: some keep every URL that ends in .css, and a webhook would be lost.
 const SECURITY = [
   ...['Content-Security-Policy', "sandbox; default-src 'none'", 'X-Content-Type-Options', 'nosniff'],
   ...['Cache-Control', 'no-store'],
 ];
-
 // A refused sender has this long to read its answer before its connection ends.
 const LINGER_MS = 5_000;
+// Old URLs that were logged, remembered so that each is logged once.
+const MOST_WARNED = 10_000;
 
 export interface Receiver {
-  /** True when the request was for the receiver; it will be answered. `expects`: it waits for 100 Continue. */
+  /** Answers a request for a webhook, and calls `pass` for any other. `expects`: the sender waits for 100 Continue. */
   take(request: IncomingMessage, response: ServerResponse, expects: boolean, pass: () => void): void;
   /** Answers carry Connection: close from now on. */
   closing(): void;
   drain(): Promise<void>;
 }
 
-/** A refusal: what the sender is told, and what its owner can look up (null: nothing). */
+/** What the sender is told, and the kind of refusal that the owner can look up (null: none). */
 interface Rejection {
   readonly problem: Problem;
   readonly kind: RefusalKind | null;
 }
 
-/** What the receiver takes of the service. */
+/** What the receiver needs of the service. */
 export interface ReceiverParts extends RefusalParts {
   readonly config: Config;
   readonly writer: Writer;
-  /** How much each webhook and user may still send. */
   readonly quota: Pick<Quota, 'refuse'>;
-  /** Reads bodies, as many at once as the memory has room for. */
   readonly bodies: BodyReader;
   readonly overload: Pick<Overload, 'why'>;
   readonly sender: Sender;
-  /** Counts what was refused so that the rest goes on, by why. */
+  /** Counts requests that are refused under overload, by why. */
   readonly shed: (why: ShedWhy) => void;
   /** The webhooks behind URL keys. */
   readonly targets: Refreshed<string, Target>;
@@ -81,7 +80,7 @@ export function createReceiver(parts: ReceiverParts): Receiver {
 
   const limitOf = (target: Target) => Math.min(target.settings.max_body_bytes ?? hardLimit, hardLimit);
 
-  /** Why nobody's requests are taken now. */
+  /** Why no request is taken now; undefined: requests are taken. */
   function overloaded(): Problem | undefined {
     if (overload.why) shed(overload.why);
     else if (writer.full()) shed('queue');
@@ -89,8 +88,8 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     return overloadProblem(overload) ?? unavailable('Too much is waiting to be stored. Send it again soon.');
   }
 
-  /** What can be said before the body is read; undefined: welcome. */
-  function judge(target: Target | undefined, request: IncomingMessage, ip: string): Rejection | undefined {
+  /** Why a request is refused before its body is read; undefined: it is admitted. */
+  function admission(target: Target | undefined, request: IncomingMessage, ip: string): Rejection | undefined {
     if (!target)
       return {
         problem: notFound('No webhook has this URL. Copy it again from the list of your webhooks.'),
@@ -108,8 +107,8 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     return undefined;
   }
 
-  /** One webhook or user too many: the others go on. */
-  function ration(target: Target): Rejection | undefined {
+  /** Why one webhook or user may send nothing more now, while the others go on. */
+  function overQuota(target: Target): Rejection | undefined {
     if (writer.full(laneOf(target))) {
       shed('line');
       const problem = unavailable('Too much of this webhook is waiting to be stored. Send it again soon.');
@@ -127,11 +126,11 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     response.writeHead(status, [...SECURITY, ...headers, ...length, ...connection]);
     const text = status === 204 ? '' : body;
     if (!last || response.req.complete || text === '') return void response.end(text);
-    // At the end of the last answer node:http closes the connection, and what still comes would reset it: read on first.
+    // After the last answer node:http closes the connection. If more of the body came then, a reset would destroy the answer:
+    // the end waits for the body.
     response.write(text);
-    const end = () => void response.end();
-    response.req.once('end', end);
-    setTimeout(end, LINGER_MS).unref();
+    response.req.once('end', () => response.end());
+    setTimeout(() => response.end(), LINGER_MS).unref();
   }
 
   function refuse(request: IncomingMessage, response: ServerResponse, problem: Problem): void {
@@ -152,22 +151,22 @@ export function createReceiver(parts: ReceiverParts): Receiver {
   ) {
     const ip = sender.address(request);
     sender.blind(request);
-    // First: while the database hangs nothing else can be known, and a 404 would make providers give up.
+    // First: while the database hangs the webhook may be unknown, and a 404 would make providers give up.
     const busy = overloaded();
     if (busy) return refuse(request, response, busy);
     let target = known ?? targets.get(key);
-    let verdict = judge(target, request, ip);
-    if (verdict && !known) {
+    let rejection = admission(target, request, ip);
+    if (rejection && !known) {
       // Another process may just have made or changed this webhook.
       target = await targets.read(key);
-      verdict = judge(target, request, ip);
+      rejection = admission(target, request, ip);
     }
     if (request.method === 'HEAD' && target) return answer(response, 200, [], '');
-    verdict ??= target && ration(target);
+    rejection ??= target && overQuota(target);
     const old = known && oldUrls.absolute(request.url ?? '/');
     const about = () => ({ ip, received_ms: now(), head: encodeHead(request, old), url: old ?? request.url ?? '/' });
-    if (verdict || !target) {
-      const { problem, kind } = verdict ?? { problem: internal(), kind: null };
+    if (rejection || !target) {
+      const { problem, kind } = rejection ?? { problem: internal(), kind: null };
       const size = Number(request.headers['content-length'] ?? Number.NaN);
       if (kind && target)
         refusals.add(target, {
@@ -208,11 +207,8 @@ export function createReceiver(parts: ReceiverParts): Receiver {
   ) {
     receive(request, response, known, key, expects).catch((error: unknown) => {
       if (error instanceof Aborted) return;
-      const problem =
-        error instanceof Problem
-          ? error
-          : unavailable('The database cannot be reached, nothing was stored. Send it again soon.', error);
-      // What the writer could not store it has told itself.
+      const problem = error instanceof Problem ? error : unreachable(error);
+      // The writer has reported its own failures.
       if (!(error instanceof Problem) || !error.cause) incidents.failed(error, 1);
       refuse(request, response, problem);
     });
@@ -226,12 +222,7 @@ export function createReceiver(parts: ReceiverParts): Receiver {
       if (!oldUrls.active) return pass();
       oldUrls.find(request.method ?? '', request.url ?? '/', request.headers.authorization).then(
         (target) => (target ? start(request, response, target, '', expects) : pass()),
-        (error: unknown) =>
-          refuse(
-            request,
-            response,
-            unavailable('The database cannot be reached, nothing was stored. Send it again soon.', error),
-          ),
+        (error: unknown) => refuse(request, response, unreachable(error)),
       );
     },
     closing() {
@@ -246,9 +237,11 @@ export function createReceiver(parts: ReceiverParts): Receiver {
   };
 }
 
-// Stores what a webhook's rules accept, keeps the rest as a refusal, and gives the sender the answer it wants.
+const unreachable = (error: unknown): Problem =>
+  unavailable('The database cannot be reached, nothing was stored. Send it again soon.', error);
 
-/** How a request came. */
+// After the body: what the webhook's rules accept is stored, all else is kept as a refusal, and the sender is answered.
+
 interface About {
   readonly ip: string;
   readonly received_ms: number;
@@ -263,7 +256,7 @@ interface Arrived {
   readonly target: Target;
   readonly content: Buffer;
   readonly about: About;
-  /** Reads the webhook again; undefined where that makes no sense. */
+  /** Reads the webhook again; undefined for an old URL. */
   again(): Promise<Target | undefined> | undefined;
 }
 
@@ -273,26 +266,24 @@ interface Answers {
   refuse(request: IncomingMessage, response: ServerResponse, problem: Problem): void;
 }
 
-const MOST_TOLD = 10_000;
-
 function createAccept({ config, writer, clockText, log }: ReceiverParts, { refusals, answer, refuse }: Answers) {
-  const told = new Set<number>();
+  const warned = new Set<number>();
 
   const respond = (response: ServerResponse, { status, content_type, body }: Answer) =>
     answer(response, status, body === '' ? [] : ['Content-Type', content_type], body);
 
-  /** The old URL of a webhook still receives: its owner has a provider left that has to be told the new one. */
-  function tellGrace({ wh_id, expires_ms }: Target): void {
-    if (expires_ms === null || told.has(expires_ms)) return;
-    if (told.size > MOST_TOLD) told.clear();
-    told.add(expires_ms);
+  /** Warns that a request came by a rotated URL, which ends soon. */
+  function warnOfGrace({ wh_id, expires_ms }: Target): void {
+    if (expires_ms === null || warned.has(expires_ms)) return;
+    if (warned.size > MOST_WARNED) warned.clear();
+    warned.add(expires_ms);
     const ends = new Date(expires_ms).toISOString();
     log.warn({ wh_id, ends }, 'a webhook was called by its old URL, which ends then: give the provider the new one');
   }
 
-  /** Resolves when it is answered. Rejects with a 503 when it could not be stored. */
+  /** Resolves when the sender is answered. Rejects with a 503 when the request could not be stored. */
   return async ({ request, response, target, content, about, again }: Arrived): Promise<void> => {
-    tellGrace(target);
+    warnOfGrace(target);
     const { ip, received_ms, head, url } = about;
     const { user_id, wh_id } = target;
     const row = { user_id, wh_id, content, api: 1, dt: clockText(received_ms), received_ms, ip, head } as const;
@@ -307,19 +298,19 @@ function createAccept({ config, writer, clockText, log }: ReceiverParts, { refus
       body: content,
       receivedMs: received_ms,
     };
-    let now = target;
-    let judged = judgeRequest(now, incoming);
+    let current = target;
+    let judged = judgeRequest(current, incoming);
     if (judged.kind !== 'accepted' && judged.kind !== 'handshake') {
       // Another process may just have set its secret.
       const changed = await again();
-      if (changed && changed !== now) {
-        now = changed;
-        judged = judgeRequest(now, incoming);
+      if (changed && changed !== current) {
+        current = changed;
+        judged = judgeRequest(current, incoming);
       }
     }
-    const { response: usual, on_reject } = now.settings;
+    const { response: usual, on_reject } = current.settings;
     if (judged.kind === 'accepted') {
-      await writer.write({ ...row, judged: toJudged(now, judged, null) });
+      await writer.write({ ...row, judged: toJudged(current, judged, null) });
       return respond(response, usual);
     }
     if (judged.kind === 'unreadable')
@@ -327,10 +318,10 @@ function createAccept({ config, writer, clockText, log }: ReceiverParts, { refus
     const { kind, reason, event_id } = judged;
     const refused = { kind, reason, ip, received_ms, head, size: content.length, incoming, event_id };
     if (kind === 'secret_missing') {
-      await refusals.keep(now, refused);
+      await refusals.keep(current, refused);
       return respond(response, usual);
     }
-    if (kind === 'handshake' || on_reject === 'keep') refusals.add(now, refused);
+    if (kind === 'handshake' || on_reject === 'keep') refusals.add(current, refused);
     if (judged.kind === 'handshake') {
       const { status, content_type, body } = judged.answer;
       return answer(response, status, ['Content-Type', content_type], body);
@@ -339,10 +330,8 @@ function createAccept({ config, writer, clockText, log }: ReceiverParts, { refus
   };
 }
 
-// Whether a sender's address is among those that a webhook accepts.
-
 const lists = new WeakMap<readonly string[], BlockList>();
-/** Whether an address lies in one of these addresses and CIDR networks. */
+/** Whether an address is one of these, or lies in one of these CIDR networks. */
 function inNetworks(networks: readonly string[], ip: string): boolean {
   let list = lists.get(networks);
   if (!list) {

@@ -12,7 +12,7 @@ const MOST_CHARACTERS = 250;
 const MOST_BYTES = 24 * 1024 * 1024;
 const BYTES_A_TRY = 4096;
 
-interface Other {
+export interface OtherSecret {
   readonly wh_id: number;
   readonly secret: Secret;
 }
@@ -24,7 +24,7 @@ export function nearMiss(
   rules: Rules,
   secrets: readonly Secret[],
   incoming: Incoming,
-  others: readonly Other[],
+  others: readonly OtherSecret[],
 ): string | null {
   const { check, preset } = rules;
   const open = findHandshake(rules, incoming, false);
@@ -159,7 +159,7 @@ function url(
   return found && `would verify ${found.words}: ${blame}`;
 }
 
-function another(others: readonly Other[], incoming: Incoming, fits: Fits): string | undefined {
+function another(others: readonly OtherSecret[], incoming: Incoming, fits: Fits): string | undefined {
   const found = others.find(({ secret }) => fits(secret, incoming));
   return found && `would verify with ${lastOf(found.secret)} of webhook ${found.wh_id}`;
 }
