@@ -1,4 +1,4 @@
-// Logs why contents are not stored, calls get a 503 or work is tried again: at once, then seldom and with a count, and when it is over.
+// Logs why contents are not stored, calls get a 503 or work is tried again: at once, then seldom with a count, and at the end.
 import type { Log } from './log.ts';
 
 // A line for each of a thousand senders a second would fill the disk, and a full disk may be the cause.

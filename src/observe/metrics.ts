@@ -1,4 +1,4 @@
-// Metrics for Prometheus: counters count where things happen, gauges are read by each scrape. Without METRICS_TOKEN nothing is counted.
+// Metrics for Prometheus: counters count as things happen, gauges are read by each scrape. Without METRICS_TOKEN: none.
 import type { FastifyInstance } from 'fastify';
 import { REFUSAL_KINDS, type RefusalKind } from '../schema/contents.ts';
 import type { Overload } from './overload.ts';
@@ -282,7 +282,10 @@ export function measureCalls(fastify: FastifyInstance, metrics: Metrics, waiting
   });
 }
 
-/** `queue`: too much waits for the database, `line`: of one webhook; `bodies`, `answers`: too much on the wire; `connections`: closed at once. */
+/**
+ * `queue`: too much waits for the database; `line`: too much of one webhook does; `bodies`, `answers`: too much on the wire;
+ * `connections`: closed at once.
+ */
 const SHED = ['queue', 'line', 'bodies', 'answers', 'memory', 'event-loop', 'connections'] as const;
 export type ShedWhy = (typeof SHED)[number];
 

@@ -15,7 +15,7 @@ const CAUGHT_UP_MS = 500;
 // Of the memory that the process may have; the rest is for work under way, and for what the allocator keeps.
 const MEMORY_SHARE = 0.7;
 const HEAP_SHARE = 0.85;
-// Much of the memory may be garbage. It is collected before any work is refused, but seldom: a collection stops the process.
+// Much of the memory may be garbage. It is collected before any work is refused, but seldom: a collection stops all work.
 const COLLECT_EVERY_MS = 5_000;
 const MB = 1_000_000;
 

@@ -25,7 +25,7 @@ const HOUR_BYTES = 256 * 1024 * 1024;
 // Requests that wait for a secret are bounded by MOST_UNJUDGED instead. Then the owner and the senders are told this.
 const FULL = 'So many requests wait for the secret of this webhook that no more are kept: its owner has to set it.';
 const FULL_S = 60;
-// What a row takes in the table and its indexes besides, about.
+// What a row takes besides in the table and its indexes, about.
 const ROW_BYTES = 300;
 
 interface Refused {
@@ -44,7 +44,7 @@ interface Refused {
 export interface Refusals {
   /** Stores a refusal when there is time and room. */
   add(target: Target, refused: Refused): void;
-  /** Resolves once a request that waits for its secret is stored. Rejects with a 503 when it cannot be: the sender has to send it again. */
+  /** Resolves once a request that waits for its secret is stored. Rejects with a 503 when it cannot be: the sender tries again. */
   keep(target: Target, refused: Refused): Promise<void>;
   drain(): Promise<void>;
 }
@@ -212,7 +212,7 @@ export function createNearMisses({ store, sealer }: Pick<RefusalParts, 'store' |
 
 // Requests that wait for the secret of their webhook. Each was answered 200: above the limit, further senders get a 503.
 
-// Of one webhook, and as much as is kept of its other refusals. Of those the oldest make room for new ones, of these none does.
+// For each webhook, and as much as is kept of its other refusals. The oldest of those make room for new ones; these never do.
 const MOST_UNJUDGED = { rows: 10_000, bytes: 256 * 1024 * 1024 };
 // Other processes add requests, and releases remove them: a little more than MOST_UNJUDGED does no harm.
 const COUNT_EVERY_MS = 10_000;
@@ -228,7 +228,7 @@ interface Known {
 }
 
 interface Unjudged {
-  /** Takes room for one request. `first`: since the last count, no other was told that there is none. Rejects when the database cannot be asked. */
+  /** Takes room for one request. `first`: the first without room since the last count. Rejects when the database fails. */
   take(whId: number, bytes: number): Promise<{ readonly room: boolean; readonly first: boolean }>;
 }
 

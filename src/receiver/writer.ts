@@ -195,7 +195,10 @@ export interface Entry {
 
 interface Queue<E extends Entry> {
   add(entry: E): void;
-  /** At most so many rows and bytes, one of each lane in turn; a row that is larger is taken alone. An entry that is `held` stays, and all behind it. */
+  /**
+   * At most so many rows and bytes, one of each lane in turn; a row that is larger is taken alone. An entry that is `held`
+   * stays, and so do all behind it.
+   */
   take(mostRows: number, mostBytes: number, held: (entry: E) => boolean): E[];
   /** Removes the entries that were added before this moment. */
   dropBefore(until: number): E[];

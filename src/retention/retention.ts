@@ -45,7 +45,7 @@ export type Marks = Map<string, number>;
 /** Another process has the turn, or took it over. */
 export class NotOurTurn extends Error {}
 
-/** One pass over all contents that are old by these rules. A pass after one that was stopped goes on there: removed contents are gone. */
+/** One pass over all contents that are old by these rules. One that was stopped is simply started again. */
 export async function prunePass(
   db: Db,
   rules: readonly Rule[],

@@ -89,7 +89,7 @@ export const PAYMENTS: readonly Preset[] = [
     steps: [
       'Open Settings > Developer > Manage webhooks in ActiveCampaign and press Add.',
       'Paste {url} as the URL, choose the events and the lists, and save.',
-      'ActiveCampaign signs nothing: whoever knows this URL can send. Keep it to yourself, and rotate it if it got out.',
+      'ActiveCampaign signs nothing: anyone who knows this URL can send. Keep it to yourself, and rotate it if it got out.',
     ],
     waits: 'not published',
     retries: 'none: an event that cannot be delivered is lost',
