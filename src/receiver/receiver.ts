@@ -27,7 +27,7 @@ import type { Answer, Incoming } from '../verify/request.ts';
 import { judgeRequest, type Target, toJudged } from '../webhooks/target.ts';
 import { createOldUrls } from './old-urls.ts';
 import type { Quota } from './quota.ts';
-import { createRefusals, type RefusalParts, type Refusals } from './refusals.ts';
+import { createRefusals, type RefusalParts } from './refusals.ts';
 import type { Writer } from './writer.ts';
 
 // A browser must not run the answer that a webhook's owner has chosen, nor guess its type. A cache must not answer in our
@@ -71,11 +71,21 @@ export interface ReceiverParts extends RefusalParts {
   readonly clockText: (ms: number) => string;
 }
 
+interface Received {
+  readonly ip: string;
+  readonly received_ms: number;
+  readonly head: Buffer;
+  /** The target as received; absolute when the request came by an old URL. */
+  readonly url: string;
+}
+
 export function createReceiver(parts: ReceiverParts): Receiver {
-  const { store, config, writer, quota, bodies, overload, sender, shed, targets, incidents, now } = parts;
+  const { store, config, writer, quota, bodies, overload, sender, shed, targets, incidents, clockText, log, now } =
+    parts;
   const oldUrls = createOldUrls(parts);
   const refusals = createRefusals(parts);
   const hardLimit = Math.min(config.maxBodyBytes, store.db.maxValueBytes - 1024 * 1024);
+  const warned = new Set<number>();
   let ending = false;
 
   const limitOf = (target: Target) => Math.min(target.settings.max_body_bytes ?? hardLimit, hardLimit);
@@ -118,30 +128,7 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     return over && { problem: overLimit(over.why, over.seconds), kind: over.first ? 'limit' : null };
   }
 
-  function answer(response: ServerResponse, status: number, headers: readonly string[], body: string, last = ending) {
-    if (response.headersSent || response.destroyed) return;
-    const connection = last ? ['Connection', 'close'] : [];
-    // RFC 9110: no length with 204.
-    const length = status === 204 ? [] : ['Content-Length', String(Buffer.byteLength(body))];
-    response.writeHead(status, [...SECURITY, ...headers, ...length, ...connection]);
-    const text = status === 204 ? '' : body;
-    if (!last || response.req.complete || text === '') return void response.end(text);
-    // After the last answer node:http closes the connection. If more of the body came then, a reset would destroy the answer:
-    // the end waits for the body.
-    response.write(text);
-    response.req.once('end', () => response.end());
-    setTimeout(() => response.end(), LINGER_MS).unref();
-  }
-
-  function refuse(request: IncomingMessage, response: ServerResponse, problem: Problem): void {
-    readOn(request);
-    const body = JSON.stringify(problem.toBody(createRequestId()));
-    const headers = [...Object.entries(problem.headers).flat(), 'Content-Type', 'application/problem+json'];
-    answer(response, problem.status, headers, request.method === 'HEAD' ? '' : body, ending || isLong(request));
-  }
-
-  const accept = createAccept(parts, { refusals, answer, refuse });
-
+  /** `known`: the webhook of a request that came by an old URL; otherwise `key` finds it. */
   async function receive(
     request: IncomingMessage,
     response: ServerResponse,
@@ -163,8 +150,13 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     }
     if (request.method === 'HEAD' && target) return answer(response, 200, [], '');
     rejection ??= target && overQuota(target);
-    const old = known && oldUrls.absolute(request.url ?? '/');
-    const about = () => ({ ip, received_ms: now(), head: encodeHead(request, old), url: old ?? request.url ?? '/' });
+    const oldUrl = known && oldUrls.absolute(request.url ?? '/');
+    const about = (): Received => ({
+      ip,
+      received_ms: now(),
+      head: encodeHead(request, oldUrl),
+      url: oldUrl ?? request.url ?? '/',
+    });
     if (rejection || !target) {
       const { problem, kind } = rejection ?? { problem: internal(), kind: null };
       const size = Number(request.headers['content-length'] ?? Number.NaN);
@@ -188,103 +180,22 @@ export function createReceiver(parts: ReceiverParts): Receiver {
       refusals.add(target, { ...about(), kind: 'too_large', reason: tooLarge(limit).message, size: null });
       return refuse(request, response, tooLarge(limit));
     }
-    await accept({
-      request,
-      response,
-      target,
-      content,
-      about: about(),
-      again: () => (known ? undefined : targets.read(key)),
-    });
+    await accept(request, response, target, content, about(), () => (known ? undefined : targets.read(key)));
   }
 
-  function start(
+  /**
+   * Stores what the webhook's rules accept, keeps all else as a refusal, and answers the sender. `again` reads the webhook
+   * anew. Rejects with a 503 when the request could not be stored.
+   */
+  async function accept(
     request: IncomingMessage,
     response: ServerResponse,
-    known: Target | undefined,
-    key: string,
-    expects: boolean,
-  ) {
-    receive(request, response, known, key, expects).catch((error: unknown) => {
-      if (error instanceof Aborted) return;
-      const problem = error instanceof Problem ? error : unreachable(error);
-      // The writer has reported its own failures.
-      if (!(error instanceof Problem) || !error.cause) incidents.failed(error, 1);
-      refuse(request, response, problem);
-    });
-  }
-
-  return {
-    take(request, response, expects, pass) {
-      const split = splitTarget(request.url ?? '/');
-      if (split && !store.extended) return refuse(request, response, unavailable(needsMigrate().message));
-      if (split) return start(request, response, undefined, split.key, expects);
-      if (!oldUrls.active) return pass();
-      oldUrls.find(request.method ?? '', request.url ?? '/', request.headers.authorization).then(
-        (target) => (target ? start(request, response, target, '', expects) : pass()),
-        (error: unknown) => refuse(request, response, unreachable(error)),
-      );
-    },
-    closing() {
-      ending = true;
-    },
-    async drain() {
-      await writer.drain();
-      await refusals.drain();
-      targets.close();
-      oldUrls.close();
-    },
-  };
-}
-
-const unreachable = (error: unknown): Problem =>
-  unavailable('The database cannot be reached, nothing was stored. Send it again soon.', error);
-
-// After the body: what the webhook's rules accept is stored, all else is kept as a refusal, and the sender is answered.
-
-interface About {
-  readonly ip: string;
-  readonly received_ms: number;
-  readonly head: Buffer;
-  /** The target as received; absolute when it came to another origin than ours. */
-  readonly url: string;
-}
-
-interface Arrived {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly target: Target;
-  readonly content: Buffer;
-  readonly about: About;
-  /** Reads the webhook again; undefined for an old URL. */
-  again(): Promise<Target | undefined> | undefined;
-}
-
-interface Answers {
-  readonly refusals: Refusals;
-  answer(response: ServerResponse, status: number, headers: readonly string[], body: string): void;
-  refuse(request: IncomingMessage, response: ServerResponse, problem: Problem): void;
-}
-
-function createAccept({ config, writer, clockText, log }: ReceiverParts, { refusals, answer, refuse }: Answers) {
-  const warned = new Set<number>();
-
-  const respond = (response: ServerResponse, { status, content_type, body }: Answer) =>
-    answer(response, status, body === '' ? [] : ['Content-Type', content_type], body);
-
-  /** Warns that a request came by a rotated URL, which ends soon. */
-  function warnOfGrace({ wh_id, expires_ms }: Target): void {
-    if (expires_ms === null || warned.has(expires_ms)) return;
-    if (warned.size > MOST_WARNED) warned.clear();
-    warned.add(expires_ms);
-    const ends = new Date(expires_ms).toISOString();
-    log.warn({ wh_id, ends }, 'a webhook was called by its old URL, which ends then: give the provider the new one');
-  }
-
-  /** Resolves when the sender is answered. Rejects with a 503 when the request could not be stored. */
-  return async ({ request, response, target, content, about, again }: Arrived): Promise<void> => {
+    target: Target,
+    content: Buffer,
+    { ip, received_ms, head, url }: Received,
+    again: () => Promise<Target | undefined> | undefined,
+  ): Promise<void> {
     warnOfGrace(target);
-    const { ip, received_ms, head, url } = about;
     const { user_id, wh_id } = target;
     const row = { user_id, wh_id, content, api: 1, dt: clockText(received_ms), received_ms, ip, head } as const;
     if (!target.rules) {
@@ -301,7 +212,7 @@ function createAccept({ config, writer, clockText, log }: ReceiverParts, { refus
     let current = target;
     let judged = judgeRequest(current, incoming);
     if (judged.kind !== 'accepted' && judged.kind !== 'handshake') {
-      // Another process may just have set its secret.
+      // Another process may just have set the secret.
       const changed = await again();
       if (changed && changed !== current) {
         current = changed;
@@ -327,8 +238,75 @@ function createAccept({ config, writer, clockText, log }: ReceiverParts, { refus
       return answer(response, status, ['Content-Type', content_type], body);
     }
     return refuse(request, response, unverified(reason));
+  }
+
+  /** Warns that a request came by a rotated URL, which ends soon. */
+  function warnOfGrace({ wh_id, expires_ms }: Target): void {
+    if (expires_ms === null || warned.has(expires_ms)) return;
+    if (warned.size > MOST_WARNED) warned.clear();
+    warned.add(expires_ms);
+    const ends = new Date(expires_ms).toISOString();
+    log.warn({ wh_id, ends }, 'a webhook was called by its old URL, which ends then: give the provider the new one');
+  }
+
+  function answer(response: ServerResponse, status: number, headers: readonly string[], body: string, last = ending) {
+    if (response.headersSent || response.destroyed) return;
+    const connection = last ? ['Connection', 'close'] : [];
+    // RFC 9110: no length with 204.
+    const length = status === 204 ? [] : ['Content-Length', String(Buffer.byteLength(body))];
+    response.writeHead(status, [...SECURITY, ...headers, ...length, ...connection]);
+    const text = status === 204 ? '' : body;
+    if (!last || response.req.complete || text === '') return void response.end(text);
+    // After the last answer node:http closes the connection. If more of the body came then, a reset would destroy the answer:
+    // the end waits for the body.
+    response.write(text);
+    response.req.once('end', () => response.end());
+    setTimeout(() => response.end(), LINGER_MS).unref();
+  }
+
+  function refuse(request: IncomingMessage, response: ServerResponse, problem: Problem): void {
+    readOn(request);
+    const body = JSON.stringify(problem.toBody(createRequestId()));
+    const headers = [...Object.entries(problem.headers).flat(), 'Content-Type', 'application/problem+json'];
+    answer(response, problem.status, headers, request.method === 'HEAD' ? '' : body, ending || isLong(request));
+  }
+
+  const respond = (response: ServerResponse, { status, content_type, body }: Answer) =>
+    answer(response, status, body === '' ? [] : ['Content-Type', content_type], body);
+
+  return {
+    take(request, response, expects, pass) {
+      const start = (known: Target | undefined, key: string): void => {
+        receive(request, response, known, key, expects).catch((error: unknown) => {
+          if (error instanceof Aborted) return;
+          // The writer has reported its own failures.
+          if (!(error instanceof Problem) || !error.cause) incidents.failed(error, 1);
+          refuse(request, response, error instanceof Problem ? error : unreachable(error));
+        });
+      };
+      const split = splitTarget(request.url ?? '/');
+      if (split && !store.extended) return refuse(request, response, unavailable(needsMigrate().message));
+      if (split) return start(undefined, split.key);
+      if (!oldUrls.active) return pass();
+      oldUrls.find(request.method ?? '', request.url ?? '/', request.headers.authorization).then(
+        (target) => (target ? start(target, '') : pass()),
+        (error: unknown) => refuse(request, response, unreachable(error)),
+      );
+    },
+    closing() {
+      ending = true;
+    },
+    async drain() {
+      await writer.drain();
+      await refusals.drain();
+      targets.close();
+      oldUrls.close();
+    },
   };
 }
+
+const unreachable = (error: unknown): Problem =>
+  unavailable('The database cannot be reached, nothing was stored. Send it again soon.', error);
 
 const lists = new WeakMap<readonly string[], BlockList>();
 /** Whether an address is one of these, or lies in one of these CIDR networks. */
