@@ -1,5 +1,4 @@
-// The composition root: opens what the service consists of, and hands each room what it takes and no more.
-
+// The composition root: opens the parts of the service, and hands each part what it needs and no more.
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
@@ -31,8 +30,7 @@ import { serveDocs } from './site/docs.ts';
 import { serveInbox } from './site/inbox.ts';
 import { createBatcher, createRefreshed } from './store/batch.ts';
 import { countStanding } from './store/consumers.ts';
-import type { NewContent } from './store/contents.ts';
-import { type ContentKey, findContents } from './store/contents.ts';
+import { type ContentKey, findContents, type NewContent } from './store/contents.ts';
 import { CAUSES, causeOf } from './store/engine/causes.ts';
 import { VERIFIED } from './store/events.ts';
 import type { Store } from './store/open.ts';
@@ -41,7 +39,7 @@ import { findTargets } from './store/webhooks.ts';
 import { openSealer } from './webhooks/sealer.ts';
 import { createTargetMaker } from './webhooks/target.ts';
 
-// Two queries under way, as with the writer; 64 keys so that all of a busy turn fit.
+// Two queries under way, as with the writer; 64 keys, enough for a busy turn of the event loop.
 const READS = { most: 64, lanes: 2 };
 
 export interface ServiceOptions {
@@ -49,7 +47,7 @@ export interface ServiceOptions {
   readonly store: Store;
   readonly config: Config;
   readonly log: Log;
-  /** `process`: it knows how much memory it uses and may use. */
+  /** Pass `process`: it knows how much memory it uses and may use. */
   readonly memory: Memory;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
@@ -61,11 +59,11 @@ export interface Service {
   /** For `inject`, and for more routes before `ready()` or `listen()`. */
   readonly fastify: FastifyInstance;
   readonly server: Server;
-  /** What it consists of, for its chores and for tests. */
+  /** The parts of the service, for the chores of `serve` and for tests. */
   readonly parts: ServiceParts;
   /** Resolves with the port: port 0 takes a free one. */
   listen(address: { readonly host: string; readonly port: number }): Promise<number>;
-  /** Stops accepting, answers what is under way, commits what is accepted. */
+  /** Stops accepting, answers the requests under way, and commits what was accepted. */
   close(): Promise<void>;
 }
 
@@ -97,7 +95,7 @@ export async function createService({ routes = [], ...options }: ServiceOptions)
   };
 }
 
-/** Starts the machines: each is given what it takes, and what it has to tell others is passed on here. */
+/** Starts the machines. Each is given what it needs, and what one tells another is passed on here. */
 async function openParts({ store, config, log, memory, now = Date.now }: Omit<ServiceOptions, 'routes'>) {
   const content = createBatcher((keys: readonly ContentKey[]) => findContents(store, keys, config.maxPageBytes), READS);
   const sealer = await openSealer(store, config.secretsKey, config.databaseUrl, (from) =>
@@ -106,10 +104,10 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
   const toTarget = createTargetMaker(sealer);
   const metrics = await openMetrics(config.metricsToken !== undefined);
   const reading = await openReading({ store, config, log, content, onLook: measureLooks(metrics) });
-  const made = createConsumers({ store, tail: reading.tail, maxPageBytes: config.maxPageBytes, log });
-  const counted = metrics.enabled ? measured(metrics, made) : made;
   const debug = config.logLevel === 'debug';
-  const consumers = debug ? followed(log, counted) : counted;
+  let consumers = createConsumers({ store, tail: reading.tail, maxPageBytes: config.maxPageBytes, log });
+  if (metrics.enabled) consumers = measured(metrics, consumers);
+  if (debug) consumers = followed(log, consumers);
   const writes = measureWrites(metrics, {
     verdicts: VERIFIED,
     causes: CAUSES,
@@ -117,7 +115,7 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
   });
   const incidents = createIncidents({ log, causeOf, count: writes.onError });
   const quota = createQuota(store, log, config);
-  /** What has just been committed: those in this process who wait for it need not look for it. */
+  /** Gives committed rows to the consumers and lists of this process that wait, which then need not look for them. */
   const committed = (rows: readonly NewContent[], ids: readonly number[]): void => {
     consumers.committed(rows, ids);
     reading.lists.committed(rows, ids);

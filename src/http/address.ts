@@ -1,22 +1,22 @@
-// Who sent a request: the address behind the trusted proxies, by one rule for the API and the receiver.
+// The address of a sender, behind the trusted proxies: one rule for the API and the receiver.
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import proxyAddr from '@fastify/proxy-addr';
 
 export interface Sender {
-  /** IPv4, or IPv6 in full, 45 characters at most. Addresses such as ::ffff:1.2.3.4 are told as IPv4. */
+  /** IPv4 or IPv6, at most 45 characters. An address such as ::ffff:1.2.3.4 is given as IPv4. */
   address(request: IncomingMessage): string;
-  /** True while X-Forwarded-For arrives that nobody told us to believe: all senders may look like one. */
+  /** True when X-Forwarded-For arrives and no proxy is trusted: all senders may have the proxy's address. */
   blind(request: IncomingMessage): boolean;
 }
 
-/** Without `::ffff:`, and without the zone of `fe80::1%eth0`, which may be as long as its sender likes. */
+/** Without `::ffff:`, and without a zone such as `%eth0`, which may be of any length. */
 const plain = (address: string): string => {
   const bare = address.replace(/%.*$/s, '');
   return bare.startsWith('::ffff:') && bare.includes('.') ? bare.slice(7) : bare;
 };
 
-/** `trust`: addresses, CIDR networks, or loopback, linklocal, uniquelocal. Empty: believe no header. */
+/** `trust`: addresses, CIDR networks, or loopback, linklocal, uniquelocal. Empty: no header is trusted. */
 export function createSender(trust: readonly string[], warn: (message: string) => void): Sender {
   let warned = false;
   if (trust.length > 0) {

@@ -1,34 +1,34 @@
-// Reads the body of a request below Fastify: whole up to a limit, or not at all.
+// Reads the bodies of requests, for the receiver and the API: whole up to a limit, or not at all, within one budget of memory.
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Problem, tooLarge, unavailable } from '../errors.ts';
 import type { ShedWhy } from '../observe/metrics.ts';
 
-// A refused sender is read on for a while, so that it sees the answer and not a reset; then it is cut off.
+// So much more is read of a refused request, for its sender to see the answer and not a reset. Then the connection is cut.
 const READ_ON_BYTES = 8 * 1024 * 1024;
 
-/** The sender went away before the end of its request: its fault, should it still hear of it. */
+/** The sender went away before the end of its request. */
 export class Aborted extends Error {
   readonly statusCode = 400;
 }
 
-// Large bodies that are being read, all together; one webhook may take half of it. Whoever sends slowly must not fill the memory.
+// Memory for all large bodies that are being read; one webhook may take half of it. Slow senders must not fill the memory.
 const MOST_BYTES = 256 * 1024 * 1024;
-// The beginning of each is not counted: small webhooks always have room.
+// The beginning of each body is not counted: small bodies always have room.
 const SMALL_BYTES = 64 * 1024;
 
 export interface BodyReader {
   /**
-   * The whole body; or that it is longer than `limit`, or that there is no room for more of it now. `line`: whose it is.
+   * The whole body; or that it is longer than `limit`, or that its lane or all bodies have used up the memory.
    * Rejects with Aborted when the sender goes away before its end.
    */
-  read(request: IncomingMessage, line: number, limit: number): Promise<Buffer | 'too-large' | 'no-room'>;
+  read(request: IncomingMessage, lane: number, limit: number): Promise<Buffer | 'too-large' | 'no-room'>;
 }
 
 export function createBodyReader(mostBytes = MOST_BYTES): BodyReader {
   const { hold } = createByteBudget(mostBytes);
   return {
-    read: (request, line, limit) =>
+    read: (request, lane, limit) =>
       new Promise((resolve, reject) => {
         if (request.destroyed) return reject(new Aborted()); // gone while its webhook was looked up
         const chunks: Buffer[] = [];
@@ -36,27 +36,27 @@ export function createBodyReader(mostBytes = MOST_BYTES): BodyReader {
         let held = 0;
         function settle(): void {
           chunks.length = 0;
-          if (held > 0) hold(line, -held);
+          if (held > 0) hold(lane, -held);
           held = 0;
         }
         request.on('data', (chunk: Buffer) => {
           size += chunk.length;
           const more = Math.max(0, size - SMALL_BYTES) - held;
-          const why = size > limit ? 'too-large' : more > 0 && !hold(line, more) ? 'no-room' : undefined;
-          if (!why) {
+          const refusal = size > limit ? 'too-large' : more > 0 && !hold(lane, more) ? 'no-room' : undefined;
+          if (!refusal) {
             held += Math.max(0, more);
             chunks.push(chunk);
             return;
           }
           settle();
           size = Number.POSITIVE_INFINITY;
-          resolve(why);
+          resolve(refusal);
         });
         request.on('end', () => {
           resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
           settle();
         });
-        // Emitted after every request; an error object for each would cost 5 % of the throughput.
+        // Emitted after every request: an error object for each would cost 5 % of the throughput.
         request.on('close', () => {
           settle();
           if (!request.complete) reject(new Aborted());
@@ -65,11 +65,11 @@ export function createBodyReader(mostBytes = MOST_BYTES): BodyReader {
   };
 }
 
-/** More may still come of a refused request than is read on: its connection ends then, and a proxy in front must be told. */
+/** True when more of a refused request may come than is read on: its connection ends then, and a proxy in front must be told. */
 export const isLong = ({ complete, headers }: IncomingMessage): boolean =>
   !complete && Number(headers['content-length'] ?? 0) > READ_ON_BYTES;
 
-/** Reads and forgets what a refused sender still sends, up to a limit. */
+/** Reads and discards what a refused sender still sends, up to a limit. */
 export function readOn(request: IncomingMessage): void {
   let left = READ_ON_BYTES;
   request.on('data', (chunk: Buffer) => {
@@ -80,24 +80,23 @@ export function readOn(request: IncomingMessage): void {
   request.resume();
 }
 
-// Memory that many share: so much in all, and half of it for one of them.
-
 interface ByteBudget {
-  /** False: that is too much, and nothing was taken. `line`: who takes it. Negative bytes give back. */
-  hold(line: number, bytes: number): boolean;
+  /** Takes bytes for a lane. False: there is no room, and nothing was taken. Negative bytes give back. */
+  hold(lane: number, bytes: number): boolean;
   readonly held: number;
 }
 
+/** A budget that lanes share: `mostBytes` in all, and half of it for one lane. */
 export function createByteBudget(mostBytes: number): ByteBudget {
-  const lines = new Map<number, number>();
+  const lanes = new Map<number, number>();
   let all = 0;
   return {
-    hold(line, bytes) {
-      const held = (lines.get(line) ?? 0) + bytes;
+    hold(lane, bytes) {
+      const held = (lanes.get(lane) ?? 0) + bytes;
       if (bytes > 0 && (all + bytes > mostBytes || held > mostBytes / 2)) return false;
       all += bytes;
-      if (held > 0) lines.set(line, held);
-      else lines.delete(line);
+      if (held > 0) lanes.set(lane, held);
+      else lanes.delete(lane);
       return true;
     },
     get held() {
@@ -106,9 +105,9 @@ export function createByteBudget(mostBytes: number): ByteBudget {
   };
 }
 
-// Reads what a call sends: its bytes, and as JSON by rules that the schemas cannot say.
+// Bodies of calls: their bytes, and JSON by rules that the schemas cannot say.
 
-/** A body is bytes, whatever it says it is; bodies of all callers share the room of the receiver's. */
+/** Any Content-Type is read as bytes, within the budget that the receiver uses as well. */
 export function readBodies(
   fastify: FastifyInstance,
   { bodies, shed }: { readonly bodies: BodyReader; readonly shed: (why: ShedWhy) => void },
@@ -128,7 +127,7 @@ export function readBodies(
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
-/** No body means no member: every member of ours is optional or named as missing. */
+/** No body is read as `{}`: a member that is not optional is then named as missing. */
 export function readJson(body: Buffer | undefined): unknown {
   if (!body?.length) return {};
   try {
@@ -139,22 +138,22 @@ export function readJson(body: Buffer | undefined): unknown {
   }
 }
 
-/** ajv turns the text 1e999 into Infinity, and holds that against no maximum. */
+/** ajv turns the text 1e999 into Infinity, and no maximum refuses that. */
 export const allFinite = (value: unknown): boolean =>
   typeof value === 'number' ? Number.isFinite(value) : !isObject(value) || Object.values(value).every(allFinite);
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
 // As RFC 3339 has it, without leap seconds.
 const TIME = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,20})?(Z|[+-]\d\d:\d\d)$/i;
-/** What is a date-time to many schemas and no moment to Date would be kept as "never". */
+/** A text that passes as a date-time, but that Date cannot read, would be kept as "never". */
 export function isTime(text: string): boolean {
   const [date = ''] = text.split(/[T ]/i);
-  // Date takes the 30th of February for the 2nd of March.
+  // Date reads the 30th of February as the 2nd of March.
   return (
     TIME.test(text) && !Number.isNaN(Date.parse(text)) && new Date(`${date}T00:00:00Z`).toISOString().startsWith(date)
   );
 }
 
-/** The lane of a webhook, so that its senders wait for one another and not for others; own contents of a user have one, too. */
+/** The lane of a webhook: its senders wait for one another and not for others. A user's own contents have a lane, too. */
 export const laneOf = ({ wh_id, user_id }: { readonly wh_id: number; readonly user_id: number }): number =>
   wh_id || -user_id;

@@ -1,7 +1,7 @@
-// The head of a request as bytes, the way it came over the wire, and back: kept whole, parsed only on the way out.
+// The head of a request as the bytes that came over the wire: stored whole, and parsed only when it is read.
 import type { IncomingMessage } from 'node:http';
 
-/** Request line and headers, CRLF after each. node:http gives both as one character per byte. `target` if not as received. */
+/** Request line and headers, CRLF after each. node:http gives both as one character per byte. `target` replaces the received one. */
 export function encodeHead(request: IncomingMessage, target = request.url ?? '/'): Buffer {
   let head = `${request.method} ${target} HTTP/${request.httpVersion}\r\n`;
   const raw = request.rawHeaders;
@@ -11,7 +11,7 @@ export function encodeHead(request: IncomingMessage, target = request.url ?? '/'
 
 export interface Head {
   readonly method: string;
-  /** As received: origin form, or absolute form when it came to another origin than ours. */
+  /** As received: in origin form, or in absolute form when the request was for another origin. */
   readonly target: string;
   readonly headers: [name: string, value: string][];
 }
@@ -30,7 +30,7 @@ export function decodeHead(head: Buffer): Head {
   return { method, target, headers };
 }
 
-/** The secret in `/in/{key}`, `/in/{key}/more` or `/in/{key}?query`, and what follows it. */
+/** The key in `/in/{key}`, `/in/{key}/more` or `/in/{key}?query`, and the rest of the target. */
 export function splitTarget(target: string): { readonly key: string; readonly rest: string } | undefined {
   const path = target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/?#]*/i, '');
   if (!path.startsWith('/in/')) return undefined;
@@ -42,6 +42,6 @@ export function splitTarget(target: string): { readonly key: string; readonly re
 /** A target for the log: the key of a webhook is a secret. */
 export const maskTarget = (target: string): string => target.replace(/(\/in\/)[^/?]+/, '$1***');
 
-/** What a sender called: PUBLIC_URL and the raw target; of a request to an old URL, that. */
+/** The URL that a sender called: PUBLIC_URL and the raw target; or the target alone, when it is absolute. */
 export const publicUrlOf = (target: string, publicUrl: string): string =>
   target.startsWith('/') ? publicUrl + target : target;

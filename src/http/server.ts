@@ -1,4 +1,4 @@
-// The node:http server under both halves: the receiver sees every request first, Fastify gets the rest.
+// The node:http server of the receiver and the API: the receiver sees every request first, Fastify gets the rest.
 import { randomBytes } from 'node:crypto';
 import {
   createServer,
@@ -17,24 +17,24 @@ import { maskTarget } from './head.ts';
 
 export const MAX_HEADER_BYTES = 64 * 1024;
 /**
- * Connections that the kernel keeps for us until we accept them. Linux lowers the number to net.core.somaxconn (4,096 since
- * 5.4) without a word, so this asks for the most. With Node's default of 511, of 8,000 senders who connected at once 1,900 got
- * no answer for 25 s: the kernel forgot their handshakes, and each of them tried again after ever longer pauses.
+ * Connections that the kernel keeps until they are accepted. Linux silently lowers the number to net.core.somaxconn (4,096
+ * since 5.4), so this asks for the most. With Node's default of 511, of 8,000 senders that connected at once 1,900 got no
+ * answer for 25 s: the kernel dropped their handshakes, and each tried again after ever longer pauses.
  */
 export const LISTEN_BACKLOG = 65_535;
-// A sender has this long for its headers and for its whole request; Fastify's own time-outs do not reach this server.
+// The time for the headers and for the whole request; Fastify's own time-outs do not apply to this server.
 const HEADERS_TIMEOUT_MS = 20_000;
 const REQUEST_TIMEOUT_MS = 120_000;
 
 /**
- * Each request is exactly one of these. Listening to `checkContinue` makes 100 Continue ours: a refused sender then never sends
- * its body. An Expect that nobody knows is no reason to lose a webhook: without a listener node:http would answer 417.
+ * Each request emits exactly one of these. With a listener to `checkContinue` the receiver sends 100 Continue itself, so a
+ * refused sender never sends its body. With one to `checkExpectation` an unknown Expect is accepted: node:http would answer 417.
  */
 const REQUEST_EVENTS = ['request', 'checkContinue', 'checkExpectation'] as const;
 
-/** What a server asks first: the receiver. */
+/** The receiver. */
 interface First {
-  /** True when the request is taken and will be answered, else `pass` is called. `expects`: it waits for 100 Continue. */
+  /** Answers the request, or calls `pass`. `expects`: the sender waits for 100 Continue. */
   take(request: IncomingMessage, response: ServerResponse, expects: boolean, pass: () => void): void;
 }
 
@@ -80,7 +80,7 @@ function logAnswer(log: Log, { method, url = '' }: IncomingMessage, response: Se
   });
 }
 
-/** What is not HTTP gets an answer too, then the connection ends. */
+/** A request that is no HTTP gets an answer too, then the connection ends. */
 function answerBroken(code: string, socket: Socket): void {
   if (code === 'ECONNRESET' || !socket.writable) socket.destroy();
   else
@@ -111,23 +111,23 @@ function answerRaw(socket: Socket, problem: Problem): void {
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${lines.join('')}\r\n${body}`);
-  // What the sender still pushes is read and forgotten for a moment, so that it sees the answer and not a reset.
+  // What the sender still sends is read and discarded for a moment, so that it sees the answer and not a reset.
   socket.resume();
   setTimeout(() => socket.destroy(), 1_000).unref();
 }
 
-// The end of an app: nobody new is let in, everybody who is there is answered.
+// The end of a service: it accepts no new connection, and answers the requests on those that are open.
 
-/** A kept-alive connection may have a request on its way that we cannot see yet: each gets one more answer, which closes it. */
+/** A kept-alive connection may have a request on its way: so long each may get one more answer, which closes it. */
 const LAST_ANSWERS_MS = 2_000;
 
-/** What closing tells and waits for besides Fastify: the receiver. */
+/** The receiver, which is told of the end and waited for. */
 interface Draining {
   closing(): void;
   drain(): Promise<void>;
 }
 
-/** Answers with what stops accepting, answers what is under way, and commits what is accepted. */
+/** The function it returns stops accepting, answers the requests under way, and commits what was accepted. */
 export function createClose(fastify: FastifyInstance, receiver: Draining): () => Promise<void> {
   const server = fastify.server as Server;
   const sockets = new Set<Socket>();
@@ -146,7 +146,7 @@ export function createClose(fastify: FastifyInstance, receiver: Draining): () =>
     await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, LAST_ANSWERS_MS))]);
     const idle = setInterval(() => {
       server.closeIdleConnections();
-      // Opened in advance, by a browser or a balancer: http waits for a request on them.
+      // Opened in advance, by a browser or a load balancer: node:http would wait for a request on them.
       for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
     }, 50);
     await fastify.close();

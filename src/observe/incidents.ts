@@ -1,12 +1,12 @@
-// Says why contents are not stored, calls not answered, or work tried again: at once, then seldom, with how many, and when it is over.
-
+// Logs why contents are not stored, calls get a 503 or work is tried again: at once, then seldom with a count, and at the end.
 import type { Log } from './log.ts';
 
-// At a thousand senders a second a line for each would fill the disk, which may be what is wrong.
+// A line for each of a thousand senders a second would fill the disk, and a full disk may be the cause.
 const EVERY_MS = 10_000;
+// An incident is over when nothing has failed for so long.
 const QUIET_MS = 1_000;
 
-/** Why a database cannot be opened or takes nothing now. */
+/** Why a database cannot be opened, or cannot store anything now. */
 export interface Cause {
   /** A word for metrics and alarms. */
   readonly code: string;
@@ -14,7 +14,7 @@ export interface Cause {
   readonly fix: string;
 }
 
-/** Undefined for what is no failure of the database. The engines know their errors: the store has it. */
+/** Undefined for an error that is no failure of the database. The store has it, for the engines know their errors. */
 export type CauseOf = (error: unknown) => Cause | undefined;
 
 export interface Incidents {
@@ -22,13 +22,13 @@ export interface Incidents {
   failed(error: unknown, rows: number): void;
   /** A call of the API got a 503. */
   refused(error: unknown, about: object): void;
-  /** A request was refused before any work, so that the rest goes on. */
+  /** A request was refused under overload. */
   shed(why: string): void;
   /** Some contents were stored. */
   stored(): void;
-  /** False: nothing could be stored lately, and nothing was since. */
+  /** False: contents could not be stored lately, and none has been stored since. */
   readonly storing: boolean;
-  /** What the matter is, until something is stored again. */
+  /** The cause of the incident, until contents are stored again. */
   readonly cause: Cause | undefined;
 }
 
@@ -41,7 +41,7 @@ export interface IncidentParts {
 }
 
 export function createIncidents({ log, causeOf, count, now = () => performance.now() }: IncidentParts): Incidents {
-  const { told, kindOf } = wordsOf(causeOf);
+  const { detailsOf, kindOf } = describe(causeOf);
   const contents = createSeldom(now);
   const calls = createSeldom(now);
   const sheds = createSeldom(now);
@@ -53,7 +53,7 @@ export function createIncidents({ log, causeOf, count, now = () => performance.n
     get cause() {
       return cause;
     },
-    // Not for ever: where nothing is sent because of this answer, nobody would find out that it is over.
+    // True again after a while: if senders stopped because of this answer, no later success could end the incident.
     get storing() {
       return since === undefined || now() - failedAt > EVERY_MS;
     },
@@ -64,18 +64,19 @@ export function createIncidents({ log, causeOf, count, now = () => performance.n
       rows += failed;
       cause = causeOf(error) ?? cause;
       const untold = contents(kindOf(error), failed);
-      if (untold > 0) log.error({ rows: untold, ...told(error) }, 'contents were not stored; their senders got a 503');
+      if (untold > 0)
+        log.error({ rows: untold, ...detailsOf(error) }, 'contents were not stored; their senders got a 503');
     },
     refused(error, about) {
       const untold = calls(kindOf(error), 1);
-      if (untold > 0) log.warn({ ...about, calls: untold, ...told(error) }, 'a call got a 503');
+      if (untold > 0) log.warn({ ...about, calls: untold, ...detailsOf(error) }, 'a call got a 503');
     },
     shed(why) {
       const untold = sheds(why, 1);
       if (untold > 0) log.warn({ why, requests: untold }, 'requests were refused with 503, so that the rest goes on');
     },
     stored() {
-      // Some get through while others do not: it is over when nothing has failed for a while.
+      // Some contents may be stored while others fail.
       if (since === undefined || now() - failedAt < QUIET_MS) return;
       log.info({ rows, seconds: Math.round((now() - since) / 1000) }, 'contents are stored again');
       since = undefined;
@@ -92,18 +93,18 @@ export function warnSeldom(
   message: string,
   now = () => performance.now(),
 ): (error: unknown) => void {
-  const { told, kindOf } = wordsOf(causeOf);
+  const { detailsOf, kindOf } = describe(causeOf);
   const seldom = createSeldom(now);
   return (error) => {
     const times = seldom(kindOf(error), 1);
-    if (times > 0) log.warn({ times, ...told(error) }, message);
+    if (times > 0) log.warn({ times, ...detailsOf(error) }, message);
   };
 }
 
-/** An error in the log, and the kind by which its like are counted. */
-function wordsOf(causeOf: CauseOf) {
+/** The details of an error for the log, and the kind under which it is counted. */
+function describe(causeOf: CauseOf) {
   return {
-    told(error: unknown): object {
+    detailsOf(error: unknown): object {
       const cause = causeOf(error);
       return cause ? { cause: cause.code, found: cause.found, fix: cause.fix, error } : { error };
     },
@@ -111,7 +112,7 @@ function wordsOf(causeOf: CauseOf) {
   };
 }
 
-/** Counts by kind; answers how many are to be told now, 0: none. Another kind is news. */
+/** Counts by kind, and returns how many are to be logged now: each kind at once, then one line in EVERY_MS; 0: none now. */
 function createSeldom(now: () => number): (kind: string, count: number) => number {
   const kinds = new Map<string, { at: number; untold: number }>();
   return (kind, count) => {

@@ -1,4 +1,4 @@
-// What the service tells its operator: the part of a pino logger that it uses, so that tests and other programs can give their own.
+// The log of the service: the part of a pino logger that it uses, so that tests and other programs can give their own.
 
 export interface Log {
   debug(data: object, message: string): void;

@@ -1,24 +1,24 @@
-// Numbers for Prometheus: counted where they arise, gauges read when somebody asks. Without METRICS_TOKEN nothing is counted.
+// Metrics for Prometheus: counters count as things happen, gauges are read by each scrape. Without METRICS_TOKEN: none.
 import type { FastifyInstance } from 'fastify';
 import { REFUSAL_KINDS, type RefusalKind } from '../schema/contents.ts';
 import type { Overload } from './overload.ts';
 
-/** Label values and their numbers: few and known beforehand, never a webhook, a user or a path of a stranger. */
+/** A number for each value of a label. The values are few and known beforehand: never a webhook, a user or a path. */
 type Labelled = Readonly<Record<string, number>>;
 type Reading = number | Labelled;
 
 export interface Metrics {
   readonly enabled: boolean;
-  /** Returns what counts. With `label` a value of it is given each time; `values` are there from the start: a rise from nothing is none. */
+  /** Returns the function that counts. `values` of the label begin at 0: Prometheus sees no rise when a series begins above it. */
   counter(
     name: string,
     help: string,
     label?: string,
     values?: readonly string[],
   ): (count: number, value?: string) => void;
-  /** Returns what observes; `buckets` are upper bounds. */
+  /** Returns the function that observes; `buckets` are upper bounds. */
   histogram(name: string, help: string, buckets: readonly number[]): (value: number) => void;
-  /** `read` is called by each scrape; undefined: nobody knows now. */
+  /** `read` is called by each scrape; undefined: unknown now. */
   gauge(
     name: string,
     help: string,
@@ -75,16 +75,17 @@ export async function openMetrics(enabled: boolean): Promise<Metrics> {
   };
 }
 
-// What the service tells about itself: every metric of ours, in one place.
+// Every metric of the service, in one place.
 
 const MOST_IDS = 2 ** 32 - 1;
 const ROWS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
-// Counted by the database, for all processes: no more often than this, however many ask.
+// The database counts for all processes: at most this often, however many scrapes there are.
 const COUNT_EVERY_MS = 5_000;
+// A scrape waits this long for the counts, then goes on without them: the other metrics matter most while the database is away.
 const COUNT_WITHIN_MS = 1_000;
 
-/** A content as far as it is counted. */
+/** The members of a content that are measured. */
 interface Counted {
   readonly content: { readonly length: number };
   readonly api: number;
@@ -92,14 +93,14 @@ interface Counted {
 }
 
 interface WriteLabels {
-  /** What may be known of a sender, and first what is when nothing was checked. */
+  /** How a sender may have been verified; the first is for requests that were not checked. */
   readonly verdicts: readonly [string, ...string[]];
   readonly causes: readonly string[];
   /** The cause of a failure, one of `causes`. */
   readonly causeOf: (error: unknown) => string | undefined;
 }
 
-/** What the writer tells of its batches. */
+/** For the writer: its batches, and the contents that were not stored. */
 export function measureWrites(metrics: Metrics, { verdicts, causes, causeOf }: WriteLabels) {
   const contents = metrics.counter(
     'contents_total',
@@ -134,7 +135,7 @@ export function measureWrites(metrics: Metrics, { verdicts, causes, causeOf }: W
   };
 }
 
-/** How long it takes until consumers can have what was committed. */
+/** How long a look takes, after which consumers can be given the new contents. */
 export function measureLooks(metrics: Metrics): (ms: number) => void {
   const seconds = metrics.histogram(
     'placing_seconds',
@@ -155,12 +156,12 @@ interface State {
   readonly overload: Pick<Overload, 'memory'>;
   /** Connections to the database by state; undefined where there are none. */
   readonly connections: (() => Labelled) | undefined;
-  /** What all consumers together have, counted by the database; undefined at the as-is level. */
+  /** The sums over all consumers, counted by the database; undefined at the as-is level. */
   readonly standing: (() => Promise<Standing>) | undefined;
 }
 type Standing = Partial<Readonly<Record<'leased' | 'waiting' | 'dead' | 'consumers', number>>>;
 
-/** What can be read from the parts at any time. */
+/** Gauges of the state of the service. */
 export function measureState(metrics: Metrics, parts: State): void {
   const { writer, tail, overload, connections, standing } = parts;
   metrics.gauge(
@@ -200,7 +201,6 @@ export function measureState(metrics: Metrics, parts: State): void {
     const now = performance.now();
     if (now - at > COUNT_EVERY_MS) {
       at = now;
-      // While the database is away all the other numbers matter most.
       const late = new Promise<Standing>((resolve) => setTimeout(resolve, COUNT_WITHIN_MS, {}).unref());
       counted = Promise.race([standing().catch(() => ({})), late]);
     }
@@ -216,7 +216,7 @@ export function measureState(metrics: Metrics, parts: State): void {
   metrics.gauge('consumers', 'Named reading positions', async () => (await count()).consumers);
 }
 
-/** The calls of consumers that are counted. */
+/** The calls of consumers that are measured. */
 interface Settling {
   pull(
     ...args: never[]
@@ -226,10 +226,10 @@ interface Settling {
   extend(...args: never[]): Promise<{ readonly done: readonly number[] }>;
 }
 
-/** The same consumers, counted. */
+/** The same consumers, measured. */
 export function measured<C extends Settling>(metrics: Metrics, consumers: C): C {
   const handedOut = metrics.counter('handed_out_total', 'Contents that consumers were given');
-  const done = metrics.counter(
+  const settled = metrics.counter(
     'settled_total',
     'Contents that were acked, given back or extended by a call of its own',
     'how',
@@ -247,14 +247,14 @@ export function measured<C extends Settling>(metrics: Metrics, consumers: C): C 
     async (...args: A): Promise<T> => {
       try {
         const outcome = await call(...args);
-        done(outcome.done.length, how);
+        settled(outcome.done.length, how);
         return outcome;
       } catch (error) {
-        tell((error as { members?: { conflicts?: readonly { reason: string }[] } }).members?.conflicts ?? []);
+        countStale((error as { members?: { conflicts?: readonly { reason: string }[] } }).members?.conflicts ?? []);
         throw error;
       }
     };
-  const tell = (conflicts: readonly { readonly reason: string }[]) => {
+  const countStale = (conflicts: readonly { readonly reason: string }[]) => {
     for (const { reason } of conflicts) stale(1, reason);
   };
   return {
@@ -262,7 +262,7 @@ export function measured<C extends Settling>(metrics: Metrics, consumers: C): C 
     async pull(...args) {
       const pulled = await consumers.pull(...args);
       handedOut(pulled.items.length);
-      tell(pulled.conflicts);
+      countStale(pulled.conflicts);
       return pulled;
     },
     ack: settle('ack', consumers.ack),
@@ -271,7 +271,7 @@ export function measured<C extends Settling>(metrics: Metrics, consumers: C): C 
   };
 }
 
-/** Calls of the API by route and status, and those that wait. The receiver's are counted as contents and refusals. */
+/** Calls of the API by status, and those that wait. Requests to the receiver are counted as contents and refusals. */
 export function measureCalls(fastify: FastifyInstance, metrics: Metrics, waiting: { readonly size: number }): void {
   metrics.gauge('waiting_calls', 'Long polls, waiting pulls and streams', () => waiting.size);
   if (!metrics.enabled) return;
@@ -282,11 +282,14 @@ export function measureCalls(fastify: FastifyInstance, metrics: Metrics, waiting
   });
 }
 
-/** `queue`: all that waits for the database is too much; `line`: what one webhook has there; `bodies`, `answers`: on the wire; `connections`: closed at once. */
+/**
+ * `queue`: too much waits for the database; `line`: too much of one webhook does; `bodies`, `answers`: too much on the wire;
+ * `connections`: closed at once.
+ */
 const SHED = ['queue', 'line', 'bodies', 'answers', 'memory', 'event-loop', 'connections'] as const;
 export type ShedWhy = (typeof SHED)[number];
 
-/** Requests that were refused with 503 before any work, so that the rest goes on, by why. */
+/** Requests that were refused under overload, by why. */
 export const measureShed = (metrics: Metrics): ((why: ShedWhy) => void) => {
   const help = 'Requests refused with 503, and connections closed, before any work, so that the rest goes on';
   const shed = metrics.counter('shed_total', help, 'why', SHED);

@@ -1,5 +1,4 @@
-// Says when new work must be refused before the process comes to harm: its memory is nearly full, or it is far behind.
-
+// Overload: new work is refused while the memory is nearly full, or the event loop is far behind.
 import { totalmem } from 'node:os';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -7,33 +6,32 @@ import { type Problem, unavailable } from '../errors.ts';
 import type { Log } from './log.ts';
 
 const EVERY_MS = 100;
-// Behind by so much on average of the last turns, a sender waits longer than it is patient. One pause is none, however long:
-// a process that was stopped, or a machine that slept, is not behind when it goes on.
+// The event loop is late when its lateness reaches the first of these, as a moving average, until it falls below the last. One
+// pause counts as MOST_LATE_MS however long: a process that was stopped, or a machine that slept, is not behind when it goes on.
 const LATE_MS = 1_000;
 const MOST_LATE_MS = 2_000;
-const CAUGHT_UP_MS = 500;
 const SHARE_OF_NEWEST = 0.3;
-// Of what the process may have; the rest is for what is under way, and for what the allocator keeps.
+const CAUGHT_UP_MS = 500;
+// Of the memory that the process may have; the rest is for work under way, and for what the allocator keeps.
 const MEMORY_SHARE = 0.7;
 const HEAP_SHARE = 0.85;
-// Much of it may be garbage: that is looked at before anybody is refused, but it stops everybody for a moment.
+// Much of the memory may be garbage. It is collected before any work is refused, but seldom: a collection stops all work.
 const COLLECT_EVERY_MS = 5_000;
 const MB = 1_000_000;
 
 type Why = 'memory' | 'event-loop';
 
 export interface Overload {
-  /** Why new work is refused now; undefined: it is welcome. */
+  /** Why new work is refused now; undefined: it is accepted. */
   readonly why: Why | undefined;
-  /** Bytes in use, and how many there may be before anybody is refused. */
+  /** Bytes in use, and the bytes above which new work is refused. */
   readonly memory: { readonly used: number; readonly most: number };
   close(): void;
 }
 
-/** What `process` knows of its memory. */
 export type Memory = Pick<NodeJS.Process, 'memoryUsage' | 'constrainedMemory'>;
 
-/** `maxMemoryMb`: refuse above so much; by default above 70 % of what the container or the machine has. */
+/** `maxMemoryMb`: the limit; by default 70 % of the memory of the container or the machine. */
 export function watchOverload(log: Pick<Log, 'info' | 'warn'>, memory: Memory, maxMemoryMb?: number): Overload {
   const most = maxMemoryMb === undefined ? availableBytes(memory) * MEMORY_SHARE : maxMemoryMb * MB;
   const heapMost = getHeapStatistics().heap_size_limit * HEAP_SHARE;
@@ -89,26 +87,26 @@ const WORDS: Readonly<Record<Why, string>> = {
   'event-loop': 'the process is behind. Give it a core of its own, or start a second one on the same database',
 };
 
-/** What is in use, not what was ever taken: the allocator gives back late, and a process that is idle again must not refuse. */
+/** The bytes in use, not the resident set: the allocator gives memory back late, and an idle process must not refuse work. */
 function usedBytes({ memoryUsage }: Memory): number {
   const { heapUsed, external, arrayBuffers } = memoryUsage();
-  // Buffers of bodies are in both; what a slow reader has not taken yet is in the second alone.
+  // Bodies count in both; answers that a slow reader has not taken yet count in the second alone.
   return heapUsed + Math.max(external, arrayBuffers);
 }
 
 function availableBytes({ constrainedMemory }: Memory): number {
-  // 0, or more than there is: the container has no limit of its own.
+  // 0, or more than the machine has: the container has no limit of its own.
   const limit = constrainedMemory();
   return limit > 0 && limit < totalmem() ? limit : totalmem();
 }
 
-/** A full collection of the garbage, which stops everybody meanwhile. */
+/** A full garbage collection. */
 export function collector(): () => void {
   setFlagsFromString('--expose-gc');
   return runInNewContext('gc') as () => void;
 }
 
-/** What a sender or a caller is told while new work is refused; undefined: it is welcome. */
+/** The problem that a sender or a caller is told while new work is refused. */
 export const overloadProblem = ({ why }: Pick<Overload, 'why'>): Problem | undefined =>
   why &&
   unavailable(

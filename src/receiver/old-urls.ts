@@ -1,4 +1,4 @@
-// OLD_URLS: the addresses of an older receiver keep working. path + raw query must equal a stored wh_url, byte for byte.
+// OLD_URLS: the URLs of an older receiver keep working. Path and raw query must equal a stored wh_url, byte for byte.
 import { unescape as decodePercent } from 'node:querystring';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
@@ -9,16 +9,16 @@ import { listForeign } from '../store/webhooks.ts';
 import { plainTarget, type Target } from '../webhooks/target.ts';
 
 const EVERY_MS = 4_000;
-// tblwhid has no index on wh_url: an unknown address may ask for a fresh look at most once a second.
+// tblwhid has no index on wh_url: a request to an unknown URL reads the table again, at most once a second.
 const SOONEST_MS = 1_000;
-// What somebody stored must never take a call away from the API: the credentials would go with it.
+// A stored wh_url must never take a call away from the API: the caller's credentials would be stored as a content.
 const API = /^\/(webhooks|whcontent|consumers|refusals|docs|openapi\.json|inbox|healthz|readyz|metrics)([/?#;]|$)/;
 
 export interface OldUrls {
   readonly active: boolean;
-  /** The webhook of another application that is known by this address. `authorization`: the header, if there is one. */
+  /** The webhook of another application that has this URL. `authorization`: the header, if there is one. */
   find(method: string, target: string, authorization?: string): Promise<Target | undefined>;
-  /** The target as its sender wrote it, with the old origin in front. */
+  /** The whole URL that the sender called, with the old origin in front. */
   absolute(target: string): string | undefined;
   close(): void;
 }
@@ -32,40 +32,40 @@ export interface OldUrlParts {
 export function createOldUrls({ store, config, log }: OldUrlParts): OldUrls {
   const active = config.oldUrls.length > 0 && store.extended;
   let byTarget = new Map<string, Target & { readonly url: string }>();
-  let begunAt = Number.NEGATIVE_INFINITY;
+  let loadedAt = Number.NEGATIVE_INFINITY;
   let loading: Promise<void> | undefined;
   let next: Promise<void> | undefined;
-  const told = new Set<number>();
+  const warned = new Set<number>();
 
   async function load(): Promise<void> {
-    begunAt = performance.now();
+    loadedAt = performance.now();
     const found: typeof byTarget = new Map();
     const rows = await listForeign(store);
-    // Of two rows with one address the first has it: a later one must not take what belongs to it.
+    // Of two rows with one URL the first has it: a later row must not take the requests of an earlier one.
     for (const { wh_id, user_id, wh_url } of rows.sort((a, b) => a.wh_id - b.wh_id)) {
       const url = wh_url.toString('latin1');
       const origin = config.oldUrls.find((one) => url.startsWith(`${one}/`) || url.startsWith(`${one}?`));
       if (!origin) continue;
       const target = targetOf(url.slice(origin.length));
-      if (isApi('POST', target) || splitTarget(target) || found.has(target)) tellUnreachable(wh_id);
+      if (isApi('POST', target) || splitTarget(target) || found.has(target)) warnUnreachable(wh_id);
       else found.set(target, { ...plainTarget(user_id, wh_id), url });
     }
     byTarget = found;
   }
-  function tellUnreachable(wh_id: number): void {
-    if (told.has(wh_id)) return;
-    told.add(wh_id);
+  function warnUnreachable(wh_id: number): void {
+    if (warned.has(wh_id)) return;
+    warned.add(wh_id);
     log.warn(
       { wh_id },
       'OLD_URLS: the wh_url of this webhook is a path of this API or of another webhook: it gets nothing',
     );
   }
 
-  /** A look at the table that begins after this call, SOONEST_MS after the last at the soonest; all who wait share it. */
-  function look(): Promise<void> {
+  /** Reads the table once more, SOONEST_MS after the last time at the soonest. All calls that wait for it share it. */
+  function reload(): Promise<void> {
     next ??= (async () => {
       await loading?.catch(() => {});
-      await sleep(Math.max(0, begunAt + SOONEST_MS - performance.now()));
+      await sleep(Math.max(0, loadedAt + SOONEST_MS - performance.now()));
       next = undefined;
       loading = load();
       await loading;
@@ -74,7 +74,7 @@ export function createOldUrls({ store, config, log }: OldUrlParts): OldUrls {
   }
   const timer = active
     ? setInterval(
-        () => void look().catch((error: unknown) => log.warn({ error }, 'OLD_URLS could not be read')),
+        () => void reload().catch((error: unknown) => log.warn({ error }, 'OLD_URLS could not be read')),
         EVERY_MS,
       )
     : undefined;
@@ -84,7 +84,7 @@ export function createOldUrls({ store, config, log }: OldUrlParts): OldUrls {
     active,
     async find(method, target, authorization) {
       if (isApi(method, target, authorization)) return undefined;
-      if (!byTarget.has(target)) await look();
+      if (!byTarget.has(target)) await reload();
       return byTarget.get(target);
     },
     absolute: (target) => byTarget.get(target)?.url,
@@ -92,10 +92,10 @@ export function createOldUrls({ store, config, log }: OldUrlParts): OldUrls {
   };
 }
 
-/** `https://host?x` is asked for as `/?x`. */
+/** A request to `https://host?x` has the target `/?x`. */
 const targetOf = (rest: string): string => (rest.startsWith('/') ? rest : `/${rest}`);
 
-/** `GET /` is a call, and `GET /?query` when it carries credentials; any other request to `/` is none of the API's. */
+/** `GET /` is a call of the API, and `GET /?query` is one when it carries credentials. No other request to `/` is. */
 function isApi(method: string, target: string, authorization?: string): boolean {
   if (API.test(decodePercent(target))) return true;
   return (target === '/' || (/^\/[?#]/.test(target) && authorization !== undefined)) && /^(GET|HEAD)$/.test(method);

@@ -1,4 +1,4 @@
-// What one webhook and one user may take: so many requests a second, so many bytes stored. Without the settings: everything.
+// How many requests a second one webhook and one user may send, and how many bytes one user may store. Without the settings: any.
 import { LRUCache } from 'lru-cache';
 import type { Config } from '../config/config.ts';
 import { laneOf } from '../http/body.ts';
@@ -8,25 +8,25 @@ import type { Store } from '../store/open.ts';
 type Owner = { readonly user_id: number; readonly wh_id: number };
 
 interface Over {
-  /** For how long it is over. */
+  /** How long until the sender may try again. */
   readonly seconds: number;
   readonly why: string;
-  /** The first for a while: a flood is noted once, not a million times. */
+  /** True once in ten seconds: a flood is noted once, not a million times. */
   readonly first: boolean;
 }
 
 export interface Quota {
-  /** Counts a request. Undefined: welcome. */
+  /** Counts a request. Undefined: it may go on. */
   refuse(owner: Owner): Over | undefined;
-  /** Contents that were committed. */
+  /** Adds committed contents to what their users have stored. */
   stored(rows: readonly { readonly user_id: number; readonly content: Buffer }[]): void;
 }
 
-// Providers send in bursts: what was not used in ten seconds may come at once.
+// Providers send in bursts: the unused requests of ten seconds may come at once.
 const BURST_S = 10;
 const MOST_REMEMBERED = 50_000;
 const MB = 1_000_000;
-// Counting reads all rows of a user; contents are also removed, by whomever.
+// Counting reads all rows of a user, so it is seldom done; but contents are also removed, here or by another application.
 const COUNT_EVERY_MS = 10 * 60_000;
 const COUNT_FULL_EVERY_MS = 60_000;
 const NOTED_EVERY_MS = 10_000;
@@ -51,7 +51,6 @@ export function createQuota(
   const stocks = new LRUCache<number, Stock>({ max: MOST_REMEMBERED });
   const noted = new LRUCache<number, true>({ max: MOST_REMEMBERED, ttl: NOTED_EVERY_MS });
   const quota = quotaMbPerUser === undefined || !extended ? Number.POSITIVE_INFINITY : quotaMbPerUser * MB;
-
   const limited = ratePerWebhook > 0 || ratePerUser > 0 || quota !== Number.POSITIVE_INFINITY;
 
   function bucket(key: number, rate: number): Bucket {
@@ -63,7 +62,7 @@ export function createQuota(
     return filled;
   }
 
-  /** Counted in the background; until it is known, and while that fails, nobody is refused. */
+  /** The bytes that a user has stored, counted in the background: until they are known, no request is refused for them. */
   function stockOf(userId: number): number {
     const now = performance.now();
     const known = stocks.get(userId) ?? { bytes: 0, due: 0 };
@@ -78,7 +77,7 @@ export function createQuota(
         (error: unknown) => {
           log.warn(
             { error, user_id: userId },
-            'cannot count what a user has stored; he is not held to QUOTA_MB_PER_USER',
+            'cannot count what a user has stored; QUOTA_MB_PER_USER is not enforced for this user',
           );
           known.due = performance.now() + COUNT_FULL_EVERY_MS;
         },
@@ -88,25 +87,25 @@ export function createQuota(
   }
 
   function over(owner: Owner, seconds: number, why: string): Over {
-    const line = laneOf(owner);
-    const first = !noted.has(line);
-    if (first) noted.set(line, true);
+    const lane = laneOf(owner);
+    const first = !noted.has(lane);
+    if (first) noted.set(lane, true);
     return { seconds, why, first };
   }
 
   return {
     refuse(owner) {
-      // As it is mostly, and each request comes by here.
+      // The usual case, and every request passes here.
       if (!limited) return undefined;
       const { user_id, wh_id } = owner;
       const limits = [
-        { rate: wh_id > 0 ? ratePerWebhook : 0, key: wh_id, whose: 'This webhook' },
-        { rate: ratePerUser, key: -user_id, whose: 'This user' },
+        { rate: wh_id > 0 ? ratePerWebhook : 0, key: wh_id, subject: 'This webhook' },
+        { rate: ratePerUser, key: -user_id, subject: 'This user' },
       ].flatMap((limit) => (limit.rate > 0 ? [{ ...limit, bucket: bucket(limit.key, limit.rate) }] : []));
       const empty = limits.find((limit) => limit.bucket.tokens < 1);
       if (empty) {
         const seconds = Math.ceil((1 - empty.bucket.tokens) / empty.rate);
-        return over(owner, seconds, `${empty.whose} may receive ${empty.rate} requests a second.`);
+        return over(owner, seconds, `${empty.subject} may receive ${empty.rate} requests a second.`);
       }
       if (quota !== Number.POSITIVE_INFINITY && stockOf(user_id) >= quota)
         return over(

@@ -1,4 +1,4 @@
-// Receives any HTTP request on /in/{key} and stores it exactly as it arrived. Below Fastify: raw node:http.
+// Receives any HTTP request on /in/{key} and stores it exactly as it arrived. On raw node:http, before Fastify.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import type { Config } from '../config/config.ts';
@@ -27,44 +27,43 @@ import type { Answer, Incoming } from '../verify/request.ts';
 import { judgeRequest, type Target, toJudged } from '../webhooks/target.ts';
 import { createOldUrls } from './old-urls.ts';
 import type { Quota } from './quota.ts';
-import { createRefusals, type RefusalParts, type Refusals } from './refusals.ts';
+import { createRefusals, type RefusalParts } from './refusals.ts';
 import type { Writer } from './writer.ts';
 
-// A browser that is lured here must not run or guess what a webhook's owner lets us answer. And a cache that answered in our
-// place (some keep whatever ends in .css) would lose a webhook.
+// A browser must not run the answer that a webhook's owner has chosen, nor guess its type. A cache must not answer in our
+// place: some keep every URL that ends in .css, and a webhook would be lost.
 const SECURITY = [
   ...['Content-Security-Policy', "sandbox; default-src 'none'", 'X-Content-Type-Options', 'nosniff'],
   ...['Cache-Control', 'no-store'],
 ];
-
 // A refused sender has this long to read its answer before its connection ends.
 const LINGER_MS = 5_000;
+// Old URLs that were logged, remembered so that each is logged once.
+const MOST_WARNED = 10_000;
 
 export interface Receiver {
-  /** True when the request was for the receiver; it will be answered. `expects`: it waits for 100 Continue. */
+  /** Answers a request for a webhook, and calls `pass` for any other. `expects`: the sender waits for 100 Continue. */
   take(request: IncomingMessage, response: ServerResponse, expects: boolean, pass: () => void): void;
   /** Answers carry Connection: close from now on. */
   closing(): void;
   drain(): Promise<void>;
 }
 
-/** A refusal: what the sender is told, and what its owner can look up (null: nothing). */
+/** What the sender is told, and the kind of refusal that the owner can look up (null: none). */
 interface Rejection {
   readonly problem: Problem;
   readonly kind: RefusalKind | null;
 }
 
-/** What the receiver takes of the service. */
+/** What the receiver needs of the service. */
 export interface ReceiverParts extends RefusalParts {
   readonly config: Config;
   readonly writer: Writer;
-  /** How much each webhook and user may still send. */
   readonly quota: Pick<Quota, 'refuse'>;
-  /** Reads bodies, as many at once as the memory has room for. */
   readonly bodies: BodyReader;
   readonly overload: Pick<Overload, 'why'>;
   readonly sender: Sender;
-  /** Counts what was refused so that the rest goes on, by why. */
+  /** Counts requests that are refused under overload, by why. */
   readonly shed: (why: ShedWhy) => void;
   /** The webhooks behind URL keys. */
   readonly targets: Refreshed<string, Target>;
@@ -72,16 +71,26 @@ export interface ReceiverParts extends RefusalParts {
   readonly clockText: (ms: number) => string;
 }
 
+interface Received {
+  readonly ip: string;
+  readonly received_ms: number;
+  readonly head: Buffer;
+  /** The target as received; absolute when the request came by an old URL. */
+  readonly url: string;
+}
+
 export function createReceiver(parts: ReceiverParts): Receiver {
-  const { store, config, writer, quota, bodies, overload, sender, shed, targets, incidents, now } = parts;
+  const { store, config, writer, quota, bodies, overload, sender, shed, targets, incidents, clockText, log, now } =
+    parts;
   const oldUrls = createOldUrls(parts);
   const refusals = createRefusals(parts);
   const hardLimit = Math.min(config.maxBodyBytes, store.db.maxValueBytes - 1024 * 1024);
+  const warned = new Set<number>();
   let ending = false;
 
   const limitOf = (target: Target) => Math.min(target.settings.max_body_bytes ?? hardLimit, hardLimit);
 
-  /** Why nobody's requests are taken now. */
+  /** Why no request is taken now; undefined: requests are taken. */
   function overloaded(): Problem | undefined {
     if (overload.why) shed(overload.why);
     else if (writer.full()) shed('queue');
@@ -89,8 +98,8 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     return overloadProblem(overload) ?? unavailable('Too much is waiting to be stored. Send it again soon.');
   }
 
-  /** What can be said before the body is read; undefined: welcome. */
-  function judge(target: Target | undefined, request: IncomingMessage, ip: string): Rejection | undefined {
+  /** Why a request is refused before its body is read; undefined: it is admitted. */
+  function admission(target: Target | undefined, request: IncomingMessage, ip: string): Rejection | undefined {
     if (!target)
       return {
         problem: notFound('No webhook has this URL. Copy it again from the list of your webhooks.'),
@@ -108,8 +117,8 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     return undefined;
   }
 
-  /** One webhook or user too many: the others go on. */
-  function ration(target: Target): Rejection | undefined {
+  /** Why one webhook or user may send nothing more now, while the others go on. */
+  function overQuota(target: Target): Rejection | undefined {
     if (writer.full(laneOf(target))) {
       shed('line');
       const problem = unavailable('Too much of this webhook is waiting to be stored. Send it again soon.');
@@ -119,30 +128,7 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     return over && { problem: overLimit(over.why, over.seconds), kind: over.first ? 'limit' : null };
   }
 
-  function answer(response: ServerResponse, status: number, headers: readonly string[], body: string, last = ending) {
-    if (response.headersSent || response.destroyed) return;
-    const connection = last ? ['Connection', 'close'] : [];
-    // RFC 9110: no length with 204.
-    const length = status === 204 ? [] : ['Content-Length', String(Buffer.byteLength(body))];
-    response.writeHead(status, [...SECURITY, ...headers, ...length, ...connection]);
-    const text = status === 204 ? '' : body;
-    if (!last || response.req.complete || text === '') return void response.end(text);
-    // At the end of the last answer node:http closes the connection, and what still comes would reset it: read on first.
-    response.write(text);
-    const end = () => void response.end();
-    response.req.once('end', end);
-    setTimeout(end, LINGER_MS).unref();
-  }
-
-  function refuse(request: IncomingMessage, response: ServerResponse, problem: Problem): void {
-    readOn(request);
-    const body = JSON.stringify(problem.toBody(createRequestId()));
-    const headers = [...Object.entries(problem.headers).flat(), 'Content-Type', 'application/problem+json'];
-    answer(response, problem.status, headers, request.method === 'HEAD' ? '' : body, ending || isLong(request));
-  }
-
-  const accept = createAccept(parts, { refusals, answer, refuse });
-
+  /** `known`: the webhook of a request that came by an old URL; otherwise `key` finds it. */
   async function receive(
     request: IncomingMessage,
     response: ServerResponse,
@@ -152,22 +138,27 @@ export function createReceiver(parts: ReceiverParts): Receiver {
   ) {
     const ip = sender.address(request);
     sender.blind(request);
-    // First: while the database hangs nothing else can be known, and a 404 would make providers give up.
+    // First: while the database hangs the webhook may be unknown, and a 404 would make providers give up.
     const busy = overloaded();
     if (busy) return refuse(request, response, busy);
     let target = known ?? targets.get(key);
-    let verdict = judge(target, request, ip);
-    if (verdict && !known) {
+    let rejection = admission(target, request, ip);
+    if (rejection && !known) {
       // Another process may just have made or changed this webhook.
       target = await targets.read(key);
-      verdict = judge(target, request, ip);
+      rejection = admission(target, request, ip);
     }
     if (request.method === 'HEAD' && target) return answer(response, 200, [], '');
-    verdict ??= target && ration(target);
-    const old = known && oldUrls.absolute(request.url ?? '/');
-    const about = () => ({ ip, received_ms: now(), head: encodeHead(request, old), url: old ?? request.url ?? '/' });
-    if (verdict || !target) {
-      const { problem, kind } = verdict ?? { problem: internal(), kind: null };
+    rejection ??= target && overQuota(target);
+    const oldUrl = known && oldUrls.absolute(request.url ?? '/');
+    const about = (): Received => ({
+      ip,
+      received_ms: now(),
+      head: encodeHead(request, oldUrl),
+      url: oldUrl ?? request.url ?? '/',
+    });
+    if (rejection || !target) {
+      const { problem, kind } = rejection ?? { problem: internal(), kind: null };
       const size = Number(request.headers['content-length'] ?? Number.NaN);
       if (kind && target)
         refusals.add(target, {
@@ -189,49 +180,117 @@ export function createReceiver(parts: ReceiverParts): Receiver {
       refusals.add(target, { ...about(), kind: 'too_large', reason: tooLarge(limit).message, size: null });
       return refuse(request, response, tooLarge(limit));
     }
-    await accept({
-      request,
-      response,
-      target,
-      content,
-      about: about(),
-      again: () => (known ? undefined : targets.read(key)),
-    });
+    await accept(request, response, target, content, about(), () => (known ? undefined : targets.read(key)));
   }
 
-  function start(
+  /**
+   * Stores what the webhook's rules accept, keeps all else as a refusal, and answers the sender. `again` reads the webhook
+   * anew. Rejects with a 503 when the request could not be stored.
+   */
+  async function accept(
     request: IncomingMessage,
     response: ServerResponse,
-    known: Target | undefined,
-    key: string,
-    expects: boolean,
-  ) {
-    receive(request, response, known, key, expects).catch((error: unknown) => {
-      if (error instanceof Aborted) return;
-      const problem =
-        error instanceof Problem
-          ? error
-          : unavailable('The database cannot be reached, nothing was stored. Send it again soon.', error);
-      // What the writer could not store it has told itself.
-      if (!(error instanceof Problem) || !error.cause) incidents.failed(error, 1);
-      refuse(request, response, problem);
-    });
+    target: Target,
+    content: Buffer,
+    { ip, received_ms, head, url }: Received,
+    again: () => Promise<Target | undefined> | undefined,
+  ): Promise<void> {
+    warnOfGrace(target);
+    const { user_id, wh_id } = target;
+    const row = { user_id, wh_id, content, api: 1, dt: clockText(received_ms), received_ms, ip, head } as const;
+    if (!target.rules) {
+      await writer.write({ ...row, judged: null });
+      return respond(response, target.settings.response);
+    }
+    const incoming: Incoming = {
+      method: request.method ?? '',
+      publicUrl: publicUrlOf(url, config.publicUrl),
+      headers: request.rawHeaders,
+      body: content,
+      receivedMs: received_ms,
+    };
+    let current = target;
+    let judged = judgeRequest(current, incoming);
+    if (judged.kind !== 'accepted' && judged.kind !== 'handshake') {
+      // Another process may just have set the secret.
+      const changed = await again();
+      if (changed && changed !== current) {
+        current = changed;
+        judged = judgeRequest(current, incoming);
+      }
+    }
+    const { response: usual, on_reject } = current.settings;
+    if (judged.kind === 'accepted') {
+      await writer.write({ ...row, judged: toJudged(current, judged, null) });
+      return respond(response, usual);
+    }
+    if (judged.kind === 'unreadable')
+      throw unavailable('The secrets of this webhook cannot be read now, nothing was stored. Send it again later.');
+    const { kind, reason, event_id } = judged;
+    const refused = { kind, reason, ip, received_ms, head, size: content.length, incoming, event_id };
+    if (kind === 'secret_missing') {
+      await refusals.keep(current, refused);
+      return respond(response, usual);
+    }
+    if (kind === 'handshake' || on_reject === 'keep') refusals.add(current, refused);
+    if (judged.kind === 'handshake') {
+      const { status, content_type, body } = judged.answer;
+      return answer(response, status, ['Content-Type', content_type], body);
+    }
+    return refuse(request, response, unverified(reason));
   }
+
+  /** Warns that a request came by a rotated URL, which ends soon. */
+  function warnOfGrace({ wh_id, expires_ms }: Target): void {
+    if (expires_ms === null || warned.has(expires_ms)) return;
+    if (warned.size > MOST_WARNED) warned.clear();
+    warned.add(expires_ms);
+    const ends = new Date(expires_ms).toISOString();
+    log.warn({ wh_id, ends }, 'a webhook was called by its old URL, which ends then: give the provider the new one');
+  }
+
+  function answer(response: ServerResponse, status: number, headers: readonly string[], body: string, last = ending) {
+    if (response.headersSent || response.destroyed) return;
+    const connection = last ? ['Connection', 'close'] : [];
+    // RFC 9110: no length with 204.
+    const length = status === 204 ? [] : ['Content-Length', String(Buffer.byteLength(body))];
+    response.writeHead(status, [...SECURITY, ...headers, ...length, ...connection]);
+    const text = status === 204 ? '' : body;
+    if (!last || response.req.complete || text === '') return void response.end(text);
+    // After the last answer node:http closes the connection. If more of the body came then, a reset would destroy the answer:
+    // the end waits for the body.
+    response.write(text);
+    response.req.once('end', () => response.end());
+    setTimeout(() => response.end(), LINGER_MS).unref();
+  }
+
+  function refuse(request: IncomingMessage, response: ServerResponse, problem: Problem): void {
+    readOn(request);
+    const body = JSON.stringify(problem.toBody(createRequestId()));
+    const headers = [...Object.entries(problem.headers).flat(), 'Content-Type', 'application/problem+json'];
+    answer(response, problem.status, headers, request.method === 'HEAD' ? '' : body, ending || isLong(request));
+  }
+
+  const respond = (response: ServerResponse, { status, content_type, body }: Answer) =>
+    answer(response, status, body === '' ? [] : ['Content-Type', content_type], body);
 
   return {
     take(request, response, expects, pass) {
+      const start = (known: Target | undefined, key: string): void => {
+        receive(request, response, known, key, expects).catch((error: unknown) => {
+          if (error instanceof Aborted) return;
+          // The writer has reported its own failures.
+          if (!(error instanceof Problem) || !error.cause) incidents.failed(error, 1);
+          refuse(request, response, error instanceof Problem ? error : unreachable(error));
+        });
+      };
       const split = splitTarget(request.url ?? '/');
       if (split && !store.extended) return refuse(request, response, unavailable(needsMigrate().message));
-      if (split) return start(request, response, undefined, split.key, expects);
+      if (split) return start(undefined, split.key);
       if (!oldUrls.active) return pass();
       oldUrls.find(request.method ?? '', request.url ?? '/', request.headers.authorization).then(
-        (target) => (target ? start(request, response, target, '', expects) : pass()),
-        (error: unknown) =>
-          refuse(
-            request,
-            response,
-            unavailable('The database cannot be reached, nothing was stored. Send it again soon.', error),
-          ),
+        (target) => (target ? start(target, '') : pass()),
+        (error: unknown) => refuse(request, response, unreachable(error)),
       );
     },
     closing() {
@@ -246,103 +305,11 @@ export function createReceiver(parts: ReceiverParts): Receiver {
   };
 }
 
-// Stores what a webhook's rules accept, keeps the rest as a refusal, and gives the sender the answer it wants.
-
-/** How a request came. */
-interface About {
-  readonly ip: string;
-  readonly received_ms: number;
-  readonly head: Buffer;
-  /** The target as received; absolute when it came to another origin than ours. */
-  readonly url: string;
-}
-
-interface Arrived {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly target: Target;
-  readonly content: Buffer;
-  readonly about: About;
-  /** Reads the webhook again; undefined where that makes no sense. */
-  again(): Promise<Target | undefined> | undefined;
-}
-
-interface Answers {
-  readonly refusals: Refusals;
-  answer(response: ServerResponse, status: number, headers: readonly string[], body: string): void;
-  refuse(request: IncomingMessage, response: ServerResponse, problem: Problem): void;
-}
-
-const MOST_TOLD = 10_000;
-
-function createAccept({ config, writer, clockText, log }: ReceiverParts, { refusals, answer, refuse }: Answers) {
-  const told = new Set<number>();
-
-  const respond = (response: ServerResponse, { status, content_type, body }: Answer) =>
-    answer(response, status, body === '' ? [] : ['Content-Type', content_type], body);
-
-  /** The old URL of a webhook still receives: its owner has a provider left that has to be told the new one. */
-  function tellGrace({ wh_id, expires_ms }: Target): void {
-    if (expires_ms === null || told.has(expires_ms)) return;
-    if (told.size > MOST_TOLD) told.clear();
-    told.add(expires_ms);
-    const ends = new Date(expires_ms).toISOString();
-    log.warn({ wh_id, ends }, 'a webhook was called by its old URL, which ends then: give the provider the new one');
-  }
-
-  /** Resolves when it is answered. Rejects with a 503 when it could not be stored. */
-  return async ({ request, response, target, content, about, again }: Arrived): Promise<void> => {
-    tellGrace(target);
-    const { ip, received_ms, head, url } = about;
-    const { user_id, wh_id } = target;
-    const row = { user_id, wh_id, content, api: 1, dt: clockText(received_ms), received_ms, ip, head } as const;
-    if (!target.rules) {
-      await writer.write({ ...row, judged: null });
-      return respond(response, target.settings.response);
-    }
-    const incoming: Incoming = {
-      method: request.method ?? '',
-      publicUrl: publicUrlOf(url, config.publicUrl),
-      headers: request.rawHeaders,
-      body: content,
-      receivedMs: received_ms,
-    };
-    let now = target;
-    let judged = judgeRequest(now, incoming);
-    if (judged.kind !== 'accepted' && judged.kind !== 'handshake') {
-      // Another process may just have set its secret.
-      const changed = await again();
-      if (changed && changed !== now) {
-        now = changed;
-        judged = judgeRequest(now, incoming);
-      }
-    }
-    const { response: usual, on_reject } = now.settings;
-    if (judged.kind === 'accepted') {
-      await writer.write({ ...row, judged: toJudged(now, judged, null) });
-      return respond(response, usual);
-    }
-    if (judged.kind === 'unreadable')
-      throw unavailable('The secrets of this webhook cannot be read now, nothing was stored. Send it again later.');
-    const { kind, reason, event_id } = judged;
-    const refused = { kind, reason, ip, received_ms, head, size: content.length, incoming, event_id };
-    if (kind === 'secret_missing') {
-      await refusals.keep(now, refused);
-      return respond(response, usual);
-    }
-    if (kind === 'handshake' || on_reject === 'keep') refusals.add(now, refused);
-    if (judged.kind === 'handshake') {
-      const { status, content_type, body } = judged.answer;
-      return answer(response, status, ['Content-Type', content_type], body);
-    }
-    return refuse(request, response, unverified(reason));
-  };
-}
-
-// Whether a sender's address is among those that a webhook accepts.
+const unreachable = (error: unknown): Problem =>
+  unavailable('The database cannot be reached, nothing was stored. Send it again soon.', error);
 
 const lists = new WeakMap<readonly string[], BlockList>();
-/** Whether an address lies in one of these addresses and CIDR networks. */
+/** Whether an address is one of these, or lies in one of these CIDR networks. */
 function inNetworks(networks: readonly string[], ip: string): boolean {
   let list = lists.get(networks);
   if (!list) {

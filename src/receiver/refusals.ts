@@ -1,5 +1,4 @@
-// Notes refusals beside the answer: in batches, never in the way of a sender, dropped when they come too fast.
-
+// Stores refusals in the background: in batches, without delaying the answer, and dropped when they come too fast.
 import { LRUCache } from 'lru-cache';
 import { overLimit, unavailable } from '../errors.ts';
 import { warnSeldom } from '../observe/incidents.ts';
@@ -11,8 +10,8 @@ import { eventKey } from '../store/events.ts';
 import type { Store } from '../store/open.ts';
 import { insertRefusals, type NewRefusal, sumUnjudged } from '../store/refusals.ts';
 import { listSealed } from '../store/webhooks.ts';
-import { nearMiss } from '../verify/near-miss.ts';
-import type { Incoming, Secret } from '../verify/request.ts';
+import { nearMiss, type OtherSecret } from '../verify/near-miss.ts';
+import type { Incoming } from '../verify/request.ts';
 import type { Sealer } from '../webhooks/sealer.ts';
 import { openSecrets, ownerOf, type Target } from '../webhooks/target.ts';
 
@@ -20,13 +19,13 @@ const MOST_WAITING = 1_000;
 const MOST_WAITING_BYTES = 32 * 1024 * 1024;
 const BATCH = 64;
 const BATCH_BYTES = 2 * 1024 * 1024;
-// Of one webhook no more is noted in an hour, heads and bodies: whoever knows a URL must not fill the disk with forgeries.
+// Heads and bodies that are kept of one webhook in an hour: a sender that knows its URL must not fill the disk with forgeries.
 const HOUR_MS = 3_600_000;
 const HOUR_BYTES = 256 * 1024 * 1024;
-// What waits for its secret has no hour: it is bounded by what is kept of it. Told here, to its owner and to its senders.
+// Requests that wait for a secret are bounded by MOST_UNJUDGED instead. Then the owner and the senders are told this.
 const FULL = 'So many requests wait for the secret of this webhook that no more are kept: its owner has to set it.';
 const FULL_S = 60;
-// About what a row takes besides, in the table and its indexes.
+// What a row takes besides in the table and its indexes, about.
 const ROW_BYTES = 300;
 
 interface Refused {
@@ -37,18 +36,15 @@ interface Refused {
   readonly head: Buffer;
   /** Bytes of the body as far as they are known. */
   readonly size: number | null;
-  /** What is kept whole: its body, and the event that it says to be. */
+  /** The request, to be kept with its body; and the id of its event. */
   readonly incoming?: Incoming;
   readonly event_id?: string | null;
 }
 
 export interface Refusals {
-  /** Notes it when there is time and room. */
+  /** Stores a refusal when there is time and room. */
   add(target: Target, refused: Refused): void;
-  /**
-   * Resolves once it is stored with its body, to wait for its secret. Rejects with a 503 when it cannot be: its sender has
-   * to come again.
-   */
+  /** Resolves once a request that waits for its secret is stored. Rejects with a 503 when it cannot be: the sender tries again. */
   keep(target: Target, refused: Refused): Promise<void>;
   drain(): Promise<void>;
 }
@@ -62,7 +58,7 @@ interface Waiting {
 const bytesOf = ({ head, content }: Pick<NewRefusal, 'head' | 'content'>): number =>
   head.length + (content?.length ?? 0);
 
-/** What is taken of the service to keep refusals. */
+/** What refusals need of the service. */
 export interface RefusalParts {
   readonly store: Store;
   readonly sealer: Sealer;
@@ -74,21 +70,18 @@ export interface RefusalParts {
 
 export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } = {}): Refusals {
   const { store, log, now } = parts;
-  const nearMiss = createNearMisses(parts);
+  const findNearMiss = createNearMisses(parts);
   const unjudged = createUnjudged(store);
-  const unfound = warnSeldom(
-    log,
-    causeOf,
-    'cannot look for what refused requests were near to; they are noted without it',
-  );
-  const count = measureRefusals(parts.metrics);
+  const warnUnfound = warnSeldom(log, causeOf, 'cannot look for near misses; refusals are noted without them');
+  const countRefusal = measureRefusals(parts.metrics);
   let waiting: Waiting[] = [];
   let bytes = 0;
   let running: Promise<void> | undefined;
+  // Bytes kept of each webhook in the current hour.
   let kept = new Map<number, number>();
   let hour = 0;
 
-  /** False once the refusals of this webhook have taken their share of the hour. */
+  /** False once the refusals of this webhook have used up the bytes of the hour. */
   function admit({ wh_id }: Target, size: number): boolean {
     if (hour !== Math.floor(now() / HOUR_MS)) kept = new Map();
     hour = Math.floor(now() / HOUR_MS);
@@ -111,12 +104,12 @@ export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } =
     return batch;
   }
 
-  /** What cannot be looked for is left out: a refusal counts more than what it was near to. */
+  /** A near miss that cannot be looked for is left out: the refusal itself matters more. */
   async function nearOf(target: Target, incoming: Incoming): Promise<string | null> {
     try {
-      return await nearMiss(target, incoming);
+      return await findNearMiss(target, incoming);
     } catch (error) {
-      unfound(error);
+      warnUnfound(error);
       return null;
     }
   }
@@ -140,15 +133,15 @@ export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } =
 
   function push(target: Target, refused: Refused, done: (error?: unknown) => void): boolean {
     const { kind, reason, received_ms, ip, head, size, incoming, event_id } = refused;
-    count(kind);
+    countRefusal(kind);
     const content = incoming?.body ?? null;
-    const mine = bytesOf({ head, content });
-    if (waiting.length >= MOST_WAITING || bytes + mine > MOST_WAITING_BYTES) return false;
-    if (kind !== 'secret_missing' && !admit(target, mine)) return false;
+    const added = bytesOf({ head, content });
+    if (waiting.length >= MOST_WAITING || bytes + added > MOST_WAITING_BYTES) return false;
+    if (kind !== 'secret_missing' && !admit(target, added)) return false;
     const { user_id, wh_id } = target;
     const event_key = event_id ? eventKey(user_id, event_id) : null;
     const row = { user_id, wh_id, kind, reason, near_miss: null, size, received_ms, ip, head, content, event_key };
-    bytes += mine;
+    bytes += added;
     const near = async () => (incoming && kind === 'signature' ? nearOf(target, incoming) : null);
     waiting.push({ row, near, done });
     running ??= run();
@@ -161,8 +154,8 @@ export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } =
       const busy = (cause?: unknown) =>
         unavailable('This request cannot be kept now, nothing was stored. Send it again later.', cause);
       const { head, incoming, ...more } = refused;
-      const mine = bytesOf({ head, content: incoming?.body ?? null });
-      const { room, first } = await unjudged.take(target.wh_id, mine).catch((error: unknown) => {
+      const needed = bytesOf({ head, content: incoming?.body ?? null });
+      const { room, first } = await unjudged.take(target.wh_id, needed).catch((error: unknown) => {
         throw busy(error);
       });
       if (first) push(target, { ...more, head, kind: 'limit', reason: FULL }, () => {});
@@ -175,16 +168,12 @@ export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } =
   };
 }
 
-// Looks for what a request that failed its check was near to: another secret of its owner, another URL, a clock.
+// Near misses: what would have made a refused request pass, such as another secret of its owner, another URL or another time.
 
-interface Other {
-  readonly wh_id: number;
-  readonly secret: Secret;
-}
-// Each try is a hash over the whole body: of a large one, and with very many secrets, nobody looks for the reason.
+// Each try hashes the whole body: larger bodies and more secrets than these are not tried.
 const MOST_BYTES = 1024 * 1024;
 const MOST_OTHERS = 50;
-// Strangers cause this work, and everybody waits for it: a tenth of the time, after a start of 200 ms.
+// Strangers cause this work, and all other requests wait for it: a tenth of the time, and at most 200 ms at once.
 const SHARE = 0.1;
 const CREDIT_MS = 200;
 
@@ -192,7 +181,7 @@ type NearMisses = (target: Target, incoming: Incoming) => Promise<string | null>
 
 export function createNearMisses({ store, sealer }: Pick<RefusalParts, 'store' | 'sealer'>): NearMisses {
   /** Secrets of the user's other webhooks; no more are decrypted than are tried. */
-  async function othersOf(userId: number, whId: number): Promise<Other[]> {
+  async function othersOf(userId: number, whId: number): Promise<OtherSecret[]> {
     const rows = (await listSealed(store.db, userId)).filter((row) => row.wh_id !== whId).slice(0, MOST_OTHERS);
     const all = rows.flatMap(({ wh_id, secrets }) =>
       (openSecrets(sealer, ownerOf(userId, wh_id), secrets) ?? []).map((secret) => ({ wh_id, secret })),
@@ -221,13 +210,13 @@ export function createNearMisses({ store, sealer }: Pick<RefusalParts, 'store' |
   };
 }
 
-// How much waits for the secret of its webhook. All of it was answered 200: when there is too much, nobody else is.
+// Requests that wait for the secret of their webhook. Each was answered 200: above the limit, further senders get a 503.
 
-// As much as is kept of other refusals; but of those the oldest go, and of these none before its time.
-const MOST = { rows: 10_000, bytes: 256 * 1024 * 1024 };
-// Other processes add to it too, and what is released leaves it: a little more than MOST does no harm.
+// For each webhook, and as much as is kept of its other refusals. The oldest of those make room for new ones; these never do.
+const MOST_UNJUDGED = { rows: 10_000, bytes: 256 * 1024 * 1024 };
+// Other processes add requests, and releases remove them: a little more than MOST_UNJUDGED does no harm.
 const COUNT_EVERY_MS = 10_000;
-// Ten thousand small ones are counted in 0.1 s, 256 MiB of heads in one: never more than a twentieth of the time.
+// 10,000 small requests are counted in 0.1 s, 256 MiB of heads in 1 s: never more than a twentieth of the time.
 const REST = 20;
 const MOST_KNOWN = 10_000;
 
@@ -239,10 +228,7 @@ interface Known {
 }
 
 interface Unjudged {
-  /**
-   * Takes room for one more. `room` is false when there is none, and `first` true for the first in a while who is told so.
-   * Rejects when the database cannot be asked.
-   */
+  /** Takes room for one request. `first`: the first without room since the last count. Rejects when the database fails. */
   take(whId: number, bytes: number): Promise<{ readonly room: boolean; readonly first: boolean }>;
 }
 
@@ -269,7 +255,7 @@ function createUnjudged({ db }: Pick<Store, 'db'>): Unjudged {
     async take(whId, bytes) {
       const known = knownOf(whId);
       const sum = await known.sum;
-      const room = sum.n < MOST.rows && sum.bytes + bytes <= MOST.bytes;
+      const room = sum.n < MOST_UNJUDGED.rows && sum.bytes + bytes <= MOST_UNJUDGED.bytes;
       const first = !room && !known.told;
       if (first) known.told = true;
       if (room) sum.n++;

@@ -1,22 +1,21 @@
-// Group commit: while one transaction is under way the next one gathers, and nobody is answered before the commit.
+// Group commit: rows gather for the next transaction while one is under way, and no sender is answered before the commit.
 //
 // A row is in one of four states:
-// - queued: in the line of its webhook (queue.ts), and certainly not in the database;
-// - under way: in one transaction, together with up to 499 others. At most `lanes` transactions run at once, and the next
-//   one gathers meanwhile: the slower the database, the larger the batch;
+// - queued: in the lane of its webhook (`createQueue` below), and certainly not in the database;
+// - under way: in one transaction, together with up to 499 others. At most `db.lanes` transactions run at once, and the
+//   next one gathers meanwhile: the slower the database, the larger the batch;
 // - answered: its sender has the id, or a 503;
 // - given up: its sender has got a 503 because the transaction took too long, but the statement still runs. Its row may be
 //   stored all the same. The sender sends it again, and a duplicate is better than a loss.
 //
 // What must always hold:
-// - No sender gets an id before COMMIT has returned: a 2xx without a row is a lost webhook, and nobody would send it again.
+// - No sender gets an id before COMMIT has returned: a 2xx without a row is a lost webhook that is never sent again.
 // - Every accepted row is answered, in about 4 s at most. A row that was still queued then is removed, never stored later.
-// - `Nothing was stored` is said only of a row that is certainly not stored. Where nobody can know, the answer says so.
+// - `Nothing was stored` is said only of a row that is certainly not stored. Where that is unknown, the answer says so.
 // - A row that the database refuses fails alone: its batch is halved until the row is found, and the others are stored.
 // - Two requests with the same event are never under way at once, or neither would be known as the duplicate of the other.
-// - The queue takes one row of each webhook in turn, and one webhook fills half of it at most: a flood delays its own webhook.
+// - The queue takes one row of each webhook in turn, and one webhook fills half of it at most: a flood delays its own rows.
 // - Memory is bounded: above 64 MiB, or 2 s behind, `full` refuses a request before its body is read.
-
 import { unavailable } from '../errors.ts';
 import { laneOf } from '../http/body.ts';
 import { insertContents, type NewContent } from '../store/contents.ts';
@@ -27,19 +26,19 @@ import type { Store } from '../store/open.ts';
 const MOST_ROWS = 500;
 // One statement must fit max_allowed_packet with room to spare, and not keep the others of its batch waiting.
 const MOST_BYTES = 4 * 1024 * 1024;
-// What may wait for its commit. Beyond it senders get a 503 before their body is read, and try again later.
+// Rows that wait for their commit. Above either limit senders get a 503 before their body is read, and try again later.
 const QUEUE_BYTES = 64 * 1024 * 1024;
 const QUEUE_AGE_MS = 2_000;
-// One webhook alone may fill so much of it: the others have room left.
-const LINE_BYTES = QUEUE_BYTES / 2;
-// A sender is answered after this, whatever a stuck database does: most wait 5 to 15 s.
+// One webhook alone may fill this much of the queue: the others have room left.
+const LANE_BYTES = QUEUE_BYTES / 2;
+// A sender is answered after this even when the database hangs: most senders wait 5 to 15 s.
 const GIVE_UP_MS = 4_000;
 
 export interface Writer {
-  /** Resolves with the id once the row is committed. Rejects with a 503 when it is not, or when nobody can know. */
+  /** Resolves with the id once the row is committed. Rejects with a 503 when it is not, or when that is unknown. */
   write(row: NewContent): Promise<number>;
-  /** True when too much waits, or for too long: refuse before reading a body. `line`: of this webhook, too. */
-  full(line?: number): boolean;
+  /** True when too much waits, or for too long, in the whole queue or in this lane: refuse before reading a body. */
+  full(lane?: number): boolean;
   /** Resolves when everything accepted so far is answered. */
   drain(): Promise<void>;
   /** Rows and bytes that wait for their transaction. */
@@ -47,24 +46,24 @@ export interface Writer {
   readonly waitingBytes: number;
   /** For how long the database has had the same transaction; 0 = it has none. */
   readonly busyMs: number;
-  /** Of what was committed. */
+  /** The highest id that this process has committed. */
   readonly highestId: number;
 }
 
 interface Waiting extends Entry {
   readonly row: NewContent;
-  /** The event that it says to be; undefined without an id. */
+  /** The name of its event; undefined without an id. */
   readonly event: string | undefined;
   resolve(id: number): void;
   reject(error: unknown): void;
 }
 
 export interface WriterOptions {
-  /** Told what the database refused or lost; the sender has got a 503. */
+  /** Told of rows that the database refused or lost; their senders get a 503. */
   readonly onError?: (error: unknown, rows: number) => void;
-  /** Told of each transaction, and how long it took. */
+  /** Told of each committed transaction, and how long it took. */
   readonly onBatch?: (rows: readonly NewContent[], ms: number) => void;
-  /** Told what was committed, before the senders are. */
+  /** Told of committed rows, before their senders are answered. */
   readonly onCommitted?: (rows: readonly NewContent[], ids: readonly number[]) => void;
 }
 
@@ -74,19 +73,15 @@ export function createWriter(
 ): Writer {
   const mostBytes = Math.min(MOST_BYTES, store.db.maxValueBytes / 4);
   const queue = createQueue<Waiting>();
-  // With the moment at which each began.
+  // The transactions under way, and when each began.
   const running = new Map<readonly Waiting[], number>();
   // Events in the transactions under way.
   const underWay = new Set<string>();
   let scheduled = false;
   let highestId = 0;
-  let drained: (() => void)[] = [];
+  const drained: (() => void)[] = [];
 
-  /** An event that is on its way to the database already waits for that: only then can it be known as a duplicate. */
-  const take = (): Waiting[] =>
-    queue.take(MOST_ROWS, mostBytes, ({ event }) => event !== undefined && underWay.has(event));
-
-  async function store_(batch: readonly Waiting[]): Promise<void> {
+  async function commit(batch: readonly Waiting[]): Promise<void> {
     try {
       const rows = batch.map((one) => one.row);
       const began = performance.now();
@@ -97,10 +92,10 @@ export function createWriter(
       for (let i = 0; i < batch.length; i++) (batch[i] as Waiting).resolve(ids[i] as number);
     } catch (error) {
       if (failed(error, 'data') && batch.length > 1) {
-        // One row is refused by the database: its neighbours must not fail with it.
+        // The database refuses one row: the others of its batch must not fail with it.
         const half = batch.length >> 1;
-        await store_(batch.slice(0, half));
-        await store_(batch.slice(half));
+        await commit(batch.slice(0, half));
+        await commit(batch.slice(half));
         return;
       }
       onError(error, batch.length);
@@ -112,11 +107,12 @@ export function createWriter(
   function start(): void {
     scheduled = false;
     while (running.size < store.db.lanes && queue.size > 0) {
-      const batch = take();
+      // A row whose event is under way stays in its lane until that commit: only then is it known as a duplicate.
+      const batch = queue.take(MOST_ROWS, mostBytes, ({ event }) => event !== undefined && underWay.has(event));
       if (batch.length === 0) return;
       running.set(batch, performance.now());
       for (const { event } of batch) if (event !== undefined) underWay.add(event);
-      void store_(batch).finally(() => {
+      void commit(batch).finally(() => {
         running.delete(batch);
         for (const { event } of batch) if (event !== undefined) underWay.delete(event);
         start();
@@ -125,7 +121,6 @@ export function createWriter(
     }
   }
 
-  /** For how long the database has had the same transaction. */
   function busyFor(): number {
     const now = performance.now();
     let since = now;
@@ -138,7 +133,7 @@ export function createWriter(
     // Not begun yet, so certainly not stored.
     const old = queue.dropBefore(until);
     for (const one of old) one.reject(unavailable(reason('away')));
-    // Begun: the statement runs on and nobody can know yet. Its own answer comes too late and is ignored.
+    // Begun: the statement runs on, and its end is unknown. Its own answer comes too late and is ignored.
     for (const batch of running.keys())
       for (const one of batch) if (one.since < until) one.reject(unavailable(reason('unknown')));
     if (old.length > 0) onError(noAnswer(), old.length);
@@ -150,24 +145,20 @@ export function createWriter(
       new Promise((resolve, reject) => {
         const bytes = row.content.length + (row.head?.length ?? 0) + 100;
         const event = row.judged?.event_key ? eventName(row.wh_id, row.judged.event_key) : undefined;
-        queue.add({ row, line: laneOf(row), event, bytes, since: performance.now(), resolve, reject });
-        // Whatever else arrived in this turn of the event loop joins the first batch.
+        queue.add({ row, lane: laneOf(row), event, bytes, since: performance.now(), resolve, reject });
+        // All rows that arrive in this turn of the event loop join the first batch.
         if (!scheduled && running.size < store.db.lanes) {
           scheduled = true;
           setImmediate(start);
         }
       }),
-    full(line) {
+    full(lane) {
       if (queue.bytes > QUEUE_BYTES || busyFor() > QUEUE_AGE_MS) return true;
-      const held = line === undefined ? undefined : queue.of(line);
-      return held !== undefined && (held.bytes > LINE_BYTES || performance.now() - held.since > QUEUE_AGE_MS);
+      const held = lane === undefined ? undefined : queue.of(lane);
+      return held !== undefined && (held.bytes > LANE_BYTES || performance.now() - held.since > QUEUE_AGE_MS);
     },
     drain: () =>
-      running.size === 0 && queue.size === 0
-        ? Promise.resolve()
-        : new Promise((resolve) => {
-            drained = [...drained, resolve];
-          }),
+      running.size === 0 && queue.size === 0 ? Promise.resolve() : new Promise((resolve) => void drained.push(resolve)),
     get waiting() {
       return queue.size;
     },
@@ -193,64 +184,66 @@ function reason(failure: Failure): string {
   return 'The database cannot store anything now, nothing was stored. Send it again soon.';
 }
 
-// What waits for its commit: a line per webhook, one row of each in turn, so that a sender who floods waits for himself.
+// The queue: a lane per webhook, served in turn one row each, so that a flood delays its own webhook alone.
 
 export interface Entry {
-  /** Whose line it stands in. */
-  readonly line: number;
+  readonly lane: number;
   readonly bytes: number;
-  /** When it came, by performance.now(). */
+  /** When it was added, by performance.now(). */
   readonly since: number;
 }
 
 interface Queue<E extends Entry> {
   add(entry: E): void;
-  /** At most so many rows and bytes, one of each line in turn; what alone is larger travels alone. `held`: not yet, nor what is behind it. */
+  /**
+   * At most so many rows and bytes, one of each lane in turn; a row that is larger is taken alone. An entry that is `held`
+   * stays, and so do all behind it.
+   */
   take(mostRows: number, mostBytes: number, held: (entry: E) => boolean): E[];
-  /** Removes what came before this moment. */
+  /** Removes the entries that were added before this moment. */
   dropBefore(until: number): E[];
-  /** What a line holds, and since when its first one waits; undefined: it is empty. */
-  of(line: number): { readonly bytes: number; readonly since: number } | undefined;
+  /** The bytes in a lane, and since when its first entry waits; undefined: it is empty. */
+  of(lane: number): { readonly bytes: number; readonly since: number } | undefined;
   readonly size: number;
   readonly bytes: number;
 }
 
 interface Lane<E> {
-  /** What has left leaves a hole: it must not stay in memory until the line is tidied. */
+  /** An entry that was taken leaves undefined behind: it must not stay in memory until the lane is tidied. */
   entries: (E | undefined)[];
-  /** Those before it are gone. */
+  /** The first entry that is still there. */
   at: number;
   bytes: number;
 }
 
 export function createQueue<E extends Entry>(): Queue<E> {
-  // In the order in which they are served: who was, goes to the end.
-  const lines = new Map<number, Lane<E>>();
+  // In the order in which they are served: a lane that was served goes to the end.
+  const lanes = new Map<number, Lane<E>>();
   let size = 0;
   let bytes = 0;
 
-  function leave(line: Lane<E>, entry: E): void {
-    line.entries[line.at++] = undefined;
-    line.bytes -= entry.bytes;
+  function remove(lane: Lane<E>, entry: E): void {
+    lane.entries[lane.at++] = undefined;
+    lane.bytes -= entry.bytes;
     bytes -= entry.bytes;
     size--;
   }
 
-  function tidy(key: number, line: Lane<E>): void {
-    lines.delete(key);
-    if (line.at === line.entries.length) return;
-    lines.set(key, line);
-    if (line.at < 1_000) return;
-    line.entries = line.entries.slice(line.at);
-    line.at = 0;
+  function tidy(key: number, lane: Lane<E>): void {
+    lanes.delete(key);
+    if (lane.at === lane.entries.length) return;
+    lanes.set(key, lane);
+    if (lane.at < 1_000) return;
+    lane.entries = lane.entries.slice(lane.at);
+    lane.at = 0;
   }
 
   return {
     add(entry) {
-      const line = lines.get(entry.line) ?? { entries: [], at: 0, bytes: 0 };
-      if (line.entries.length === 0) lines.set(entry.line, line);
-      line.entries.push(entry);
-      line.bytes += entry.bytes;
+      const lane = lanes.get(entry.lane) ?? { entries: [], at: 0, bytes: 0 };
+      if (lane.entries.length === 0) lanes.set(entry.lane, lane);
+      lane.entries.push(entry);
+      lane.bytes += entry.bytes;
       bytes += entry.bytes;
       size++;
     },
@@ -258,38 +251,38 @@ export function createQueue<E extends Entry>(): Queue<E> {
       const taken: E[] = [];
       const served = new Map<number, Lane<E>>();
       let sum = 0;
-      for (let turn = [...lines]; turn.length > 0; ) {
+      for (let turn = [...lanes]; turn.length > 0; ) {
         const again: typeof turn = [];
-        for (const [key, line] of turn) {
-          const entry = line.entries[line.at];
+        for (const [key, lane] of turn) {
+          const entry = lane.entries[lane.at];
           if (taken.length === mostRows) break;
           if (!entry || held(entry) || (taken.length > 0 && sum + entry.bytes > mostBytes)) continue;
-          leave(line, entry);
+          remove(lane, entry);
           taken.push(entry);
           sum += entry.bytes;
-          served.set(key, line);
-          again.push([key, line]);
+          served.set(key, lane);
+          again.push([key, lane]);
         }
         turn = again;
       }
-      for (const [key, line] of served) tidy(key, line);
+      for (const [key, lane] of served) tidy(key, lane);
       return taken;
     },
     dropBefore(until) {
       const dropped: E[] = [];
-      for (const [key, line] of [...lines]) {
-        for (let entry = line.entries[line.at]; entry && entry.since < until; entry = line.entries[line.at]) {
-          leave(line, entry);
+      for (const [key, lane] of [...lanes]) {
+        for (let entry = lane.entries[lane.at]; entry && entry.since < until; entry = lane.entries[lane.at]) {
+          remove(lane, entry);
           dropped.push(entry);
         }
-        if (line.at === line.entries.length) lines.delete(key);
+        if (lane.at === lane.entries.length) lanes.delete(key);
       }
       return dropped;
     },
     of(key) {
-      const line = lines.get(key);
-      const first = line?.entries[line.at];
-      return line && first && { bytes: line.bytes, since: first.since };
+      const lane = lanes.get(key);
+      const first = lane?.entries[lane.at];
+      return lane && first && { bytes: lane.bytes, since: first.since };
     },
     get size() {
       return size;

@@ -1,4 +1,4 @@
-// Removes contents that have become old, a few at a time and never more than a small share of the time, by one process at once.
+// Removes old contents, a few at a time and in a small share of the time, by one process at once.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Db } from '../store/db.ts';
 import {
@@ -13,22 +13,22 @@ import {
   takeTurn,
 } from '../store/retention.ts';
 
-// A transaction is made as large as fits into this, between these bounds: on SQLite everybody waits for it, on a server
-// nobody does, and a small one costs as much as a large one.
+// A transaction removes as many rows as fit into this time, between these bounds. On SQLite all other calls wait for it. On a
+// server none does, and a small transaction costs as much as a large one.
 const PART_MS = { sqlite: 8, mysql: 200 } as const;
 const LEAST_ROWS = 20;
 const MOST_ROWS = 500;
-// After each part it rests so many times as long as that took: ingest loses less than a tenth.
+// After each part the pass rests this many times as long as the part took: ingest loses less than a tenth.
 const REST = 12;
 const LEAST_REST_MS = 5;
 const READ_ROWS = 2_000;
-// Whoever dies in his turn is followed after this; renewed when half of it is over.
+// The turn of a process that died ends after this. A turn is renewed when half of it is over.
 const TURN_MS = 60_000;
 
 interface PassOptions {
   readonly foreign: boolean;
   readonly dry?: boolean;
-  /** After a part: rests so many times as long as it took. */
+  /** The rest after a part, as a multiple of the time it took. */
   readonly rest?: number;
   readonly stop?: AbortSignal;
   /** `share`: of all positions that the rules concern, 0 to 1. */
@@ -39,13 +39,13 @@ export interface Sum {
   readonly kept: number;
   readonly foreign: number;
 }
-/** Where the next pass by the same rules begins, so that what is kept for long is not looked at every hour. */
+/** Where the next pass by the same rules begins, so that contents that are kept for long are not read every hour. */
 export type Marks = Map<string, number>;
 
-/** The turn was lost, or taken by somebody else to begin with. */
+/** Another process has the turn, or took it over. */
 export class NotOurTurn extends Error {}
 
-/** One pass over all that is old by these rules. Goes on where it was stopped, for what is removed is not met again. */
+/** One pass over all contents that are old by these rules. One that was stopped is simply started again. */
 export async function prunePass(
   db: Db,
   rules: readonly Rule[],
@@ -87,19 +87,19 @@ export async function prunePass(
       const began = at;
       let mark = end;
       while (at < end && !stop?.aborted) {
-        const places = await placesAfter(db, at, end, READ_ROWS);
-        const ours = places.filter(({ wh_id }) => isUnder(rule, wh_id));
+        const positions = await placesAfter(db, at, end, READ_ROWS);
+        const ours = positions.filter(({ wh_id }) => isUnder(rule, wh_id));
         for (let from = 0; from < ours.length && !stop?.aborted; ) {
           const some = ours.slice(from, from + rows);
           const { done, contents, kept, foreign: others } = await part(some.map(({ id }) => id));
           sum = { contents: sum.contents + contents, kept: sum.kept + kept.length, foreign: sum.foreign + others };
-          // What somebody is still to get goes one day: there the next pass begins.
+          // Contents that a consumer has still to get are kept: the next pass begins at the first of them.
           const low = kept.length > 0 ? some.find(({ id }) => kept.includes(id)) : undefined;
           mark = Math.min(mark, low ? low.pos - 1 : mark);
           from += done;
           tell(shareOf(behind + (some[done - 1]?.pos ?? at) - began, whole), sum);
         }
-        at = places.length < READ_ROWS ? end : (places.at(-1)?.pos ?? end);
+        at = positions.length < READ_ROWS ? end : (positions.at(-1)?.pos ?? end);
         if (ours.length === 0) await pause(LEAST_REST_MS);
       }
       if (stop?.aborted) break;
@@ -127,7 +127,7 @@ interface PrunerParts {
 const FIRST_MS = 3_000;
 const EVERY_MS = 60 * 60_000;
 
-/** What a service does about old contents: a pass once an hour. `stop` resolves when no part is under way any more. */
+/** A pass once an hour. `stop` resolves when no part is under way any more. */
 export function startPruner(parts: PrunerParts): { stop(): Promise<void> } {
   const { db, days, foreign, log, firstMs = FIRST_MS, everyMs = EVERY_MS } = parts;
   const marks: Marks = new Map();
@@ -166,13 +166,13 @@ export function startPruner(parts: PrunerParts): { stop(): Promise<void> } {
   };
 }
 
-// Walks over a table by id, in parts that take about as long as one another, however far apart and however large the rows are.
+// A walk over a table by id, in parts that take about as long as one another, whatever the distance and the size of the rows.
 
 const STEP_MS = 150;
 const FIRST_IDS = 1_000;
 const MOST_IDS = 50_000;
 
-/** Calls `work` for after < id <= upTo, part by part, until it has come to `last`. */
+/** Calls `work` for after < id <= upTo, part by part, until `last`. */
 export async function walkIds(last: number, work: (after: number, upTo: number) => Promise<void>): Promise<void> {
   let ids = FIRST_IDS;
   for (let at = 0; at < last; ) {

@@ -1,10 +1,10 @@
-// Compares signatures with what the key makes of the signed bytes, in a time that tells nothing.
+// Compares signatures with the digest of the signed bytes, and shared secrets with the secret, in constant time.
 import { createHash, createHmac, createSecretKey, type KeyObject, timingSafeEqual, verify } from 'node:crypto';
 import type { Fault, Message, Piece } from './message.ts';
 import { headerOf, type Incoming, readSource, type Secret } from './request.ts';
 import { readKey, type Shared, type SignatureCheck } from './rules.ts';
 
-// Each costs some 100 µs, and strangers may send as many as fit into a header.
+// Each signature costs some 100 µs, and a stranger may send as many as fit into a header.
 const MOST_ASYMMETRIC = 4;
 
 /** Whether any signature of the message is right under this secret. */
@@ -26,7 +26,7 @@ export function hmacOf(check: SignatureCheck, secret: Secret, text: string): Buf
     .digest();
 }
 
-/** Of different lengths as well: what is compared are their hashes. */
+/** Compares the hashes, so the lengths may differ. */
 export const sameSecret = (a: Buffer, b: Buffer): boolean => timingSafeEqual(sha256(a), sha256(b));
 const sha256 = (bytes: Buffer): Buffer => createHash('sha256').update(bytes).digest();
 
@@ -34,7 +34,7 @@ function keyOf(check: SignatureCheck, secret: Secret): Buffer | KeyObject | null
   let key = check.keys.get(secret);
   if (key === undefined) {
     const read = readKey(check, secret.value);
-    // Made ready once: a third of what an HMAC over a small body costs.
+    // Made once for each secret: it costs a third of an HMAC over a small body.
     key = typeof read === 'string' ? null : check.scheme === 'hmac' ? createSecretKey(read as Buffer) : read;
     check.keys.set(secret, key);
   }
@@ -47,11 +47,11 @@ function digest(check: SignatureCheck, key: Buffer | KeyObject, form: readonly P
   return hash.digest(check.encoding);
 }
 
-/** Hex may come in capitals; base64 must be what an encoder writes. */
+/** Hex may be in upper case; base64 must be as an encoder writes it. */
 const normal = ({ encoding }: SignatureCheck, signature: string): string =>
   encoding === 'hex' ? signature.toLowerCase() : signature;
 
-/** The length of a digest is no secret. */
+/** Unlike `sameSecret` it may compare the lengths first: the length of a digest is no secret. */
 function sameText(given: string, expected: string): boolean {
   if (given.length !== expected.length) return false;
   const bytes = Buffer.from(given, 'latin1');
@@ -67,7 +67,7 @@ function isSignedBy(
   const data = Buffer.concat(form.filter((piece) => piece !== 'secret'));
   return signatures.slice(0, MOST_ASYMMETRIC).some((text) => {
     const signature = Buffer.from(text, check.encoding);
-    // Nothing that a lenient decoder skips: one signature has one spelling.
+    // Node's decoder skips characters that are not of the encoding: a signature with such characters is refused.
     if (signature.toString(check.encoding) !== normal(check, text)) return false;
     try {
       return verify(check.algorithm === 'ed25519' ? null : 'sha256', data, key as KeyObject, signature);
@@ -77,9 +77,9 @@ function isSignedBy(
   });
 }
 
-// Providers that sign nothing and send the secret itself: in a header, a field, the query, or in each element of a list.
+// Shared secrets: providers that sign nothing and send the secret itself, in a header, a field, the query, or each element of a list.
 
-/** The texts that all have to be the secret; or what is missing. */
+/** The texts, all of which have to be the secret; or what is missing. */
 export function readShared({ from }: Shared, incoming: Incoming): readonly Buffer[] | Fault {
   if (from === 'bearer' || from === 'basic') return readAuthorization(from, incoming);
   const missing = { fault: `The ${from.title} is missing.`, missing: true };
@@ -106,7 +106,7 @@ function readAuthorization(scheme: 'bearer' | 'basic', incoming: Incoming): read
   return [Buffer.from(credentials, scheme === 'basic' ? 'base64' : 'latin1')];
 }
 
-/** What stands at each end of a path with `*` in it; undefined where nothing does. */
+/** The texts at all ends of a path that has `*` in it; undefined where there is none. */
 function each(body: Buffer, steps: readonly string[]): readonly (string | undefined)[] {
   let values: unknown[];
   try {

@@ -1,7 +1,6 @@
-// Finds the id and the type of the event in a request, so that the same event is known again.
+// Finds the id and the type of the event in a request, so that a duplicate is recognised.
 import { createHash } from 'node:crypto';
-import type { Incoming } from './request.ts';
-import { familyOf, isParsed, MOST_PARSED_BYTES, reader, type Source } from './request.ts';
+import { familyOf, type Incoming, isParsed, MOST_PARSED_BYTES, reader, type Source } from './request.ts';
 import type { Rules } from './rules.ts';
 
 const MOST_CHARACTERS = 200;
@@ -36,9 +35,9 @@ export function identify(rules: Rules, incoming: Incoming): Identity {
 
 const hash = (bytes: Buffer | string): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
-/** As it is kept: what is longer than 200 characters, or has control characters in it, becomes its SHA-256. */
+/** An id as it is stored: one that is longer than 200 characters, or has control characters, is replaced by its SHA-256. */
 export function normalEventId(text: string): string {
-  // Most are: a test of a few ranges costs a tenth of the one below.
+  // Most ids are of these characters, and this test costs a tenth of the one below.
   if (text.length <= MOST_CHARACTERS && /^[\w.:/=+-]*$/.test(text)) return text;
   const whole = text.toWellFormed();
   return whole.length > MOST_CHARACTERS || /\p{Cc}/u.test(whole) ? hash(whole) : whole;

@@ -1,25 +1,25 @@
-// Finds single values in the bytes of a JSON body: numbers keep every digit, and nothing it is given makes it throw.
+// Finds single values in the bytes of a JSON body. Numbers keep every digit, and no input makes it throw.
 
 /** One step into an object or a list. */
 interface Segment {
   readonly name: string;
   readonly bytes: Buffer;
-  /** Only an escape can spell it otherwise: bytes that are no UTF-8 read as U+FFFD. */
+  /** The name can be compared by its bytes: without U+FFFD, as which bytes that are no UTF-8 are read. */
   readonly plain: boolean;
-  /** Its place, when it can be one of a list; -1 = cannot. */
+  /** The name as an index of a list; -1 = it is none. */
   readonly index: number;
 }
-/** RFC 6901, and `*` for the only element of a list: with a second one there is no answer. */
+/** RFC 6901, and `*` for the only element of a list: a list with a second element has no match. */
 export interface Pointer {
   readonly segments: readonly Segment[];
 }
 export interface JsonMatch {
   readonly kind: 'string' | 'number' | 'word' | 'object' | 'array';
-  /** Of a string its characters, of a number its digits as they stand, of true, false and null the word. */
+  /** The characters of a string, a number as it is written, or the word true, false or null. */
   readonly text: string;
 }
 
-/** `/a/0/b`, and the empty text for the whole body. Undefined when it is none. */
+/** `/a/0/b`, or the empty text for the whole body. Undefined when the text is no pointer. */
 export function parsePointer(text: string): Pointer | undefined {
   if (text !== '' && !text.startsWith('/')) return undefined;
   if (/~(?![01])/.test(text)) return undefined;
@@ -36,7 +36,7 @@ const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 
-/** What stands at each pointer. Of a name that stands twice the last counts, as with JSON.parse; undefined where the body is no JSON. */
+/** The value at each pointer. Of a name that occurs twice the last counts, as with JSON.parse. No values if the body is no JSON. */
 export function find(body: Buffer, pointers: readonly Pointer[]): readonly (JsonMatch | undefined)[] {
   // Some senders begin with a byte order mark.
   const start = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0;
@@ -54,18 +54,18 @@ export function find(body: Buffer, pointers: readonly Pointer[]): readonly (Json
   });
 }
 
-/** Goes only into what a pointer leads into, so never deeper than the longest pointer; all else is skipped as bytes. */
+/** Enters only what a pointer leads into, so it goes no deeper than the longest pointer. All else is skipped as bytes. */
 interface Walk {
   readonly body: Buffer;
   readonly pointers: readonly Pointer[];
   at: number;
-  /** How many steps of each pointer have been taken to where we are. */
+  /** How many steps of each pointer lead to the present value. */
   readonly taken: number[];
-  /** Start and end of what was found for each, -1 where nothing was. */
+  /** Start and end of the value of each pointer, -1 for none. */
   readonly spans: number[];
 }
 
-/** Each of these leaves `at` behind what it has read; false: it is no JSON. */
+/** `value`, `members` and `elements` leave `at` behind what they have read; false: it is no JSON. */
 function value(walk: Walk, depth: number): boolean {
   const { body, pointers, taken, spans } = walk;
   const start = space(body, walk.at);
@@ -153,7 +153,7 @@ function space(body: Buffer, from: number): number {
   }
 }
 
-/** Behind the closing quote; -1 when there is none. */
+/** The position behind the closing quote; -1 when there is none. */
 function endOfString(body: Buffer, from: number): number {
   for (let at = from + 1; at < body.length; at++) {
     const c = body[at];
@@ -163,7 +163,7 @@ function endOfString(body: Buffer, from: number): number {
   return -1;
 }
 
-/** Behind a value that nobody asks for; -1 when it has no end. What it is made of is not looked at. */
+/** The position behind a value that no pointer asks for; -1 when it has no end. Its content is not checked. */
 function skip(body: Buffer, from: number): number {
   const first = body[from];
   if (first === QUOTE) return endOfString(body, from);
@@ -187,7 +187,7 @@ function skip(body: Buffer, from: number): number {
   return -1;
 }
 
-/** What numbers and words are made of. */
+/** A character of a number or a word. */
 const isScalar = (c: number | undefined): boolean =>
   c !== undefined &&
   ((c >= 0x30 && c <= 0x39) || (c >= 0x61 && c <= 0x7a) || c === 0x2d || c === 0x2b || c === 0x2e || c === 0x45);

@@ -1,4 +1,4 @@
-// The verdict on one request: is it from whom it claims to be? One engine for every provider, over the bytes as they came.
+// The verdict on one request: is its sender the one it claims to be? One engine for every provider, over the bytes as received.
 import { hmacOf, isShared, isSigned, readShared, sameSecret } from './digest.ts';
 import { type Fault, readMessage, secondsOutside } from './message.ts';
 import { type Answer, type Incoming, reader, readSource, type Secret, unexpired } from './request.ts';
@@ -6,7 +6,7 @@ import type { Handshake, Rules, Shared, SignatureCheck } from './rules.ts';
 
 type Verdict =
   | { readonly kind: 'accepted'; readonly verified: 'signed' | 'token' | 'none' }
-  /** Answer the sender with this; it never becomes a content. */
+  /** The sender gets this answer; the request never becomes a content. */
   | { readonly kind: 'handshake'; readonly answer: Answer; readonly reason: string }
   /** The rules need a secret, and there is none that has not expired. */
   | { readonly kind: 'secret_missing'; readonly reason: string }
@@ -21,17 +21,15 @@ export function verdictOn(rules: Rules, secrets: readonly Secret[], incoming: In
   if (!check) return { kind: 'accepted', verified: 'none' };
   const usable = unexpired(secrets, incoming);
   if (usable.length === 0) return { kind: 'secret_missing', reason: missingSecret(rules, secrets.length) };
-  const proof = prove(check, usable, incoming);
+  const proof =
+    check.scheme === 'shared-secret' ? proveShared(check, usable, incoming) : proveSigned(check, usable, incoming);
   if ('fault' in proof) return { kind: 'signature', reason: proof.fault };
   const signed = findHandshake(rules, incoming, true);
   if (signed) return shake(rules, signed, incoming, proof.secret);
   return { kind: 'accepted', verified: check.scheme === 'shared-secret' ? 'token' : 'signed' };
 }
 
-/** The secret that fits, or why none does. */
-const prove = (check: SignatureCheck | Shared, secrets: readonly Secret[], incoming: Incoming): Proof | Fault =>
-  check.scheme === 'shared-secret' ? proveShared(check, secrets, incoming) : proveSigned(check, secrets, incoming);
-
+/** The secret that fits. */
 interface Proof {
   readonly secret: Secret;
 }
@@ -49,7 +47,7 @@ function proveSigned(check: SignatureCheck, secrets: readonly Secret[], incoming
   if ('fault' in message) return message;
   const secret = secrets.find((candidate) => isSigned(check, candidate, message));
   if (!secret) return { fault: mismatch(check, message.signatures) };
-  // Last, so that whoever only has a wrong clock is told so.
+  // Last, so that a sender whose only fault is its clock is told so.
   const outside = secondsOutside(check, message.timeMs, incoming.receivedMs);
   if (outside === 0) return { secret };
   const when = (message.timeMs ?? 0) > incoming.receivedMs ? 'in the future' : 'old';
@@ -64,7 +62,7 @@ const nameOf = ({ from }: Shared): string =>
 
 const BYTES: Readonly<Record<string, number>> = { sha1: 20, sha256: 32, sha512: 64, ed25519: 64 };
 
-/** A signature that was cut or wrapped is seen by its length. */
+/** A signature that was cut or wrapped is recognised by its length. */
 function mismatch({ algorithm, encoding }: SignatureCheck, signatures: readonly string[]): string {
   const size = BYTES[algorithm];
   const length = size && Buffer.alloc(size).toString(encoding).length;
@@ -81,25 +79,20 @@ function missingSecret({ preset }: Rules, expired: number): string {
     : 'The secret is not set yet: this request is judged once it is.';
 }
 
-// Answers the challenge of a provider that makes sure the URL is ours, exactly as it asks to be answered.
+// Handshakes: the challenge by which a provider makes sure that the URL is ours is answered exactly as the provider asks.
 
-/** The longest known is some hundred characters; whoever sends more wants something else of us. */
+// The longest known challenge has some hundred characters.
 const MOST_CHALLENGE = 2048;
-
-type Shaken =
-  | { readonly kind: 'handshake'; readonly answer: Answer; readonly reason: string }
-  | { readonly kind: 'signature' | 'secret_missing'; readonly reason: string };
-
-// A challenge is small: what is larger is not read through twice.
+// The body of a challenge is small: a larger body is not read for one.
 const MOST_BYTES = 64 * 1024;
 
-/** The handshake that this request is, if it is one of those that are signed, or of those that are not. */
+/** The handshake that this request is, among those that are signed or those that are not. */
 export function findHandshake({ handshakes }: Rules, incoming: Incoming, signed: boolean): Handshake | undefined {
   if (handshakes.length === 0 || incoming.body.length > MOST_BYTES) return undefined;
-  return handshakes.find((handshake) => handshake.signed === signed && isOne(handshake, incoming));
+  return handshakes.find((handshake) => handshake.signed === signed && matches(handshake, incoming));
 }
 
-function isOne({ method, when, challenge, places }: Handshake, incoming: Incoming): boolean {
+function matches({ method, when, challenge, places }: Handshake, incoming: Incoming): boolean {
   if (method !== undefined && method !== incoming.method) return false;
   const read = reader(places, incoming, undefined);
   const holds = when.every(({ from, equals, absent }) => {
@@ -110,8 +103,8 @@ function isOne({ method, when, challenge, places }: Handshake, incoming: Incomin
   return holds && (!challenge || read(challenge) !== undefined);
 }
 
-/** `secret` is the one that signed it, where it is signed. */
-function shake(rules: Rules, handshake: Handshake, incoming: Incoming, secret: Secret | undefined): Shaken {
+/** `secret`: the one that signed the request. */
+function shake(rules: Rules, handshake: Handshake, incoming: Incoming, secret: Secret | undefined): Verdict {
   if (handshake.token) {
     if (rules.token === undefined)
       return { kind: 'secret_missing', reason: 'A handshake came, and verify.token is not set.' };

@@ -1,5 +1,4 @@
 // Reads from a request what its signature check needs: the signatures, the time, and the bytes that were signed.
-
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { parse, stringify } from 'node:querystring';
 import {
@@ -15,14 +14,14 @@ import {
 } from './request.ts';
 import type { SignatureCheck } from './rules.ts';
 
-/** `secret` stands where the key goes, with the scheme hash. */
+/** With the scheme hash the key is signed as well, where `secret` stands. */
 export type Piece = Buffer | 'secret';
 
 export interface Message {
   readonly signatures: readonly string[];
-  /** More than one where the provider may have signed one of several forms. */
+  /** What may have been signed: more than one where a provider writes its URL in several ways. */
   readonly forms: readonly (readonly Piece[])[];
-  /** The time it names; undefined: it names none, or none is checked. */
+  /** The time in the message; undefined: there is none, or none is checked. */
   readonly timeMs: number | undefined;
 }
 /** Why there is nothing to check. */
@@ -35,7 +34,7 @@ export interface Fault {
 // A header of 64 KiB must not buy thousands of comparisons.
 const MOST_SIGNATURES = 20;
 
-/** Everything but the key; or what is missing, in a sentence. */
+/** Everything that a check needs but the key; or what is missing. */
 export function readMessage(check: SignatureCheck, incoming: Incoming): Message | Fault {
   const family = familyOf(check.signature, incoming);
   const text = readSource(check.signature, incoming, family);
@@ -70,7 +69,7 @@ function valuesOf(fields: readonly (readonly [string, string])[], wanted: string
   return values;
 }
 
-/** The text as it is signed, and the moment it means. */
+/** The time as a text, which is signed, and as a moment. */
 function readTime(
   { timestamp, toleranceMs, signature }: SignatureCheck,
   incoming: Incoming,
@@ -96,7 +95,7 @@ function parseTime(text: string, unit: 's' | 'ms', format: 'unix' | 'iso8601' | 
   return Number.isNaN(ms) ? undefined : ms;
 }
 
-/** By how many seconds the time lies outside of the window; 0: it lies within. Providers count whole seconds, so whole seconds count. */
+/** By how many seconds the time lies outside the window; 0: within. A time in whole seconds is compared in whole seconds. */
 export function secondsOutside(
   { toleranceMs, timestamp }: SignatureCheck,
   timeMs: number | undefined,
@@ -124,7 +123,7 @@ function signedForms(
   return urls.map((url) => pieces.map((piece) => (piece === 'url' ? bytes(url) : piece)));
 }
 
-/** What node reads off the wire is one character per byte. */
+/** Texts from node:http have one character per byte. */
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 
 function partOf(
@@ -163,21 +162,16 @@ function partOf(
   }
 }
 
-/** Headers are one character per byte; what stood in a body, a form or a query has been decoded. */
+/** Headers have one character per byte; texts of a body, a form or a query have been decoded. */
 const textBytes = (source: Source | string | undefined, text: string): Buffer =>
   typeof source === 'object' && source.kind !== 'header' ? Buffer.from(text) : bytes(text);
 
-function urlForms({ url }: SignatureCheck, publicUrl: string): readonly string[] {
-  if (url === 'twilio') return twilioUrls(publicUrl);
-  return [url === 'hubspot' ? hubspotUrl(publicUrl) : publicUrl];
-}
-
-// Twilio's parameters as it signs them: name and value of each, sorted by name, nothing in between.
+// The parameters that Twilio signs: name and value of each, sorted by name, nothing in between.
 
 /** The bytes, one character each; or why this body is not covered by the signature. */
 function signedParams(incoming: Incoming): { readonly text: string } | { readonly fault: string } {
   const { body } = incoming;
-  // What is no form is covered by its hash in the URL, and the URL is signed.
+  // A body that is no form is covered by its hash in the URL, and the URL is signed.
   const hash = queryParameter(incoming, 'bodySHA256');
   if (hash !== undefined) {
     const actual = Buffer.from(createHash('sha256').update(body).digest('hex'));
@@ -186,7 +180,7 @@ function signedParams(incoming: Incoming): { readonly text: string } | { readonl
     return same ? { text: '' } : { fault: 'The body does not match bodySHA256 in the URL.' };
   }
   if (body.length === 0) return { text: '' };
-  // Or anybody could put any body behind a URL whose signature they have seen.
+  // Otherwise a sender could use a signature that it has seen for any body.
   if (!isForm(incoming)) return { fault: 'The body is no form and the URL has no bodySHA256: nothing signs it.' };
   const values = new Map<string, Set<string>>();
   let count = 0;
@@ -208,18 +202,23 @@ function sorted(bytes: Iterable<string>): readonly string[] {
   return list.sort((a, b) => (a.text < b.text ? -1 : a.text > b.text ? 1 : 0)).map(({ byte }) => byte);
 }
 
-// How providers write the URL they sign: HubSpot decodes twelve codes of it, Twilio signs it with or without a port.
+// How providers write the URL that they sign: HubSpot decodes twelve escapes, Twilio signs it with or without a port.
 
 const HUBSPOT = /%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)/gi;
 const PARTS = /^([a-z][a-z0-9+.-]*:\/\/)((?:[^/?#]*@)?)([^/?#]*?)((?::[0-9]*)?)((?:[/?#].*)?)$/is;
 
-/** https://developers.hubspot.com: only these characters are decoded, all others stay as they were sent. */
+function urlForms({ url }: SignatureCheck, publicUrl: string): readonly string[] {
+  if (url === 'twilio') return twilioUrls(publicUrl);
+  return [url === 'hubspot' ? hubspotUrl(publicUrl) : publicUrl];
+}
+
+/** By HubSpot's documentation only these characters are decoded; all others stay as they were sent. */
 const hubspotUrl = (url: string): string =>
   url.replace(HUBSPOT, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 
 /** The URL as received, then as WHATWG writes it, then with its query written anew: each without and with a port. */
 function twilioUrls(url: string): readonly string[] {
-  const forms = new Set([...withAndWithoutPort(url)]);
+  const forms = new Set(withAndWithoutPort(url));
   const normal = URL.canParse(url) ? new URL(url).href : url;
   for (const form of withAndWithoutPort(normal)) forms.add(form);
   for (const form of withAndWithoutPort(normal)) forms.add(withOldQuery(form));

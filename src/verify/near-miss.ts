@@ -1,4 +1,4 @@
-// A refused request that nearly fitted: what would have made it fit, in a few words. The mistake is mostly one of a handful.
+// Near misses: what would have made a refused request verify, in a few words. Most mistakes are one of a handful.
 import { isShared, isSigned, readShared } from './digest.ts';
 import { findHandshake } from './judge.ts';
 import { readMessage, secondsOutside } from './message.ts';
@@ -8,15 +8,15 @@ import { headerOf, type Incoming, readSource, type Secret, unexpired } from './r
 import type { Rules, Shared, SignatureCheck } from './rules.ts';
 
 const MOST_CHARACTERS = 250;
-// Strangers can cause this work: all tries together read no more than this, some 50 ms.
+// Strangers can cause this work: all tries together read no more than this, which takes some 50 ms.
 const MOST_BYTES = 24 * 1024 * 1024;
 const BYTES_A_TRY = 4096;
 
-interface Other {
+export interface OtherSecret {
   readonly wh_id: number;
   readonly secret: Secret;
 }
-/** Whether the request would fit, its time aside. */
+/** Whether the request would verify, apart from its time. */
 type Fits = (secret: Secret, incoming: Incoming, check?: SignatureCheck | Shared) => boolean;
 
 /** At most 250 characters; names a secret by its last four characters only. Null: nothing near. */
@@ -24,7 +24,7 @@ export function nearMiss(
   rules: Rules,
   secrets: readonly Secret[],
   incoming: Incoming,
-  others: readonly Other[],
+  others: readonly OtherSecret[],
 ): string | null {
   const { check, preset } = rules;
   const open = findHandshake(rules, incoming, false);
@@ -48,7 +48,7 @@ export function nearMiss(
   return found ? cut(found) : null;
 }
 
-/** One that is not signed fails for its token, or for the length of its challenge. */
+/** A handshake that is not signed fails for its token, or for the length of its challenge. */
 function handshake({ token }: Rules, given: string | undefined): string | null {
   if (token === undefined || given === undefined || given.trim() !== token.trim()) return null;
   return 'would be answered without the white space around the verify token: one of the two has some';
@@ -75,8 +75,8 @@ function limited(own: SignatureCheck | Shared): Fits {
   };
 }
 
-/** Four characters, and fewer of a short one. */
-function lastOf({ value }: Secret): string {
+/** Names a secret by its last four characters, or fewer of a short one. */
+function nameOf({ value }: Secret): string {
   const shown = Math.min(4, Math.floor(value.length / 3));
   return shown > 0 ? `the secret ending …${value.slice(-shown)}` : 'the secret';
 }
@@ -100,7 +100,7 @@ function window(
 function expired(secrets: readonly Secret[], usable: readonly Secret[], incoming: Incoming, fits: Fits) {
   const found = secrets.find((secret) => !usable.includes(secret) && fits(secret, incoming));
   const when = found && new Date(found.expiresMs ?? 0).toISOString().slice(0, 19);
-  return found && `would verify with ${lastOf(found)} of this webhook, which expired at ${when}Z`;
+  return found && `would verify with ${nameOf(found)} of this webhook, which expired at ${when}Z`;
 }
 
 function trimmed(secrets: readonly Secret[], incoming: Incoming, fits: Fits): string | undefined {
@@ -108,7 +108,7 @@ function trimmed(secrets: readonly Secret[], incoming: Incoming, fits: Fits): st
     const bare = value.trim();
     return bare !== value && bare !== '' && fits({ value: bare, expiresMs: null }, incoming);
   });
-  return found && `would verify without the white space around ${lastOf({ ...found, value: found.value.trim() })}`;
+  return found && `would verify without the white space around ${nameOf({ ...found, value: found.value.trim() })}`;
 }
 
 const LF = Buffer.from('\n');
@@ -130,7 +130,7 @@ function body(secrets: readonly Secret[], incoming: Incoming, fits: Fits): strin
   return found && `would verify ${found.words}`;
 }
 
-/** Some who follow Standard Webhooks take the characters of the secret for the key. */
+/** Some providers that follow Standard Webhooks use the characters of the secret as the key. */
 function asText(
   check: SignatureCheck | Shared,
   secrets: readonly Secret[],
@@ -141,7 +141,7 @@ function asText(
   const text = { ...check, keyEncoding: 'utf8', keyPrefix: '', keys: new WeakMap() } as const;
   const found = secrets.find((secret) => fits(secret, incoming, text));
   return (
-    found && `would verify with ${lastOf(found)} taken as text: set verify.key_encoding to utf8 and key_prefix to ""`
+    found && `would verify with ${nameOf(found)} taken as text: set verify.key_encoding to utf8 and key_prefix to ""`
   );
 }
 
@@ -159,12 +159,12 @@ function url(
   return found && `would verify ${found.words}: ${blame}`;
 }
 
-function another(others: readonly Other[], incoming: Incoming, fits: Fits): string | undefined {
+function another(others: readonly OtherSecret[], incoming: Incoming, fits: Fits): string | undefined {
   const found = others.find(({ secret }) => fits(secret, incoming));
-  return found && `would verify with ${lastOf(found.secret)} of webhook ${found.wh_id}`;
+  return found && `would verify with ${nameOf(found.secret)} of webhook ${found.wh_id}`;
 }
 
-// Recognises by its headers whose request it is, when it is not one of the provider that was expected.
+// Lookalikes: the headers of a request tell which provider sent it, when that is not the one that was expected.
 
 interface Marks {
   readonly preset: Preset;
@@ -182,13 +182,13 @@ const MARKS: readonly Marks[] = [...PRESETS.values()].flatMap((preset) => {
   return marks.length > 0 ? [{ preset, signature: marks, others: [...new Set(more.flatMap(headersOf))] }] : [];
 });
 
-/** How many headers speak for this provider; 0 without its signature. */
+/** How many headers of this provider the request has; 0 without its signature. */
 function score({ signature, others }: Marks, incoming: Incoming): number {
   const has = (name: string) => headerOf(incoming, name) !== undefined;
   return signature.some(has) ? 1 + others.filter(has).length : 0;
 }
 
-/** The provider whose headers these are, when another one than `expected` has more of them. */
+/** The provider that more of the headers belong to than to the expected one. */
 function lookalike(expected: Preset | undefined, incoming: Incoming): Preset | undefined {
   const scored = MARKS.map((marks) => ({ preset: marks.preset, points: score(marks, incoming) }));
   const own = scored.find(({ preset }) => preset === expected)?.points ?? 0;
@@ -196,17 +196,17 @@ function lookalike(expected: Preset | undefined, incoming: Incoming): Preset | u
   return best?.preset;
 }
 
-// Forms that the public URL of a request may have had at the provider, when ours is not the one it signed.
+// URL variants: the forms that the public URL may have at the provider, when ours is not the one that was signed.
 
 interface UrlVariant {
   readonly url: string;
-  /** What is different, to be read after `would verify `. */
+  /** The difference, to be read after `would verify `. */
   readonly words: string;
-  /** PUBLIC_URL is to blame, and not what was pasted at the provider. */
+  /** PUBLIC_URL is wrong, and not the URL at the provider. */
   readonly ours: boolean;
 }
 
-/** One choice of how a part of the URL may look; no words: as we have it. */
+/** One form of a part of the URL; no words: the form that we have. */
 interface Choice {
   readonly value: string;
   readonly words: string;
@@ -217,7 +217,7 @@ const HOST = /^([A-Za-z0-9.-]{1,100}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?$/;
 const PREFIX = /^\/[A-Za-z0-9._~/-]{1,100}$/;
 const MOST = 200;
 
-/** Those with the fewest differences first. What proxies say in headers is only tried here, where nothing depends on it. */
+/** The variants with the fewest differences first. Headers of proxies are used only here, where no verdict depends on them. */
 function urlVariants(incoming: Incoming): readonly UrlVariant[] {
   const [whole, scheme = '', host = '', port = '', path = '', query = ''] = PARTS.exec(incoming.publicUrl) ?? [];
   if (!whole) return [];
@@ -273,13 +273,13 @@ function placesOf(incoming: Incoming, host: string, port: string): readonly Choi
 
 function pathsOf(incoming: Incoming, path: string): readonly Choice[] {
   const choices: Choice[] = [];
-  // A prefix that PUBLIC_URL has and the provider does not: at most what stands before /in/, else up to three steps.
+  // A prefix of PUBLIC_URL that the provider does not have: at most the steps before /in/, else up to three.
   const steps = path.split('/').slice(1);
   const key = steps.lastIndexOf('in');
   const most = key > 0 ? key : key === 0 ? 0 : Math.min(3, steps.length - 1);
   for (let count = most; count > 0; count--)
     choices.push({ value: `/${steps.slice(count).join('/')}`, words: `without /${steps.slice(0, count).join('/')}` });
-  // And one that a proxy takes away before it comes to us.
+  // A prefix that a proxy removes.
   const prefix = (headerOf(incoming, 'x-forwarded-prefix') ?? '').trim().replace(/\/+$/, '');
   if (PREFIX.test(prefix)) choices.push({ value: prefix + path, words: `with ${prefix} before the path` });
   for (const name of ['x-original-uri', 'x-forwarded-uri', 'x-original-url', 'x-rewrite-url']) {

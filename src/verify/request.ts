@@ -1,4 +1,4 @@
-// One request as it arrived, as far as a verdict needs it; and how to read its headers and query.
+// A request as it arrived, as far as a verdict needs it; and how values are read from its headers, query, form and body.
 import { createHash } from 'node:crypto';
 import { find, type JsonMatch, type Pointer, parsePointer } from './json.ts';
 
@@ -18,7 +18,7 @@ export interface Secret {
   readonly expiresMs: number | null;
 }
 
-/** What a sender is answered instead of the usual. */
+/** The answer that a sender gets. */
 export interface Answer {
   readonly status: number;
   readonly content_type: string;
@@ -49,13 +49,13 @@ export const queryParameter = (incoming: Incoming, name: string): string | undef
 export const isForm = (incoming: Incoming): boolean =>
   /^application\/x-www-form-urlencoded *(;|$)/i.test(headerOf(incoming, 'content-type') ?? '');
 
-/** Secrets that may still be used when the request came. */
+/** The secrets that had not expired when the request came. */
 export const unexpired = (secrets: readonly Secret[], { receivedMs }: Incoming): readonly Secret[] =>
   secrets.filter(({ expiresMs }) => expiresMs === null || expiresMs > receivedMs);
 
-// Reads application/x-www-form-urlencoded text, one character per byte, without ever refusing any of it.
+// Forms: application/x-www-form-urlencoded text, one character per byte. No text is refused.
 
-/** More pairs than this no provider sends: what comes after them is not read. */
+/** No provider sends more pairs than this: the pairs after them are not read. */
 export const MOST_PAIRS = 10_000;
 
 /** Name and value of each pair, decoded to bytes (one character each), in the order they came. */
@@ -92,7 +92,7 @@ export function decodeBytes(text: string): string {
   return spaced.replace(/%([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
-// Where a value stands in a request, as settings say it (`header:X-Id`, `body:/id`), and how it is read.
+// Sources: where a value stands in a request, as settings say it (`header:X-Id`, `body:/id`), and how it is read.
 
 export type Source =
   | { readonly kind: 'header'; readonly names: readonly string[]; readonly title: string }
@@ -100,7 +100,7 @@ export type Source =
   | { readonly kind: 'form' | 'query'; readonly name: string; readonly title: string }
   | { readonly kind: 'sha256'; readonly title: string };
 
-/** The source, or a sentence that says why it is none. */
+/** The source, or a sentence that says why the text is none. */
 export function parseSource(text: string): Source | string {
   if (text === 'sha256') return { kind: 'sha256', title: 'the SHA-256 of the body' };
   const colon = text.indexOf(':');
@@ -119,24 +119,24 @@ export function parseSource(text: string): Source | string {
   return 'must be header:Name, body:/json/pointer, form:Name, query:name or sha256';
 }
 
-/** Which of several names of the signature header this request uses: what belongs to the signature is read from the same family. */
+/** Which of several names of the signature header this request uses. Its other headers are read from the same family. */
 export function familyOf(source: Source, incoming: Incoming): number | undefined {
   if (source.kind !== 'header' || source.names.length === 1) return undefined;
   const found = source.names.findIndex((name) => headerOf(incoming, name) !== undefined);
   return Math.max(found, 0);
 }
 
-/** How far a body is read for an id: one that is larger would hold up everybody else. */
+/** The largest body that is read for an id: a larger one would hold up all other requests. */
 export const MOST_PARSED_BYTES = 1024 * 1024;
 export const isParsed = ({ kind }: Source): boolean => kind === 'body' || kind === 'form';
 
-/** Of objects, lists and null there is no text; an empty one counts as none. */
+/** Objects, lists and null have no text; an empty text counts as none. */
 export function readSource(source: Source, incoming: Incoming, family: number | undefined): string | undefined {
   if (source.kind !== 'body') return readOther(source, incoming, family);
   return textOf(find(incoming.body, [source.pointer])[0]);
 }
 
-/** Several places that are read from one request, made ready once. */
+/** The sources that are read from one request, made ready once. */
 export interface Places {
   readonly pointers: readonly Pointer[];
   readonly slots: ReadonlyMap<Source, number>;
@@ -147,7 +147,7 @@ export function placesOf(sources: readonly Source[]): Places {
   return { pointers: bodies.map(({ pointer }) => pointer), slots: new Map(bodies.map((source, i) => [source, i])) };
 }
 
-/** Each is read when it is asked for; the body is read through once for all of them. */
+/** Each source is read when it is asked for; the body is searched once for all of them. */
 export function reader({ pointers, slots }: Places, incoming: Incoming, family: number | undefined) {
   let found: readonly (JsonMatch | undefined)[] | undefined;
   return (source: Source): string | undefined => {

@@ -1,11 +1,10 @@
-// The settings of one webhook made ready once: templates parsed, sources known, mistakes told before they cost an event.
+// The settings of one webhook compiled once: templates and sources are parsed, and mistakes are told before they cost an event.
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { DedupeInput, HandshakeInput, VerifyInput } from '../schema/webhooks.ts';
 import { PRESETS } from './presets/index.ts';
 import type { Joined, Preset } from './presets/preset.ts';
 import { type Places, parseSource, placesOf, type Secret, type Source } from './request.ts';
 
-/** A signature over something. */
 export interface SignatureCheck extends KeyRule {
   readonly scheme: 'hmac' | 'hash' | 'asymmetric';
   readonly encoding: 'hex' | 'base64' | 'base64url';
@@ -18,16 +17,16 @@ export interface SignatureCheck extends KeyRule {
   readonly template: readonly Part[];
   readonly id: Source | undefined;
   readonly url: 'as-is' | 'hubspot' | 'twilio';
-  /** Decoded once per secret; null: it cannot be one. */
+  /** The keys, made once for each secret; null: the secret makes no key. */
   readonly keys: WeakMap<Secret, Buffer | KeyObject | null>;
 }
 interface Timestamp {
-  /** A text: the field of this name beside the signature. */
+  /** A string: the field of this name beside the signature. */
   readonly from: Source | string;
   readonly unit: 's' | 'ms';
   readonly format: 'unix' | 'iso8601' | 'http-date';
 }
-/** The secret itself stands in the request. */
+/** The request carries the secret itself. */
 export interface Shared {
   readonly scheme: 'shared-secret';
   readonly from:
@@ -37,17 +36,17 @@ export interface Shared {
     | { readonly kind: 'each'; readonly steps: readonly string[]; readonly title: string };
 }
 
-/** Treat as opaque: made by compileRules, read by judge, identify and nearMiss. */
+/** Made by compileRules, read by verdictOn, identify and nearMiss; opaque to all others. */
 export interface Rules {
   readonly preset: Preset | undefined;
   /** Undefined: nothing is verified. */
   readonly check: SignatureCheck | Shared | undefined;
   readonly handshakes: readonly Handshake[];
   readonly token: string | undefined;
-  /** Alternatives, each of parts that are joined. */
+  /** Alternatives; the parts of each are joined. */
   readonly ids: readonly (readonly Source[])[];
   readonly types: readonly (readonly Source[])[];
-  /** All that ids and types name. */
+  /** All sources of ids and types. */
   readonly places: Places;
 }
 
@@ -74,7 +73,7 @@ export function compileRules(settings: RuleSettings): Rules {
   if (settings.preset && !preset) fault('preset', `is none of ${[...PRESETS.keys()].join(', ')}`);
   const own = settings.verify ?? {};
   const verify = merged(preset?.verify ?? {}, own);
-  // Someone who sets up a check and forgets its scheme must not end up with none.
+  // A check without its scheme must not end up as no check.
   if (!verify.scheme && (settings.verify || preset))
     fault('verify.scheme', 'must say hmac, hash, asymmetric, shared-secret, or none for no check at all');
   const source = (path: string, text: string | undefined): Source | undefined => {
@@ -101,7 +100,7 @@ export function compileRules(settings: RuleSettings): Rules {
   return rules;
 }
 
-/** Member by member, and within signature and timestamp as well. */
+/** Merges member by member, and within signature and timestamp as well. */
 function merged(base: VerifyInput, own: VerifyInput): VerifyInput {
   const given = present(own);
   const inner = (name: 'signature' | 'timestamp') =>
@@ -109,7 +108,7 @@ function merged(base: VerifyInput, own: VerifyInput): VerifyInput {
   return { ...base, ...given, ...inner('signature'), ...inner('timestamp') };
 }
 
-/** A member that is null was taken back. */
+/** Without null: such a member was taken back. */
 const present = <T extends object>(members: T): T =>
   Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null && value !== undefined)) as T;
 
@@ -182,7 +181,7 @@ function compileShared({ secret_from: place }: VerifyInput, source: Find, fault:
   return { scheme: 'shared-secret', from: steps.includes('*') ? { kind: 'each', steps, title: from.title } : from };
 }
 
-/** A sentence when this text cannot be a secret of these rules. */
+/** Why this text cannot be a secret of these rules; undefined: it can. */
 export function checkSecret(rules: Rules, value: string): string | undefined {
   if (value === '') return 'must not be empty';
   if (!rules.check || rules.check.scheme === 'shared-secret') return undefined;
@@ -190,16 +189,16 @@ export function checkSecret(rules: Rules, value: string): string | undefined {
   return typeof key === 'string' ? key : undefined;
 }
 
-// Requests that are answered and not stored: challenges of a provider that makes sure the URL is ours. As data.
+// Handshakes: requests by which a provider makes sure that the URL is ours. They are answered and not stored.
 
 export interface Handshake {
   readonly method: string | undefined;
   readonly when: readonly { readonly from: Source; readonly equals: string | undefined; readonly absent: boolean }[];
   readonly token: Source | undefined;
   readonly challenge: Source | undefined;
-  /** All of these. */
+  /** All sources of `when`, the token and the challenge. */
   readonly places: Places;
-  /** The signature is checked before it is answered. */
+  /** The signature is checked before the answer. */
   readonly signed: boolean;
   readonly answer: {
     readonly status: number;
@@ -216,9 +215,9 @@ const compileHandshakes = (
   source: Find,
   fault: Fault,
 ): readonly Handshake[] =>
-  inputs.flatMap((input, place) => compile(input, `verify.handshake/${place}`, scheme, source, fault) ?? []);
+  inputs.flatMap((input, i) => compileHandshake(input, `verify.handshake/${i}`, scheme, source, fault) ?? []);
 
-function compile(
+function compileHandshake(
   input: HandshakeInput,
   path: string,
   scheme: string | undefined,
@@ -226,7 +225,7 @@ function compile(
   fault: Fault,
 ): Handshake | undefined {
   const { body, status = 200, content_type = 'text/plain' } = input.answer;
-  // Where nothing is verified there is no signature to wait for.
+  // Without verification there is no signature to check.
   const signed = (input.signed ?? true) && scheme !== 'none' && scheme !== undefined;
   const when = (input.when ?? []).flatMap(({ from, equals, absent = false }) => {
     const found = source(`${path}.when`, from);
@@ -242,13 +241,13 @@ function compile(
   if (!challenge && !token && !when.some(({ absent }) => !absent))
     return fault(`${path}.when`, 'must say which requests it is for: this one would swallow them all');
   if (computes && scheme !== 'hmac') return fault(`${path}.answer.body`, 'has an HMAC, which is for the scheme hmac');
-  // Or anybody could have anything signed, and then send it as an event.
+  // Otherwise a stranger could have any text signed, and then send it as an event.
   if (computes && !signed) return fault(`${path}.signed`, 'must be true: it is answered with an HMAC of what was sent');
   const places = placesOf([...when.map(({ from }) => from), challenge, token].filter((place) => place !== undefined));
   return { method: input.method, when, token, challenge, places, signed, answer: { status, content_type, body } };
 }
 
-// Makes the key out of the text of a secret: characters, base64, hex, or a public key in any of its usual clothes.
+// Keys, made from the text of a secret: its characters, base64, hex, or a public key in any of its usual forms.
 
 interface KeyRule {
   readonly algorithm: string;
@@ -264,7 +263,7 @@ const TYPES: Readonly<Record<string, string>> = { ed25519: 'ed25519', 'ecdsa-p25
 
 const isAsymmetric = (algorithm: string): boolean => algorithm in TYPES;
 
-/** The key, or a sentence that says why this text is none. */
+/** The key, or a sentence that says why the text is none. */
 export function readKey(rule: KeyRule, value: string): Buffer | KeyObject | string {
   const text = rule.keyPrefix !== '' && value.startsWith(rule.keyPrefix) ? value.slice(rule.keyPrefix.length) : value;
   if (isAsymmetric(rule.algorithm)) return readPublicKey(rule.algorithm, text.trim());
@@ -295,7 +294,7 @@ function fromDer(algorithm: string, text: string) {
   return { key: raw ? Buffer.concat([ED25519_SPKI, bytes]) : bytes, format: 'der', type: 'spki' } as const;
 }
 
-// The text that is signed, as settings write it: `v0:{timestamp}:{body}`, made ready once.
+// Templates: the text that is signed, as settings write it, such as `v0:{timestamp}:{body}`.
 
 const NAMES = ['body', 'timestamp', 'id', 'method', 'url', 'params', 'secret'] as const;
 type Name = (typeof NAMES)[number];
@@ -304,11 +303,11 @@ type Part =
   | { readonly kind: Name }
   | { readonly kind: 'read'; readonly source: Source };
 
-// No provider needs half of this.
+// No provider needs half of these.
 const MOST_PLACES = 12;
 const KNOWN = '{body}, {timestamp}, {id}, {method}, {url}, {params}, {header:x} and {json:/pointer}';
 
-/** The parts, or a sentence that says what is wrong: a slip with one brace would sign the same text every time. */
+/** The parts, or a sentence that says what is wrong: with one brace forgotten, the same text would be signed every time. */
 function parseTemplate(text: string): readonly Part[] | string {
   const parts: Part[] = [];
   for (const piece of text.split(/(\{[^{}]*\})/)) {
@@ -331,6 +330,7 @@ function parseTemplate(text: string): readonly Part[] | string {
   return parts;
 }
 
+/** The other settings that a template depends on. */
 interface Surroundings {
   readonly coversBody: boolean;
   readonly hash: boolean;
@@ -338,10 +338,10 @@ interface Surroundings {
   readonly timestamp: boolean;
 }
 
-/** Why these parts must not be what is signed; undefined: they may. */
+/** Why this template must not be used; undefined: it may. */
 function faultOf(parts: readonly Part[], { coversBody, hash, id, timestamp }: Surroundings): string | undefined {
   const has = (...kinds: Part['kind'][]) => parts.some(({ kind }) => kinds.includes(kind));
-  // Anybody may send: a body that is signed a hundred times would hold up all others for seconds.
+  // Strangers may send too: a body that is hashed a hundred times would hold up all other requests for seconds.
   for (const kind of ['body', 'params'] as const)
     if (parts.filter((part) => part.kind === kind).length > 1) return `has {${kind}} more than once`;
   if (parts.filter(({ kind }) => kind !== 'text').length > MOST_PLACES) return `has more than ${MOST_PLACES} places`;

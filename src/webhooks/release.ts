@@ -1,5 +1,4 @@
-// Judges refusals again and makes contents of those that pass: each once, wherever and however often it is asked for.
-
+// Judges refusals again and stores those that pass as contents: each once, however often that is asked for.
 import type { Config } from '../config/config.ts';
 import { decodeHead, publicUrlOf } from '../http/head.ts';
 import type { Log } from '../observe/log.ts';
@@ -25,7 +24,7 @@ export interface ReleaseParts {
   /** A moment as the column `dt` has it. */
   readonly clockText: (ms: number) => string;
   readonly log?: Pick<Log, 'info' | 'warn'>;
-  /** Told of what became a content, at once: whoever waits for it in this process gets it now. */
+  /** Told of released contents, so that consumers and lists of this process that wait get them at once. */
   readonly onReleased?: (rows: readonly NewContent[], ids: readonly number[]) => void;
 }
 
@@ -34,6 +33,7 @@ export interface Releases {
   readonly kept: { readonly id: number; readonly reason: string }[];
 }
 
+// Refusals that one call judges, and that one query reads.
 const MOST = 1_000;
 const PAGE = 100;
 
@@ -45,7 +45,7 @@ async function targetOf({ store, sealer }: ReleaseParts, userId: number, whId: n
   return readyTarget(sealer, { wh_id: whId, user_id: userId, expires_ms: null, input, sealed });
 }
 
-/** Releases one refusal. A text is the reason why it stays. */
+/** The id of the content, or the reason why the refusal stays. */
 async function releaseOne(
   parts: ReleaseParts,
   target: Target | undefined,
@@ -71,7 +71,7 @@ async function releaseOne(
   if (judged.kind === 'unreadable')
     return 'The secrets of its webhook cannot be read: SECRETS_KEY is not the right one.';
   if (judged.kind !== 'accepted') {
-    // What is wrong now is what its owner has to know: the secret that was missing may be there, and be another one.
+    // The owner has to know the present reason: the secret that was missing may have been set since, and be a wrong one.
     if (judged.reason !== refusal.reason) await saveReason(store.db, refusal.id, judged.reason);
     return judged.reason;
   }
@@ -92,7 +92,7 @@ async function releaseOne(
   return id;
 }
 
-/** Taken unverified, because its owner says so; what event it says to be is kept all the same. */
+/** Accepts without verification, as the owner asked; the id and type of the event are kept all the same. */
 function forced(target: Target, incoming: Incoming): Judgement {
   const judged = judgeRequest(target, incoming);
   if (judged.kind === 'accepted') return judged;
@@ -115,7 +115,7 @@ export async function release(
     : { released: [], kept: [{ id, reason: done }] };
 }
 
-/** All that match, oldest first, at most 1,000 a call; `next` is where the rest begins. */
+/** All refusals that match, oldest first, at most 1,000 a call; `next` is where the rest begins. */
 export async function releaseMany(
   parts: ReleaseParts,
   userId: number,
@@ -139,7 +139,7 @@ export async function releaseMany(
   return { ...outcome, next: from };
 }
 
-/** Judges what came before the secret of its webhook was set. Never rejects: what is left is tried again later. */
+/** Releases requests that came before the secret of their webhook was set. Never rejects: the rest is tried again later. */
 export async function releaseWaiting(parts: ReleaseParts, userId: number, whId: number): Promise<number> {
   let count = 0;
   try {

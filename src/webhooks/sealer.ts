@@ -12,17 +12,17 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
 export interface Sealer {
-  /** To be called before sealing. Rejects with a 409 while there is no SECRETS_KEY, and when the database has another by now. */
+  /** To be called before `seal`. Rejects with a 409 without SECRETS_KEY, and when the database has secrets of another key by now. */
   ready(): Promise<void>;
-  /** The text, encrypted; only `open` with the same `owner` reads it. */
+  /** The encrypted text; only `open` with the same `owner` reads it. */
   seal(text: string, owner: string): string;
-  /** Undefined when it cannot be read: another key, or changed by somebody. */
+  /** Undefined when it cannot be decrypted: the key is another one, or the text was changed. */
   open(sealed: string, owner: string): string | undefined;
 }
 
 const LOST = 'If it is lost: restante webhook forget-secrets.';
 
-/** What was given is not the key with which the secrets in this database were encrypted. */
+/** The key is not the one with which the secrets in this database were encrypted. */
 export class WrongSecretsKey extends Error {
   constructor(given: boolean, file?: string) {
     super(
@@ -38,14 +38,13 @@ export class WrongSecretsKey extends Error {
 class BadKeyFile extends WrongSecretsKey {
   constructor(file: string) {
     super(false, file);
-    this.message = `${file} holds no key: 64 hex digits. Nothing in this database needs it: remove the file, and another one is made, or set SECRETS_KEY.`;
+    this.message = `${file} holds no key, which has 64 hex digits. No secret in this database needs it: remove the file, and a new one is made, or set SECRETS_KEY.`;
   }
 }
 
 /**
- * Takes SECRETS_KEY; on SQLite, where none is set, a key of its own beside the database (0600). Rejects with
- * WrongSecretsKey when the database has secrets of another key. `onFirst`: with the first secret the key counts for all
- * processes on this database, so it is told where it came from.
+ * Takes SECRETS_KEY; on SQLite without it, a key file beside the database (0600). Rejects with WrongSecretsKey when the
+ * database has secrets of another key. `onFirst`: told where the key is from when the first secret binds the database to it.
  */
 export async function openSealer(
   store: Store,
@@ -62,7 +61,7 @@ export async function openSealer(
   return {
     async ready() {
       if (mark === undefined) throw secretsKeyNeeded();
-      // Each time: somebody may have made the database forget its key since this process began.
+      // Each time: an operator may have made the database forget its key since this process began.
       if ((await readKeyMark(store.db)) === undefined)
         await saveKeyMark(store.db, mark).then(
           () => onFirst(given !== undefined ? 'SECRETS_KEY' : (file as string)),
@@ -93,12 +92,12 @@ export async function openSealer(
   };
 }
 
-/** Tells keys apart without telling the key: 48 bits of a hash, as much as a number of the database holds exactly. */
+/** Tells keys apart without revealing one: 48 bits of a hash, which a number of the database holds exactly. */
 const markOf = (key: Buffer): number => createHash('sha256').update('restante').update(key).digest().readUIntBE(0, 6);
 
 /**
- * The embedded database is one person's: its key lies beside it, so that a copy of the database alone tells nothing.
- * Undefined when there is none and none may be made, or when it is no key.
+ * The key file of an embedded database. It is a file of its own, so that a copy of the database alone reveals no secret.
+ * Undefined when there is no file and none may be made.
  */
 function keyIn(file: string, mayMake: boolean): Buffer | undefined {
   try {
@@ -109,15 +108,12 @@ function keyIn(file: string, mayMake: boolean): Buffer | undefined {
   if (!existsSync(file)) return undefined;
   const key = Buffer.from(readFileSync(file, 'utf8').trim(), 'hex');
   if (key.length === KEY_BYTES) return key;
-  // With none in the database it is in nobody's way: a new one is made once this file is gone.
   throw mayMake ? new BadKeyFile(file) : new WrongSecretsKey(false, file);
 }
 
-// Random text for keys, tokens and ids.
-
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
-/** `length` letters and digits, 5.95 bits each, every one as likely. */
+/** For keys, tokens and ids: `length` letters and digits of 5.95 bits each, all equally likely. */
 export function randomText(length: number): string {
   let text = '';
   while (text.length < length)

@@ -1,10 +1,9 @@
-// The secrets of a webhook on their way in: which are new, which stay, and that each can be one.
+// The list of secrets that a caller sends for a webhook: which are new, which are kept, and whether each can be one.
 import { type FieldError, invalid, secretsKeyNeeded } from '../errors.ts';
 import type { SecretInput, SettingsInput } from '../schema/webhooks.ts';
 import type { SealedSecret } from '../store/webhooks.ts';
 import { checkSecret } from '../verify/rules.ts';
-import type { Sealer } from './sealer.ts';
-import { randomText } from './sealer.ts';
+import { randomText, type Sealer } from './sealer.ts';
 import { HIDDEN, isToken, rulesOf, TOKEN_ID } from './target.ts';
 
 interface NewSecret {
@@ -14,11 +13,11 @@ interface NewSecret {
 }
 type Chosen = NewSecret | SealedSecret;
 
-// So much of a long secret tells it from others and helps nobody to guess it.
+// The last characters of a long secret tell it from others and do not help to guess it.
 const LAST = 4;
 const LONG_ENOUGH = 16;
 
-/** What the list that was sent means: texts and values are new, `{"id"}` keeps one. Throws a 422 that names each mistake. */
+/** A text or a value is a new secret, `{"id"}` keeps one. Throws a 422 that names each mistake. */
 export function chooseSecrets(
   settings: SettingsInput,
   before: readonly SealedSecret[],
@@ -45,7 +44,7 @@ export function chooseSecrets(
   return chosen;
 }
 
-/** Encrypts what is new for its owner. */
+/** Encrypts the new secrets; only the same `owner` can read them. */
 export const sealAll = (sealer: Sealer | undefined, owner: string, chosen: readonly Chosen[]): SealedSecret[] =>
   chosen.map((one) => {
     if (!('value' in one)) return one;
@@ -56,8 +55,8 @@ export const sealAll = (sealer: Sealer | undefined, owner: string, chosen: reado
   });
 
 /**
- * Takes the verify token out of the settings. `before`: the one that is kept. The token is undefined when there is to be
- * none; what is left of the settings may be shown and stored as it is.
+ * Takes the verify token out of the settings, which then may be shown and stored. `before`: the stored secrets. `token` is
+ * empty where there is to be none.
  */
 export function takeToken(
   settings: SettingsInput,
@@ -65,9 +64,8 @@ export function takeToken(
 ): { readonly settings: SettingsInput; readonly token: readonly Chosen[] } {
   if (!settings.verify) return { settings, token: [] };
   const { token, ...verify } = settings.verify;
-  const kept = before.filter(isToken);
   if (token === undefined) return { settings, token: [] };
-  const chosen = token === HIDDEN ? kept : [{ id: TOKEN_ID, value: token, expires_ms: null }];
+  const chosen = token === HIDDEN ? before.filter(isToken) : [{ id: TOKEN_ID, value: token, expires_ms: null }];
   return { settings: { ...settings, verify }, token: chosen };
 }
 

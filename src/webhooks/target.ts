@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { resolveSettings, type Settings, type SettingsInput } from '../schema/webhooks.ts';
 import { eventKey, type Judged, type Verified } from '../store/events.ts';
 import type { SealedSecret, TargetRow } from '../store/webhooks.ts';
-import { identify } from '../verify/identify.ts';
+import { type Identity, identify } from '../verify/identify.ts';
 import { verdictOn } from '../verify/judge.ts';
 import type { Answer, Incoming, Secret } from '../verify/request.ts';
 import { compileRules, type Rules } from '../verify/rules.ts';
@@ -15,13 +15,13 @@ export interface Target {
   readonly settings: Settings;
   /** Undefined: nothing is checked. */
   readonly rules: Rules | undefined;
-  /** Undefined: they cannot be decrypted, so nobody can be judged. */
+  /** Undefined: they cannot be decrypted, so no request can be judged. */
   readonly secrets: readonly Secret[] | undefined;
   /** The end of a rotated URL's grace; null for the current one. */
   readonly expires_ms: number | null;
 }
 
-/** Whose secret it is: what belongs to one webhook cannot be read as another's. */
+/** Secrets are encrypted for this owner: those of one webhook cannot be read as another's. */
 export const ownerOf = (userId: number, whId: number): string => `restante:${userId}:${whId}`;
 
 /** Undefined when one of them cannot be decrypted. */
@@ -35,7 +35,7 @@ export function openSecrets(sealer: Sealer, owner: string, secrets: readonly Sea
   return opened.every((one): one is Secret => one.value !== undefined) ? opened : undefined;
 }
 
-/** Rules of a webhook; undefined when nothing of them is set. */
+/** The rules of a webhook; undefined when none are set. */
 export function rulesOf({ preset, verify, dedupe }: SettingsInput): Rules | undefined {
   if (preset === undefined && verify === undefined && dedupe === undefined) return undefined;
   return compileRules({ preset, verify, dedupe });
@@ -59,7 +59,7 @@ export function readyTarget(
   return { wh_id, user_id, settings: resolveSettings(input, rules?.preset?.response), rules, secrets, expires_ms };
 }
 
-/** What a webhook that nobody set up does: takes everything. */
+/** A webhook of another application: it has no settings, and accepts everything. */
 export const plainTarget = (userId: number, whId: number): Target => ({
   wh_id: whId,
   user_id: userId,
@@ -69,7 +69,7 @@ export const plainTarget = (userId: number, whId: number): Target => ({
   expires_ms: null,
 });
 
-// Rows are read again every few seconds and seldom change.
+// Rows that are kept ready: they are read again every few seconds, and seldom change.
 const MOST_READY = 50_000;
 
 /** Makes rows ready; a row that did not change is not decrypted and compiled again. */
@@ -93,38 +93,32 @@ const same = (a: TargetRow, b: TargetRow): boolean =>
   a.secrets === b.secrets &&
   a.expires_ms === b.expires_ms;
 
-// Which of the sealed secrets of a webhook is its verify token.
-
-/** Meta's verify token stands in the settings for whoever writes them, and is kept as a secret under this id. */
+/** A caller writes Meta's verify token in the settings; it is stored as a secret under this id. */
 export const TOKEN_ID = 'verify.token';
-/** What is told instead of it; sent back it changes nothing. */
+/** Shown instead of the token; sent back it changes nothing. */
 export const HIDDEN = '***';
 export const isToken = ({ id }: Pick<SealedSecret, 'id'>): boolean => id === TOKEN_ID;
 
-// What the rules of a webhook say about a request, and what is kept of that with the content.
+// The judgement on a request by the rules of its webhook, and what is stored of it with the content.
 
 const DAY_S = 86_400;
 
-interface Identity {
-  readonly event_id: string | null;
-  readonly event_type: string | null;
-}
 type Accepted = { readonly kind: 'accepted'; readonly verified: Verified } & Identity;
 export type Judgement =
   | Accepted
   | ({ readonly kind: 'handshake'; readonly answer: Answer; readonly reason: string } & Identity)
   | ({ readonly kind: 'secret_missing' | 'signature'; readonly reason: string } & Identity)
-  /** The secrets cannot be decrypted: nothing can be said, least of all that a signature is wrong. */
+  /** The secrets cannot be decrypted, so a signature cannot be called wrong. */
   | { readonly kind: 'unreadable' };
 
-/** The verdict on a request and the event that it says to be. Of a target without rules: accepted, unverified. */
+/** The verdict on a request, and the id and type of its event. Without rules: accepted, unverified. */
 export function judgeRequest({ rules, secrets }: Target, incoming: Incoming): Judgement {
   if (!rules) return { kind: 'accepted', verified: 'none', event_id: null, event_type: null };
   if (!secrets) return { kind: 'unreadable' };
   const verdict = verdictOn(rules, secrets, incoming);
-  return { ...verdict, ...(verdict.kind === 'handshake' ? NOBODY : identify(rules, incoming)) };
+  return { ...verdict, ...(verdict.kind === 'handshake' ? NO_EVENT : identify(rules, incoming)) };
 }
-const NOBODY: Identity = { event_id: null, event_type: null };
+const NO_EVENT: Identity = { event_id: null, event_type: null };
 
 /** As it is stored with the content. */
 export function toJudged(

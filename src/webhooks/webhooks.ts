@@ -11,11 +11,10 @@ import {
 } from '../schema/webhooks.ts';
 import type { Store } from '../store/open.ts';
 import { decodeName } from '../store/text.ts';
-import * as store_ from '../store/webhooks.ts';
+import { createWebhook, findWebhook, rotateKey, updateWebhook, type WebhookRow } from '../store/webhooks.ts';
 import { PRESETS } from '../verify/presets/index.ts';
 import { RuleError } from '../verify/rules.ts';
-import type { Sealer } from './sealer.ts';
-import { randomText } from './sealer.ts';
+import { randomText, type Sealer } from './sealer.ts';
 import { chooseSecrets, sealAll, showToken, takeToken } from './secrets.ts';
 import { isToken, ownerOf, rulesOf } from './target.ts';
 
@@ -24,16 +23,16 @@ const DAY_S = 86_400;
 const newKey = (): string => randomText(24);
 
 const webhookUrl = (publicUrl: string, key: string): string => `${publicUrl}/in/${key}`;
-const urlOf = (webhook: store_.WebhookRow, publicUrl: string): string =>
+const urlOf = (webhook: WebhookRow, publicUrl: string): string =>
   webhook.url_key ? webhookUrl(publicUrl, webhook.url_key) : decodeName(webhook.wh_url);
 
-export const webhookClassic = (webhook: store_.WebhookRow, publicUrl: string) => ({
+export const webhookClassic = (webhook: WebhookRow, publicUrl: string) => ({
   wh_id: webhook.wh_id,
   wh_url: urlOf(webhook, publicUrl),
   wh_name: decodeName(webhook.wh_name),
   status: webhook.status,
 });
-export const webhookDetail = (webhook: store_.WebhookRow, publicUrl: string): WebhookDetail => {
+export const webhookDetail = (webhook: WebhookRow, publicUrl: string): WebhookDetail => {
   const input = showToken(webhook.settings ?? {}, webhook.secrets);
   const preset = PRESETS.get(input.preset ?? '');
   const settings = resolveSettings(input, preset?.response);
@@ -73,17 +72,13 @@ export const webhookDetail = (webhook: store_.WebhookRow, publicUrl: string): We
 };
 const isoOrNull = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 
-/** Providers call nothing else. */
+/** Providers call only public https addresses. */
 export const isPublic = (url: string): boolean =>
   url.startsWith('https:') && !/\/\/(localhost|127\.|\[::1\])/.test(url);
 
-/** One of the user's webhooks that we made. Those of other applications are theirs to change. */
-export async function owned(
-  { store }: Pick<WebhookParts, 'store'>,
-  userId: number,
-  whId: number,
-): Promise<store_.WebhookRow> {
-  const webhook = await store_.findWebhook(store, userId, whId);
+/** One of the user's webhooks that this service made. Webhooks of other applications are changed there. */
+export async function owned({ store }: Pick<WebhookParts, 'store'>, userId: number, whId: number): Promise<WebhookRow> {
+  const webhook = await findWebhook(store, userId, whId);
   if (!webhook) throw notFound(`You have no webhook ${whId}. GET /webhooks lists yours.`);
   if (!webhook.settings) throw forbidden(`Webhook ${whId} was made by another application: manage it there.`);
   return webhook;
@@ -112,7 +107,7 @@ export async function makeWebhook(
   const url_key = newKey();
   const idFrom = config.webhookIdFrom ?? (store.db.kind === 'mysql' ? 1_000_000_000 : 1);
   const wh_url = webhookUrl(config.publicUrl, url_key);
-  const wh_id = await store_.createWebhook(store, {
+  const wh_id = await createWebhook(store, {
     user_id: userId,
     wh_name,
     wh_url,
@@ -136,14 +131,14 @@ export async function changeWebhook(
   const merged = merge(showToken(webhook.settings ?? {}, webhook.secrets), patch) as SettingsInput;
   const name = wh_name ?? decodeName(webhook.wh_name);
   check(name, merged);
-  // Only where it changes: one that was stored before this was checked can still be switched off.
+  // Only where it changes: a webhook that was stored before this check existed can still be switched off.
   if (patch.response || patch.preset) checkAnswer(merged);
   const { settings, token } = takeToken(merged, webhook.secrets);
   const before = webhook.secrets.filter((one) => !isToken(one));
   const chosen = [...(secrets === undefined ? before : chooseSecrets(settings, before, secrets ?? [])), ...token];
   if (chosen.some((one) => 'value' in one)) await sealer?.ready();
   const sealed = sealAll(sealer, ownerOf(userId, whId), chosen);
-  await store_.updateWebhook(store, userId, whId, { wh_name: name, settings, secrets: sealed });
+  await updateWebhook(store, userId, whId, { wh_name: name, settings, secrets: sealed });
   return webhookDetail(await owned({ store }, userId, whId), config.publicUrl);
 }
 
@@ -157,7 +152,7 @@ export async function rotateWebhook(
   await owned({ store }, userId, whId);
   const url_key = newKey();
   const wh_url = webhookUrl(config.publicUrl, url_key);
-  await store_.rotateKey(store, userId, whId, { url_key, wh_url, graceUntil: now() + graceSeconds * 1000 });
+  await rotateKey(store, userId, whId, { url_key, wh_url, graceUntil: now() + graceSeconds * 1000 });
   return webhookDetail(await owned({ store }, userId, whId), config.publicUrl);
 }
 
@@ -175,7 +170,7 @@ function merge(old: Json, patch: Json): Json {
   return next;
 }
 
-/** Node would leave the body out without a word. */
+/** Node would leave the body out silently. */
 function checkAnswer(settings: SettingsInput): void {
   const { status, body } = resolveSettings(settings, PRESETS.get(settings.preset ?? '')?.response).response;
   if ((status !== 204 && status !== 205) || body === '') return;

@@ -7,12 +7,12 @@ import { createQueue, type Entry } from '../../src/receiver/writer.ts';
 interface Numbered extends Entry {
   readonly n: number;
 }
-const entry = (line: number, n: number, bytes = 1, since = n): Numbered => ({ line, n, bytes, since });
+const entry = (lane: number, n: number, bytes = 1, since = n): Numbered => ({ lane, n, bytes, since });
 const free = () => false;
-const names = (taken: readonly Numbered[]) => taken.map(({ line, n }) => `${line}:${n}`);
+const names = (taken: readonly Numbered[]) => taken.map(({ lane, n }) => `${lane}:${n}`);
 
 describe('turns', () => {
-  test('one row waits behind one row of each other line, not behind a flood', () => {
+  test('one row waits behind one row of each other lane, not behind a flood', () => {
     const queue = createQueue<Numbered>();
     for (let n = 0; n < 10_000; n++) queue.add(entry(1, n));
     queue.add(entry(2, 0));
@@ -25,9 +25,9 @@ describe('turns', () => {
 
   test('who was not served when a batch was full is first in the next', () => {
     const queue = createQueue<Numbered>();
-    for (const line of [1, 2, 3, 4]) for (let n = 0; n < 3; n++) queue.add(entry(line, n));
-    const lines = () => queue.take(3, 100, free).map(({ line }) => line);
-    expect([lines(), lines(), lines(), lines()].flat()).toEqual([1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4]);
+    for (const lane of [1, 2, 3, 4]) for (let n = 0; n < 3; n++) queue.add(entry(lane, n));
+    const lanes = () => queue.take(3, 100, free).map(({ lane }) => lane);
+    expect([lanes(), lanes(), lanes(), lanes()].flat()).toEqual([1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4]);
   });
 
   test('what is larger than a batch travels alone, and is not put off for ever by small ones', () => {
@@ -41,16 +41,16 @@ describe('turns', () => {
     expect(names(queue.take(10, 10, free))).toEqual(['3:5', '3:6', '3:7', '3:8']);
   });
 
-  test('a row that must wait holds up its own line only', () => {
+  test('a row that must wait holds up its own lane only', () => {
     const queue = createQueue<Numbered>();
-    for (const line of [1, 2]) for (let n = 0; n < 2; n++) queue.add(entry(line, n));
-    const held = ({ line, n }: Numbered) => line === 1 && n === 0;
+    for (const lane of [1, 2]) for (let n = 0; n < 2; n++) queue.add(entry(lane, n));
+    const held = ({ lane, n }: Numbered) => lane === 1 && n === 0;
     expect(names(queue.take(10, 100, held))).toEqual(['2:0', '2:1']);
     expect(names(queue.take(10, 100, held))).toEqual([]);
     expect(names(queue.take(10, 100, free))).toEqual(['1:0', '1:1']);
   });
 
-  test('tells what a line holds, and gives up what is too old', () => {
+  test('tells what a lane holds, and gives up what is too old', () => {
     const queue = createQueue<Numbered>();
     for (let n = 0; n < 4; n++) queue.add(entry(1, n, 10, 100 + n));
     queue.add(entry(2, 0, 5, 102));
@@ -63,7 +63,7 @@ describe('turns', () => {
   });
 });
 
-test('what has left a line that never ends is not kept in memory', async () => {
+test('what has left a lane that never ends is not kept in memory', async () => {
   const collect = collector();
   const queue = createQueue<Numbered & { body?: Buffer }>();
   const bodies: WeakRef<Buffer>[] = [];
@@ -80,7 +80,7 @@ test('what has left a line that never ends is not kept in memory', async () => {
   expect(bodies.filter((one) => one.deref()).length).toBeLessThanOrEqual(2);
 });
 
-test('whatever is added, taken and dropped: each once, in order within its line, within the limits, and the sums are right', () => {
+test('whatever is added, taken and dropped: each once, in order within its lane, within the limits, and the sums are right', () => {
   const step = fc.oneof(
     {
       weight: 6,
@@ -98,18 +98,18 @@ test('whatever is added, taken and dropped: each once, in order within its line,
       const waiting = new Map<number, Numbered[]>();
       let n = 0;
       const gone = (all: readonly Numbered[]) => {
-        for (const one of all) expect(waiting.get(one.line)?.shift()).toBe(one);
+        for (const one of all) expect(waiting.get(one.lane)?.shift()).toBe(one);
       };
       for (const one of steps) {
         if ('add' in one) {
           const added = entry(one.add, n++, one.bytes);
           queue.add(added);
-          waiting.set(added.line, [...(waiting.get(added.line) ?? []), added]);
+          waiting.set(added.lane, [...(waiting.get(added.lane) ?? []), added]);
         } else if ('rows' in one) {
-          const taken = queue.take(one.rows, one.most, ({ line }) => line === held);
+          const taken = queue.take(one.rows, one.most, ({ lane }) => lane === held);
           expect(taken.length).toBeLessThanOrEqual(one.rows);
           if (taken.length > 1) expect(taken.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThanOrEqual(one.most);
-          if (taken.length === 0) for (const [line, rest] of waiting) if (line !== held) expect(rest).toHaveLength(0);
+          if (taken.length === 0) for (const [lane, rest] of waiting) if (lane !== held) expect(rest).toHaveLength(0);
           gone(taken);
         } else gone(queue.dropBefore(one.drop));
         const rest = [...waiting.values()].flat();

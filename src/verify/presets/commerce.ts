@@ -1,9 +1,7 @@
 // Presets, one row each: payments, forms, meetings and support.
-import type { Preset } from './preset.ts';
+import { type Preset, SECOND_IMPLEMENTATION } from './preset.ts';
 
-const SECOND = 'a second implementation with WebCrypto';
-
-export const MORE: readonly Preset[] = [
+export const COMMERCE: readonly Preset[] = [
   {
     name: 'square',
     title: 'Square',
@@ -24,7 +22,7 @@ export const MORE: readonly Preset[] = [
     waits: '10 s',
     retries: 'up to 24 hours',
     source: 'https://developer.squareup.com/docs/webhooks/step3validate',
-    checked: `the sample of the official SDK, and ${SECOND}`,
+    checked: `the sample of the official SDK, and ${SECOND_IMPLEMENTATION}`,
   },
   {
     name: 'paddle',
@@ -72,7 +70,7 @@ export const MORE: readonly Preset[] = [
     waits: '5 s for a batch of up to 100 events',
     retries: '10 times in 24 hours',
     source: 'https://developers.hubspot.com/docs/guides/apps/authentication/validating-requests',
-    checked: `the vector in the tests of the official SDK (v3), those of the documentation (v1, v2 by \`verify\`), and ${SECOND}`,
+    checked: `the vector in the tests of the official SDK (v3), those of the documentation (v1, v2 by \`verify\`), and ${SECOND_IMPLEMENTATION}`,
   },
   {
     name: 'zoom',
@@ -104,7 +102,7 @@ export const MORE: readonly Preset[] = [
     waits: '3 s',
     retries: '3 times, after 5, 20 and 60 minutes, and only after a 5xx',
     source: 'https://developers.zoom.us/docs/api/webhooks/',
-    checked: SECOND,
+    checked: SECOND_IMPLEMENTATION,
   },
   {
     name: 'calendly',
@@ -125,7 +123,7 @@ export const MORE: readonly Preset[] = [
     waits: '15 s',
     retries: 'for 24 hours; then the subscription is disabled',
     source: 'https://developer.calendly.com/api-docs/webhook-signatures',
-    checked: SECOND,
+    checked: SECOND_IMPLEMENTATION,
   },
   {
     name: 'typeform',
@@ -145,7 +143,7 @@ export const MORE: readonly Preset[] = [
     waits: '30 s',
     retries: 'every 2 to 3 minutes for 10 hours; a 404 or 410 disables it at once',
     source: 'https://www.typeform.com/developers/webhooks/secure-your-webhooks/',
-    checked: SECOND,
+    checked: SECOND_IMPLEMENTATION,
   },
   {
     name: 'zendesk',
@@ -170,7 +168,7 @@ export const MORE: readonly Preset[] = [
     waits: '12 s',
     retries: '3 times after a 409, 5 times after a timeout',
     source: 'https://developer.zendesk.com/documentation/webhooks/verifying/',
-    checked: `${SECOND}; the vector of an older page, with another order of the parts, passes with its parts turned round`,
+    checked: `${SECOND_IMPLEMENTATION}; the vector of an older page, with another order of the parts, passes with its parts turned round`,
   },
   {
     name: 'intercom',
@@ -191,7 +189,7 @@ export const MORE: readonly Preset[] = [
     waits: '5 s',
     retries: 'once, after 1 minute',
     source: 'https://developers.intercom.com/docs/webhooks/webhook-notifications',
-    checked: SECOND,
+    checked: SECOND_IMPLEMENTATION,
   },
   {
     name: 'notion',
@@ -212,7 +210,7 @@ export const MORE: readonly Preset[] = [
     waits: 'not published',
     retries: '8 times in 24 hours',
     source: 'https://developers.notion.com/reference/webhooks',
-    checked: SECOND,
+    checked: SECOND_IMPLEMENTATION,
   },
   {
     name: 'airtable',
@@ -232,6 +230,6 @@ export const MORE: readonly Preset[] = [
     waits: '25 s; the answer must be empty',
     retries: '13 times; then notifications are switched off',
     source: 'https://airtable.com/developers/web/api/webhooks-overview',
-    checked: SECOND,
+    checked: SECOND_IMPLEMENTATION,
   },
 ];

@@ -1,11 +1,8 @@
 // Presets, one row each: code, chat, mail and files.
-
 import { STANDARD } from './payments.ts';
-import type { Preset } from './preset.ts';
+import { type Preset, SECOND_IMPLEMENTATION } from './preset.ts';
 
-const SECOND = 'a second implementation with WebCrypto';
-
-export const REST: readonly Preset[] = [
+export const DEVELOPER: readonly Preset[] = [
   {
     name: 'gitlab',
     title: 'GitLab (secret token)',
@@ -55,7 +52,7 @@ export const REST: readonly Preset[] = [
     waits: '10 s',
     retries: 'twice',
     source: 'https://support.atlassian.com/bitbucket-cloud/docs/manage-webhooks/',
-    checked: `the sample of the documentation, and ${SECOND}`,
+    checked: `the sample of the documentation, and ${SECOND_IMPLEMENTATION}`,
   },
   {
     name: 'jira',
@@ -74,7 +71,7 @@ export const REST: readonly Preset[] = [
     waits: 'not published',
     retries: '5 times, every 5 to 15 minutes',
     source: 'https://developer.atlassian.com/cloud/jira/platform/webhooks/',
-    checked: SECOND,
+    checked: SECOND_IMPLEMENTATION,
   },
   {
     name: 'linear',
@@ -96,7 +93,7 @@ export const REST: readonly Preset[] = [
     waits: '5 s',
     retries: 'after 1 minute, 1 hour and 6 hours',
     source: 'https://linear.app/developers/webhooks',
-    checked: SECOND,
+    checked: SECOND_IMPLEMENTATION,
   },
   {
     name: 'discord',
@@ -113,7 +110,7 @@ export const REST: readonly Preset[] = [
     },
     handshake: [
       {
-        // An event has type 1 as well, and then says of what it is.
+        // An event has type 1 as well, and the type of the event besides.
         when: [
           { from: 'body:/type', equals: '1' },
           { from: 'body:/event/type', absent: true },
@@ -173,7 +170,7 @@ export const REST: readonly Preset[] = [
       scheme: 'hmac',
       signature: { from: 'body:/signature/signature' },
       timestamp: { from: 'body:/signature/timestamp' },
-      // Retries go on for 8 hours. Without any window whoever has seen one signature could send what they like for ever.
+      // Retries go on for 8 hours. Without any window a sender that has seen one signature could use it for ever.
       tolerance_seconds: 43_200,
       signed_string: '{timestamp}{json:/signature/token}',
       // Mailgun signs its token and no more: the event itself is as safe as the URL.
@@ -190,7 +187,7 @@ export const REST: readonly Preset[] = [
     waits: 'not published; only 200 counts',
     retries: 'after 5, 10 and 15 minutes, 1, 2 and 4 hours; a 406 stops them',
     source: 'https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks',
-    checked: SECOND,
+    checked: SECOND_IMPLEMENTATION,
   },
   {
     name: 'msgraph',
@@ -229,7 +226,7 @@ export const REST: readonly Preset[] = [
         answer: { body: '{challenge}' },
       },
     ],
-    // No id: it only says whose account changed, and says the same the next time.
+    // No id: a request only names the accounts that changed, and is the same the next time.
     secret: 'Dropbox calls it the App secret: App Console > Settings.',
     steps: [
       'Open the App Console > your app > Settings and copy the App secret.',
@@ -238,6 +235,6 @@ export const REST: readonly Preset[] = [
     waits: '10 s',
     retries: 'for about 10 minutes',
     source: 'https://www.dropbox.com/developers/reference/webhooks',
-    checked: SECOND,
+    checked: SECOND_IMPLEMENTATION,
   },
 ];

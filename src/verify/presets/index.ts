@@ -1,8 +1,7 @@
-// Every provider that is known by name. A new one is a row, not code.
-
-import { MORE } from './commerce.ts';
-import { REST } from './developer.ts';
-import { FIRST } from './payments.ts';
+// Every provider that is known by name. A new provider is a row, not code.
+import { COMMERCE } from './commerce.ts';
+import { DEVELOPER } from './developer.ts';
+import { PAYMENTS } from './payments.ts';
 import type { Preset } from './preset.ts';
 
 export type { Preset } from './preset.ts';
@@ -24,5 +23,5 @@ const GENERIC: Preset = {
 };
 
 export const PRESETS: ReadonlyMap<string, Preset> = new Map(
-  [...FIRST, ...MORE, ...REST, GENERIC].map((preset) => [preset.name, preset]),
+  [...PAYMENTS, ...COMMERCE, ...DEVELOPER, GENERIC].map((preset) => [preset.name, preset]),
 );

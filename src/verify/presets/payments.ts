@@ -1,5 +1,5 @@
 // Presets, one row each: the providers whose events most people wait for.
-import type { Preset } from './preset.ts';
+import { type Preset, SECOND_IMPLEMENTATION } from './preset.ts';
 
 export const STANDARD = {
   verify: {
@@ -23,7 +23,7 @@ export const STANDARD = {
   event_type: ['body:/type', 'body:/event_type'],
 } as const;
 
-export const FIRST: readonly Preset[] = [
+export const PAYMENTS: readonly Preset[] = [
   {
     name: 'stripe',
     title: 'Stripe',
@@ -65,7 +65,7 @@ export const FIRST: readonly Preset[] = [
       'body:/*/id',
     ],
     event_type: ['form:MessageStatus', 'form:SmsStatus', 'form:CallStatus', 'body:/*/type'],
-    // Any text would be sent to the end user as a message; nothing at all is logged by Twilio as an error.
+    // Twilio would send any text to the end user as a message, and would log an empty answer as an error.
     response: { status: 200, content_type: 'text/xml', body: '<Response/>' },
     secret: 'Twilio calls it the Auth Token, on the first page of the Twilio console.',
     steps: [
@@ -89,7 +89,7 @@ export const FIRST: readonly Preset[] = [
     steps: [
       'Open Settings > Developer > Manage webhooks in ActiveCampaign and press Add.',
       'Paste {url} as the URL, choose the events and the lists, and save.',
-      'ActiveCampaign signs nothing: whoever knows this URL can send. Keep it to yourself, and rotate it if it got out.',
+      'ActiveCampaign signs nothing: anyone who knows this URL can send. Keep it to yourself, and rotate it if it got out.',
     ],
     waits: 'not published',
     retries: 'none: an event that cannot be delivered is lost',
@@ -135,7 +135,7 @@ export const FIRST: readonly Preset[] = [
     waits: '5 s in all, 1 s to connect',
     retries: '8 times in 4 hours; then a subscription made by the API is deleted',
     source: 'https://shopify.dev/docs/apps/build/webhooks/verify-deliveries',
-    checked: 'a second implementation with WebCrypto: no vector is published',
+    checked: `${SECOND_IMPLEMENTATION}: no vector is published`,
   },
   {
     name: 'slack',
@@ -183,7 +183,7 @@ export const FIRST: readonly Preset[] = [
         answer: { body: '{challenge}' },
       },
     ],
-    // `*`: only where it is the only one. A batch that is put together anew is not the same event.
+    // `*` matches only where it is the only element. A batch that is composed anew is not the same event.
     dedupe: [
       ['body:/entry/*/changes/*/value/statuses/*/id', 'body:/entry/*/changes/*/value/statuses/*/status'],
       'body:/entry/*/changes/*/value/messages/*/id',
@@ -201,7 +201,7 @@ export const FIRST: readonly Preset[] = [
     waits: 'not published; only 200 counts',
     retries: 'WhatsApp up to 7 days, others 36 hours',
     source: 'https://developers.facebook.com/docs/graph-api/webhooks/getting-started',
-    checked: 'a second implementation with WebCrypto over escaped and unescaped bodies: no vector is published',
+    checked: `${SECOND_IMPLEMENTATION} over escaped and unescaped bodies: no vector is published`,
   },
   {
     ...STANDARD,

@@ -1,7 +1,7 @@
-// What is known of one provider: a preset is such a row, and nothing but data.
+// A preset: what is known of one provider, as a row of data.
 import type { HandshakeInput, VerifyInput } from '../../schema/webhooks.ts';
 
-/** Sources that are joined by `/`: all of them must be there. */
+/** Sources whose texts are joined by `/`: all of them must be in the request. */
 export type Joined = string | readonly string[];
 
 export interface Preset {
@@ -9,17 +9,17 @@ export interface Preset {
   readonly title: string;
   readonly verify: VerifyInput;
   readonly handshake?: readonly HandshakeInput[];
-  /** Where the id of the event stands: the first that is there. */
+  /** Where the id of the event stands: the first of these that the request has. */
   readonly dedupe?: readonly Joined[];
-  /** Where its type stands: the first that is there. */
+  /** Where the type of the event stands: the first of these that the request has. */
   readonly event_type?: readonly Joined[];
-  /** The answer they want, where it is not 200 with nothing. */
+  /** The answer that the provider wants, where it is not an empty 200. */
   readonly response?: { readonly status: number; readonly content_type: string; readonly body: string };
-  /** What the provider calls the secret and where it stands; undefined: needs none. */
+  /** What the provider calls the secret, and where it stands; undefined: no secret is needed. */
   readonly secret?: string;
   /** The exact steps to paste the URL at the provider; `{url}` stands for the URL of the webhook. */
   readonly steps: readonly string[];
-  /** How long they wait for an answer. */
+  /** How long the provider waits for an answer. */
   readonly waits: string;
   readonly retries: string;
   /** The page these facts are from. */
@@ -28,13 +28,16 @@ export interface Preset {
   readonly checked: string;
 }
 
-// How the secrets of providers look, where that is known: another kind of key from the same page is the usual mistake.
+/** How a row is checked where its provider has no library to check it against. */
+export const SECOND_IMPLEMENTATION = 'a second implementation with WebCrypto';
+
+// How the secrets of providers look, where that is known: the usual mistake is another kind of key from the same page.
 
 type Look = readonly [pattern: RegExp, words: string];
 
 const WHSEC: Look = [/^whsec_/, 'begins with whsec_'];
 const HEX32: Look = [/^[0-9a-f]{32}$/i, 'has 32 hexadecimal digits'];
-// By the name of the preset. Beside the rows of the presets and not in them: a look is a hint, no rule that could refuse.
+// By the name of the preset. These are no members of a preset: a look is a hint, and refuses nothing.
 const LOOKS: ReadonlyMap<string, Look> = new Map([
   ['stripe', WHSEC],
   ['standard-webhooks', WHSEC],
@@ -49,7 +52,7 @@ const LOOKS: ReadonlyMap<string, Look> = new Map([
   ['github', [/^(?!gh[pousr]_|github_pat_)/, 'is a text that you chose, no access token']],
 ]);
 
-/** What a secret of this preset is like, when this text is not; undefined when nothing speaks against it. */
+/** How a secret of this preset looks, when this text does not look so. */
 export function unlike(preset: string | null | undefined, secret: string): string | undefined {
   const [pattern, words] = LOOKS.get(preset ?? '') ?? [];
   return pattern && !pattern.test(secret) ? words : undefined;
