@@ -255,7 +255,7 @@ export async function insertWithin(store: Store, queries: Queries, rows: readonl
   );
   const duplicates = store.extended ? await duplicatesOf(store, queries, rows, ids) : [];
   if (store.extended) await insertRequests(queries, rows, ids, duplicates);
-  if (store.db.kind !== 'sqlite') return { ids, placed: [], events: [] };
+  if (!store.db.dialect.oneWriter) return { ids, placed: [], events: [] };
   const owned = rows.map(({ user_id, wh_id }, i) => ({ id: ids[i] as number, user_id, wh_id }));
   const events = rows.flatMap(({ wh_id, received_ms, judged }, i) =>
     judged?.event_key && duplicates[i] === null

@@ -28,12 +28,10 @@ export const eventKey = (userId: number, eventId: string): Buffer =>
 /** One event of one webhook, as a name in maps. */
 export const eventName = (whId: number, key: Buffer): string => `${whId} ${key.toString('latin1')}`;
 
-/** Where events are looked up by their key: an index on a server, a table that follows behind on SQLite. */
-export const EVENTS = { mysql: 'restante_request', sqlite: 'restante_event' } as const;
-/** The first contents of events, by their keys. On a server without a join: MariaDB would walk all of it for a long list. */
+/** The first contents of events, by their keys. On a server without a join: MariaDB would walk the whole table for a long list. */
 const FIRSTS = {
-  mysql: (list: string) => `restante_request r WHERE r.event_key IN (${list}) AND r.duplicate_of IS NULL`,
-  sqlite: (list: string) =>
+  restante_request: (list: string) => `restante_request r WHERE r.event_key IN (${list}) AND r.duplicate_of IS NULL`,
+  restante_event: (list: string) =>
     `restante_event e JOIN restante_request r ON r.id = e.id WHERE e.event_key IN (${list}) AND e.duplicate_of = 0`,
 } as const;
 
@@ -68,7 +66,7 @@ export async function duplicatesOf(
   if (keys.length === 0) return rows.map(() => null);
   const some = stretched(keys);
   // Duplicates are left out, so that an event which comes a million times costs no more than one that comes twice.
-  const sql = `SELECT r.id, r.wh_id, r.event_key, r.received_ms FROM ${FIRSTS[db.kind](marks(some.length))}`;
+  const sql = `SELECT r.id, r.wh_id, r.event_key, r.received_ms FROM ${FIRSTS[db.dialect.eventsIn](marks(some.length))}`;
   const firsts = new Map<string, Pick<Event, 'id' | 'received_ms'>>();
   for (const row of await queries.all<Event>(sql, some)) {
     const name = eventName(row.wh_id, row.event_key);
@@ -94,7 +92,7 @@ export async function listDuplicates(
   limit: number,
 ): Promise<number[]> {
   await events?.settle();
-  const sql = `SELECT id FROM ${EVENTS[db.kind]} WHERE event_key = ? AND duplicate_of = ? ORDER BY id LIMIT ?`;
+  const sql = `SELECT id FROM ${db.dialect.eventsIn} WHERE event_key = ? AND duplicate_of = ? ORDER BY id LIMIT ?`;
   const rows = await db.all<{ id: number }>(sql, [eventKey(userId, content.event_id), content.id, limit]);
   return rows.map(({ id }) => id);
 }
@@ -190,7 +188,7 @@ async function indexSome(db: Db): Promise<number> {
     await db.transaction(async (queries) => {
       // Some may be there already: after a crash, or because another one did it.
       for (const { size, values } of statementsFor(rows))
-        await queries.run(insertSql(EVENTS.sqlite, COLUMNS, size, ' ON CONFLICT DO NOTHING'), values);
+        await queries.run(insertSql('restante_event', COLUMNS, size, ' ON CONFLICT DO NOTHING'), values);
     });
     await turn();
   }

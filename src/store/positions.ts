@@ -28,11 +28,12 @@ export function assignPositions(db: Db, rows: readonly Row[], next?: number): Pr
     const sql = `SELECT v, ${db.dialect.nowMs} AS now FROM restante_meta WHERE k = 'seq'${db.dialect.forUpdate}`;
     const [seq] = await queries.all<{ v: number; now: number }>(sql);
     if (!seq) throw new Error("restante_meta has no row 'seq': run restante migrate");
-    const first = db.kind === 'mysql' ? seq.v : (await lastPosition(queries)) + 1;
+    const { oneWriter } = db.dialect;
+    const first = oneWriter ? (await lastPosition(queries)) + 1 : seq.v;
     const have = first === next ? new Set<number>() : await withPosition(queries, rows);
     const missing = rows.filter(({ id }) => !have.has(id)).sort((a, b) => a.id - b.id);
     const { now } = seq;
-    if (db.kind !== 'mysql') return { first, placed: await give(queries, missing, first, now) };
+    if (oneWriter) return { first, placed: await give(queries, missing, first, now) };
     const end = await copy(queries, missing, first, now);
     // Rows from memory may be those before a crash, whose ids are others' now: only who is in no doubt answers from it.
     const sure = first === next && end - first === missing.length;

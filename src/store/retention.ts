@@ -61,7 +61,7 @@ async function stillToGet(db: Db, queries: Queries, ids: readonly number[]): Pro
 /** One without a place may be about to get it: then whoever gives them is waited for, or the place would outlive the content. */
 async function placesOf(db: Db, queries: Queries, ids: readonly number[]): Promise<Doomed[]> {
   const places = await readPlaces(queries, ids);
-  if (places.length === ids.length || db.kind === 'sqlite') return places;
+  if (places.length === ids.length || db.dialect.oneWriter) return places;
   await queries.all(`SELECT v FROM restante_meta WHERE k = 'seq'${db.dialect.forUpdate}`);
   return readPlaces(queries, ids);
 }
@@ -172,7 +172,7 @@ async function drop(db: Db, queries: Queries, ids: readonly number[]): Promise<n
     some,
   )) {
     const key = 'DELETE FROM restante_event WHERE event_key = ? AND duplicate_of = ? AND id = ?';
-    if (event_key && db.kind === 'sqlite') await queries.run(key, [event_key, duplicate_of, id]);
+    if (event_key && db.dialect.eventsIn === 'restante_event') await queries.run(key, [event_key, duplicate_of, id]);
     // A refusal that was released has the same bytes.
     if (released_from) await queries.run('DELETE FROM restante_refusal WHERE id = ?', [released_from]);
   }

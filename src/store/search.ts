@@ -1,7 +1,7 @@
 // Finds contents by their event, verdict, age or bytes: by an index where there is one, else among so many rows a call.
 import { type ContentRow, forced, type ListOptions, listByIds, listContents } from './contents.ts';
 import type { Value } from './db.ts';
-import { EVENTS, eventKey, VERIFIED, type Verified } from './events.ts';
+import { eventKey, VERIFIED, type Verified } from './events.ts';
 import type { Store } from './open.ts';
 
 /** All that is given must hold. */
@@ -75,7 +75,7 @@ async function byEvent(store: Store, userId: number, options: ListOptions, filte
   const { sql, params } = where(store, { ...filter, event_id: undefined });
   await store.events?.settle();
   const ids = await store.db.all<{ id: number }>(
-    `SELECT t.id FROM ${EVENTS[store.db.kind]} e JOIN restante_request r ON r.id = e.id JOIN tblwh t ON t.id = e.id
+    `SELECT t.id FROM ${store.db.dialect.eventsIn} e JOIN restante_request r ON r.id = e.id JOIN tblwh t ON t.id = e.id
      WHERE e.event_key = ? AND r.event_id = ? AND t.user_id = ? ${wh_id === 'all' ? '' : 'AND t.wh_id = ?'}
      AND t.id BETWEEN ? AND ? ${sql} ORDER BY t.id ${order === 'asc' ? 'ASC' : 'DESC'} LIMIT ?`,
     [eventKey(userId, event_id), event_id, userId, ...(wh_id === 'all' ? [] : [wh_id]), from, to, ...params, limit],

@@ -164,7 +164,9 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
       forUpdate: ' FOR UPDATE',
       // MariaDB has no FOR SHARE; MySQL's LOCK IN SHARE MODE takes no NOWAIT.
       shareNowait: returning ? ' LOCK IN SHARE MODE NOWAIT' : ' FOR SHARE NOWAIT',
+      oneWriter: false,
       writersIn: returning ? 'innodb_trx' : 'metadata_locks',
+      eventsIn: 'restante_request',
       // MySQL keeps them for a day unless it is told not to.
       freshFigures: returning ? '' : 'SET SESSION information_schema_stats_expiry = 0',
       nowMs: 'CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)',

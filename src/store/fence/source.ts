@@ -66,7 +66,7 @@ export const ranged = (ranges: readonly Range[]): { where: string; params: numbe
 
 /** Reads what there is to know of the server. `nodes` are all other nodes of a cluster with several writers. */
 export async function openFenceSource(db: Db, nodes: readonly Prober[] = [], recent?: Recent): Promise<OpenedSource> {
-  if (db.kind === 'sqlite')
+  if (db.dialect.oneWriter)
     return { source: openOrdered(db, recent), nodes: [], facts: SQLITE, promise: promiseOf(SQLITE) };
   const { source, facts } = await openShared(db);
   await source.writers(); // whether they can be seen belongs to the promise
