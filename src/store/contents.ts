@@ -4,7 +4,7 @@ import { failed, marks, padded, type Queries, type Value } from './db.ts';
 import { duplicatesOf, type Event, type Judged, VERIFIED, type Verified } from './events.ts';
 import type { Row as Owner } from './fence/source.ts';
 import type { Store } from './open.ts';
-import { type PositionedRow, placeInserted } from './positions.ts';
+import { assignInserted, type PositionedRow } from './positions.ts';
 
 export interface ContentRow {
   readonly id: number;
@@ -229,7 +229,7 @@ const shortIp = (ip: string): string => (ip.includes(':') || ip.length > 15 ? 'i
 /** What a transaction stored. */
 interface Stored {
   readonly ids: number[];
-  readonly placed: readonly PositionedRow[];
+  readonly positioned: readonly PositionedRow[];
   readonly events: readonly Event[];
 }
 
@@ -242,7 +242,7 @@ export async function insertContents(store: Store, rows: readonly NewContent[]):
 
 /** What was committed is known to this process before it is read. */
 export function remember({ recent, events }: Store, stored: Stored): void {
-  recent?.add(stored.placed);
+  recent?.add(stored.positioned);
   events?.add(stored.events);
 }
 
@@ -255,14 +255,14 @@ export async function insertWithin(store: Store, queries: Queries, rows: readonl
   );
   const duplicates = store.extended ? await duplicatesOf(store, queries, rows, ids) : [];
   if (store.extended) await insertRequests(queries, rows, ids, duplicates);
-  if (!store.db.dialect.oneWriter) return { ids, placed: [], events: [] };
+  if (!store.db.dialect.oneWriter) return { ids, positioned: [], events: [] };
   const owned = rows.map(({ user_id, wh_id }, i) => ({ id: ids[i] as number, user_id, wh_id }));
   const events = rows.flatMap(({ wh_id, received_ms, judged }, i) =>
     judged?.event_key && duplicates[i] === null
       ? [{ id: ids[i] as number, wh_id, received_ms, event_key: judged.event_key }]
       : [],
   );
-  return { ids, placed: await placeInserted(store.db, queries, owned), events };
+  return { ids, positioned: await assignInserted(store.db, queries, owned), events };
 }
 
 async function insertRequests(
