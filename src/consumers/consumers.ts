@@ -21,7 +21,7 @@ import { listWebhooks } from '../store/webhooks.ts';
 import { decodeLease, type Lease } from './lease-token.ts';
 import { ack, type Done, extend, type Nack, nack } from './leases.ts';
 import { type ConsumerState, createPull, deleted, type Pulled, type PullOptions, stateOf } from './pull.ts';
-import { findTarget, redeliver, retryDead, type Start, seek } from './seek.ts';
+import { findTarget, redeliver, reviveDead, type Start, seek } from './seek.ts';
 import { carriedOf, createSessions, inLane } from './sessions.ts';
 
 /** A lease as a call names it, and which of its contents are meant; undefined = all. */
@@ -201,7 +201,7 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
     dead: async (userId, name, from, limit) => listDead(db, (await find(userId, name)).id, from, limit),
     async retry(userId, name, ids) {
       const { consumer, result } = await change(userId, name, (rows, locked) =>
-        retryDead(rows, locked, ids, MOST_RETRIED),
+        reviveDead(rows, locked, ids, MOST_RETRIED),
       );
       return { ...whole(result), more: ids === undefined && consumer.dead > 0 };
     },

@@ -314,7 +314,7 @@ export interface Unneeded {
   readonly upTo: number;
 }
 
-/** Closes contents that are not needed, as if they were handed out and acked; unless the consumer's settings have changed meanwhile. */
+/** Closes contents that are not needed, as if they had been acked; unless the consumer's settings have changed meanwhile. */
 export async function passOver(
   rows: LeaseRows,
   { consumer, now }: Locked,

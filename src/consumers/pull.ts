@@ -1,7 +1,7 @@
 // A pull: acks, then hands out contents, or waits for them without asking the database anything.
 //
 // A pull is a machine. Its states are the functions below, each of which names the one that follows:
-//   deciding   looks at what is known of the consumer in this process, asks nothing, and picks parked, claiming, searching or answering
+//   deciding   looks at the session, asks no database, and picks parked, claiming, searching or answering
 //   parked     nothing can be handed out now: waits for a content, for the end of a lease, or for the end of its time
 //   claiming   in its turn, one transaction: commits the ack, then leases what comes next
 //   searching  in its turn: the next contents were gone, or skipped duplicates; looks for the first content that is neither, and
@@ -316,7 +316,7 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
     return consumer;
   }
 
-  /** Gives back contents that are not in the answer, and closes those that are gone. When this fails the leases end by themselves. */
+  /** Gives back what is not in the answer, and closes what is gone. When this fails the leases end by themselves. */
   const tidy = (
     call: Call,
     token: number,
@@ -388,7 +388,7 @@ interface Bodies {
   readonly gone: readonly Position[];
 }
 
-/** Items in the order of positions, up to `maxBytes`, but the first one always. What does not fit is the last part, without a hole. */
+/** Items in the order of positions, up to `maxBytes`, but one at least. What does not fit is the last part, without a hole. */
 async function readBodies(
   store: Store,
   userId: number,

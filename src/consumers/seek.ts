@@ -22,7 +22,7 @@ const dueNow = (consumer: ConsumerRow, now: number): number =>
   consumer.next_due_ms === 0 ? now : Math.min(consumer.next_due_ms, now);
 
 /** Dead letters wait again, with all their attempts before them. `ids` undefined: the first `most` of all. */
-export async function retryDead(
+export async function reviveDead(
   rows: LeaseRows,
   { consumer, now }: Locked,
   ids: readonly number[] | undefined,

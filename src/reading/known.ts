@@ -1,4 +1,4 @@
-// What is known of each webhook's newest contents: learnt by one query, kept up to date by the tail, so that polls at the end ask nothing.
+// The newest contents of each webhook, known by one query and kept up to date by the tail: a poll at the end asks no database.
 import { LRUCache } from 'lru-cache';
 import type { Row } from './fence.ts';
 

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeLease, encodeLease, type Lease } from '../../src/consumers/lease-token.ts';
 import { ack, claim, extend, giveBack, nack } from '../../src/consumers/leases.ts';
-import { redeliver, retryDead, seek } from '../../src/consumers/seek.ts';
+import { redeliver, reviveDead, seek } from '../../src/consumers/seek.ts';
 import type { ConsumerRow, Locked } from '../../src/store/consumers.ts';
 import { type Change, type LeaseRows, leaseRows } from '../../src/store/leases.ts';
 import { openStore, type Store } from '../../src/store/open.ts';
@@ -246,7 +246,7 @@ async function live(world: World, seed: number): Promise<number> {
       return;
     }
     if (random(3) > 0) {
-      const { done } = await run((rows, one) => retryDead(rows, one, undefined, 2));
+      const { done } = await run((rows, one) => reviveDead(rows, one, undefined, 2));
       for (const pos of done.map(posOf)) {
         fates.set(pos, { kind: 'back' });
         failures.delete(pos);

@@ -2,7 +2,7 @@
 
 import type { Lease } from '../../src/consumers/lease-token.ts';
 import { ack, claim, type Done, extend, giveBack, nack } from '../../src/consumers/leases.ts';
-import { redeliver, retryDead, seek } from '../../src/consumers/seek.ts';
+import { redeliver, reviveDead, seek } from '../../src/consumers/seek.ts';
 import type { Position } from '../../src/store/backlog.ts';
 import type { ConsumerRow } from '../../src/store/consumers.ts';
 import type { Change, LeaseRows } from '../../src/store/leases.ts';
@@ -263,7 +263,7 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
             .filter(() => world.chance(0.1))
             .map((content) => content.id);
           const kind = world.random();
-          if (kind < 0.4) return retryDead(rows, locked, world.chance(0.5) ? undefined : chosen, 5);
+          if (kind < 0.4) return reviveDead(rows, locked, world.chance(0.5) ? undefined : chosen, 5);
           known.recalled = ++turns;
           if (kind < 0.8) return redeliver(rows, locked, chosen);
           const pos = world.int(0, locked.head);

@@ -50,7 +50,7 @@ function keepBeside(database: DatabaseSyncInstance, path: string): void {
   }
 }
 
-/** Runs `work` again while another process holds the lock, for 5 s at most, without blocking this process. */
+/** Runs `work` again while another process holds the lock, for 5 s at most, without blocking the event loop. */
 async function patiently<T>(work: () => T): Promise<T> {
   for (const until = Date.now() + BUSY_GIVE_UP_MS; ; ) {
     try {
