@@ -93,7 +93,7 @@ const MOST_RETRIED = 5_000;
 
 export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersParts): Consumers {
   const { db } = store;
-  const onError = (error: unknown) => log?.warn({ error }, 'changes of consumers cannot be looked for');
+  const onError = (error: unknown) => log?.warn({ error }, 'cannot look for changes of consumers; trying again');
   const sessions = createSessions({ db, tail, onError });
   const own = createOwnWrites(tail);
   const { make, checkWhids } = createMaker(store, own);

@@ -24,7 +24,7 @@ export interface Done {
 }
 
 /** The earlier of two moments, of which 0 is none. */
-const sooner = (a: number, b: number): number => (a === 0 || b === 0 ? a + b : Math.min(a, b));
+export const sooner = (a: number, b: number): number => (a === 0 || b === 0 ? a + b : Math.min(a, b));
 export const posOf = ({ pos }: Position): number => pos;
 const GIVEN_UP = 'A worker gave it up.';
 const NOT_ACKED = 'No worker acked it in all its attempts.';

@@ -1,9 +1,9 @@
 // Handing out again: dead letters, contents that were acked, everything from a position on.
 import { headOf, lastIdAt, positionBeforeId, positionBeforeTime } from '../store/backlog.ts';
-import type { ConsumerRow, Locked } from '../store/consumers.ts';
+import type { Locked } from '../store/consumers.ts';
 import type { Db } from '../store/db.ts';
 import type { Change, LeaseRows } from '../store/leases.ts';
-import { type Conflict, type Done, posOf } from './leases.ts';
+import { type Conflict, type Done, posOf, sooner } from './leases.ts';
 
 /** The position before the first content to be handed out, and the user's last content up to it. */
 interface Target {
@@ -17,9 +17,6 @@ export async function seek(rows: LeaseRows, { consumer }: Locked, { pos, id }: T
   const moved = { start_pos: pos, cursor_pos: pos, cursor_id: id, next_due_ms: 0, gap: null };
   return { consumer: { ...consumer, ...moved, dead: consumer.dead - forgotten }, result: undefined };
 }
-
-const dueNow = (consumer: ConsumerRow, now: number): number =>
-  consumer.next_due_ms === 0 ? now : Math.min(consumer.next_due_ms, now);
 
 /** Dead letters wait again, with all their attempts before them. `ids` undefined: the first `most` of all. */
 export async function reviveDead(
@@ -35,7 +32,7 @@ export async function reviveDead(
   if (letters.length === 0) return { consumer, result };
   await rows.revive(letters.map(posOf), now);
   const dead = consumer.dead - letters.length;
-  return { consumer: { ...consumer, dead, next_due_ms: dueNow(consumer, now) }, result };
+  return { consumer: { ...consumer, dead, next_due_ms: sooner(consumer.next_due_ms, now) }, result };
 }
 
 /** Contents are handed out again, though they were acked, given back or given up; those ahead of the cursor come anyway. */
@@ -72,7 +69,10 @@ export async function redeliver(
   await rows.put(again, now);
   const result = { done, conflicts };
   if (buried.length + again.length === 0) return { consumer, result };
-  return { consumer: { ...consumer, dead: consumer.dead - buried.length, next_due_ms: dueNow(consumer, now) }, result };
+  return {
+    consumer: { ...consumer, dead: consumer.dead - buried.length, next_due_ms: sooner(consumer.next_due_ms, now) },
+    result,
+  };
 }
 
 // Where a consumer begins, or is moved to: the start that a call names becomes a position.

@@ -359,7 +359,8 @@ interface Patience<T> {
 const TURN_MS = 10_000;
 const tooLate = {
   ms: TURN_MS,
-  late: () => Promise.reject(unavailable('Too many calls on this at once, or the database is slow. Try again soon.')),
+  late: () =>
+    Promise.reject(unavailable('Too many calls on this consumer at once, or the database is slow. Try again soon.')),
 };
 
 /** Runs `work` when all earlier calls have ended. A call whose turn does not come in time, in 10 s at most, gives up. */

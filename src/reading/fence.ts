@@ -1,7 +1,7 @@
 // The fence answers one question for every list: up to which id may it be read, so that no row can appear below it later?
 //
 // An INSERT takes its id before it commits, so a lower id can appear after a higher one. A list is read by id: it must stop before
-// the first id that may still appear, or its reader skips that content for ever. The fence F is the id below which nothing can
+// the first id that may still appear, or its reader skips that content for ever. The fence F is the id up to which nothing can
 // appear. A hole is a range of ids that were given and whose rows were not seen (holes.ts keeps one bit for each id above F).
 //
 // The fence is in one of four states:

@@ -31,7 +31,7 @@ import { retry } from './retry.ts';
 export interface SequencerSource {
   /**
    * Gives the rows that have no position one, in one transaction that holds the lock on the next position. When `next` still is
-   * the next position, no other process can know these rows, and they are not compared.
+   * the next position, no other process has given one to these rows, and they are not compared.
    */
   assign(rows: readonly Row[], next?: number): Promise<Assigned>;
   /** The position that will be given next, and the highest id that has one. */
