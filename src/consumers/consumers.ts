@@ -1,4 +1,4 @@
-// The consumers of the users: make, change and end them, pull and ack, move them, and their dead letters.
+// The consumers of the users: makes, changes and deletes them, pulls and acks, moves them, and redrives their dead letters.
 import { conflict, type FieldError, invalid, startNeeded, tooManyConsumers } from '../errors.ts';
 import { createOwnWrites, type OwnWrites } from '../reading/lists.ts';
 import type { Cancellation, Tail } from '../reading/tail.ts';
@@ -68,16 +68,16 @@ export interface Consumers {
 
 interface ConsumersParts {
   readonly store: Store;
-  readonly tail: Pick<Tail, 'onPlaced' | 'readableId' | 'age'>;
+  readonly tail: Pick<Tail, 'onPosition' | 'readableId' | 'age'>;
   readonly maxPageBytes: number;
   readonly log?: { warn(data: object, message: string): void };
 }
 
 /** What a change means for what is known of a consumer in use. */
 interface Effect<T> {
-  /** What was known to be empty may not be any more. */
+  /** A consumer that was known to be empty may not be empty any more. */
   readonly afresh?: boolean;
-  /** How many were acked, for a change that does nothing else to what is out. */
+  /** How many were acked, for a change that does nothing else to the leases. */
   readonly removed?: (result: T) => number;
 }
 
@@ -88,12 +88,12 @@ const DEFAULTS: ConsumerSettings = {
   ordered: false,
   duplicates: 'deliver',
 };
-// Dead letters that one call revives.
+// How many dead letters one call revives.
 const MOST_RETRIED = 5_000;
 
 export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersParts): Consumers {
   const { db } = store;
-  const onError = (error: unknown) => log?.warn({ error }, 'changes of consumers cannot be looked for');
+  const onError = (error: unknown) => log?.warn({ error }, 'cannot look for changes of consumers; trying again');
   const sessions = createSessions({ db, tail, onError });
   const own = createOwnWrites(tail);
   const { make, checkWhids } = createMaker(store, own);
@@ -108,7 +108,7 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
     return consumer;
   }
 
-  /** Changes a consumer in its turn, and wakes whoever waits for what that brings. */
+  /** Changes a consumer in its turn, and wakes a waiter if there may be a content for it now. */
   async function change<T>(
     userId: number,
     name: string,
@@ -131,7 +131,7 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
     return made;
   }
 
-  /** All was done, or the caller learns what was not. */
+  /** All was done, or the caller gets the ids that could not be. */
   const whole = <T extends Done>(outcome: T): T => {
     if (outcome.conflicts.length > 0) throw conflict({ done: outcome.done, conflicts: outcome.conflicts });
     return outcome;
@@ -162,7 +162,7 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
       const made = !before && (await make(userId, name, settings, start));
       if (!made) await updateConsumer(db, userId, name, settings);
       const consumer = await find(userId, name);
-      // Whoever waits looks again, as somebody who reads other webhooks now.
+      // The waiters look again: they may read other webhooks now.
       if (!made && sessions.peek(userId, name))
         await change(userId, name, async (_, { consumer }) => ({ consumer, result: undefined }), { afresh: true });
       return { ...(await seen(consumer)), made };
@@ -220,17 +220,17 @@ function readLease({ lease }: LeaseCall, path: string): Lease {
   return read;
 }
 
-// Makes consumers: which webhooks they may read, where they begin, how many a user may have.
+// New consumers: which webhooks they may read, where they begin, how many a user may have.
 
 const MOST_CONSUMERS = 100;
-// So many may wait for a new consumer that does not say where it begins; above it nobody knows what its owner wants.
+// With more contents than this, the call that makes a consumer must say where it begins: earliest is then no safe guess.
 const MOST_UNASKED = 1_000;
 const MOST_STOCK = 100_000;
 
 interface Maker {
-  /** Resolves with false when somebody else made it meanwhile. */
+  /** Resolves with false when another call made it meanwhile. */
   make(userId: number, name: string, settings: ConsumerSettings, start: Start | undefined): Promise<boolean>;
-  /** Rejects when one of them is neither the user's nor among those it reads already. */
+  /** Rejects when one of them is neither the user's nor among `known`, those that the consumer reads already. */
   checkWhids(userId: number, whids: readonly number[] | null, known: readonly number[]): Promise<void>;
 }
 
@@ -254,7 +254,7 @@ function createMaker(store: Store, own: OwnWrites): Maker {
     }
     const { pos, id } = await findTarget(db, userId, from);
     const row = { ...settings, user_id: userId, name, start_pos: pos, cursor_id: id };
-    // Of one user one at a time: they would only meet in the database, where each counts the others.
+    // One at a time for each user: in the database they would only wait for each other, as each counts the others.
     const before = making.get(userId) ?? Promise.resolve();
     const made = before.then(() => createConsumer(db, row, MOST_CONSUMERS));
     const settled = made.catch(() => {}).then(() => void (making.get(userId) === settled && making.delete(userId)));

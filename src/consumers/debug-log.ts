@@ -4,7 +4,7 @@ import type { NewContent } from '../store/contents.ts';
 import type { Consumers } from './consumers.ts';
 import { decodeLease } from './lease-token.ts';
 
-/** What was committed. */
+/** Tells the contents of a commit. */
 export function tellStored(log: Log, rows: readonly NewContent[], ids: readonly number[]): void {
   const stored = rows.map(({ user_id, wh_id, judged, content }, i) => ({
     content: ids[i],
@@ -16,7 +16,7 @@ export function tellStored(log: Log, rows: readonly NewContent[], ids: readonly 
   log.debug({ stored }, 'stored');
 }
 
-/** The same consumers; what they hand out and settle is told. */
+/** The same consumers, which also tell what they hand out and settle. */
 export function followed(log: Log, consumers: Consumers): Consumers {
   const settle =
     <A extends readonly unknown[], T extends { readonly done: readonly number[] }>(
@@ -33,7 +33,7 @@ export function followed(log: Log, consumers: Consumers): Consumers {
     async pull(user_id, consumer, call, ended) {
       const pulled = await consumers.pull(user_id, consumer, call, ended);
       if (call.ack) {
-        const all = call.ack.ids ?? decodeLease(call.ack.lease)?.places.map(({ id }) => id) ?? [];
+        const all = call.ack.ids ?? decodeLease(call.ack.lease)?.positions.map(({ id }) => id) ?? [];
         const not = new Set(pulled.conflicts.map(({ id }) => id));
         log.debug({ user_id, consumer, contents: all.filter((id) => !not.has(id)) }, 'acked');
       }

@@ -1,4 +1,4 @@
-// The opaque string that stands for a lease: it carries what it covers, so that nobody has to remember it.
+// The opaque string that stands for a lease: it carries the positions it covers, so that the service need not remember them.
 import type { Position } from '../store/backlog.ts';
 
 export interface Lease {
@@ -6,11 +6,11 @@ export interface Lease {
   /** Random, new with every hand-out: only the latest one acks. */
   readonly token: number;
   /** By position, ascending. */
-  readonly places: readonly Position[];
+  readonly positions: readonly Position[];
 }
 
 const VERSION = 1;
-const MOST_PLACES = 500;
+const MOST_POSITIONS = 500;
 const MOST_LEASE_CHARACTERS = 16_384;
 /** Numbers of 48 bits: exact in JavaScript and in every database. */
 export const TOKEN_BYTES = 6;
@@ -29,19 +29,19 @@ function writeNumber(into: number[], value: number): void {
 const folded = (value: number): number => (value < 0 ? -2 * value - 1 : 2 * value);
 const unfolded = (value: number): number => (value % 2 === 1 ? -(value + 1) / 2 : value / 2);
 
-export function encodeLease({ consumerId, token, places }: Lease): string {
+export function encodeLease({ consumerId, token, positions }: Lease): string {
   const bytes = [VERSION];
-  for (const value of [consumerId, token, places.length]) writeNumber(bytes, value);
+  for (const value of [consumerId, token, positions.length]) writeNumber(bytes, value);
   let last: Position = { pos: 0, id: 0 };
-  for (const place of places) {
-    writeNumber(bytes, place.pos - last.pos);
-    writeNumber(bytes, folded(place.id - last.id));
-    last = place;
+  for (const one of positions) {
+    writeNumber(bytes, one.pos - last.pos);
+    writeNumber(bytes, folded(one.id - last.id));
+    last = one;
   }
   return Buffer.from(bytes).toString('base64url');
 }
 
-/** Undefined for what we never wrote: cut off, changed, or not a lease at all. */
+/** Undefined for a text that encodeLease() never wrote: cut off, changed, or no lease at all. */
 export function decodeLease(text: string): Lease | undefined {
   if (text.length > MOST_LEASE_CHARACTERS || !/^[A-Za-z0-9_-]+$/.test(text)) return undefined;
   const bytes = Buffer.from(text, 'base64url');
@@ -63,8 +63,8 @@ export function decodeLease(text: string): Lease | undefined {
     return 0;
   };
   const [consumerId, token, count] = [read(), read(), read()];
-  if (!good || count < 1 || count > MOST_PLACES) return undefined;
-  const places: Position[] = [];
+  if (!good || count < 1 || count > MOST_POSITIONS) return undefined;
+  const positions: Position[] = [];
   let pos = 0;
   let id = 0;
   for (let i = 0; good && i < count; i++) {
@@ -72,9 +72,9 @@ export function decodeLease(text: string): Lease | undefined {
     pos += step;
     id += unfolded(read());
     good &&= step > 0 && Number.isSafeInteger(pos) && Number.isSafeInteger(id) && id >= 0;
-    places.push({ pos, id });
+    positions.push({ pos, id });
   }
   // One text for each lease: nothing may be left over.
   const whole = good && at === bytes.length && bytes.toString('base64url') === text;
-  return whole ? { consumerId, token, places } : undefined;
+  return whole ? { consumerId, token, positions } : undefined;
 }

@@ -1,5 +1,4 @@
 // The rules of leases: whose ack counts, what is given back, what is given up. Knows no SQL.
-
 import type { Position } from '../store/backlog.ts';
 import type { ConsumerRow, Locked } from '../store/consumers.ts';
 import type { Change, LeaseRow, LeaseRows } from '../store/leases.ts';
@@ -25,34 +24,34 @@ export interface Done {
 }
 
 /** The earlier of two moments, of which 0 is none. */
-const sooner = (a: number, b: number): number => (a === 0 || b === 0 ? a + b : Math.min(a, b));
+export const sooner = (a: number, b: number): number => (a === 0 || b === 0 ? a + b : Math.min(a, b));
 export const posOf = ({ pos }: Position): number => pos;
 const GIVEN_UP = 'A worker gave it up.';
 const NOT_ACKED = 'No worker acked it in all its attempts.';
 
-/** What a call names: the places of the lease, or some of them, and ids that the lease does not cover. */
+/** What a call names: the positions of the lease, or some of them, and ids that the lease does not cover. */
 interface Named {
-  readonly places: readonly Position[];
+  readonly positions: readonly Position[];
   readonly strangers: readonly number[];
 }
-function named({ places }: Lease, ids: readonly number[] | undefined): Named {
-  if (!ids) return { places, strangers: [] };
+function named({ positions }: Lease, ids: readonly number[] | undefined): Named {
+  if (!ids) return { positions, strangers: [] };
   const wanted = new Set(ids);
-  const covered = places.filter(({ id }) => wanted.has(id));
+  const covered = positions.filter(({ id }) => wanted.has(id));
   for (const { id } of covered) wanted.delete(id);
-  return { places: covered, strangers: [...wanted] };
+  return { positions: covered, strangers: [...wanted] };
 }
 
-/** How it stands with contents that the caller does not have in hand: acked by whomever is done. */
-async function settle(rows: LeaseRows, consumer: ConsumerRow, places: readonly Position[]): Promise<Done> {
-  const out = new Map((await rows.at(places.map(posOf))).map((row) => [row.pos, row]));
-  const dead = new Set(await rows.dead(places.map(posOf)));
+/** What became of contents that the caller does not have in hand. Those that any worker has acked are done. */
+async function settle(rows: LeaseRows, consumer: ConsumerRow, positions: readonly Position[]): Promise<Done> {
+  const out = new Map((await rows.at(positions.map(posOf))).map((row) => [row.pos, row]));
+  const dead = new Set(await rows.dead(positions.map(posOf)));
   const reasonOf = ({ pos }: Position): Reason | undefined => {
     const row = out.get(pos);
     if (row) return row.waiting ? 'waiting' : 'leased-anew';
     return dead.has(pos) ? 'dead' : pos > consumer.cursor_pos ? 'not-handed-out' : undefined;
   };
-  const judged = places.map((place) => ({ id: place.id, reason: reasonOf(place) }));
+  const judged = positions.map((one) => ({ id: one.id, reason: reasonOf(one) }));
   const conflicts = judged.filter((one): one is Conflict => one.reason !== undefined);
   return { done: judged.filter(({ reason }) => !reason).map(({ id }) => id), conflicts };
 }
@@ -61,7 +60,7 @@ async function settle(rows: LeaseRows, consumer: ConsumerRow, places: readonly P
 async function judgeStrangers(rows: LeaseRows, consumer: ConsumerRow, ids: readonly number[]): Promise<Done> {
   if (ids.length === 0) return { done: [], conflicts: [] };
   const { whids, start_pos } = consumer;
-  const read = (await rows.places(ids)).filter(
+  const read = (await rows.positionsOf(ids)).filter(
     ({ pos, wh_id }) => pos > start_pos && (!whids || whids.includes(wh_id)),
   );
   const known = new Set(read.map(({ id }) => id));
@@ -75,7 +74,7 @@ const both = (a: Done, b: Done): Done => ({
 });
 const ofAnother = (lease: Lease, ids: readonly number[] | undefined): Done => ({
   done: [],
-  conflicts: (ids ?? lease.places.map(({ id }) => id)).map((id) => ({ id, reason: 'other-consumer' })),
+  conflicts: (ids ?? lease.positions.map(({ id }) => id)).map((id) => ({ id, reason: 'other-consumer' })),
 });
 
 /** `removed`: how many of them were out. */
@@ -91,21 +90,21 @@ export async function ack(
   ids?: readonly number[],
 ): Promise<Change<Acked>> {
   if (lease.consumerId !== consumer.id) return { consumer, result: { ...ofAnother(lease, ids), removed: 0 } };
-  const { places, strangers } = named(lease, ids);
-  const [first, last] = [places[0], places.at(-1)];
+  const { positions, strangers } = named(lease, ids);
+  const [first, last] = [positions[0], positions.at(-1)];
   const removed =
     !first || !last
       ? 0
-      : places === lease.places
+      : positions === lease.positions
         ? await rows.removeRange(lease.token, first.pos, last.pos)
-        : await rows.remove(lease.token, places.map(posOf));
+        : await rows.remove(lease.token, positions.map(posOf));
   const mine =
-    removed === places.length
-      ? { done: places.map(({ id }) => id), conflicts: [] }
-      : await settle(rows, consumer, places);
+    removed === positions.length
+      ? { done: positions.map(({ id }) => id), conflicts: [] }
+      : await settle(rows, consumer, positions);
   const result = { ...both(mine, await judgeStrangers(rows, consumer, strangers)), removed };
   const passed = consumer.gap && new Set(mine.done);
-  const read = passed && places.some(({ pos, id }) => pos > (consumer.gap?.pos ?? 0) && passed.has(id));
+  const read = passed && positions.some(({ pos, id }) => pos > (consumer.gap?.pos ?? 0) && passed.has(id));
   if (removed === 0 && !read) return { consumer, result };
   return { consumer: { ...consumer, gap: read ? null : consumer.gap }, result };
 }
@@ -113,7 +112,7 @@ export async function ack(
 export interface Nack {
   readonly delayMs: number;
   readonly dead: boolean;
-  /** They were only in hand: that was no attempt. */
+  /** The worker had them in hand and tried none: that was no attempt. */
   readonly untried?: boolean;
   readonly reason: string | null;
 }
@@ -127,11 +126,11 @@ export async function nack(
   { delayMs, dead, untried = false, reason }: Nack,
 ): Promise<Change<Done>> {
   if (lease.consumerId !== consumer.id) return { consumer, result: ofAnother(lease, ids) };
-  const { places, strangers } = named(lease, ids);
-  const own = (await rows.at(places.map(posOf))).filter(({ token }) => token === lease.token);
+  const { positions, strangers } = named(lease, ids);
+  const own = (await rows.at(positions.map(posOf))).filter(({ token }) => token === lease.token);
   const held = own.filter(({ waiting }) => !waiting).sort((a, b) => a.pos - b.pos);
   const due = now + delayMs;
-  // In order, whoever fails at one has not come to those behind it.
+  // In order, a worker that fails at one has not come to those behind it.
   const failed = dead ? own : consumer.ordered ? held.slice(0, 1) : held;
   const behind = !dead && consumer.ordered && held[0] ? (await rows.ofLease(lease.token, held[0].pos)).slice(1) : [];
   const isSpent = ({ attempt }: { attempt: number }) => dead || (!untried && attempt >= consumer.max_attempts);
@@ -144,7 +143,7 @@ export async function nack(
   const judged = await settle(
     rows,
     consumer,
-    places.filter(({ pos }) => !mine.has(pos)),
+    positions.filter(({ pos }) => !mine.has(pos)),
   );
   const result = both(
     { done: own.map(({ id }) => id), conflicts: [] },
@@ -165,14 +164,14 @@ export async function extend(
 ): Promise<Change<Done & { readonly due: number }>> {
   const due = now + leaseMs;
   if (lease.consumerId !== consumer.id) return { consumer, result: { ...ofAnother(lease, ids), due } };
-  const { places, strangers } = named(lease, ids);
-  const own = (await rows.at(places.map(posOf))).filter(({ token, waiting }) => token === lease.token && !waiting);
+  const { positions, strangers } = named(lease, ids);
+  const own = (await rows.at(positions.map(posOf))).filter(({ token, waiting }) => token === lease.token && !waiting);
   const mine = new Set(own.map(posOf));
   await rows.extend([...mine], due);
   const judged = await settle(
     rows,
     consumer,
-    places.filter(({ pos }) => !mine.has(pos)),
+    positions.filter(({ pos }) => !mine.has(pos)),
   );
   const done = both(
     { done: own.map(({ id }) => id), conflicts: [] },
@@ -184,7 +183,7 @@ export async function extend(
     : { consumer: { ...consumer, next_due_ms: sooner(consumer.next_due_ms, due) }, result };
 }
 
-// What a consumer gets next: first what is due again, then what is new. Knows no SQL.
+// What a consumer gets next: first what is due again, then what is new.
 
 interface ClaimOptions {
   readonly limit: number;
@@ -197,7 +196,7 @@ export interface Handed extends Position {
 export interface Claim {
   readonly handed: readonly Handed[];
   readonly due: number;
-  /** Nothing more can be handed out at or below this position; Infinity: whatever comes, not before something changes. */
+  /** Nothing more can be handed out at or below this position; Infinity: nothing at all before something changes. */
   readonly emptyUpTo: number;
   /** When the next one was seen; null: there is none. Undefined: not known. */
   readonly next_ms: number | null | undefined;
@@ -215,14 +214,14 @@ export async function claim(rows: LeaseRows, locked: Locked, options: ClaimOptio
   let emptyUpTo = again.blockedUntil > 0 ? Number.POSITIVE_INFINITY : -1;
   const rest = options.limit - handed.length;
   if (again.blockedUntil === 0 && !again.more && rest > 0) {
-    const { places, upTo, ...next } = await rows.fresh(head, rest);
+    const { positions, upTo, ...next } = await rows.fresh(head, rest);
     next_ms = next.next_ms;
-    const last = places.at(-1);
+    const last = positions.at(-1);
     if (last) await rows.handOut(cursor_pos, last.pos, lease);
-    for (const { pos, id } of places) handed.push({ pos, id, attempt: 1 });
+    for (const { pos, id } of positions) handed.push({ pos, id, attempt: 1 });
     cursor_pos = Math.max(cursor_pos, upTo);
     cursor_id = last?.id ?? cursor_id;
-    if ((places.length < rest && cursor_pos >= head) || next_ms === null) emptyUpTo = cursor_pos;
+    if ((positions.length < rest && cursor_pos >= head) || next_ms === null) emptyUpTo = cursor_pos;
   }
   if (consumer.ordered && handed.length > 0) emptyUpTo = Number.POSITIVE_INFINITY;
   const result = { handed, due: lease.due, emptyUpTo, next_ms };
@@ -235,14 +234,14 @@ export async function claim(rows: LeaseRows, locked: Locked, options: ClaimOptio
   return much ? { consumer: next, result, quiet: true } : { consumer, result };
 }
 
-// A consumer that finds nothing stores where it has looked, and that it is in use, only when that is much.
+// A pull that finds nothing stores how far it has looked after so many positions, and that its consumer is in use after so long.
 const FAR = 1_000;
 export const USED_MS = 3_600_000;
 
 interface Again {
   readonly handed: readonly Handed[];
   readonly buried: number;
-  /** Until then an ordered consumer hands out nothing beyond what is still in hand, or waits for its time. */
+  /** Until then an ordered consumer hands out nothing: a content is still in hand, or is not due yet. */
   readonly blockedUntil: number;
   readonly more: boolean;
 }
@@ -250,7 +249,7 @@ const NOTHING: Again = { handed: [], buried: 0, blockedUntil: 0, more: false };
 // Each round replaces dead letters by what comes next; a pull that meets thousands of them leaves some to the next one.
 const ROUNDS = 20;
 
-/** Takes what is due; what had all its attempts becomes a dead letter and makes room for the next. */
+/** Takes what is due. A content that had all its attempts becomes a dead letter, and the next one is taken instead. */
 async function takeAgain(
   rows: LeaseRows,
   { consumer, now }: Locked,
@@ -291,7 +290,7 @@ async function takeAgain(
   return { handed, buried, blockedUntil: 0, more: true };
 }
 
-/** What did not fit into an answer waits for the next pull, as if it had not been handed out. */
+/** Contents that did not fit into an answer wait for the next pull, as if they had not been handed out. */
 export async function giveBack(
   rows: LeaseRows,
   { consumer, now }: Locked,
@@ -300,22 +299,22 @@ export async function giveBack(
 ): Promise<Change<void>> {
   const mine = (await rows.at(positions)).filter((row) => row.token === token && !row.waiting).map(posOf);
   if (mine.length === 0) return { consumer, result: undefined };
-  // Token 0: nobody has got it, so nobody may ack it.
+  // Token 0: no caller has got it, so no caller may ack it.
   await rows.giveBack(mine, { due: now, refund: 1, token: 0 });
   return { consumer: { ...consumer, next_due_ms: sooner(consumer.next_due_ms, now) }, result: undefined };
 }
 
-/** What was found to be gone, or to be a duplicate that is skipped, before anybody claimed it. */
+/** Contents that were found to be gone, or to be skipped duplicates, before they were claimed. */
 export interface Unneeded {
   /** The consumer as it was when that was found. */
   readonly of: ConsumerRow;
   /** Positions of what is due again. */
   readonly due: readonly number[];
-  /** Nobody needs anything new from the cursor of `of` up to here; 0: nothing is known of what is new. */
+  /** No new content from the cursor of `of` up to here is needed; 0: nothing is known of new contents. */
   readonly upTo: number;
 }
 
-/** Closes what nobody needs, as if it had been handed out and acked; not, when what is read or skipped has changed meanwhile. */
+/** Closes contents that are not needed, as if they had been acked; unless the consumer's settings have changed meanwhile. */
 export async function passOver(
   rows: LeaseRows,
   { consumer, now }: Locked,
@@ -323,7 +322,7 @@ export async function passOver(
 ): Promise<Change<void>> {
   const same = consumer.duplicates === of.duplicates && String(consumer.whids) === String(of.whids);
   const removed = same && due.length > 0 ? await rows.removeDue(now, due) : 0;
-  // A cursor before the one of then was moved back by a seek: what lies between the two was not looked at.
+  // A seek may have moved the cursor back: what lies between it and the one of then was not looked at.
   const passes = same && of.cursor_pos <= consumer.cursor_pos && consumer.cursor_pos < upTo;
   if (removed === 0 && !passes) return { consumer, result: undefined };
   return { consumer: { ...consumer, cursor_pos: passes ? upTo : consumer.cursor_pos }, result: undefined };

@@ -1,29 +1,29 @@
-// A pull: acks, then hands out what there is, or waits for it without asking the database anything.
+// A pull: acks, then hands out contents, or waits for them without asking the database anything.
 //
 // A pull is a machine. Its states are the functions below, each of which names the one that follows:
-//   deciding   looks at what is known of the consumer in this process, asks nothing, and picks parked, claiming, searching or answering
-//   parked     nothing can be handed out now: waits for a content, for a lease to end, or for its time to be over
+//   deciding   looks at the session, asks no database, and picks parked, claiming, searching or answering
+//   parked     nothing can be handed out now: waits for a content, for the end of a lease, or for the end of its time
 //   claiming   in its turn, one transaction: commits the ack, then leases what comes next
-//   searching  in its turn: what comes next was gone, or skipped duplicates; looks for the first content that is neither, and
-//              moves the cursor there without leasing what lies before it
+//   searching  in its turn: the next contents were gone, or skipped duplicates; looks for the first content that is neither, and
+//              moves the cursor there without leasing the contents before it
 //   reading    reads the bodies of what was leased, and gives back what does not fit
-//   pausing    something may have come and cannot be had yet: a moment later it is claimed again
-//   answering  tells that there is no item, and what waits; `unfinished`: what waits could not be reached in time
+//   pausing    something may have come and cannot be leased yet: claims again a moment later
+//   answering  tells that there is no item, and how many wait; `unfinished`: these could not be reached in time
 // It begins by deciding; reading with items, or answering, ends it.
 //
 // What always holds:
-// * The ack is committed before anything else is done, and only once. A pull that brings one stays in the line until its turn,
-//   or gets a 503: an answer would say that the ack was done. Every other pull leaves the line when its time is over.
+// * The ack is committed before anything else is done, and only once. A pull that brings one stays in the lane until its turn,
+//   or gets a 503: an answer would say that the ack was done. Every other pull leaves the lane when its time is over.
 // * A pull answers within `wait` and 250 ms, as long as one statement of the database takes no longer than usual. No state
-//   begins another search after 100 ms of these, or stands in the line after 200. An unfinished answer has `poll_after_ms` 0.
-// * Each search moves the cursor, and a pull that was unfinished leaves that behind: clients that come back get through.
-// * What was leased is in the answer, or was given back (surplus, a caller that is gone) or removed (gone, skipped). Where that
-//   fails, the lease ends by itself. So a content is never lost, and is in one hand at a time.
-// * A woken waiter wakes the next one after its transaction and at its end, whatever came of it: else one that finds nothing,
-//   or fails, would leave the others asleep beside contents that wait.
+//   begins another search after 100 ms of these, or waits in the lane after 200. An unfinished answer has `poll_after_ms` 0.
+// * Each search moves the cursor. An unfinished pull leaves it there, and the next pull goes on from it.
+// * A leased content is in the answer, or was given back (surplus, a caller that is gone) or removed (gone, skipped). Where that
+//   fails, the lease ends by itself. So a content is never lost, and one worker at a time has it.
+// * A woken waiter wakes the next after its transaction and at its end, even if it failed: else the others would stay asleep while
+//   contents wait.
 // * A pull whose caller is gone leases nothing. One that is `closing` ends as if its time were over.
-// What may never happen: a wait inside a transaction (all pulls and acks of the consumer stand behind it), a body read inside
-// one, and a state that comes back to itself without having looked at the clock.
+// What may never happen: a wait or the read of a body inside a transaction (all pulls and acks of the consumer wait behind it); and
+// a state that comes back to itself without having looked at the clock.
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { notFound } from '../errors.ts';
@@ -48,9 +48,9 @@ import {
 import type { Start } from './seek.ts';
 import { carriedOf, inLane, type Session, type Sessions } from './sessions.ts';
 
-/** How it stands with a consumer. */
+/** What waits for a consumer, and what it has in hand. */
 export interface ConsumerState {
-  /** What waits to be handed out: exact up to 1,000; then 1,000 and `backlog_more`. */
+  /** How many wait to be handed out: exact up to 1,000; then 1,000 and `backlog_more`. */
   readonly backlog: number;
   readonly backlog_more: boolean;
   readonly oldest_age_s: number | null;
@@ -89,10 +89,10 @@ interface PullParts {
 
 // A caller that does not wait is asked to come back after this when there was nothing.
 const COME_BACK_MS = 1_000;
-// Beyond `wait`: so long it searches on, and so long it stands in the line. The last statements need the rest of the 250 ms.
+// Beyond `wait`: so long a pull searches on, and so long it waits in the lane. The last statements need the rest of the 250 ms.
 const SEARCH_MS = 100;
-const LINE_MS = 200;
-// A search begins with few contents, as one duplicate seldom comes with many, and takes more while all of them are unneeded.
+const LANE_MS = 200;
+// A search begins with few contents, for one duplicate seldom comes with many, and looks at more while none of them is needed.
 const FIRST_SEARCHED = 16;
 const SEARCHED_MORE = 4;
 // Something may have come, but cannot be had yet: a lease ends this very moment, or the looks for new contents fail.
@@ -124,9 +124,9 @@ interface Call {
   readonly ended: Cancellation;
   /** When its time is over. */
   readonly until: number;
-  /** Of the ack that came with it; undefined until that is committed. */
+  /** Of the ack that came with the pull; undefined until the ack is committed. */
   conflicts: readonly Conflict[] | undefined;
-  /** It was woken, and has not woken the next one yet. */
+  /** It was woken, and has not woken the next waiter yet. */
   woken: boolean;
   pauseMs: number;
 }
@@ -136,7 +136,7 @@ interface Turn {
   readonly token: number;
   readonly claimed: Claim | undefined;
   readonly conflicts: readonly Conflict[];
-  /** What waits now, where it need not be counted. */
+  /** The backlog now, where it need not be counted. */
   readonly backlog: Backlog | undefined;
 }
 
@@ -152,7 +152,7 @@ type PullState = (call: Call) => Next | Promise<Next>;
 const lost = ({ ended }: Call): boolean => ended.aborted && ended.reason !== 'closing';
 const left = ({ until }: Call, more = 0): number => until + more - performance.now();
 
-/** `ended` is aborted when nobody waits for the answer any more; with the reason `closing`, when waiting is over. */
+/** `ended` is aborted when the caller is gone; with the reason `closing`, when no call may wait any more. */
 export function createPull({ store, sessions, maxPageBytes, make }: PullParts): Pull {
   const stopped = ({ ended }: Call) => ended.aborted || sessions.closed;
   const over = (call: Call) => stopped(call) || left(call) <= 0;
@@ -175,8 +175,8 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
 
   const claiming: PullState = async (call) => {
     const { session, options } = call;
-    const turn = await inLine(call, async () => {
-      // The one that had the turn before may have found that there is nothing.
+    const turn = await inTurn(call, async () => {
+      // The call that had the turn before may have found that there is nothing.
       const idle = call.conflicts && (lost(call) || sessions.knownEmpty(session));
       return idle ? deciding : take(call);
     });
@@ -188,14 +188,14 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
     call.conflicts ??= turn.conflicts;
     wakeNext(call);
     if (turn.claimed && turn.claimed.handed.length > 0) return reading(turn);
-    // One of few webhooks among very many: it looked at a part of them.
+    // The consumer reads few webhooks among very many contents: the claim looked at a part of them.
     if (turn.claimed?.emptyUpTo === -1) return maySearch(call) ? deciding : answering('unfinished');
     if (over(call)) return answering();
     return sessions.knownEmpty(session) ? deciding : pausing;
   };
 
   const searching: PullState = async (call) => {
-    const next = await inLine(call, () => search(call.session));
+    const next = await inTurn(call, () => search(call.session));
     if (next) return next;
     return call.session.search === 0 || maySearch(call) ? deciding : answering('unfinished');
   };
@@ -235,7 +235,11 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
     how?: Turn | 'unfinished',
   ): Pulled {
     const turn = how === 'unfinished' ? undefined : how;
-    const lease = turn && { consumerId: consumer.id, token: turn.token, places: items.map(({ place }) => place) };
+    const lease = turn && {
+      consumerId: consumer.id,
+      token: turn.token,
+      positions: items.map(({ position }) => position),
+    };
     const untilDue = consumer.next_due_ms > 0 ? Math.max(0, consumer.next_due_ms - sessions.now()) : COME_BACK_MS;
     const atOnce = items.length > 0 || (!ended.aborted && (how === 'unfinished' || options.waitMs > 0));
     return {
@@ -254,10 +258,10 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
     call.woken = false;
   }
 
-  /** Runs `work` in its turn, if that comes in time. One with an ack, or of which nothing is known yet, waits as all others do. */
-  function inLine<T>(call: Call, work: () => Promise<T>): Promise<T | PullState> {
+  /** Runs `work` in its turn, if that comes in time. A call with an ack, or for an unknown consumer, waits for up to 10 s. */
+  function inTurn<T>(call: Call, work: () => Promise<T>): Promise<T | PullState> {
     if (!call.conflicts || !call.session.consumer) return inLane<T>(call.session, work);
-    return inLane<T | PullState>(call.session, work, { ms: left(call, LINE_MS), late: () => answering('unfinished') });
+    return inLane<T | PullState>(call.session, work, { ms: left(call, LANE_MS), late: () => answering('unfinished') });
   }
 
   /** One transaction: acks and claims. Undefined when there is no such consumer. */
@@ -284,7 +288,7 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
     return { consumer, token, claimed, conflicts, backlog };
   }
 
-  /** Passes over some of what nobody needs, if that is what comes next; the session keeps whether there may be more of it. */
+  /** Passes over the next contents as far as they are not needed; the session keeps whether there may be more of these. */
   async function search(session: Session): Promise<undefined> {
     const { consumer, search: most } = session;
     session.search = 0;
@@ -312,7 +316,7 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
     return consumer;
   }
 
-  /** Gives back what nobody got, and closes what is gone. When this fails the leases end by themselves. */
+  /** Gives back what is not in the answer, and closes what is gone. When this fails the leases end by themselves. */
   const tidy = (
     call: Call,
     token: number,
@@ -325,12 +329,12 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
         const given = await giveBack(rows, locked, token, surplus.map(posOf));
         return removed > 0 ? { ...given, consumer: { ...given.consumer } } : given;
       }).finally(() => sessions.wakeNext(session, false));
-    // Behind a long line the answer does not wait for it.
-    const patience = { ms: left(call, LINE_MS), late: () => undefined, still: true };
+    // In a busy lane the answer does not wait for it.
+    const patience = { ms: left(call, LANE_MS), late: () => undefined, still: true };
     return inLane<ConsumerRow | undefined>(session, work, patience).catch(() => undefined);
   };
 
-  /** The contents of a claim: as many as fit, if there still is a caller to get them. */
+  /** The contents of a claim: as many as fit, if the caller is still there. */
   async function fill(call: Call, { consumer, token, claimed }: Turn): Promise<Filled> {
     const { session } = call;
     const handed: readonly Handed[] = claimed?.handed ?? [];
@@ -368,10 +372,10 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
   };
 }
 
-// The contents behind what was handed out, read after the commit: as many as fit into one answer.
+// The bodies of leased contents, read after the commit: as many as fit into one answer.
 
 export interface Item {
-  readonly place: Position;
+  readonly position: Position;
   readonly content: ContentRow;
   readonly attempt: number;
 }
@@ -380,11 +384,11 @@ interface Bodies {
   readonly items: readonly Item[];
   /** What did not fit. */
   readonly surplus: readonly Position[];
-  /** What there is nothing left to do for: others have deleted it meanwhile, or it is a duplicate that nobody wants. */
+  /** Contents that were deleted meanwhile, and duplicates that the consumer skips. */
   readonly gone: readonly Position[];
 }
 
-/** Ends at `maxBytes`, but never before the first one; in the order of positions, without a hole: what does not fit is the tail. */
+/** Items in the order of positions, up to `maxBytes`, but one at least. What does not fit is the last part, without a hole. */
 async function readBodies(
   store: Store,
   userId: number,
@@ -400,7 +404,7 @@ async function readBodies(
   const found = new Map(page.contents.map((content) => [content.id, content]));
   const readUpTo = page.cut ? (page.contents.at(-1)?.id ?? 0) : Number.POSITIVE_INFINITY;
   const [first] = handed;
-  // Contents are read by id. One that came late has a lower id than those before it, and must not push out the first.
+  // Contents are read by id. A late one has a lower id than those before it, and must not push out the first.
   if (first && first.id > readUpTo) {
     const [content] = (await listByIds(store, userId, [first.id], maxBytes)).contents;
     if (content) found.set(first.id, content);
@@ -408,24 +412,24 @@ async function readBodies(
   const items: Item[] = [];
   const surplus: Position[] = [];
   const gone: Position[] = [];
-  for (const place of handed) {
-    const content = found.get(place.id);
+  for (const one of handed) {
+    const content = found.get(one.id);
     const skipped = skipDuplicates && content?.receipt?.duplicate_of != null;
-    const unread = !content && place.id > readUpTo && place !== first;
-    // What did not fit is always the tail: the ack of a whole lease covers its positions as one range.
-    if (content && !skipped && surplus.length === 0) items.push({ place, content, attempt: place.attempt });
-    else if ((content && !skipped) || unread) surplus.push(place);
-    else gone.push(place);
+    const unread = !content && one.id > readUpTo && one !== first;
+    // What did not fit is always the last part: the ack of a whole lease covers its positions as one range.
+    if (content && !skipped && surplus.length === 0) items.push({ position: one, content, attempt: one.attempt });
+    else if ((content && !skipped) || unread) surplus.push(one);
+    else gone.push(one);
   }
   return { items, surplus, gone };
 }
 
-// These are read only to be passed over: a page of large ones would take longer than a pull may.
+// A search reads bodies only to pass over them: a page of large ones would take longer than a pull may.
 const SEARCHED_BYTES = 1 << 20;
 
 /**
- * What a consumer would get next, at most `most` of it, and nobody needs: all that lies before the first content that is to
- * be handed out. First what is due again, when something is, else what is new. `more`: no such content was met.
+ * The next contents of a consumer, `most` at most, that are not needed: all before the first one that is to be handed out. First
+ * those that are due again, if there are any, else new ones. `more`: none that is to be handed out was met.
  */
 async function readUnneeded(
   store: Store,
@@ -434,13 +438,13 @@ async function readUnneeded(
 ): Promise<Unneeded & { readonly more: boolean }> {
   const { user_id, duplicates, next_due_ms } = consumer;
   const back = next_due_ms > 0 ? await leaseRows(store.db, consumer).due(now, most) : [];
-  const places =
-    back.length > 0 ? back : (await nextPositions(store.db, consumer, await headOf(store.db), most)).places;
-  if (places.length === 0) return { of: consumer, due: [], upTo: 0, more: false };
-  const handed = places.map(({ pos, id }) => ({ pos, id, attempt: 0 }));
+  const positions =
+    back.length > 0 ? back : (await nextPositions(store.db, consumer, await headOf(store.db), most)).positions;
+  if (positions.length === 0) return { of: consumer, due: [], upTo: 0, more: false };
+  const handed = positions.map(({ pos, id }) => ({ pos, id, attempt: 0 }));
   const only = { maxBytes: SEARCHED_BYTES, skipDuplicates: duplicates === 'skip' };
   const { items, surplus, gone } = await readBodies(store, user_id, handed, only);
-  const end = Math.min(...[...items.map(({ place }) => place), ...surplus].map(posOf));
+  const end = Math.min(...[...items.map(({ position }) => position), ...surplus].map(posOf));
   const before = gone.map(posOf).filter((pos) => pos < end);
   const more = items.length === 0;
   return back.length > 0

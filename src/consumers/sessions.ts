@@ -1,36 +1,36 @@
-// The consumers that are in use in this process: what is known of them without asking, and who waits for what comes next.
+// The consumers that are in use in this process: what is known of them without asking the database, and the calls that wait.
 //
 // A session is what this process knows of one consumer. It begins with the first pull and ends 10 minutes after the last one,
 // when its consumer is deleted, or when the process ends. It is in one of these states:
 //   new       no transaction has read the consumer yet: nothing is known, and the first pull asks
-//   open      something may be handed out: a position was told (`newest`) that lies above `emptyUpTo`, or a lease is over
+//   open      something may be handed out: a content came (`newest`) above `emptyUpTo`, or a lease is over
 //   empty     nothing can be handed out now: pulls park, or answer, without asking the database anything
-//   searching open, and what came next was gone or skipped (`search`): pulls look for the first content that is neither
+//   searching open, and the next contents were gone or skipped (`search`): pulls look for the first content that is neither
 //   dropped   ended: its waiters are woken and find it `gone`, or a new session of the same name
 // A transaction of ours that finds nothing makes it empty; a content, the end of a lease (`timer`) or a change of the consumer
-// opens it. Beside that it is quiet, or waking: one waiter was woken and has not come to an end.
+// opens it. Apart from that it is quiet, or waking: one waiter was woken, and its call has not ended yet.
 //
 // What always holds:
 // * What is known is never newer than the database and never hides a content. The session listens before its first transaction,
-//   so a content that comes meanwhile is told; a change by another process is found by a look, once a second, by `version`.
-// * `emptyUpTo` speaks of positions: a content that is told later lies above it. When the tail has been failing for 5 s, or the
-//   consumer has not been asked for an hour, "empty" would be a guess, and the database is asked.
-// * `backlog` belongs to the `version` of `consumer`. What changes one without the other forgets it, and it is counted anew.
-// * One waiter is woken at a time and wakes the next: a content for one of a hundred waiters costs one transaction, and a
-//   hundred contents as many as they take. So a woken waiter must call `wakeNext(session, true)`, whatever comes of it.
-// * The transactions of one session stand in one line: more at once would wait for its lock, on connections that others need.
-// What may never happen: a waiter asleep beside a content that it could have, and nobody woken (a worker would stand still until
-// the next content comes); an older version in the place of a newer one; a session that is kept for a name without a consumer
-// (names that a stranger tries would fill the memory).
-
+//   so it hears of a content that comes meanwhile. A look once a second finds changes by other processes, by `version`.
+// * `emptyUpTo` is a position: a content that comes later lies above it. When the tail has failed for 5 s, or the consumer was not
+//   pulled for an hour, "empty" would be a guess, and the database is asked.
+// * `backlog` belongs to the `version` of `consumer`. A change of one without the other forgets it, and it is counted anew.
+// * One waiter is woken at a time, and wakes the next: one content for a hundred waiters costs one transaction, not a hundred. So a
+//   woken waiter must call `wakeNext(session, true)`, whether it succeeds or fails.
+// * The transactions of one session run one after the other: more at once would wait for its lock, on connections that others need.
+// What may never happen: all waiters asleep while a content could be handed out (a worker would stand still until the next content
+// comes); an older version of a consumer overwriting a newer one; a session kept for a name without a consumer (the names that a
+// stranger tries would fill the memory).
 import { unavailable } from '../errors.ts';
+import { STALE_MS } from '../reading/lists.ts';
 import type { Cancellation, Tail } from '../reading/tail.ts';
 import { type Backlog, MOST_COUNTED } from '../store/backlog.ts';
 import { type ConsumerRow, changedConsumers } from '../store/consumers.ts';
 import type { Db } from '../store/db.ts';
 import { type Claim, USED_MS } from './leases.ts';
 
-/** What is known of one consumer, and the end of the line of its transactions. */
+/** What is known of one consumer, and the lane of its transactions. */
 export interface Session extends Lane {
   readonly userId: number;
   readonly name: string;
@@ -41,18 +41,18 @@ export interface Session extends Lane {
   countedAt: number;
   /** Nothing can be handed out that lies at or below it; -1 = not known, Infinity = nothing at all before a change. */
   emptyUpTo: number;
-  /** The highest position of a content for it that we were told of. */
+  /** The highest position that the tail has told of a content for it. */
   newest: number;
   /** How many contents fit into an answer, by experience. */
   fits: number;
-  /** So many contents are looked at together in search of one that somebody needs; 0: no search is under way. */
+  /** How many contents the next search looks at; 0: no search is under way. */
   search: number;
   gone: boolean;
   usedAt: number;
   /** Calls under way. */
   users: number;
   readonly waiters: Set<() => void>;
-  /** One who waited was woken and has not come to an end yet: the next one is woken then. */
+  /** A waiter was woken, and its call has not ended yet: it will wake the next one. */
   waking: boolean;
   timer: NodeJS.Timeout | undefined;
   readonly off: () => void;
@@ -62,41 +62,39 @@ export interface Session extends Lane {
 const LOOK_MS = 1_000;
 const OVERLAP_MS = 15_000;
 const IDLE_MS = 10 * 60_000;
-// When the tail has failed for so long, "nothing new" would be a guess: the database is asked.
-const STALE_MS = 5_000;
 
 interface Update {
   readonly emptyUpTo?: number | undefined;
-  /** The backlog after it, if it could be carried on. */
+  /** The backlog after the transaction, if it could be carried on. */
   readonly backlog?: Backlog | undefined;
 }
 
 export interface Sessions {
-  /** For the length of a call: leave() ends it. */
+  /** Begins a call: leave() ends it. */
   enter(userId: number, name: string): Session;
   leave(session: Session): void;
   peek(userId: number, name: string): Session | undefined;
   /** Forgets a session and wakes its waiters. `gone`: the consumer was deleted. */
   drop(session: Session, gone?: boolean): void;
-  /** What a transaction of ours left behind; `emptyUpTo` when it looked for more, else what was known stays. */
+  /** What a transaction of ours left behind. Without `emptyUpTo` (it did not look for contents) the one that was known stays. */
   update(session: Session, consumer: ConsumerRow, now: number, more?: Update): void;
   counted(session: Session, version: number, backlog: Backlog): void;
   /** True when it is known that nothing can be handed out now. */
   knownEmpty(session: Session): boolean;
   /** Resolves when something may have come, after `ms`, or when `ended` fires; true when it was woken. */
   park(session: Session, ms: number, ended: Cancellation): Promise<boolean>;
-  /** Wakes the next waiter, if there may be something for it. `woken`: the caller had been woken itself. */
+  /** Wakes the next waiter, if there may be a content for it. `woken`: the caller itself had been woken. */
   wakeNext(session: Session, woken: boolean): void;
   /** The database's clock, never ahead of it. */
   now(): number;
-  /** True when nobody is to wait any more. */
+  /** True when no call is to wait any more. */
   readonly closed: boolean;
   close(): void;
 }
 
 interface SessionsParts {
   readonly db: Db;
-  readonly tail: Pick<Tail, 'onPlaced' | 'age'>;
+  readonly tail: Pick<Tail, 'onPosition' | 'age'>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -122,7 +120,7 @@ export function createSessions({ db, tail, onError }: SessionsParts): Sessions {
     }
   }
 
-  /** Whoever waits is woken when the next lease is over. */
+  /** Plans to wake a waiter when the next lease is over. */
   function arm(session: Session): void {
     clearTimeout(session.timer);
     const due = session.consumer?.next_due_ms ?? 0;
@@ -130,11 +128,11 @@ export function createSessions({ db, tail, onError }: SessionsParts): Sessions {
     session.timer = setTimeout(wake, Math.min(Math.max(1, Math.ceil(due - now())), IDLE_MS), session);
   }
 
-  function placed(session: Session, pos: number, whId: number, seen: number): void {
+  function contentCame(session: Session, pos: number, whId: number, seen: number): void {
     const { consumer, backlog } = session;
     if (consumer?.whids && !consumer.whids.includes(whId)) return;
     session.newest = Math.max(session.newest, pos);
-    if (backlog) session.backlog = withPlaced(backlog, pos, seen);
+    if (backlog) session.backlog = withContent(backlog, pos, seen);
     wake(session);
   }
 
@@ -199,8 +197,8 @@ export function createSessions({ db, tail, onError }: SessionsParts): Sessions {
       waking: false,
       last: Promise.resolve(),
       timer: undefined,
-      // Before its first transaction: what comes meanwhile is not missed.
-      off: tail.onPlaced(userId, ({ pos, wh_id, seen_ms }) => placed(session, pos, wh_id, seen_ms)),
+      // Before its first transaction, so that no content is missed meanwhile.
+      off: tail.onPosition(userId, ({ pos, wh_id, seen_ms }) => contentCame(session, pos, wh_id, seen_ms)),
     };
     sessions.set(keyOf(userId, name), session);
     if (looking) return session;
@@ -218,7 +216,7 @@ export function createSessions({ db, tail, onError }: SessionsParts): Sessions {
     leave(session) {
       session.users--;
       session.usedAt = performance.now();
-      // There is no such consumer: names that were tried are not kept.
+      // There is no such consumer: a name that was tried is not kept.
       if (session.users === 0 && !session.consumer) drop(session);
     },
     peek: (userId, name) => sessions.get(keyOf(userId, name)),
@@ -271,16 +269,16 @@ export function createSessions({ db, tail, onError }: SessionsParts): Sessions {
   };
 }
 
-// The database's clock, as far as it can be known between two statements: one clock for all processes.
+// The database's clock, estimated between two statements: one clock for all processes.
 
 interface DbClock {
-  /** What a statement has just told. */
+  /** What a statement has just read. */
   set(dbNow: number): void;
-  /** Never ahead of the database: what is not due there is not due here. -Infinity before the first statement. */
+  /** Never ahead of the database: a lease that is not over there is not over here. -Infinity before the first statement. */
   now(): number;
 }
 
-// Clocks are set now and then: after so long even a lower reading counts.
+// A clock may be set back: after so long a lower reading counts, too.
 const TRUSTED_MS = 60_000;
 
 function createDbClock(): DbClock {
@@ -289,7 +287,7 @@ function createDbClock(): DbClock {
   return {
     set(dbNow) {
       const at = performance.now();
-      // It was read before its answer came: of several readings the highest is the truest.
+      // The answer took time to come: of several readings the highest is the closest.
       if (dbNow - at < offset && at - setAt < TRUSTED_MS) return;
       offset = dbNow - at;
       setAt = at;
@@ -298,10 +296,10 @@ function createDbClock(): DbClock {
   };
 }
 
-// What is told of a consumer's backlog, carried on from one call to the next without counting anew.
+// A consumer's backlog, carried on from one call to the next without counting anew.
 
-/** A content has got its position. */
-function withPlaced(backlog: Backlog, pos: number, seenMs: number): Backlog {
+/** The backlog after a content has got its position. */
+function withContent(backlog: Backlog, pos: number, seenMs: number): Backlog {
   if (pos <= backlog.head) return backlog;
   return { ...backlog, head: pos, ahead: backlog.ahead + 1, oldest_ms: backlog.oldest_ms ?? seenMs };
 }
@@ -309,24 +307,24 @@ function withPlaced(backlog: Backlog, pos: number, seenMs: number): Backlog {
 interface Step {
   readonly before: ConsumerRow;
   readonly after: ConsumerRow;
-  /** How many were acked that were out. */
+  /** How many contents in hand were acked. */
   readonly removed: number;
   readonly claimed: Claim | undefined;
   readonly now: number;
 }
 
-// However well it was carried on: after so long it is counted anew.
+// After so long a backlog is counted anew, however well it was carried on.
 const RECOUNT_MS = 1_000;
 
-/** The same for what is known of a consumer in use. */
+/** The backlog of a session after one change of ours; undefined when it has to be counted. */
 export const carriedOf = ({ backlog, countedAt, consumer }: Session, step: Step): Backlog | undefined =>
   backlog && consumer?.version === step.before.version && performance.now() - countedAt < RECOUNT_MS
     ? carriedOn(backlog, step)
     : undefined;
 
 /**
- * The backlog after one change of ours. Undefined when it has to be counted: when somebody else has changed something, when
- * something was given back or is due, so that who is out of what is not known, or when too few are known to be left.
+ * Undefined when the backlog has to be counted: another process has changed the consumer; contents were given back or are due, so
+ * that it is not known which were handed out; or too few are known to be left.
  */
 function carriedOn(backlog: Backlog, { before, after, removed, claimed, now }: Step): Backlog | undefined {
   const due = before.next_due_ms > 0 && before.next_due_ms <= now;
@@ -342,30 +340,31 @@ function carriedOn(backlog: Backlog, { before, after, removed, claimed, now }: S
   return { ...backlog, head: Math.max(backlog.head, last?.pos ?? 0), ahead, in_flight, oldest_ms };
 }
 
-// One after the other: calls that change the same thing stand in a line, but not for ever.
+// A lane: calls that change the same thing run one after the other, and none waits for ever.
 
-/** The end of the line. */
+/** `last` is the end of the latest call. */
 interface Lane {
   last: Promise<unknown>;
 }
 
-/** How long a call stands in the line, and what it gets instead of its turn. */
+/** How long a call waits for its turn, and what it gets when the turn does not come in time. */
 interface Patience<T> {
   readonly ms: number;
   late(): T | Promise<T>;
-  /** The work is done in its turn all the same. */
+  /** The work is still done when the turn comes. */
   readonly still?: boolean;
 }
 
-// A database that hangs makes a long line; a call that stands in it is answered, and asks again.
+// While the database hangs many calls wait in the lane: each is answered after this time, and its caller asks again.
 const TURN_MS = 10_000;
 const tooLate = {
   ms: TURN_MS,
-  late: () => Promise.reject(unavailable('Too many calls on this at once, or the database is slow. Try again soon.')),
+  late: () =>
+    Promise.reject(unavailable('Too many calls on this consumer at once, or the database is slow. Try again soon.')),
 };
 
-/** Runs `work` when all that came before have ended. A call whose turn does not come in time, in 10 s at most, does without. */
-export const inLane = <T>(line: Lane, work: () => Promise<T>, patience: Patience<T> = tooLate): Promise<T> =>
+/** Runs `work` when all earlier calls have ended. A call whose turn does not come in time, in 10 s at most, gives up. */
+export const inLane = <T>(lane: Lane, work: () => Promise<T>, patience: Patience<T> = tooLate): Promise<T> =>
   new Promise((resolve, reject) => {
     const { ms, late, still = false }: Patience<T> = patience.ms < TURN_MS ? patience : { ...patience, ...tooLate };
     let waiting = true;
@@ -377,5 +376,5 @@ export const inLane = <T>(line: Lane, work: () => Promise<T>, patience: Patience
       clearTimeout(timer);
       if (waiting || still) resolve(await work());
     };
-    line.last = line.last.then(turn).catch(reject);
+    lane.last = lane.last.then(turn).catch(reject);
   });

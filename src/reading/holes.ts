@@ -1,17 +1,17 @@
 // The ids that have not been seen yet, exactly and in little memory: one bit for each id between the fence and the newest.
 //
-// A bit is set once the row was seen, and never cleared but by `cut`, after a look that failed: those rows may be gone. Gaps
-// below the fence are kept for a while too, so that a row that appears where lists have passed is noticed and told.
+// A bit is set when the row is seen. Only `cut` clears it, after a failed look, for the row may be gone. Holes below the fence are
+// kept for a while too: a row that appears where lists have passed is noticed, and the operator is told.
 import type { Range } from '../store/fence/source.ts';
 
-// 512 bytes each. Ten minutes at 500 rows a second are 74 of them, whatever the pattern of the holes in between.
+// A chunk has 512 bytes. Ten minutes at 500 rows a second take 74 chunks, whatever the pattern of the holes.
 const IDS = 4096;
 const WORDS = IDS / 32;
 
 export interface Holes {
   /** The highest id that is known to have been given. */
   readonly top: number;
-  /** Notes that this row was seen; false when it was known already. */
+  /** Notes that this row was seen; false when that was known already. */
   add(id: number): boolean;
   /** Ids up to `top` have been given, though there may be no row. */
   reach(top: number): void;
@@ -19,9 +19,9 @@ export interface Holes {
   firstMissing(from: number): number;
   /** At most `most` ranges of ids that were not seen, within from … to. */
   ranges(from: number, to: number, most: number): Range[];
-  /** Forgets what lies at or below `below`; no range begins there any more. */
+  /** Forgets the ids up to `below`: no range begins there any more. */
   drop(below: number): void;
-  /** Forgets what lies above `newTop`. */
+  /** Forgets the ids above `newTop`. */
   cut(newTop: number): void;
 }
 
@@ -51,7 +51,7 @@ export function createHoles(base: number): Holes {
     return to + 1;
   }
 
-  /** An explicit id may leave a hole of billions: then the chunks that exist are fewer than those to be stepped over. */
+  /** An explicit id may leave a hole of billions: then the chunks that exist are fewer than the steps across the hole. */
   function nextChunk(from: number, to: number): number {
     if ((to - from) / IDS < chunks.size) return from;
     let next = to + 1;

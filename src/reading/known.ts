@@ -1,8 +1,8 @@
-// What is known of each webhook's newest contents: learnt by one read, kept up to date by the tail, so that polls at the head ask nothing.
+// The newest contents of each webhook, known by one query and kept up to date by the tail: a poll at the end asks no database.
 import { LRUCache } from 'lru-cache';
 import type { Row } from './fence.ts';
 
-/** A webhook of a user, or all of his. */
+/** A webhook of a user, or all of the user's. */
 export interface Which {
   readonly userId: number;
   readonly whid: number | 'all';
@@ -14,19 +14,19 @@ interface Known {
   ids: readonly number[];
 }
 
-// What is polled: beyond it the ones that were not asked for longest are read anew when they are.
+// Of so many webhooks. Of more, the ones that were not asked for longest are forgotten, and read anew when they are asked for.
 const MOST_KNOWN = 100_000;
 // Of each the newest ids; older ones are found by a query.
 const MOST_IDS = 100;
 
 export interface KnownContents {
-  /** What is known of it, from now on kept up to date; begins with nothing but what will come after `readable`. */
-  of(which: Which, readable: number): Known;
+  /** What is known of `which`, from now on kept up to date; at first only what comes after `readableId`. */
+  of(which: Which, readableId: number): Known;
   /** A query found that `ids` are all contents from `from` up to where `known` began, which was `began`. */
   learn(known: Known, began: number, from: number, ids: readonly number[]): void;
   /** Rows that may be read from now on. */
   passed(rows: readonly Row[]): void;
-  /** The table was emptied: nothing of it is true any more. */
+  /** The table was emptied: nothing that is known is true any more. */
   forget(): void;
 }
 
@@ -38,17 +38,17 @@ export function createKnownContents(): KnownContents {
     trim(known);
   };
   return {
-    of({ userId, whid }, readable) {
+    of({ userId, whid }, readableId) {
       const key = `${userId} ${whid}`;
       let known = all.get(key);
       if (!known) {
-        known = { from: readable + 1, ids: [] };
+        known = { from: readableId + 1, ids: [] };
         all.set(key, known);
       }
       return known;
     },
     learn(known, began, from, ids) {
-      // It has grown beyond what it can hold meanwhile: what was found no longer adjoins.
+      // It has been trimmed meanwhile: what was found no longer adjoins it.
       if (known.from !== began || from >= began) return;
       known.ids = [...ids.filter((id) => id < began), ...known.ids];
       known.from = from;

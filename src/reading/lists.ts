@@ -1,5 +1,4 @@
-// Pages of contents in the order of ids, and waiting for the next one: what the list and its stream are made of.
-
+// Pages of contents in the order of ids, and waiting for the next content: for the list and its stream.
 import { LRUCache } from 'lru-cache';
 import { type ContentKey, type ContentRow, highestId, listByIds, listContents } from '../store/contents.ts';
 import type { Store } from '../store/open.ts';
@@ -23,30 +22,30 @@ export interface PageOptions extends Which {
 }
 
 export interface Lists {
-  /** Contents with id >= from, ascending. Asks the database nothing when there are none and that is known. */
+  /** Contents with id >= from, ascending. Asks the database nothing when it is known that there are none. */
   page(options: PageOptions): Promise<Page>;
   /** Contents with id <= from, descending. */
   newestFirst(options: PageOptions): Promise<Page>;
-  /** Contents that match, in the given order. Looks at so many rows a call, and finds the next ones by `next`. */
+  /** Contents that match, in the given order. A call looks at a limited number of rows; the next one begins at `next`. */
   search(options: PageOptions & { readonly order: 'asc' | 'desc' }, filter: Filter): Promise<Page>;
-  /** Resolves when a content with id >= from may be read, after `ms`, or when `ended` fires. Asks nothing. */
+  /** Resolves when a content with id >= from may be read, after `ms`, or when `ended` fires. Asks the database nothing. */
   wait(which: Which, from: number, ms: number, ended: Cancellation): Promise<void>;
   /** Contents that this process has committed: their users read them at once. */
   committed(rows: readonly { readonly user_id: number }[], ids: readonly number[]): void;
-  /** Rows that may be read from now on; called by the tail before it wakes anybody. */
+  /** Rows that may be read from now on; called by the tail before it wakes the waiters. */
   passed(rows: readonly Row[]): void;
   /** The table was emptied or restored, and the tail begins again. */
   forget(): void;
 }
 
-/** When the looks for new contents have failed for so long, "nothing new" would be a guess. */
+/** After the looks for new contents have failed for so long, "nothing new" would be a guess. */
 export const STALE_MS = 5_000;
 
 interface ListsParts {
   readonly store: Store;
   readonly tail: Tail;
   readonly maxPageBytes: number;
-  /** One content; those asked for at once share a query. */
+  /** Reads one content; calls at the same time share a query. */
   readonly content: (key: ContentKey) => Promise<ContentRow | undefined>;
 }
 
@@ -60,7 +59,7 @@ export function createLists({ store, tail, maxPageBytes, content }: ListsParts):
     await own.settled(userId);
   }
 
-  /** `from` as a number; one beyond everything is told from one that another process is ahead with. */
+  /** `from` as a number. `reset`: it lies beyond all ids, and not only beyond what this process has read so far. */
   async function start(from: number | 'latest'): Promise<{ from: number; reset: boolean }> {
     if (from === 'latest') return { from: tail.readableId + 1, reset: false };
     if (from <= tail.readableId + 1) return { from, reset: false };
@@ -71,19 +70,19 @@ export function createLists({ store, tail, maxPageBytes, content }: ListsParts):
   async function page(options: PageOptions): Promise<Page> {
     await ownWrites(options.userId);
     const { from, reset } = await start(options.from);
-    const { readableId: readable } = tail;
-    const end = Math.max(from, readable + 1);
-    if (reset) return { contents: [], next: end, reset: readable };
-    const mine = known.of(options, readable);
+    const { readableId } = tail;
+    const end = Math.max(from, readableId + 1);
+    if (reset) return { contents: [], next: end, reset: readableId };
+    const mine = known.of(options, readableId);
     if (from < mine.from) {
       const began = mine.from;
       const { contents, upTo } = await scan(options, {
         from,
-        to: readable,
+        to: readableId,
         limit: options.limit,
         maxBytes: maxPageBytes,
       });
-      if (upTo < readable) return { contents, next: upTo + 1 };
+      if (upTo < readableId) return { contents, next: upTo + 1 };
       known.learn(
         mine,
         began,
@@ -110,8 +109,8 @@ export function createLists({ store, tail, maxPageBytes, content }: ListsParts):
     page,
     async newestFirst({ userId, whid, from, limit }) {
       await ownWrites(userId);
-      const { readableId: readable } = tail;
-      const to = from === 'latest' ? readable : Math.min(from, readable);
+      const { readableId } = tail;
+      const to = from === 'latest' ? readableId : Math.min(from, readableId);
       const options = { wh_id: whid, from: 0, to, order: 'desc', limit, maxBytes: maxPageBytes } as const;
       const { contents, cut } = await listContents(store, userId, options);
       const last = contents.at(-1);
@@ -119,17 +118,17 @@ export function createLists({ store, tail, maxPageBytes, content }: ListsParts):
     },
     async search({ userId, whid, limit, order, ...options }, filter) {
       await ownWrites(userId);
-      const { readableId: readable } = tail;
+      const { readableId } = tail;
       const list = { wh_id: whid, limit, order, maxBytes: maxPageBytes };
       if (order === 'desc') {
-        const to = options.from === 'latest' ? readable : Math.min(options.from, readable);
+        const to = options.from === 'latest' ? readableId : Math.min(options.from, readableId);
         const { contents, upTo } = await searchContents(store, userId, { ...list, from: 0, to }, filter);
         return { contents, next: Math.max(upTo - 1, 0) };
       }
       const { from, reset } = await start(options.from);
-      const end = Math.max(from, readable + 1);
-      if (reset) return { contents: [], next: end, reset: readable };
-      const { contents, upTo } = await searchContents(store, userId, { ...list, from, to: readable }, filter);
+      const end = Math.max(from, readableId + 1);
+      if (reset) return { contents: [], next: end, reset: readableId };
+      const { contents, upTo } = await searchContents(store, userId, { ...list, from, to: readableId }, filter);
       return { contents, next: Math.max(from, upTo + 1) };
     },
     async wait(which, from, ms, ended) {
@@ -161,23 +160,23 @@ export function createLists({ store, tail, maxPageBytes, content }: ListsParts):
   };
 }
 
-// Read your writes: a user finds what was just stored for him by this process, in his lists and by his consumers.
+// Read your writes: what this process has just stored for a user is found at once in the user's lists and by the user's consumers.
 
 export interface OwnWrites {
   /** Contents that this process has committed. */
   committed(rows: readonly { readonly user_id: number }[], ids: readonly number[]): void;
-  /** Resolves when the latest of them can be read, at once when that is known, or 300 ms after it was committed. */
+  /** Resolves when the user's latest can be read: at once when that is known, at the latest 300 ms after its commit. */
   settled(userId: number): Promise<void>;
 }
 
-// An answer is late rather than without what its caller knows to be there.
+// An answer waits so long rather than come without a content that its caller has stored.
 const PATIENCE_MS = 300;
 const MOST_WRITERS = 50_000;
 
-/** `arrives`: what wakes them, `onReadable` for lists. Consumers also need the position. */
+/** `arrives` wakes the calls that wait: `onReadable` for lists; consumers need the position, too. */
 export function createOwnWrites(
-  tail: Pick<Tail, 'onPlaced' | 'readableId'>,
-  arrives: (userId: number, wake: (row: { readonly id: number }) => void) => () => void = tail.onPlaced,
+  tail: Pick<Tail, 'onPosition' | 'readableId'>,
+  arrives: (userId: number, wake: (row: { readonly id: number }) => void) => () => void = tail.onPosition,
 ): OwnWrites {
   const written = new LRUCache<number, { readonly id: number; readonly at: number }>({ max: MOST_WRITERS });
   return {
@@ -186,13 +185,13 @@ export function createOwnWrites(
       for (const [i, { user_id }] of rows.entries()) {
         const id = ids[i] as number;
         const before = written.get(user_id);
-        // Two transactions are under way at once: the later commit may have the lower ids.
+        // Two transactions run at once: the later commit may have the lower ids.
         if (!before || before.id < id || at - before.at > PATIENCE_MS) written.set(user_id, { id, at });
       }
     },
     async settled(userId) {
       const last = written.get(userId);
-      // Whatever lists may hand out has its position.
+      // What lists may hand out has its position, too.
       if (!last || tail.readableId >= last.id) return;
       const left = last.at + PATIENCE_MS - performance.now();
       if (left <= 0) return;

@@ -1,4 +1,4 @@
-// Opens all that reads the shared table for others: fence, sequencer, tail and lists, and the slow sweep behind them.
+// Opens all that reads the shared table: fence, sequencer, tail and lists, and the sweep behind them.
 import type { Config } from '../config/config.ts';
 import type { Log } from '../observe/log.ts';
 import type { ContentKey, ContentRow } from '../store/contents.ts';
@@ -28,7 +28,7 @@ export interface Reading {
   close(): Promise<void>;
 }
 
-// How much a restart reads again at most.
+// A restart reads again what came since: at most the contents of this time.
 const SAVE_MARK_EVERY_MS = 5_000;
 
 const NODE_AWAY = 'a node of FENCE_NODES cannot be asked: lists wait until it can be';
@@ -53,7 +53,7 @@ export async function openReading(parts: {
   const { signal } = ending;
   async function begin(): Promise<{ from: number; fence: Fence; sequencer: Sequencer | undefined }> {
     const mark = store.extended ? await keptMark(db, source) : undefined;
-    // That the server was started anew meanwhile is 'other'. What is away or denied ends the start, and is told by it.
+    // 'other': the server was started anew meanwhile. A database that is away or denies a right ends the start, which tells why.
     const worthIt = (error: unknown) => failed(error, 'other');
     const message = 'cannot begin to read contents; trying again';
     const from = mark ?? (await retry(() => steadyBoot(db, source), { log, message, signal, worthIt }));
@@ -71,19 +71,19 @@ export async function openReading(parts: {
     });
     if (!store.extended) return { from, fence, sequencer: undefined };
     const sequencer = await createSequencer({
-      place: (rows, next) => assignPositions(db, rows, next),
+      assign: (rows, next) => assignPositions(db, rows, next),
       state: () => positionState(db),
       async between(low, high) {
         const known = store.recent?.fromPos(low, high) ?? [];
         const from = low + known.length;
         return from < high ? [...known, ...(await positionsBetween(db, from, high))] : known;
       },
-      placedOnInsert: store.recent !== undefined,
+      assignedOnInsert: store.recent !== undefined,
     });
     return { from, fence, sequencer };
   }
 
-  /** The ids begin anew: so do we, or new contents would lie below what was read. */
+  /** The ids begin anew, and so does reading: else new contents would lie below what was read. */
   let beginning = false;
   function beginAgain(top: number): void {
     if (beginning) return;
@@ -96,7 +96,7 @@ export async function openReading(parts: {
     }
     const message = 'tblwh was emptied, and reading cannot begin again; trying again';
     retry(work, { log, message, signal })
-      .catch(() => {}) // only once it was closed
+      .catch(() => {}) // it rejects only when it was closed
       .finally(() => {
         beginning = false;
       });
@@ -104,7 +104,7 @@ export async function openReading(parts: {
 
   const { from, fence, sequencer } = await begin();
   const sweep = sequencer
-    ? createSweep({ db, from: (await readMark(db, 'backfill')) ?? 0, to: from, readable: () => tail.readableId, log })
+    ? createSweep({ db, from: (await readMark(db, 'backfill')) ?? 0, to: from, readableId: () => tail.readableId, log })
     : undefined;
   const tail = createTail({
     fence,
@@ -136,7 +136,7 @@ export async function openReading(parts: {
   };
 }
 
-/** The fence as it stood before a restart; what was read then is not judged again. Undefined when it cannot be relied on. */
+/** The fence as it stood before a restart: ids below it are not judged again. Undefined when the ids have begun anew. */
 async function keptMark(db: Db, source: FenceSource): Promise<number | undefined> {
   const mark = await readMark(db, 'fence');
   if (mark === undefined) return undefined;
@@ -146,7 +146,7 @@ async function keptMark(db: Db, source: FenceSource): Promise<number | undefined
   return undefined;
 }
 
-/** Where the fence begins when nothing was kept. What is visible there must be on disk: no restart may come in between. */
+/** Where the fence begins when nothing was kept. What is visible below it must be on disk: no restart may come in between. */
 async function steadyBoot(db: Db, source: FenceSource): Promise<number> {
   await source.look(Number.MAX_SAFE_INTEGER, [], 1);
   const from = await bootFence(db, source);

@@ -1,55 +1,49 @@
-// Proves that the ids of a gap will never appear: their statements have ended, and a locking read finds nothing there.
+// Proves that the ids of a hole will never appear. The argument stands in fence.ts; this is how it is carried out.
 //
-// A gap is a range of ids that were given and whose rows were not seen. It dies when its transactions roll back, and nothing
-// announces that. Two facts together prove it:
-// - The INSERTs that ran when the gap was seen have ended. An INSERT that waits for somebody's lock has an id and no row yet, so
-//   a locking read alone finds nothing and would be wrong. New INSERTs take ids above the gap: only the old ones count.
-// - A locking read of the gap that does not wait finds neither a row nor a lock: no open transaction has a row there.
 // An observation notes the highest id given (`top`) and the statements that ran then. It is ripe after a short settle, once each
-// of them has been missing once. Then all gaps up to its `top` are probed, 100 in a statement, and halved where one is alive.
-// An account that may not see others' statements gets two clean probes a second apart instead: it says so in its promise.
-// Every node of a cluster is asked. A node that does not answer proves nothing: the fence is held. All probes run at READ
-// COMMITTED, for at REPEATABLE READ they would lock the end of the table and stop all INSERTs.
+// of these statements has been missing once. Then all holes up to its `top` are probed by locking reads, 100 in a statement, and
+// halved where a probe meets a row or a lock. An account that may not see other statements waits for a second clean probe instead.
+// All probes run at READ COMMITTED, for at REPEATABLE READ they would lock the end of the table and stop all INSERTs.
 import type { Prober, Range } from '../store/fence/source.ts';
 import type { Holes } from './holes.ts';
 
-// An id is taken an instant before its row can be found by a locking read. Where the running statements can be seen this
-// only bridges what they do not show; where they cannot, it is all there is, and two probes must agree that far apart.
+// An id is taken an instant before a locking read can find its row. Where the running statements can be seen, the settle only
+// covers this instant; where they cannot, two probes must agree at this distance.
 const SETTLE_SEEN_MS = 250;
 const SETTLE_BLIND_MS = 1_000;
 const OBSERVE_SEEN_MS = 25;
 const OBSERVE_BLIND_MS = SETTLE_BLIND_MS / 4;
 const MOST_OBSERVATIONS = 64;
 const RANGES_PER_PROBE = 100;
-// 10,000 scattered gaps in one tick; the next ones in the next tick.
+// 10,000 scattered holes in one tick, and the rest in the next ticks.
 const PROBES_PER_TICK = 100;
 
 interface Observation {
   readonly at: number;
   /** The highest id that had been given then. */
   readonly top: number;
-  /** Of those who were writing then, who has not been seen to end. null: nobody could tell, but a probe up to `top` was clean. */
+  /** The statements that ran then and have not been seen to end. null: they cannot be seen, but a probe up to `top` was clean. */
   readonly writers: Set<string> | null;
 }
 
 export interface Proof {
-  /** The id up to which every gap above `fence` is dead; `fence` when nothing can be said. Never rejects. */
+  /** The id up to which every hole above `fence` is dead; `fence` when nothing is proven. Never rejects. */
   prove(fence: number): Promise<number>;
-  /** The latest error that kept it from knowing, for the alarm; '' = none. */
+  /** The latest error that prevented a proof, for the alarm; '' = none. */
   readonly trouble: string;
-  /** What was observed is not to be trusted any more. */
+  /** Forgets all observations: they may be those of another server. */
   forget(): void;
 }
 
-export function createProof(gaps: Holes, probers: readonly Prober[], now: () => number): Proof {
+export function createProof(holes: Holes, probers: readonly Prober[], now: () => number): Proof {
   let observations: Observation[] = [];
-  let live = 0; // where the gap begins that stood in the way last time: it is asked about first, and alone
+  let live = 0; // where the hole begins that was alive last time: it is probed first, and alone
   let trouble = '';
   const hold = (error: unknown): void => {
     trouble = error instanceof Error ? error.message : String(error);
   };
 
-  /** Statements that run on any node; null when one of them does not tell. */
+  /** Statements that run on any node; null when a node does not show them. */
   async function running(): Promise<ReadonlySet<string> | null> {
     const seen = await Promise.all(probers.map((prober) => prober.writers()));
     const all = new Set<string>();
@@ -77,12 +71,12 @@ export function createProof(gaps: Holes, probers: readonly Prober[], now: () => 
     return low;
   }
 
-  /** Up to which id, within from … to, a locking read finds nothing in any gap. */
+  /** Up to which id, within from … to, a locking read finds nothing in any hole. */
   async function cleanUpTo(from: number, to: number): Promise<number> {
     let at = from;
     try {
       for (let probes = 0; probes < PROBES_PER_TICK; probes++) {
-        const ranges = gaps.ranges(at, to, gaps.firstMissing(at) === live ? 1 : RANGES_PER_PROBE);
+        const ranges = holes.ranges(at, to, holes.firstMissing(at) === live ? 1 : RANGES_PER_PROBE);
         const last = ranges.at(-1);
         if (!last) return to;
         const count = await dead(ranges);
@@ -100,7 +94,7 @@ export function createProof(gaps: Holes, probers: readonly Prober[], now: () => 
   }
 
   const ripe = (one: Observation): boolean => now() - one.at >= (one.writers ? SETTLE_SEEN_MS : SETTLE_BLIND_MS);
-  /** A statement that was missing once has ended, and placed all its rows; what runs later under its name is another. */
+  /** A statement that was missing once has ended, and has inserted all its rows; one that runs later under its key is another. */
   function ended(running: ReadonlySet<string>): void {
     for (const { writers } of observations)
       for (const key of writers ?? []) if (!running.has(key)) writers?.delete(key);
@@ -108,7 +102,7 @@ export function createProof(gaps: Holes, probers: readonly Prober[], now: () => 
 
   function remember(one: Observation): void {
     observations.push(one);
-    // Every second of the older half goes: what is left reaches back as far as a statement may run.
+    // Every second observation of the older half goes: the rest reaches back as far as a statement may run.
     if (observations.length > MOST_OBSERVATIONS)
       observations = observations.filter((_, i) => i >= MOST_OBSERVATIONS / 2 || i % 2 === 0);
   }
@@ -120,19 +114,19 @@ export function createProof(gaps: Holes, probers: readonly Prober[], now: () => 
       const newest = observations.at(-1);
       const every = newest?.writers === null ? OBSERVE_BLIND_MS : OBSERVE_SEEN_MS;
       // With the same top an older observation is never worse than a newer one.
-      const due = !newest || (gaps.top > newest.top && now() - newest.at >= every);
+      const due = !newest || (holes.top > newest.top && now() - newest.at >= every);
       try {
-        // Read after the look that found `top`: whoever was writing then and has ended since has placed its rows.
+        // Read after the look that found `top`: a statement that ran then and has ended since has inserted its rows.
         const writers = await running();
         if (writers) ended(writers);
-        // While they cannot be seen, what was seen of them before proves nothing.
+        // While the statements cannot be seen, an earlier sight of them proves nothing.
         const best = observations.findLast(
           (one) => ripe(one) && (one.writers === null || (writers !== null && one.writers.size === 0)),
         );
         if (best) proven = await cleanUpTo(fence + 1, best.top);
-        if (due && writers) remember({ at: now(), top: gaps.top, writers: new Set(writers) });
+        if (due && writers) remember({ at: now(), top: holes.top, writers: new Set(writers) });
         else if (due) {
-          const top = await cleanUpTo(proven + 1, gaps.top);
+          const top = await cleanUpTo(proven + 1, holes.top);
           if (top > proven) remember({ at: now(), top, writers: null });
         }
       } catch (error) {

@@ -1,11 +1,11 @@
-// Does a piece of work until it succeeds: with a pause between two tries that grows, and a warning for each cause.
+// Tries a piece of work until it succeeds: with growing pauses between the tries, and a warning for each cause.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { warnSeldom } from '../observe/incidents.ts';
 import type { Log } from '../observe/log.ts';
 import { causeOf } from '../store/engine/causes.ts';
 
-// The first pause is short, for most failures are over at once. The longest one costs nobody anything while the database is
-// away for hours, and is soon over when it is back.
+// The first pause is short, for most failures are over at once. The longest one asks little of a database that is away for hours,
+// and is soon over when the database is back.
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 
@@ -13,7 +13,7 @@ export interface RetryOptions {
   readonly log: Pick<Log, 'warn'>;
   /** What failed, for the log. */
   readonly message: string;
-  /** Ends it: it then rejects. */
+  /** Ends the tries: retry() then rejects. */
   readonly signal: AbortSignal;
   /** False: this failure is not tried again. */
   readonly worthIt?: (error: unknown) => boolean;

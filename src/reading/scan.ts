@@ -1,4 +1,4 @@
-// Finds contents of one webhook in the shared table. Where no index serves: one walk over the table for all who wait for it.
+// Finds contents of one webhook in the shared table. Without an index: by one walk over the table for all calls that wait for it.
 import { LRUCache } from 'lru-cache';
 import { type ContentRow, listByIds, listContents, lowestId, ownersBetween } from '../store/contents.ts';
 import type { Store } from '../store/open.ts';
@@ -29,18 +29,18 @@ interface Job extends Which {
   end(walked: Walked): void;
 }
 
-// Whoever has much finds a page within so many ids; whoever has little joins the walk.
+// A webhook with many contents fills a page within so many ids; one with few joins the walk.
 const FIRST_IDS = 20_000;
 const DENSE_IDS = 200_000;
 const NOTHING = { contents: [], cut: false };
-// More first reads at once would take all connections, and who signs in would wait behind them: the others join the walk.
+// More first reads at once would take all connections, and sign-ins would wait behind them: the others join the walk.
 const MOST_FIRST_READS = 2;
 // A call is answered after this, with what it has; the walk goes on and is remembered.
 const PATIENCE_MS = 2_000;
 const MOST_REMEMBERED = 10_000;
 const MOST_IDS = 1_000;
 const USERS_PER_QUERY = 500;
-// A part of the walk takes about this long, so that others get the database too.
+// A part of the walk takes about this long, so that other queries get the database between two parts.
 const PART_MS = 150;
 const LEAST_IDS = 1_000;
 const MOST_PART_IDS = 200_000;
@@ -77,7 +77,7 @@ export function createScan(store: Store): Scan {
     const { contents, cut } = last ? await listByIds(store, which.userId, ids, part.maxBytes) : NOTHING;
     if (cut) return { contents, upTo: (contents.at(-1) as ContentRow).id };
     if (last && ids.length === part.limit) return { contents, upTo: last };
-    // What came since the walk.
+    // Contents that came since the walk.
     const from = Math.max(part.from, walked.to + 1);
     if (from > part.to) return { contents, upTo: part.to };
     const to = Math.min(part.to, from + DENSE_IDS);
@@ -102,14 +102,14 @@ function createWalk(store: Store): Walk {
   let partIds = 20_000;
   const keyOf = ({ userId, whid }: Which) => `${userId} ${whid}`;
 
-  /** One walk for all who waited when it began. */
+  /** One walk for all jobs that waited when it began. */
   async function pass(jobs: readonly Job[]): Promise<void> {
     const byUser = new Map<number, Job[]>();
     for (const job of jobs) byUser.set(job.userId, [...(byUser.get(job.userId) ?? []), job]);
     const users = [...byUser.keys()];
     const end = Math.max(...jobs.map((job) => job.to));
     for (let next = Math.min(...jobs.map((job) => job.from)); next <= end; ) {
-      // Ids may begin high, and have holes of millions: nobody waits while nothing is walked over.
+      // Ids may begin high, and have holes of millions: these are skipped.
       const at = (await lowestId(store, next)) ?? end + 1;
       if (at > end) return;
       const to = Math.min(end, at + partIds - 1);
@@ -132,7 +132,7 @@ function createWalk(store: Store): Walk {
     while (waiting.size > 0) {
       for (const [key, job] of waiting) walking.set(key, job);
       waiting.clear();
-      // A database that is away ends the walk; who asks again begins another.
+      // A database that is away ends the walk; the next call begins another.
       const ended = await pass([...walking.values()]).then(
         () => true,
         () => false,
@@ -162,7 +162,7 @@ function createWalk(store: Store): Walk {
           end = resolve;
         });
         job = { userId: which.userId, whid: which.whid, from, to, ids: [], done, end };
-        // One that begins lower stands for the other too.
+        // A job that begins lower also answers the other one.
         const other = waiting.get(key);
         if (other) void done.then(other.end);
         waiting.set(key, job);

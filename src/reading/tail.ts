@@ -1,45 +1,45 @@
-// One per process: looks for what is new, once, for everybody who waits; whoever waits asks the database nothing.
+// The tail looks for new contents, once per process for all waiters; a waiter asks the database nothing.
 //
-// One look: the fence looks for new rows, the sequencer gives them positions, and those who wait are woken. Each look is in one
-// of four states:
-// - planned: by a timer, 25 ms after something came and up to 250 ms in quiet times; or at once, or soon, after our own commit;
-// - running: one at a time. What is committed meanwhile is seen by the next look, which is planned when this one ends;
-// - failing: every 250 ms until the database answers. Commits do not hasten it. Told once when it begins and once when it ends;
+// One look: the fence looks for new rows, the sequencer gives them positions, and the waiters are woken. The tail is in one of four
+// states:
+// - planned: a look comes 25 ms after new rows, and up to 250 ms later in quiet times; after our own commit at once, or soon.
+// - running: one look at a time. A commit meanwhile is seen by the next look, which is planned when this one ends.
+// - failing: a look every 250 ms until the database answers; commits do not hasten it. The beginning and the end are logged.
 // - closed: no look begins any more, and close() waits for the one that runs.
 //
 // What must always hold:
-// - However many wait, the database is asked the same: a waiter that is woken reads from memory or asks for its own rows.
-// - Nothing is told before it may be read: `readable` moves after the lists know what was passed (`onPassed`) and before the
-//   waiters are woken, or a woken waiter would look, find nothing, and wait for the next content.
-// - A content is told by its position when it is visible, and by its id when the fence has passed it: a transaction that stays
-//   open holds the lists alone, and no consumer.
-// - Lists are told nothing that a look found with the fence before restart(): its ids were given anew.
-// - A look that fails forgets no row. What was not on disk by then is looked for again, and may be told twice.
+// - The number of waiters does not matter to the database: a woken waiter reads from memory, or asks for its own rows.
+// - `readableId` moves after the lists know the new rows (`onPassed`), and before the waiters are woken.
+// - Consumers are told of a content when it has a position, lists when the fence has passed it: a transaction that stays open holds
+//   lists, and no consumer.
+// - Lists are not told what a look found with the fence before restart(), for its ids were given anew.
+// - A failed look forgets no row. Rows that were not on disk by then are looked for again, and may be told twice.
+// What may never happen: a waiter is woken for a row that may not be read yet. It would find nothing, and sleep until the next one.
 import type { PositionedRow } from '../store/positions.ts';
 import type { Fence, Row } from './fence.ts';
 import type { Sequencer } from './sequencer.ts';
 
-/** The part of an AbortSignal that a call needs which waits: it ends when nobody waits for the answer any more. */
+/** What a waiting call needs of an AbortSignal. It fires when its caller does not want the answer any more. */
 export type Cancellation = Pick<AbortSignal, 'aborted' | 'reason' | 'addEventListener' | 'removeEventListener'>;
 
 export interface Tail {
-  /** The highest position that this process knows; what a claim finds above it is right too. */
+  /** The highest position that this process knows. A claim may find higher ones, which is right. */
   readonly lastPosition: number;
-  /** The highest id that a list may hand out: every content up to it was told to those who wait. */
+  /** The highest id that a list may hand out: the waiters were told of every content up to it. */
   readonly readableId: number;
-  /** Resolves when the first looks are done and `readable` is not far behind for want of time. */
+  /** Resolves when lists have caught up after the start, or after 4 s. */
   readonly booted: Promise<void>;
-  /** For so long it has been standing before a row that is still being written, in seconds; 0 = it is not. */
+  /** For how many seconds the fence has been held by a row that is still being written; 0 = it is not. */
   readonly heldSeconds: number;
-  /** How long ago the last look succeeded, in ms: what is known from memory is as old as this. */
+  /** How long ago the last successful look began, in ms: what is known from memory is as old as this. */
   readonly age: number;
-  /** Calls `wake` whenever a content of this user gets its position; returns what ends it. Runs no query. */
-  onPlaced(userId: number, wake: (placed: PositionedRow) => void): () => void;
-  /** Calls `wake` whenever the fence passes a content of this user; returns what ends it. Runs no query. */
+  /** Calls `wake` whenever a content of this user gets its position; returns a function that ends this. Runs no query. */
+  onPosition(userId: number, wake: (row: PositionedRow) => void): () => void;
+  /** Calls `wake` whenever the fence passes a content of this user; returns a function that ends this. Runs no query. */
   onReadable(userId: number, wake: (row: Row) => void): () => void;
-  /** Something was committed by this process: look at once, or soon when it is busy. */
+  /** This process has committed rows: look at once, or soon under load. */
   nudge(rows?: number): void;
-  /** Goes on with others: the table was emptied or restored. */
+  /** Goes on with a new fence and sequencer: the table was emptied or restored. */
   restart(parts: Pick<TailParts, 'fence' | 'sequencer'>): void;
   close(): Promise<void>;
 }
@@ -48,29 +48,29 @@ export interface TailParts {
   readonly fence: Fence;
   /** None at the as-is level. */
   readonly sequencer: Sequencer | undefined;
-  /** Rows without a position that the fence has passed all the same. */
+  /** Rows that the sweep has found without a position. */
   readonly swept?: () => readonly Row[];
-  /** Told when the looks begin to fail, and when they succeed again. */
+  /** Called with the error when the looks begin to fail, and with undefined when they succeed again. */
   readonly onError?: (error: unknown) => void;
-  /** Told of every row that the fence has passed, before those who wait are woken. */
+  /** Called with the rows that the fence has passed, before the waiters are woken. */
   readonly onPassed?: (rows: readonly Row[]) => void;
-  /** How long a look took that found contents for consumers, in ms. */
+  /** Called with how long a look took that found contents for consumers, in ms. */
   readonly onLook?: (ms: number) => void;
   readonly now?: () => number;
 }
 
-// Rows of other writers are looked for this often: soon after something came, rarely after a quiet while.
+// How often rows of other writers are looked for: after new rows, and after a quiet while.
 const SOON_MS = 25;
 const SELDOM_MS = 250;
-// For so long after the last row gaps are probed and rows become old enough to be handed out.
+// For so long after the last row, holes are probed and rows become old enough to be handed out.
 const LIVELY_MS = 300;
-// Our own commits are looked at at once while they are few. Each look costs about as much as a commit of the writer, so
-// under load they are paced, up to 20 a second: ingest keeps its speed, and nobody needs more at that rate.
+// Our own commits are looked at at once while they are few. A look costs about as much as a commit of the writer: under load
+// there are 20 a second, so that ingest keeps its speed.
 const QUIET_ROWS_PER_SECOND = 1_000;
 const BUSY_ROWS_PER_SECOND = 5_000;
-const BUSY_GAP_MS = 50;
+const BUSY_PAUSE_MS = 50;
 const RATE_WINDOW_MS = 200;
-// After a start gaps are judged first; lists wait for it, but not for somebody's long transaction.
+// After a start holes are judged first. Lists wait for that, but not for a long transaction of another application.
 const BOOT_MS = 4_000;
 
 type Listeners<T> = Map<number, Set<(value: T) => void>>;
@@ -79,7 +79,7 @@ export function createTail(parts: TailParts): Tail {
   const { swept = () => [], onError = () => {}, onPassed = () => {}, onLook = () => {} } = parts;
   const { now = () => performance.now() } = parts;
   let { fence, sequencer } = parts;
-  const placedListeners: Listeners<PositionedRow> = new Map();
+  const positionListeners: Listeners<PositionedRow> = new Map();
   const readableListeners: Listeners<Row> = new Map();
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
@@ -87,7 +87,7 @@ export function createTail(parts: TailParts): Tail {
   let closed = false;
   let failing = false;
   let succeededAt = now();
-  let readable = fence.deliveredId;
+  let readableId = fence.deliveredId;
   let boot = () => {};
   const booted = new Promise<void>((resolve) => {
     const late = setTimeout(resolve, BOOT_MS);
@@ -111,16 +111,16 @@ export function createTail(parts: TailParts): Tail {
     try {
       const fresh = await fence.tick();
       if (sequencer) {
-        const placed = await sequencer.run([...swept(), ...fresh]);
-        dispatch(placedListeners, placed);
-        if (placed.length > 0) onLook(now() - began);
-        // Its commit has put on disk what was seen before: the next look may hand that out.
-        if (placed.length > 0 && !fence.settled) nudged = true;
+        const positioned = await sequencer.run([...swept(), ...fresh]);
+        dispatch(positionListeners, positioned);
+        if (positioned.length > 0) onLook(now() - began);
+        // The sequencer's commit has put on disk what was seen before it: the next look may hand that out.
+        if (positioned.length > 0 && !fence.settled) nudged = true;
       }
       const passed = await fence.passed();
       if (those !== fence) return;
       if (passed.length > 0) onPassed(passed);
-      readable = fence.deliveredId;
+      readableId = fence.deliveredId;
       if (fence.settled) boot();
       dispatch(readableListeners, passed);
       if (fresh.length > 0) livelyUntil = now() + LIVELY_MS;
@@ -147,19 +147,19 @@ export function createTail(parts: TailParts): Tail {
 
   function plan(): void {
     if (closed || running) return;
-    const at = nudged && !failing ? lookedAt + gap() : now() + quietMs;
+    const at = nudged && !failing ? lookedAt + pause() : now() + quietMs;
     const wait = Math.max(0, at - now());
     clearTimeout(timer);
-    // What else is committed in this turn of the event loop is seen by the same look.
+    // A look at once still waits for the turn of the event loop to end: it then sees all commits of this turn.
     if (wait < 1 && nudged) timer = undefined;
     if (wait < 1 && nudged) void setImmediate(() => !running && !closed && start());
     else timer = setTimeout(start, wait);
   }
 
   /** The least time between two looks while our own rows come: 0 when they are few. */
-  function gap(): number {
+  function pause(): number {
     const share = (rate - QUIET_ROWS_PER_SECOND) / (BUSY_ROWS_PER_SECOND - QUIET_ROWS_PER_SECOND);
-    return BUSY_GAP_MS * Math.min(1, Math.max(0, share));
+    return BUSY_PAUSE_MS * Math.min(1, Math.max(0, share));
   }
 
   function count(rows: number): void {
@@ -174,19 +174,19 @@ export function createTail(parts: TailParts): Tail {
   plan();
   return {
     get lastPosition() {
-      return sequencer?.head ?? 0;
+      return sequencer?.lastPosition ?? 0;
     },
     get age() {
       return now() - succeededAt;
     },
     get readableId() {
-      return readable;
+      return readableId;
     },
     get heldSeconds() {
       return fence.heldSeconds;
     },
     booted,
-    onPlaced: (userId, wake) => listen(placedListeners, userId, wake),
+    onPosition: (userId, wake) => listen(positionListeners, userId, wake),
     onReadable: (userId, wake) => listen(readableListeners, userId, wake),
     nudge(rows = 1) {
       count(rows);
@@ -196,7 +196,7 @@ export function createTail(parts: TailParts): Tail {
     },
     restart(next) {
       ({ fence, sequencer } = next);
-      readable = fence.deliveredId;
+      readableId = fence.deliveredId;
     },
     async close() {
       closed = true;

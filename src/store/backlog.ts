@@ -1,5 +1,4 @@
 // What consumers read of the order of visibility: what lies ahead of them, and where an id or a moment stands in it.
-
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConsumerRow } from './consumers.ts';
 import { type Db, marks, padded, type Queries, type Value } from './db.ts';
@@ -12,8 +11,8 @@ export interface Position {
 }
 
 /**
- * The order of visibility, to be read along (user_id, pos). Left to themselves both servers take another way for users with
- * many contents, and read all that lies before the cursor. To SQLite, which takes the right one, the hint is a comment.
+ * The order of visibility, to be read along (user_id, pos). Without the hint both servers choose another index for users with many
+ * contents, and read all before the cursor. To SQLite, which chooses the right one, the hint is a comment.
  */
 export const BY_USER = 'restante_position /*! FORCE INDEX (ix_user) */';
 
@@ -29,7 +28,7 @@ export function matching({ user_id, whids }: Reading): { readonly text: string; 
 
 // A consumer of one quiet webhook among a million contents of others looks at so many of them per statement: about 5 ms.
 const WINDOW = 20_000;
-// So near the end it is not worth asking where the window ends.
+// So near the end it is not worth a statement to find where the window ends.
 const NEAR = 50_000;
 const WINDOWS = 10;
 
@@ -42,10 +41,10 @@ async function windowEnd(queries: Reader, userId: number, after: number, head: n
 }
 
 export interface NextPositions {
-  readonly places: readonly Position[];
-  /** What matches up to here is in `places`. */
+  readonly positions: readonly Position[];
+  /** All that match up to here are in `positions`. */
   readonly upTo: number;
-  /** When the one after them was seen; null: there is none up to now. Left out: not known. */
+  /** When the content after them was seen; null: there is none so far. Left out: not known. */
   readonly next_ms?: number | null;
 }
 
@@ -71,28 +70,28 @@ export async function nextPositions(
     found.push(...(await queries.all<Row>(`${sql} AND pos <= ? ORDER BY pos LIMIT ?`, bounds)));
     upTo = end;
   }
-  const places = found.slice(0, limit);
+  const positions = found.slice(0, limit);
   const next = found[limit];
-  if (next) return { places, upTo: (places.at(-1) as Position).pos, next_ms: next.seen_ms };
-  return upTo < head ? { places, upTo } : { places, upTo, next_ms: null };
+  if (next) return { positions, upTo: (positions.at(-1) as Position).pos, next_ms: next.seen_ms };
+  return upTo < head ? { positions, upTo } : { positions, upTo, next_ms: null };
 }
 
-// What is told of a backlog: exact up to here.
+// A backlog is exact up to here.
 export const MOST_COUNTED = 1_000;
-// Counted at once, so that a consumer that is drained counts every tenth time: about 1 ms.
+// How many are counted at once: about 1 ms, and while a consumer is drained only every tenth pull counts.
 const COUNTED = 5_000;
 
 export interface Backlog {
   /** The highest position when it was counted. */
   readonly head: number;
   readonly now: number;
-  /** Never handed out yet; `more` when there are, or may be, more. */
+  /** How many were never handed out; `more` when there are, or may be, more. */
   readonly ahead: number;
   readonly more: boolean;
   /** Given back, to be redelivered, or with a lease that is over. */
   readonly back: number;
   readonly in_flight: number;
-  /** When the oldest of those that wait was seen; null when none does. */
+  /** When the oldest content that waits was seen; null when none waits. */
   readonly oldest_ms: number | null;
 }
 
@@ -174,8 +173,8 @@ export async function lastIdAt(db: Reader, userId: number, pos: number): Promise
 const SEARCHED = 200_000;
 
 /**
- * The position before the first content with an id >= `id`, so that from there on none of those is missed: a late one may stand
- * far from its neighbours. Looks at the ids from there upwards or at the positions below it, whichever is less.
+ * The position before the first content with an id >= `id`, so that none of those is missed from there on: a late one may stand far
+ * from its neighbours. Looks at the ids from `id` upwards or at the positions below it, whichever is less.
  */
 export async function positionBeforeId(db: Db, id: number): Promise<number> {
   const [first] = await db.all<Position>('SELECT id, pos FROM restante_position WHERE id >= ? ORDER BY id LIMIT 1', [
@@ -226,7 +225,7 @@ export async function positionBeforeTime(db: Db, ms: number): Promise<number> {
 // How many contents of a user became visible in each minute, by webhook.
 
 const MINUTE_MS = 60_000;
-/** Of a user with more than that in the time asked for, the newest so many are counted: about 0.1 s. */
+/** Of a user with more in the time asked for, only the newest so many are counted: about 0.1 s. */
 const MOST_COUNTED_MINUTES = 100_000;
 
 interface Activity {
@@ -264,26 +263,26 @@ export async function activityOf(db: Db, userId: number, minutes: number): Promi
 
 // How much is stored for a user.
 
-// All at once would stop everybody on SQLite, and take a server too long: those who have most would be counted least.
+// All at once would stop all other statements on SQLite, and time out on a server for the users that have most.
 const ROWS = 2_000;
 
 /**
- * Bytes of the bodies that came through us for a user and are still there. Reads along all of his rows, a few at a time,
- * and rests as long as each part took.
+ * Bytes of the bodies that came through us for a user and are still there. Reads along all rows of the user, a few at a time, and
+ * rests as long as each part took.
  */
 export async function storedBytes(db: Db, userId: number): Promise<number> {
-  const sql = `SELECT COUNT(*) AS places, MAX(some.pos) AS last, SUM(r.size) AS bytes
+  const sql = `SELECT COUNT(*) AS n, MAX(some.pos) AS last, SUM(r.size) AS bytes
     FROM (SELECT pos, id FROM ${BY_USER} WHERE user_id = ? AND pos > ? ORDER BY pos LIMIT ${ROWS}) some
     LEFT JOIN restante_request r ON r.id = some.id`;
   let sum = 0;
   for (let after = 0; ; ) {
     const began = performance.now();
-    const [part] = await db.all<{ places: number; last: number | null; bytes: number | string | null }>(sql, [
+    const [part] = await db.all<{ n: number; last: number | null; bytes: number | string | null }>(sql, [
       userId,
       after,
     ]);
     sum += Number(part?.bytes ?? 0);
-    if (!part || part.places < ROWS || part.last === null) return sum;
+    if (!part || part.n < ROWS || part.last === null) return sum;
     after = part.last;
     await sleep(performance.now() - began);
   }

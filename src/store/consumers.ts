@@ -23,13 +23,13 @@ export interface ConsumerRow extends ConsumerSettings {
   readonly id: number;
   readonly user_id: number;
   readonly name: string;
-  /** What lies at or before it was never meant for this consumer. */
+  /** Contents up to here were never meant for this consumer. */
   readonly start_pos: number;
   /** Every matching content up to here is acked, leased, waiting or dead. */
   readonly cursor_pos: number;
   /** The content that was handed out last for the first time. */
   readonly cursor_id: number;
-  /** Nothing that is out can be handed out earlier; 0 = nothing is out. */
+  /** No lease ends earlier; 0 = there is none. */
   readonly next_due_ms: number;
   /** How many dead letters it has. */
   readonly dead: number;
@@ -66,7 +66,7 @@ export interface Locked {
   readonly head: number;
 }
 
-/** Whoever changes a consumer, or what it has out, begins here: so changes of one take turns and cannot deadlock. */
+/** Every change of a consumer or its leases begins with this lock: changes of one consumer take turns, and cannot deadlock. */
 export async function lockConsumer(
   db: Db,
   queries: Queries,
@@ -84,14 +84,14 @@ export async function lockConsumer(
 /** Stores the position and the state of a locked consumer as one more version. */
 export async function saveConsumer(db: Db, queries: Queries, consumer: ConsumerRow): Promise<void> {
   const { start_pos, cursor_pos, cursor_id, next_due_ms, dead, gap, pulled_ms, version, id } = consumer;
-  // The clock anew: the lock may have been waited for, and other processes look for what is younger than a few seconds.
+  // The clock is read anew: we may have waited for the lock, and other processes look for changes of the last seconds.
   const sql = `UPDATE restante_consumer SET start_pos = ?, cursor_pos = ?, cursor_id = ?, next_due_ms = ?, dead = ?, gap_from = ?, gap_to = ?,
     gap_pos = ?, pulled_ms = ?, version = ?, updated_ms = ${db.dialect.nowMs} WHERE id = ?`;
   const told = [gap?.from ?? null, gap?.to ?? null, gap?.pos ?? null];
   await queries.run(sql, [start_pos, cursor_pos, cursor_id, next_due_ms, dead, ...told, pulled_ms, version, id]);
 }
 
-/** Stores what nobody else needs to notice: how far it has looked, and that it is in use. */
+/** Stores how far a pull has looked, and that the consumer is in use: other processes need not notice. */
 export async function saveLook(queries: Queries, { cursor_pos, pulled_ms, id }: ConsumerRow): Promise<void> {
   await queries.run('UPDATE restante_consumer SET cursor_pos = ?, pulled_ms = ? WHERE id = ?', [
     cursor_pos,
@@ -123,7 +123,7 @@ export async function consumersOf(
   return { consumers: rows.map(({ now: _, ...row }) => toConsumer(row)), now: rows[0]?.now ?? 0 };
 }
 
-/** Consumers of everybody that changed in the last `ms`; deleted ones have user_id 0. */
+/** Consumers of all users that changed in the last `ms`; deleted ones have user_id 0. */
 export async function changedConsumers(
   db: Db,
   ms: number,
@@ -131,7 +131,7 @@ export async function changedConsumers(
 ): Promise<ConsumerRow[]> {
   const sql = `SELECT c.id, c.version FROM restante_consumer c WHERE c.updated_ms > ${db.dialect.nowMs} - ?`;
   const changed = await db.all<{ id: number; version: number }>(sql, [ms]);
-  // Our own changes are known: usually nothing is left.
+  // Our own changes are known: usually no others are left.
   const unknown = changed.filter(({ id, version }) => news(id, version)).map(({ id }) => id);
   if (unknown.length === 0) return [];
   const ids = padded(unknown);
@@ -148,14 +148,14 @@ interface NewConsumer extends ConsumerSettings {
 
 class TooMany extends Error {}
 
-// Whoever makes a consumer waits here for whoever makes another, so that no count misses a row. Not by locking the rows that
-// are counted: they would be met by name, while who removes a content locks them by id, and each would wait for the other.
+// A lock: consumers are made one at a time, so that no count misses a row. Locking the counted rows could deadlock: they would be
+// locked in the order of names, while the removal of contents locks them in the order of ids.
 const ONE_AT_A_TIME = {
   mysql: "INSERT INTO restante_meta (k, v) VALUES ('consumers', 1) ON DUPLICATE KEY UPDATE v = v + 1",
   sqlite: "INSERT INTO restante_meta (k, v) VALUES ('consumers', 1) ON CONFLICT (k) DO UPDATE SET v = v + 1",
 } as const;
 
-/** Makes a consumer, unless its user has `most` already: `limit`. `exists`: somebody was quicker. */
+/** Makes a consumer, unless its user has `most` already: `limit`. `exists`: another call has made it. */
 export async function createConsumer(db: Db, made: NewConsumer, most: number): Promise<'made' | 'exists' | 'limit'> {
   const { user_id, name, whids, lease_seconds, max_attempts, ordered, duplicates, start_pos, cursor_id } = made;
   const now = db.dialect.nowMs;
@@ -179,7 +179,7 @@ export async function createConsumer(db: Db, made: NewConsumer, most: number): P
 
 /** Changes the settings; position and leases stay. Resolves with false when there is no such consumer. */
 export async function updateConsumer(db: Db, userId: number, name: string, to: ConsumerSettings): Promise<boolean> {
-  // Due now, so that the next pull looks what the new settings mean for what is out.
+  // Due now, so that the next pull applies the new settings to the leases.
   const sql = `UPDATE restante_consumer SET whid = ?, lease_seconds = ?, max_attempts = ?, ordered = ?, duplicates = ?,
     next_due_ms = CASE WHEN next_due_ms > 0 THEN 1 ELSE 0 END, version = version + 1, updated_ms = ${db.dialect.nowMs} WHERE user_id = ? AND name = ?`;
   const { whids, lease_seconds, max_attempts, ordered, duplicates } = to;
@@ -189,7 +189,7 @@ export async function updateConsumer(db: Db, userId: number, name: string, to: C
 
 const NOTICED_MS = 3_600_000;
 
-/** Ends a consumer with all it has out. Its row stays for an hour without owner and name: other processes notice it. */
+/** Deletes a consumer with its leases. Its row stays for an hour without owner and name, so that other processes notice. */
 export function deleteConsumer(db: Db, userId: number, name: string): Promise<boolean> {
   return db.transaction(async (queries) => {
     const locked = await lockConsumer(db, queries, [userId, name]);
@@ -197,10 +197,10 @@ export function deleteConsumer(db: Db, userId: number, name: string): Promise<bo
     const { id } = locked.consumer;
     for (const table of ['restante_lease', 'restante_dead'])
       await queries.run(`DELETE FROM ${table} WHERE consumer_id = ?`, [id]);
-    // No name of a user's has a tilde.
+    // Users cannot choose a name with a tilde.
     const sql = `UPDATE restante_consumer SET user_id = 0, name = ?, version = version + 1, updated_ms = ${db.dialect.nowMs} WHERE id = ?`;
     await queries.run(sql, [`~${id}`, id]);
-    // Found without a lock: two that delete at once would each wait for the row that the other has just left behind.
+    // Found without a lock: two deletions at once would each wait for the row that the other has just left behind.
     const old = 'SELECT id FROM restante_consumer WHERE user_id = 0 AND updated_ms < ? ORDER BY id LIMIT 100';
     for (const row of await queries.all<{ id: number }>(old, [locked.now - NOTICED_MS]))
       await queries.run('DELETE FROM restante_consumer WHERE id = ?', [row.id]);
@@ -247,7 +247,7 @@ export async function countStanding(db: Db): Promise<Totals> {
   };
 }
 
-/** Where one content of a user stands in the order of visibility; undefined while it has no place yet. */
+/** Where one content of a user stands in the order of visibility; undefined while it has no position yet. */
 export async function findPosition(
   db: Db,
   userId: number,
@@ -257,13 +257,13 @@ export async function findPosition(
   return (await db.all<{ pos: number; seen_ms: number }>(sql, [id, userId]))[0];
 }
 
-/** What one consumer has of a content; all null when it is neither out nor dead. */
+/** What one consumer has of a content; all null when it is neither leased nor dead. */
 export interface Standing {
   readonly consumer_id: number;
   readonly due_ms: number | null;
   readonly attempt: number | null;
   readonly waiting: number | null;
-  /** What was said when it was given back. */
+  /** The reason that was given when it was given back. */
   readonly said: string | null;
   readonly dead_attempt: number | null;
   readonly dead_reason: string | null;

@@ -1,10 +1,10 @@
-// Reads contents: tblwh with restante_request beside it. What is written to both is in ingest.ts.
+// Reads and stores contents: tblwh, with restante_request beside it.
 import { crc32 } from 'node:zlib';
 import { failed, marks, padded, type Queries, type Value } from './db.ts';
 import { duplicatesOf, type Event, type Judged, VERIFIED, type Verified } from './events.ts';
 import type { Row as Owner } from './fence/source.ts';
 import type { Store } from './open.ts';
-import { type PositionedRow, placeInserted } from './positions.ts';
+import { assignInserted, type PositionedRow } from './positions.ts';
 
 export interface ContentRow {
   readonly id: number;
@@ -74,8 +74,8 @@ export interface ContentKey {
 }
 
 /**
- * Contents by owner and id, in one query; what does not exist, or is somebody else's, is left out. Holds no more than
- * `maxBytes` and one content at a time: what lies beyond is read by another query.
+ * Contents by owner and id, in one query. A content that does not exist, or belongs to another user, is left out. Holds no more than
+ * `maxBytes` and one content at a time: the rest is read by further queries.
  */
 export async function findContents<K extends ContentKey>(
   store: Store,
@@ -121,7 +121,7 @@ export interface ListOptions {
   readonly maxBytes: number;
 }
 
-/** MariaDB takes two columns of the index and walks all that the webhook has; told to, it takes the third too. */
+/** Without the hint MariaDB uses two columns of the index, and reads all contents of the webhook. */
 export const forced = ({ state: { index } }: Store): string =>
   index ? `/*! FORCE INDEX (\`${index.replaceAll('`', '``')}\`) */` : '';
 
@@ -131,7 +131,7 @@ interface Condition {
   readonly params: readonly Value[];
 }
 
-/** Contents with from <= id <= to. Reads no further than `maxBytes`, whatever lies behind, but one content at least. */
+/** Contents with from <= id <= to. Reads no more than `maxBytes`, but one content at least. */
 export async function listContents(
   store: Store,
   userId: number,
@@ -141,7 +141,7 @@ export async function listContents(
   const one = options.wh_id !== 'all';
   const order = options.order === 'asc' ? 'ASC' : 'DESC';
   const from = `tblwh t ${one ? forced(store) : ''} ${only ? 'LEFT JOIN restante_request r ON r.id = t.id' : ''}`;
-  // The ids first: where no index serves, the search must not drag along the bodies of everybody.
+  // The ids first: without an index the search must not read the bodies of all users.
   const sql = `${selectFrom(store)} JOIN (SELECT t.id FROM ${from} WHERE t.user_id = ? ${one ? 'AND t.wh_id = ?' : ''}
     AND t.id BETWEEN ? AND ? ${only?.sql ?? ''} ORDER BY t.id ${order} LIMIT ?) page ON page.id = t.id ORDER BY page.id ${order}`;
   const params = [userId, ...(one ? [options.wh_id as number] : []), options.from, options.to, ...(only?.params ?? [])];
@@ -169,10 +169,10 @@ async function pageOf(
   return { contents, cut };
 }
 
-/** Contents of a user by their ids, ascending, no more than `maxBytes`, but one at least; `cut` when it was more. */
+/** Contents of a user by their ids, ascending, no more than `maxBytes`, but one at least; `cut` when there are more. */
 export async function listByIds(store: Store, userId: number, ids: readonly number[], maxBytes: number): Promise<Page> {
   const [low, high] = [Math.min(...ids), Math.max(...ids)];
-  // `+`: SQLite would rather walk all contents of the user by their index. A range is read twice as fast as single ids.
+  // `+`: SQLite would otherwise use the index of the user. A range is read twice as fast as single ids.
   if (high - low < 2 * ids.length) {
     const wanted = new Set(ids);
     const sql = `${selectFrom(store)} WHERE t.id BETWEEN ? AND ? AND +t.user_id = ? ORDER BY t.id`;
@@ -183,7 +183,7 @@ export async function listByIds(store: Store, userId: number, ids: readonly numb
   return pageOf(store, sql, [...some, userId], maxBytes);
 }
 
-/** Who owns which contents with from <= id <= to, of these users, in the order of ids. Reads that part of the table. */
+/** The ids and webhooks of all contents of these users with from <= id <= to, in the order of ids. Reads that part of the table. */
 export function ownersBetween(store: Store, from: number, to: number, users: readonly number[]): Promise<Owner[]> {
   const some = padded(users);
   const sql = `SELECT id, user_id, wh_id FROM tblwh WHERE id BETWEEN ? AND ? AND user_id IN (${marks(some.length)}) ORDER BY id`;
@@ -201,7 +201,7 @@ export async function lowestId(store: Store, from: number): Promise<number | und
   return (await store.db.all<{ id: number | null }>(sql, [from]))[0]?.id ?? undefined;
 }
 
-// Stores contents: what was received goes into tblwh byte for byte, how it came into restante_request, in one transaction.
+// Storing: in one transaction the body goes into tblwh byte for byte, and how it was received into restante_request.
 
 export interface NewContent {
   readonly user_id: number;
@@ -215,7 +215,7 @@ export interface NewContent {
   readonly ip: string;
   /** Request line and headers as received; null for what the user posted. */
   readonly head: Buffer | null;
-  /** Null for what nobody judges: own content, and webhooks without a preset. */
+  /** Null for contents that are not judged: own content, and webhooks without a preset. */
   readonly judged: Judged | null;
 }
 
@@ -229,7 +229,7 @@ const shortIp = (ip: string): string => (ip.includes(':') || ip.length > 15 ? 'i
 /** What a transaction stored. */
 interface Stored {
   readonly ids: number[];
-  readonly placed: readonly PositionedRow[];
+  readonly positioned: readonly PositionedRow[];
   readonly events: readonly Event[];
 }
 
@@ -240,13 +240,13 @@ export async function insertContents(store: Store, rows: readonly NewContent[]):
   return stored.ids;
 }
 
-/** What was committed is known to this process before it is read. */
+/** Keeps what was committed in memory, so that this process need not read it. */
 export function remember({ recent, events }: Store, stored: Stored): void {
-  recent?.add(stored.placed);
+  recent?.add(stored.positioned);
   events?.add(stored.events);
 }
 
-/** The same within a transaction of the caller, who calls `remember` once it is committed. */
+/** The same within the caller's transaction. The caller calls `remember` after the commit. */
 export async function insertWithin(store: Store, queries: Queries, rows: readonly NewContent[]): Promise<Stored> {
   const ids = await queries.insertIds(
     'tblwh',
@@ -255,14 +255,14 @@ export async function insertWithin(store: Store, queries: Queries, rows: readonl
   );
   const duplicates = store.extended ? await duplicatesOf(store, queries, rows, ids) : [];
   if (store.extended) await insertRequests(queries, rows, ids, duplicates);
-  if (store.db.kind !== 'sqlite') return { ids, placed: [], events: [] };
+  if (!store.db.dialect.oneWriter) return { ids, positioned: [], events: [] };
   const owned = rows.map(({ user_id, wh_id }, i) => ({ id: ids[i] as number, user_id, wh_id }));
   const events = rows.flatMap(({ wh_id, received_ms, judged }, i) =>
     judged?.event_key && duplicates[i] === null
       ? [{ id: ids[i] as number, wh_id, received_ms, event_key: judged.event_key }]
       : [],
   );
-  return { ids, placed: await placeInserted(store.db, queries, owned), events };
+  return { ids, positioned: await assignInserted(store.db, queries, owned), events };
 }
 
 async function insertRequests(
@@ -288,7 +288,7 @@ async function insertRequests(
   };
   await insert().catch(async (error: unknown) => {
     if (!failed(error, 'duplicate')) throw error;
-    // Another application emptied tblwh and its ids begin again: what we knew of the old rows is worthless now.
+    // Another application emptied tblwh and its ids begin again: our rows belong to contents that are gone.
     await queries.run(`DELETE FROM restante_request WHERE id IN (${marks(ids.length)})`, ids);
     await queries.run("UPDATE restante_meta SET v = 0 WHERE k = 'event'");
     await insert();

@@ -4,24 +4,31 @@
 export type Value = string | number | null | Buffer;
 export type Rows = readonly (readonly Value[])[];
 
-/** The few words of SQL in which the engines differ; they end here. */
+/** The few things in which the engines differ: words of SQL, and what follows from how they write. */
 interface Dialect {
   /** The exact bytes of a text column, whatever its character set. */
   bytes(column: string): string;
   /** Appended to a SELECT inside a transaction that will write what it read. */
   readonly forUpdate: string;
-  /** Appended to a SELECT that must fail with `again` at once when a row of it is being written by somebody; '' = no need. */
+  /** Appended to a SELECT that must fail with `again` at once while another transaction writes one of its rows; '' = no need. */
   readonly shareNowait: string;
-  /** Where the statements can be seen that write to a table now. `nowhere`: ids are committed in their order, no need. */
+  /**
+   * True where one transaction writes at a time: ids are committed in their order, and a content gets its position in the
+   * transaction that stores it.
+   */
+  readonly oneWriter: boolean;
+  /** Where the statements can be seen that write to a table now. `nowhere`: with one writer they need not be seen. */
   readonly writersIn: 'innodb_trx' | 'metadata_locks' | 'nowhere';
-  /** Run before the next id of a table is asked for, or its figure may be a day old; '' = no need. */
+  /** The table in which events are looked up by their key: an index of the first, or the second, which follows it. */
+  readonly eventsIn: 'restante_request' | 'restante_event';
+  /** Run before the next id of a table is read, for the server may answer with a figure of a day ago; '' = no need. */
   readonly freshFigures: string;
   /** The database's own clock, in ms since 1970: one clock for all processes. */
   readonly nowMs: string;
 }
 
 export interface Queries {
-  /** When the connection was opened, in performance.now(): all it has answered was said by one life of the server. */
+  /** When the connection was opened, in performance.now(): the server was not restarted between two of its answers. */
   readonly since: number;
   /** All rows, as objects by column name. Binary columns are Buffers, 64-bit integers are numbers. */
   all<T>(sql: string, params?: readonly Value[]): Promise<T[]>;
@@ -35,16 +42,16 @@ export interface Queries {
   insertIds(table: string, columns: readonly string[], rows: Rows): Promise<number[]>;
 }
 
-/** Of a cluster several of whose hosts were named. */
+/** Which host of a cluster is used, where DATABASE_URL names several. */
 export interface Hosts {
   /** The one that is used, as host:port. */
   now(): string;
-  /** Calls `tell` when it is another one than before, and why. */
+  /** Calls `tell` when another host is used than before, with the reason. */
   onMove(tell: (from: string, to: string, reason: string) => void): void;
 }
 
 export interface Db extends Queries {
-  /** For people: "MariaDB 10.11.6", "MySQL 9.7.0", "SQLite 3.53.0". */
+  /** For the log: "MariaDB 10.11.6", "MySQL 9.7.0", "SQLite 3.53.0". */
   readonly version: string;
   readonly kind: 'mysql' | 'sqlite';
   readonly dialect: Dialect;
@@ -56,20 +63,20 @@ export interface Db extends Queries {
   scan<T>(sql: string, params: readonly Value[], each: (row: T) => boolean): Promise<void>;
   /**
    * One transaction at READ COMMITTED: committed when `work` resolves, rolled back when it throws. `work` may be run again
-   * after a deadlock. The writer has connections of its own: nobody else's transactions make a sender wait.
+   * after a deadlock. The writer has connections of its own: no other transaction makes a sender wait.
    */
   transaction<T>(work: (queries: Queries) => Promise<T>, who?: 'writer' | 'others'): Promise<T>;
   /**
-   * When the latest COMMIT of ours that wrote something and has returned was sent, in performance.now(). Whatever was read
-   * before that moment is on disk: the log is flushed in order. -Infinity before the first one.
+   * When the latest COMMIT was sent that wrote something and has returned, in performance.now(). The log is flushed in order, so
+   * what was read before that moment is on disk. -Infinity before the first one.
    */
   flushedAt(): number;
   /**
-   * Takes what was deleted out of the files, where they are in our hands (SQLite): out of the log, and with `rewrite` out of
-   * the gaps in the file too, which takes as long as writing all of it anew. False: somebody is reading it still.
+   * Takes deleted rows out of the files of the database (SQLite): out of the log, and with `rewrite` also out of the unused
+   * bytes of the file, which takes as long as writing all of it anew. False: another process still reads the log.
    */
   scrub?(rewrite: boolean): Promise<boolean>;
-  /** Connections that are open, and those in use; `waiting`: who waits for one. Not where there is but one (SQLite). */
+  /** Open connections, those in use, and the calls that wait for one. Left out where there is a single one (SQLite). */
   connections?(): { readonly open: number; readonly busy: number; readonly waiting: number };
   /** Undefined with one host. */
   readonly hosts?: Hosts | undefined;

@@ -1,4 +1,4 @@
-// What a check-up reads of any database: how far it is migrated, ids, promise, URLs. Opens SQLite to read only, changes nothing.
+// What restante doctor reads of a database: how far it is migrated, ids, promise, URLs; settings and rights. Changes nothing.
 import { type Host, hostText, type MysqlUrl, parseMysqlUrl } from '../config/database-url.ts';
 import type { Cause } from '../observe/incidents.ts';
 import type { SettingsInput } from '../schema/webhooks.ts';
@@ -18,14 +18,14 @@ export interface DatabaseFacts {
   readonly version: string;
   readonly state: SchemaState;
   readonly extended: boolean;
-  /** Of the program. */
+  /** How many steps this program has. */
   readonly steps: number;
   readonly maxValueBytes: number;
   /** Undefined without the three shared tables, or without the right to read them. */
   readonly contents: ContentFacts | undefined;
   /** Where several hosts were named: the one that is used. */
   readonly host: string | undefined;
-  /** Of these, those that cannot be connected to. */
+  /** The named hosts that cannot be connected to. */
   readonly lostHosts: readonly (Cause & { readonly host: string })[];
   /** The other nodes of a cluster that were named and do not answer. */
   readonly lostNodes: readonly (Cause & { readonly node: number })[];
@@ -41,11 +41,11 @@ interface ContentFacts {
 }
 interface FileFacts {
   readonly journal: string;
-  /** Two processes may use it at once. */
+  /** True where two processes may use the file at once. */
   readonly sharable: boolean;
 }
 
-/** A store that was opened to look at it; `sharable`: two processes may use it at once. */
+/** A store that was opened to look at it. */
 export type Looked = Store & { readonly sharable: boolean };
 
 /** Opens the database without making, migrating or changing anything. */
@@ -101,7 +101,7 @@ async function findLost(url: MysqlUrl): Promise<DatabaseFacts['lostHosts']> {
   });
 }
 
-/** Whoever may not read tblwh is told so by the check of the rights. */
+/** Undefined for an account that may not read tblwh: the check of the rights tells that. */
 async function contentsOf(db: Db, nodes: readonly Db[]): Promise<ContentFacts | undefined> {
   try {
     const { source, promise } = await openFenceSource(db, nodes.map(proberOf));
@@ -133,18 +133,18 @@ export async function listStaleUrls({ db, extended }: Store, publicUrl: string):
   return rows.map((row) => ({ ...row, wh_url: row.wh_url.toString(), settings: JSON.parse(row.settings) }));
 }
 
-// What a check-up reads of a MySQL or MariaDB server: settings, rights, columns, clock, and whether a proxy stands before it.
+// MySQL and MariaDB: settings, rights, columns, clock, and whether a proxy stands before the server.
 
 interface MissingRight {
   /** In words. */
   readonly right: string;
   /** The statement that gives it. */
   readonly grant: string;
-  /** Removing contents needs it, and nothing else: some operators want nobody to. */
+  /** Only the removal of contents needs it: some operators do not want that. */
   readonly toRemove: boolean;
 }
 export interface ServerFacts {
-  /** What it says of itself: version and version comment. */
+  /** Version and version comment of the server. */
   readonly says: string;
   readonly variables: Variables;
   readonly unsafe: readonly Unsafe[];
@@ -155,7 +155,7 @@ export interface ServerFacts {
   /** Of tblwh.content. */
   readonly content: { readonly type: string; readonly charset: string | null };
   readonly missing: readonly MissingRight[];
-  /** The GRANTs that let it see who is writing. */
+  /** The GRANTs with which the fence sees the statements of other accounts. */
   readonly sight: readonly string[];
   /** Connections open now, and what one process of ours takes. */
   readonly connected: number;
@@ -163,7 +163,7 @@ export interface ServerFacts {
   /** The database's clock minus ours, and how far that may be off. */
   readonly skewMs: number;
   readonly skewWithinMs: number;
-  /** Why a SQL proxy seems to stand between; empty: nothing speaks for one. */
+  /** Why a SQL proxy seems to stand between; empty: there is no sign of one. */
   readonly proxy: readonly string[];
   /** Reads and transactions are answered by different servers. */
   readonly split: boolean;
@@ -220,7 +220,7 @@ async function readColumns(db: Db): Promise<Pick<ServerFacts, 'engines' | 'conte
   return { engines, content: column ?? { type: '', charset: null } };
 }
 
-/** By EXPLAIN, which needs the rights of its statement and does nothing: roles and wildcards count as they do for the statement. */
+/** By EXPLAIN, which needs the rights of its statement and runs nothing: roles and wildcards count as for the statement itself. */
 async function missingRights(
   db: Db,
   extended: boolean,
@@ -264,7 +264,7 @@ const isDenied = (db: Db, sql: string): Promise<boolean> =>
     () => false,
     (error: unknown) => {
       if (failed(error, 'denied', 'missing')) return true;
-      // A server that is read-only refuses to explain a change: the check of that tells it.
+      // A read-only server refuses to explain a change: another check tells that.
       if (failed(error, 'away', 'other', 'data')) return false;
       throw error;
     },
@@ -272,7 +272,7 @@ const isDenied = (db: Db, sql: string): Promise<boolean> =>
 
 const ROUNDS = 5;
 
-/** Of a few answers the quickest tells most. */
+/** Of a few answers the quickest is the most exact. */
 async function readSkew(db: Db): Promise<{ skewMs: number; skewWithinMs: number }> {
   let best = { skewMs: 0, skewWithinMs: Number.POSITIVE_INFINITY };
   for (let i = 0; i < ROUNDS; i++) {
@@ -304,7 +304,7 @@ async function lookForProxy(db: Db, says: string): Promise<Pick<ServerFacts, 'pr
     servers.add((await whoIs(db)).server);
     await db.transaction(async (queries) => {
       const first = await whoIs(queries);
-      // The session goes on after it: a proxy may go on with another connection.
+      // After it a proxy may go on with another connection.
       await queries.ddl('COMMIT');
       const second = await whoIs(queries);
       changed ||= first.id !== second.id;

@@ -1,11 +1,11 @@
-// What was found out about a content when it came: the verdict on it, its event, and of which earlier content it is a duplicate.
+// What verification found out about a content: the verdict, its event, and the earlier content of which it is a duplicate.
 import { hash } from 'node:crypto';
 import { type Db, marks, type Queries, type Value } from './db.ts';
 import { insertSql, statementsFor } from './engine/statements.ts';
 import type { Store } from './open.ts';
 import { readMark, saveMark } from './positions.ts';
 
-/** As stored: the place in this list. */
+/** Stored as the index in this list. */
 export const VERIFIED = ['none', 'token', 'signed'] as const;
 export type Verified = (typeof VERIFIED)[number];
 
@@ -17,23 +17,21 @@ export interface Judged {
   readonly event_key: Buffer | null;
   /** An equal event id of the same webhook makes a content a duplicate for so long; 0 = never. */
   readonly window_ms: number;
-  /** The refusal that it was before somebody released it. */
+  /** The id of the refusal that it was before its release. */
   readonly released_from: number | null;
 }
 
-/** Ids of providers are long and not always unique: the index holds 16 bytes of a hash over the user and the id. */
+/** Event ids are long, and not unique across users: the index holds 16 bytes of a hash over the user and the id. */
 export const eventKey = (userId: number, eventId: string): Buffer =>
   Buffer.from(hash('sha256', `${userId}:${eventId}`, 'hex').slice(0, 32), 'hex');
 
-/** One event of one webhook, as a name in maps. */
+/** One event of one webhook, as the key of a map. */
 export const eventName = (whId: number, key: Buffer): string => `${whId} ${key.toString('latin1')}`;
 
-/** Where events are looked up by their key: an index on a server, a table that follows behind on SQLite. */
-export const EVENTS = { mysql: 'restante_request', sqlite: 'restante_event' } as const;
-/** The first contents of events, by their keys. On a server without a join: MariaDB would walk all of it for a long list. */
+/** The first contents of events, by their keys. On a server without a join: MariaDB would walk the whole table for a long list. */
 const FIRSTS = {
-  mysql: (list: string) => `restante_request r WHERE r.event_key IN (${list}) AND r.duplicate_of IS NULL`,
-  sqlite: (list: string) =>
+  restante_request: (list: string) => `restante_request r WHERE r.event_key IN (${list}) AND r.duplicate_of IS NULL`,
+  restante_event: (list: string) =>
     `restante_event e JOIN restante_request r ON r.id = e.id WHERE e.event_key IN (${list}) AND e.duplicate_of = 0`,
 } as const;
 
@@ -51,13 +49,13 @@ export interface Event {
   readonly received_ms: number;
 }
 
-/** To the next power of two: a longer list costs the server as much for what is repeated as for the rest. */
+/** To the next power of two, not more: a key that is repeated costs the server as much as any other. */
 const stretched = (keys: readonly Buffer[]): Buffer[] => {
   const length = 2 ** Math.ceil(Math.log2(keys.length));
   return Array.from({ length }, (_, i) => keys[i] ?? (keys[0] as Buffer));
 };
 
-/** For each row the content of which it is a duplicate: one that is stored, or one before it in `rows`; null = it is the first. */
+/** For each row the content of which it is a duplicate: a stored one, or one before it in `rows`; null = it is the first. */
 export async function duplicatesOf(
   { db, events }: Store,
   queries: Queries,
@@ -68,7 +66,7 @@ export async function duplicatesOf(
   if (keys.length === 0) return rows.map(() => null);
   const some = stretched(keys);
   // Duplicates are left out, so that an event which comes a million times costs no more than one that comes twice.
-  const sql = `SELECT r.id, r.wh_id, r.event_key, r.received_ms FROM ${FIRSTS[db.kind](marks(some.length))}`;
+  const sql = `SELECT r.id, r.wh_id, r.event_key, r.received_ms FROM ${FIRSTS[db.dialect.eventsIn](marks(some.length))}`;
   const firsts = new Map<string, Pick<Event, 'id' | 'received_ms'>>();
   for (const row of await queries.all<Event>(sql, some)) {
     const name = eventName(row.wh_id, row.event_key);
@@ -94,26 +92,26 @@ export async function listDuplicates(
   limit: number,
 ): Promise<number[]> {
   await events?.settle();
-  const sql = `SELECT id FROM ${EVENTS[db.kind]} WHERE event_key = ? AND duplicate_of = ? ORDER BY id LIMIT ?`;
+  const sql = `SELECT id FROM ${db.dialect.eventsIn} WHERE event_key = ? AND duplicate_of = ? ORDER BY id LIMIT ?`;
   const rows = await db.all<{ id: number }>(sql, [eventKey(userId, content.event_id), content.id, limit]);
   return rows.map(({ id }) => id);
 }
 
-// Events on SQLite are indexed behind their contents: in random order each would rewrite a page, many at a time and sorted few.
+// On SQLite events are indexed behind their contents. One by one, each would rewrite a page of its own; sorted, many share a page.
 
 const COLUMNS = ['event_key', 'duplicate_of', 'id'];
-// Each part stops everybody else for some milliseconds.
+// Each part stops all other statements for some milliseconds.
 const PART_ROWS = 1_000;
 const MOST_ROWS = 50_000;
-// It rests for nine times as long as it worked: never more than a tenth of the time, and the larger the table has grown,
-// the more rows share a page.
+// The pause after a pass is nine times as long as the pass: indexing takes no more than a tenth of the time, and the larger the
+// table, the more rows share a page.
 const LEAST_REST_MS = 500;
 const REST = 9;
 
 export interface EventIndex {
   /** Events of one transaction, after it was committed. */
   add(events: readonly Event[]): void;
-  /** The newest that is no duplicate, of those that may not be in the index yet. */
+  /** The newest content with this event that is no duplicate, among those that may not be in the index yet. */
   first(name: string): Event | undefined;
   /** Resolves when everything that is committed is in the index. */
   settle(): Promise<void>;
@@ -121,7 +119,7 @@ export interface EventIndex {
 }
 
 export function createEventIndex(db: Db): EventIndex {
-  // What was committed since the last pass began, and what that one is working on.
+  // What was committed since the last pass began, and what that pass is indexing.
   let added = new Map<string, Event>();
   let underWay = new Map<string, Event>();
   let running: Promise<void> | undefined;
@@ -145,7 +143,7 @@ export function createEventIndex(db: Db): EventIndex {
     try {
       while ((await indexSome(db)) === MOST_ROWS);
     } catch (error) {
-      // They are found again by the mark; until then they are known here.
+      // The mark did not move: the next pass finds these again. Until then they are known here.
       added = new Map([...underWay, ...added]);
       throw error;
     } finally {
@@ -164,7 +162,7 @@ export function createEventIndex(db: Db): EventIndex {
       if (added.size > 0 && !running) soon();
     },
     first: (name) => added.get(name) ?? underWay.get(name),
-    // What was committed after a pass began is not in it.
+    // A pass that runs now may miss the latest commits: another one follows it.
     settle: () => (running ?? Promise.resolve()).then(settle),
     close: () => clearTimeout(timer),
   };
@@ -188,9 +186,9 @@ async function indexSome(db: Db): Promise<number> {
   for (let i = 0; i < found.length; i += PART_ROWS) {
     const rows = found.slice(i, i + PART_ROWS);
     await db.transaction(async (queries) => {
-      // Some may be there already: after a crash, or because another one did it.
+      // Some may be there already: left by a crash, or written by another process at the same time.
       for (const { size, values } of statementsFor(rows))
-        await queries.run(insertSql(EVENTS.sqlite, COLUMNS, size, ' ON CONFLICT DO NOTHING'), values);
+        await queries.run(insertSql('restante_event', COLUMNS, size, ' ON CONFLICT DO NOTHING'), values);
     });
     await turn();
   }

@@ -1,5 +1,4 @@
 // Every statement on restante_lease and restante_dead: what a consumer has in hand, gets again, and gave up.
-
 import { BY_USER, matching, type NextPositions, nextPositions, type Position } from './backlog.ts';
 import { type ConsumerRow, type Locked, lockConsumer, saveConsumer, saveLook } from './consumers.ts';
 import { type Db, marks, padded, type Queries, type Value } from './db.ts';
@@ -18,7 +17,7 @@ interface Returned {
   /** Hand-outs that do not count. */
   readonly refund: 0 | 1;
   readonly reason?: string | null;
-  /** Given when whoever has it must not be able to ack it any more. */
+  /** Given when the worker that has it must not be able to ack it any more. */
   readonly token?: number;
 }
 
@@ -26,7 +25,7 @@ interface Returned {
 export interface LeaseRows {
   /** What is due, by position. */
   due(now: number, limit: number): Promise<LeaseRow[]>;
-  /** What is out beyond a position, due or not. */
+  /** All beyond a position, due or not. */
   lowest(after: number, limit: number): Promise<LeaseRow[]>;
   /** When the last of what is in hand now becomes due; 0 when nothing is in hand. */
   heldUntil(now: number): Promise<number>;
@@ -44,23 +43,23 @@ export interface LeaseRows {
   /** Acks all of a lease between two positions; resolves with how many there were. */
   removeRange(token: number, from: number, to: number): Promise<number>;
   remove(token: number, positions: readonly number[]): Promise<number>;
-  /** Removes those of them that are due, whose token they may have. */
+  /** Removes those of them that are due, whatever their token. */
   removeDue(now: number, positions: readonly number[]): Promise<number>;
   giveBack(positions: readonly number[], how: Returned): Promise<void>;
   extend(positions: readonly number[], due: number): Promise<void>;
-  /** Makes them dead letters, for `reason`; where it is null, for what was said when they were given back, else `otherwise`. */
+  /** Makes them dead letters, for `reason`; where that is null, for the reason of the last nack, else for `otherwise`. */
   bury(positions: readonly number[], reason: string | null, otherwise: string, now: number): Promise<void>;
   dead(positions: readonly number[]): Promise<number[]>;
   /** Dead letters by content, or the first ones. */
-  deadPlaces(ids: readonly number[] | null, limit: number): Promise<Position[]>;
+  deadPositions(ids: readonly number[] | null, limit: number): Promise<Position[]>;
   /** Dead letters wait to be handed out again, as if for the first time. */
   revive(positions: readonly number[], now: number): Promise<void>;
   /** Contents wait to be handed out again, as if for the first time, though they were acked or given back. */
   put(positions: readonly number[], now: number): Promise<void>;
   /** Forgets everything that is out, and the dead letters from a position on; resolves with how many those were. */
   forget(deadFrom: number): Promise<number>;
-  /** Places of contents of the user. */
-  places(ids: readonly number[]): Promise<(Position & { wh_id: number })[]>;
+  /** Positions of contents of the user. */
+  positionsOf(ids: readonly number[]): Promise<(Position & { wh_id: number })[]>;
 }
 
 type Row = Omit<LeaseRow, 'waiting'> & { waiting: number };
@@ -151,7 +150,7 @@ export function leaseRows(queries: Queries, consumer: ConsumerRow): LeaseRows {
       );
       return found.flat().map(({ pos }) => pos);
     },
-    async deadPlaces(ids, limit) {
+    async deadPositions(ids, limit) {
       const sql = 'SELECT pos, id FROM restante_dead WHERE consumer_id = ?';
       if (!ids) return queries.all<Position>(`${sql} ORDER BY pos LIMIT ?`, [id, limit]);
       return (
@@ -178,7 +177,7 @@ export function leaseRows(queries: Queries, consumer: ConsumerRow): LeaseRows {
       await queries.run('DELETE FROM restante_lease WHERE consumer_id = ?', [id]);
       return queries.run('DELETE FROM restante_dead WHERE consumer_id = ? AND pos >= ?', [id, deadFrom]);
     },
-    async places(ids) {
+    async positionsOf(ids) {
       const sql = 'SELECT pos, id, wh_id FROM restante_position WHERE user_id = ? AND id IN';
       return (
         await inParts(ids, (list, some) =>
@@ -189,11 +188,11 @@ export function leaseRows(queries: Queries, consumer: ConsumerRow): LeaseRows {
   };
 }
 
-/** What a change made of a consumer. The very object that was locked: nothing to store. */
+/** What a change made of a consumer. If `consumer` is the very object that was locked, there is nothing to store. */
 export interface Change<T> {
   readonly consumer: ConsumerRow;
   readonly result: T;
-  /** Only the look moved on: nobody else needs to notice. */
+  /** Only the cursor or `pulled_ms` moved: other processes need not notice. */
   readonly quiet?: boolean;
 }
 

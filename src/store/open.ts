@@ -12,9 +12,9 @@ export interface Store {
   /** False at the as-is level: only the three shared tables, SELECT and INSERT. */
   readonly extended: boolean;
   readonly state: SchemaState;
-  /** On SQLite, where positions are given with the contents. */
+  /** Where positions are given with the contents (SQLite). */
   readonly recent: Recent | undefined;
-  /** On SQLite, where events are indexed behind their contents. */
+  /** Where events are indexed behind their contents (SQLite). */
   readonly events: EventIndex | undefined;
   close(): Promise<void>;
 }
@@ -35,14 +35,13 @@ export async function openStore(url: string): Promise<Store> {
     }
     const state = await inspect(db, db.kind);
     if (state.base.length < 3) throw new MissingTables(state.base);
-    const sqlite = db.kind === 'sqlite';
-    const events = sqlite ? createEventIndex(db) : undefined;
+    const events = db.dialect.eventsIn === 'restante_event' ? createEventIndex(db) : undefined;
     await events?.settle();
     return {
       db,
       extended: isExtended(state),
       state,
-      recent: sqlite ? createRecent() : undefined,
+      recent: db.dialect.oneWriter ? createRecent() : undefined,
       events,
       async close() {
         events?.close();

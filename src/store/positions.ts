@@ -2,17 +2,17 @@
 import { type Db, marks, padded, type Queries } from './db.ts';
 import { type Range, type Row, ranged } from './fence/source.ts';
 
-/** A content with its place in the order of visibility. */
+/** A content with its position in the order of visibility. */
 export interface PositionedRow extends Row {
   readonly pos: number;
   /** When we saw it, in ms since 1970 by the database's clock. */
   readonly seen_ms: number;
 }
 
-export interface Placing {
+export interface Assigned {
   /** The position that the first row got; those below it were given before. */
   readonly first: number;
-  readonly placed: readonly PositionedRow[];
+  readonly assigned: readonly PositionedRow[];
 }
 
 const COLUMNS = ['pos', 'id', 'user_id', 'wh_id', 'seen_ms'];
@@ -20,42 +20,43 @@ const MOST_NAMED = 500;
 
 /**
  * Gives rows their positions, in the given order; those that have one keep it. One transaction at a time, of all processes:
- * the row 'seq' is locked before a position is chosen and released by the commit. `next`: the next position as this process
- * knows it; when it still is, nobody else gave any and the rows need not be compared.
+ * the row 'seq' is locked before a position is chosen, and released by the commit. `next`: the next position as this process
+ * knows it. When it still is the next one, no other process gave any, and the rows need not be compared.
  */
-export function assignPositions(db: Db, rows: readonly Row[], next?: number): Promise<Placing> {
+export function assignPositions(db: Db, rows: readonly Row[], next?: number): Promise<Assigned> {
   return db.transaction(async (queries) => {
     const sql = `SELECT v, ${db.dialect.nowMs} AS now FROM restante_meta WHERE k = 'seq'${db.dialect.forUpdate}`;
     const [seq] = await queries.all<{ v: number; now: number }>(sql);
     if (!seq) throw new Error("restante_meta has no row 'seq': run restante migrate");
-    const first = db.kind === 'mysql' ? seq.v : (await lastPosition(queries)) + 1;
+    const { oneWriter } = db.dialect;
+    const first = oneWriter ? (await lastPosition(queries)) + 1 : seq.v;
     const have = first === next ? new Set<number>() : await withPosition(queries, rows);
     const missing = rows.filter(({ id }) => !have.has(id)).sort((a, b) => a.id - b.id);
     const { now } = seq;
-    if (db.kind !== 'mysql') return { first, placed: await give(queries, missing, first, now) };
+    if (oneWriter) return { first, assigned: await give(queries, missing, first, now) };
     const end = await copy(queries, missing, first, now);
-    // Rows from memory may be those before a crash, whose ids are others' now: only who is in no doubt answers from it.
+    // Rows in memory may be from before a crash, and their ids belong to other contents now: without a doubt they need not be read.
     const sure = first === next && end - first === missing.length;
-    const placed = sure ? numbered(missing, first, now) : await queries.all<PositionedRow>(BETWEEN, [first, end]);
-    return { first, placed };
+    const assigned = sure ? numbered(missing, first, now) : await queries.all<PositionedRow>(BETWEEN, [first, end]);
+    return { first, assigned };
   });
 }
 
 const numbered = (rows: readonly Row[], first: number, now: number): PositionedRow[] =>
   rows.map(({ id, user_id, wh_id }, i) => ({ pos: first + i, id, user_id, wh_id, seen_ms: now }));
 
-/** On SQLite: the rows as they were read, for there they cannot vanish. */
+/** On SQLite: the rows as they were read, for they cannot vanish there. */
 async function give(queries: Queries, rows: readonly Row[], first: number, now: number): Promise<PositionedRow[]> {
-  const placed = numbered(rows, first, now);
-  const values = placed.map(({ pos, id, user_id, wh_id, seen_ms }) => [pos, id, user_id, wh_id, seen_ms]);
+  const assigned = numbered(rows, first, now);
+  const values = assigned.map(({ pos, id, user_id, wh_id, seen_ms }) => [pos, id, user_id, wh_id, seen_ms]);
   if (values.length > 0) await queries.insert('restante_position', COLUMNS, values);
-  return placed;
+  return assigned;
 }
 
 /**
- * On a server: copied by the server from the rows themselves. One that was seen before a crash may be gone, and its id
- * another's; what this transaction sees was committed before it in the log, so both survive or none. Resolves with the
- * position that comes next.
+ * On a server: copied by the server from the rows themselves. A row that was seen before a crash may be gone, and its id belong to
+ * another content. What this transaction sees was committed before it in the log, so both survive, or neither does. Resolves with
+ * the position that comes next.
  */
 async function copy(queries: Queries, rows: readonly Row[], first: number, now: number): Promise<number> {
   let next = first;
@@ -87,7 +88,7 @@ const chunksOf = <T>(list: readonly T[], size: number): (readonly T[])[] =>
  * On SQLite, where one writer at a time commits in the order of ids: positions for the rows just inserted, and for what
  * other programs inserted before them, within the transaction that stores them.
  */
-export async function placeInserted(db: Db, queries: Queries, rows: readonly Row[]): Promise<PositionedRow[]> {
+export async function assignInserted(db: Db, queries: Queries, rows: readonly Row[]): Promise<PositionedRow[]> {
   const own = (rows[0] as Row).id;
   const state = `SELECT MAX(id) AS id, ${db.dialect.nowMs} AS now FROM restante_position`;
   const [last] = await queries.all<{ id: number | null; now: number }>(state);
@@ -129,8 +130,8 @@ async function withPosition(queries: Queries, rows: readonly Row[]): Promise<Set
 }
 
 /**
- * The highest position that was ever given, as an expression; NULL before the first one. The content that got it may be gone:
- * whoever waited for it must not take it for one that is still to be seen.
+ * The highest position that was ever given, as an expression; NULL before the first one. Its content may be gone: a reader must
+ * not take that for a position still to be seen.
  */
 export const HEAD = {
   mysql: "(SELECT v - 1 FROM restante_meta WHERE k = 'seq')",
@@ -147,25 +148,25 @@ export async function positionState(db: Db): Promise<{ next: number; highest: nu
 const BETWEEN =
   'SELECT pos, id, user_id, wh_id, seen_ms FROM restante_position WHERE pos >= ? AND pos < ? ORDER BY pos';
 
-/** Positions from <= pos < to, for those who did not give them. */
+/** Positions from <= pos < to, which another process may have given. */
 export const positionsBetween = (db: Db, from: number, to: number): Promise<PositionedRow[]> =>
   db.all<PositionedRow>(BETWEEN, [from, to]);
 
 /** Contents with from < id <= to that have no position, in the order of ids. */
-export const unplacedRows = (db: Db, from: number, to: number, limit: number): Promise<Row[]> =>
+export const rowsWithoutPosition = (db: Db, from: number, to: number, limit: number): Promise<Row[]> =>
   db.all<Row>(
     `SELECT t.id, t.user_id, t.wh_id FROM tblwh t LEFT JOIN restante_position p ON p.id = t.id
      WHERE t.id > ? AND t.id <= ? AND p.id IS NULL ORDER BY t.id LIMIT ?`,
     [from, to, limit],
   );
 
-// So few rows are rather handed out twice than mistaken for those that had their ids before.
+// When tblwh has no more rows than this, all positions go: contents handed out twice are better than contents mistaken for others.
 const FEW_ROWS = 10_000;
 const IDS_PER_DELETE = 20_000;
 
 /**
- * tblwh was emptied or restored, `top` is its highest id now: takes the positions of contents that are gone, whose ids will
- * be given again, and forgets the marks.
+ * tblwh was emptied or restored, and `top` is its highest id now: removes the positions of contents that are gone, whose ids will
+ * be given again, and the marks.
  */
 export async function forgetPositions(db: Db, top: number): Promise<void> {
   const [count] = await db.all<{ n: number }>('SELECT COUNT(*) AS n FROM (SELECT id FROM tblwh LIMIT ?) few', [
@@ -181,8 +182,8 @@ export async function forgetPositions(db: Db, top: number): Promise<void> {
 }
 
 /**
- * What survives a restart: `fence`, up to which every content is settled and has its position; `backfill`, up to which old
- * ones have; `event`, up to which events are in restante_event.
+ * Ids that survive a restart: `fence`, up to which every content is settled and has its position; `backfill`, up to which contents
+ * older than the table of positions have theirs; `event`, up to which events are in restante_event.
  */
 type Mark = 'fence' | 'backfill' | 'event';
 
@@ -190,7 +191,7 @@ export async function readMark(db: Pick<Db, 'all'>, mark: Mark): Promise<number 
   return (await db.all<{ v: number }>('SELECT v FROM restante_meta WHERE k = ?', [mark]))[0]?.v;
 }
 
-/** Moves a mark; `fence` of several processes is the highest of theirs. */
+/** Moves a mark up, never down: of several processes the one that is furthest counts. */
 export async function saveMark(db: Db, mark: Mark, value: number): Promise<void> {
   await db.transaction(async (queries) => {
     if ((await queries.run('UPDATE restante_meta SET v = ? WHERE k = ? AND v < ?', [value, mark, value])) > 0) return;
@@ -199,27 +200,27 @@ export async function saveMark(db: Db, mark: Mark, value: number): Promise<void>
   });
 }
 
-// What this process has committed last, with its positions: on SQLite nobody needs to read that again.
+// The contents that this process committed last, with their positions: on SQLite they need not be read again.
 
-// A look comes after at most 50 ms; whoever comes later reads.
+// A look comes within 50 ms, and finds them here; a later one reads the table.
 const MOST = 20_000;
 
 export interface Recent {
-  /** What one transaction gave positions to, after it was committed. */
-  add(placed: readonly PositionedRow[]): void;
-  /** Contents from the one after id `after` on, as many as are known here without a hole; none when that one is not. */
+  /** The contents of one transaction, after it was committed. */
+  add(rows: readonly PositionedRow[]): void;
+  /** Contents from the one after id `after` on, as many as are known here without a hole; none when the first is not. */
   afterId(after: number, limit: number): readonly PositionedRow[];
   /** The same from a position on, below `to`. */
   fromPos(from: number, to: number): readonly PositionedRow[];
 }
 
 export function createRecent(): Recent {
-  // Without a hole in ids or positions: what is looked for lies at its distance from the first.
+  // Without a hole in ids or positions, so that the index of a row is its distance from the first.
   let all: PositionedRow[] = [];
   const from = (index: number, to: number): readonly PositionedRow[] => (index < 0 ? [] : all.slice(index, to));
   return {
-    add(placed) {
-      for (const one of placed) {
+    add(rows) {
+      for (const one of rows) {
         const last = all.at(-1);
         if (last && (one.id !== last.id + 1 || one.pos !== last.pos + 1)) all = [];
         all.push(one);

@@ -45,8 +45,10 @@ const KEEP_MS = 14 * 86_400_000;
 const KEEP_ROWS = 10_000;
 // Forgeries may be large and many: heads and bodies of one webhook take no more than this, the oldest go first.
 const KEEP_BYTES = 256 * 1024 * 1024;
+// Of one statement: it has four seconds, and on SQLite all others wait for it. A flood of refusals is more than goes at once.
+const MOST_DROPPED = 512;
 const WITH_BODY = "kind IN ('signature', 'secret_missing', 'handshake')";
-// What a row takes. The column `size` is the body as its sender had it, kept or not.
+// The bytes of a row. The column `size` is that of the body as it was sent, whether it was kept or not.
 const STORED = `LENGTH(head) + CASE WHEN ${WITH_BODY} THEN size ELSE 0 END`;
 const UNJUDGED = "kind = 'secret_missing' AND released_as IS NULL";
 
@@ -63,7 +65,7 @@ export interface RefusalFilter {
   readonly kind?: string | undefined;
   readonly event_key?: Buffer | undefined;
   readonly since_ms?: number | undefined;
-  /** Only what has a body and was not released yet. */
+  /** Only those that have a body and were not released yet. */
   readonly releasable?: boolean | undefined;
   readonly from: number;
   readonly limit: number;
@@ -97,7 +99,7 @@ export async function findRefusedBody(db: Db, userId: number, id: number): Promi
   return (await db.all<{ content: Buffer | null }>(sql, [userId, id]))[0]?.content;
 }
 
-/** Stores a refusal as a content, once, however often and by whomever that is asked. Undefined: it was released before. */
+/** Stores a refusal as a content, once, even when several calls ask for it. Undefined: it was released before. */
 export async function releaseRefusal(store: Store, id: number, row: NewContent): Promise<number | undefined> {
   const done = await store.db.transaction(async (queries) => {
     const sql = `SELECT id FROM restante_refusal WHERE id = ? AND user_id = ? AND released_as IS NULL${store.db.dialect.forUpdate}`;
@@ -110,7 +112,7 @@ export async function releaseRefusal(store: Store, id: number, row: NewContent):
   return done?.ids[0];
 }
 
-/** Why it stays, as it was found when it was judged again. */
+/** Stores why it was refused again when it was judged anew. */
 export async function saveReason(db: Db, id: number, reason: string): Promise<void> {
   await db.run('UPDATE restante_refusal SET reason = ? WHERE id = ?', [reason, id]);
 }
@@ -126,21 +128,21 @@ export async function sumUnjudged(db: Db, whId: number): Promise<{ n: number; by
   return { n: row?.n ?? 0, bytes: Number(row?.bytes ?? 0) };
 }
 
-/**
- * Drops what is older than 14 days, and of each webhook all but 10,000 and 256 MiB: first what has only a head, the oldest
- * of it first. Not what waits for its secret: its senders were told that it is received.
- */
-export async function pruneRefusals(db: Db, now: number, keep: Partial<Keep> = {}): Promise<void> {
-  await drop(db, 'received_ms < ?', [now - KEEP_MS]);
-  // One webhook at a time: all at once would take longer than a statement may.
-  for (const { wh_id } of await db.all<{ wh_id: number }>('SELECT DISTINCT wh_id FROM restante_refusal'))
-    await pruneOne(db, wh_id, { rows: KEEP_ROWS, bytes: KEEP_BYTES, ...keep });
-}
 interface Keep {
   readonly rows: number;
   readonly bytes: number;
 }
 
+/**
+ * Drops refusals that are older than 14 days, and of each webhook all but 10,000 and 256 MiB: first those without a body, the oldest
+ * first. Not those that wait for a secret: their senders got a 2xx.
+ */
+export async function pruneRefusals(db: Db, now: number, keep: Partial<Keep> = {}): Promise<void> {
+  await drop(db, 'received_ms < ?', [now - KEEP_MS]);
+  // One webhook at a time: a statement for all would take too long.
+  for (const { wh_id } of await db.all<{ wh_id: number }>('SELECT DISTINCT wh_id FROM restante_refusal'))
+    await pruneOne(db, wh_id, { rows: KEEP_ROWS, bytes: KEEP_BYTES, ...keep });
+}
 async function pruneOne(db: Db, whId: number, keep: Keep): Promise<void> {
   const sums = `SELECT COUNT(*) AS n, SUM(${STORED}) AS bytes FROM restante_refusal WHERE wh_id = ? AND NOT (${UNJUDGED})`;
   const [sum] = await db.all<{ n: number; bytes: number | string | null }>(sums, [whId]);
@@ -167,5 +169,3 @@ async function drop(db: Db, where: string, params: readonly Value[]): Promise<vo
     if (ids.length < MOST_DROPPED) return;
   }
 }
-// A statement has four seconds, and on SQLite everybody waits for it: a flood leaves more behind than goes at once.
-const MOST_DROPPED = 512;

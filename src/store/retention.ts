@@ -1,5 +1,4 @@
-// Removes contents for good, with all that is kept of them and all that points at them, and tells the consumers what they miss.
-
+// Removes contents for good, with all that is kept of them and all that refers to them, and tells the consumers what they miss.
 import type { SettingsInput } from '../schema/webhooks.ts';
 import { positionBeforeTime } from './backlog.ts';
 import { type ConsumerRow, consumersOf, lockConsumer, saveConsumer } from './consumers.ts';
@@ -7,8 +6,8 @@ import { type Db, failed, marks, padded, type Queries, type Value } from './db.t
 import type { Row } from './fence/source.ts';
 
 /**
- * `age`: what somebody is still to get stays, and who has not read what goes is told. `wish`: all of it goes, for the one it
- * belongs to wants it so.
+ * `age`: a content that a consumer is still to get stays, and a consumer that has missed one is told. `wish`: all contents go,
+ * because their owner wants it.
  */
 type Why = 'age' | 'wish';
 
@@ -18,31 +17,31 @@ interface Doomed extends Row {
 interface Removed {
   /** Rows of tblwh. */
   readonly contents: number;
-  /** Contents that somebody is still to get. */
+  /** Contents that a consumer is still to get. */
   readonly kept: readonly number[];
 }
 
-/** Ids of one call: one statement each, and a transaction that nobody waits long for. */
+/** Ids of one call: few enough for one statement each, and for a short transaction. */
 const MOST_IDS = 512;
-// A consumer that has pulled within a week will come for what lies ahead of it.
+// A consumer that has pulled within a week is expected to pull the contents ahead of it.
 const IN_USE_MS = 7 * 86_400_000;
 
 /** Removes contents by their ids, `MOST_IDS` at most, inside the caller's transaction. */
 async function removeContents(db: Db, queries: Queries, ids: readonly number[], why: Why): Promise<Removed> {
   if (ids.length === 0) return { contents: 0, kept: [] };
-  const places = await placesOf(db, queries, ids);
-  const { kept, touched } = await concerned(db, queries, places, why);
+  const rows = await positionsFor(db, queries, ids);
+  const { kept, touched } = await concerned(db, queries, rows, why);
   const locked: Known[] = [];
-  // In one order, so that two who remove wait for each other and not both.
+  // Always in the same order, so that two removals cannot deadlock.
   for (const id of touched) {
     const one = await lockConsumer(db, queries, id);
-    const known = one && (await look(queries, [one.consumer], places))[0];
+    const known = one && (await look(queries, [one.consumer], rows))[0];
     if (!known) continue;
     locked.push(known);
-    // It may have come back, or taken what it had not, before it was locked.
-    if (why === 'age') for (const place of places) if (isKept(known, place, one.now)) kept.add(place.id);
+    // Before it was locked the consumer may have pulled.
+    if (why === 'age') for (const row of rows) if (isKept(known, row, one.now)) kept.add(row.id);
   }
-  const going = places.filter(({ id }) => !kept.has(id));
+  const going = rows.filter(({ id }) => !kept.has(id));
   for (const known of locked) await tell(db, queries, known, going, why);
   const contents = await drop(
     db,
@@ -52,20 +51,20 @@ async function removeContents(db: Db, queries: Queries, ids: readonly number[], 
   return { contents, kept: [...kept] };
 }
 
-/** Of these contents the ones that somebody is still to get, as it looks now. */
+/** Those of these contents that a consumer is still to get, as of now. */
 async function stillToGet(db: Db, queries: Queries, ids: readonly number[]): Promise<ReadonlySet<number>> {
   if (ids.length === 0) return new Set();
-  return (await concerned(db, queries, await readPlaces(queries, ids), 'age')).kept;
+  return (await concerned(db, queries, await readPositions(queries, ids), 'age')).kept;
 }
 
-/** One without a place may be about to get it: then whoever gives them is waited for, or the place would outlive the content. */
-async function placesOf(db: Db, queries: Queries, ids: readonly number[]): Promise<Doomed[]> {
-  const places = await readPlaces(queries, ids);
-  if (places.length === ids.length || db.kind === 'sqlite') return places;
+/** A content without a position may be about to get one: the lock waits for that, or the position would outlive the content. */
+async function positionsFor(db: Db, queries: Queries, ids: readonly number[]): Promise<Doomed[]> {
+  const rows = await readPositions(queries, ids);
+  if (rows.length === ids.length || db.dialect.oneWriter) return rows;
   await queries.all(`SELECT v FROM restante_meta WHERE k = 'seq'${db.dialect.forUpdate}`);
-  return readPlaces(queries, ids);
+  return readPositions(queries, ids);
 }
-function readPlaces(queries: Queries, ids: readonly number[]): Promise<Doomed[]> {
+function readPositions(queries: Queries, ids: readonly number[]): Promise<Doomed[]> {
   const some = padded(ids);
   const sql = `SELECT pos, id, user_id, wh_id FROM restante_position WHERE id IN (${marks(some.length)}) ORDER BY pos`;
   return queries.all<Doomed>(sql, some);
@@ -78,44 +77,43 @@ interface Known {
   readonly dead: ReadonlySet<number>;
 }
 
-const isAhead = ({ consumer: { user_id, whids, cursor_pos } }: Known, { pos, ...place }: Doomed): boolean =>
-  pos > cursor_pos && place.user_id === user_id && (!whids || whids.includes(place.wh_id));
+const isAhead = ({ consumer: { user_id, whids, cursor_pos } }: Known, row: Doomed): boolean =>
+  row.pos > cursor_pos && row.user_id === user_id && (!whids || whids.includes(row.wh_id));
 
-/** In somebody's hand; or ahead of a consumer, or given back by it, that still comes. */
-function isKept(known: Known, place: Doomed, now: number): boolean {
+/** A worker has it in hand; or it lies ahead of a consumer that is in use, or waits for it again. */
+function isKept(known: Known, row: Doomed, now: number): boolean {
   const { pulled_ms, created_ms } = known.consumer;
-  const out = known.out.get(place.pos);
+  const out = known.out.get(row.pos);
   if (out && out.waiting === 0 && out.due_ms > now) return true;
-  return Math.max(pulled_ms, created_ms) > now - IN_USE_MS && (out !== undefined || isAhead(known, place));
+  return Math.max(pulled_ms, created_ms) > now - IN_USE_MS && (out !== undefined || isAhead(known, row));
 }
 
-/** What is kept of `places`, and the consumers for which the rest is not past, in the order in which they are locked. */
+/** Which of `rows` are kept, and the consumers that the others concern, in the order in which they are to be locked. */
 async function concerned(
   db: Db,
   queries: Queries,
-  places: readonly Doomed[],
+  rows: readonly Doomed[],
   why: Why,
 ): Promise<{ kept: Set<number>; touched: number[] }> {
   const kept = new Set<number>();
-  const users = [...new Set(places.map(({ user_id }) => user_id))];
+  const users = [...new Set(rows.map(({ user_id }) => user_id))];
   if (users.length === 0) return { kept, touched: [] };
   const { consumers, now } = await consumersOf(db, queries, users);
-  const all = await look(queries, consumers, places);
-  if (why === 'age')
-    for (const known of all) for (const place of places) if (isKept(known, place, now)) kept.add(place.id);
-  const going = places.filter(({ id }) => !kept.has(id));
+  const all = await look(queries, consumers, rows);
+  if (why === 'age') for (const known of all) for (const row of rows) if (isKept(known, row, now)) kept.add(row.id);
+  const going = rows.filter(({ id }) => !kept.has(id));
   const isTouched = (known: Known) =>
-    going.some((place) => known.out.has(place.pos) || known.dead.has(place.pos) || isAhead(known, place));
+    going.some((row) => known.out.has(row.pos) || known.dead.has(row.pos) || isAhead(known, row));
   return { kept, touched: all.filter(isTouched).map(({ consumer }) => consumer.id) };
 }
 
-async function look(queries: Queries, consumers: readonly ConsumerRow[], places: readonly Doomed[]): Promise<Known[]> {
+async function look(queries: Queries, consumers: readonly ConsumerRow[], rows: readonly Doomed[]): Promise<Known[]> {
   const known = consumers.map((consumer) => ({
     consumer,
     out: new Map<number, { waiting: number; due_ms: number }>(),
     dead: new Set<number>(),
   }));
-  const [first, last] = [places[0]?.pos ?? 0, places.at(-1)?.pos ?? 0];
+  const [first, last] = [rows[0]?.pos ?? 0, rows.at(-1)?.pos ?? 0];
   for (let from = 0; from < known.length; from += MOST_IDS) {
     const byId = new Map(known.slice(from, from + MOST_IDS).map((one) => [one.consumer.id, one]));
     const ids = padded([...byId.keys()]);
@@ -131,16 +129,16 @@ async function look(queries: Queries, consumers: readonly ConsumerRow[], places:
   return known;
 }
 
-/** Takes what goes from a locked consumer; what it had not read of that is its gap. */
+/** Takes what goes from a locked consumer. Contents that it had not read become its gap. */
 async function tell(db: Db, queries: Queries, known: Known, going: readonly Doomed[], why: Why): Promise<void> {
   const { consumer } = known;
   const out = going.filter(({ pos }) => known.out.has(pos));
   const dead = going.filter(({ pos }) => known.dead.has(pos));
-  const missed = going.filter((place) => isAhead(known, place) || known.out.has(place.pos));
+  const missed = going.filter((row) => isAhead(known, row) || known.out.has(row.pos));
   if (missed.length + dead.length === 0) return;
-  for (const [table, places] of [['restante_lease', out] as const, ['restante_dead', dead] as const]) {
-    if (places.length === 0) continue;
-    const some = padded(places.map(({ pos }) => pos));
+  for (const [table, rows] of [['restante_lease', out] as const, ['restante_dead', dead] as const]) {
+    if (rows.length === 0) continue;
+    const some = padded(rows.map(({ pos }) => pos));
     const sql = `DELETE FROM ${table} WHERE consumer_id = ? AND pos IN (${marks(some.length)})`;
     await queries.run(sql, [consumer.id, ...some]);
   }
@@ -160,7 +158,7 @@ async function tell(db: Db, queries: Queries, known: Known, going: readonly Doom
   });
 }
 
-/** Takes the rows themselves; resolves with how many were in tblwh. */
+/** Deletes the rows themselves; resolves with how many were in tblwh. */
 async function drop(db: Db, queries: Queries, ids: readonly number[]): Promise<number> {
   if (ids.length === 0) return 0;
   const some = padded(ids);
@@ -172,8 +170,8 @@ async function drop(db: Db, queries: Queries, ids: readonly number[]): Promise<n
     some,
   )) {
     const key = 'DELETE FROM restante_event WHERE event_key = ? AND duplicate_of = ? AND id = ?';
-    if (event_key && db.kind === 'sqlite') await queries.run(key, [event_key, duplicate_of, id]);
-    // A refusal that was released has the same bytes.
+    if (event_key && db.dialect.eventsIn === 'restante_event') await queries.run(key, [event_key, duplicate_of, id]);
+    // The refusal from which it was released has the same bytes.
     if (released_from) await queries.run('DELETE FROM restante_refusal WHERE id = ?', [released_from]);
   }
   const contents = await queries.run(`DELETE FROM tblwh WHERE id IN ${list}`, some);
@@ -182,15 +180,15 @@ async function drop(db: Db, queries: Queries, ids: readonly number[]): Promise<n
   return contents;
 }
 
-// Finds what is kept of a user, or what contains a text, part by part; removes it, so that nothing of it is left that is ours.
+// Erasing: finds what is kept of a user, or what contains a text, part by part, and removes all of it from tables of ours.
 
-/** Of this user, or of everybody; all, or what contains one of these texts. */
+/** Of this user, or of all users; everything, or what contains one of these texts. */
 export interface Wanted {
   readonly userId: number | undefined;
   readonly texts: readonly Buffer[];
 }
 
-/** The tables that are walked, by id: contents with all that is kept of them, and refusals. */
+/** What is walked by id: contents with all that is kept of them, and refusals. */
 export type Kind = 'contents' | 'refusals';
 
 /** A condition that is true when one of the columns has one of the texts in it, byte for byte; true when there are none. */
@@ -204,7 +202,7 @@ interface Search {
   readonly sql: string;
   readonly columns: readonly string[];
 }
-// A request may be left of a content that another application has removed, and a place of both.
+// Another application may have removed a content: then its request, or its position, may be left.
 const SEARCHES: Readonly<Record<Kind, readonly Search[]>> = {
   contents: [
     { sql: 'SELECT t.id FROM tblwh t WHERE t.id > ? AND t.id <= ? AND', columns: ['t.content', 't.ip'] },
@@ -229,7 +227,7 @@ export interface Ids {
   readonly upTo: number;
 }
 
-/** Ids of what is wanted. Reads all of them: the fewer, the sooner it is done. */
+/** Ids of what is wanted. Reads every row in the range: a short one takes less time. */
 export async function findWanted(db: Db, kind: Kind, wanted: Wanted, { after, upTo }: Ids): Promise<number[]> {
   const found = new Set<number>();
   for (const { sql, columns } of SEARCHES[kind]) {
@@ -252,10 +250,10 @@ export async function lastId(db: Db, kind: Kind): Promise<number> {
   return Math.max(...rows.map(([row]) => row?.id ?? 0));
 }
 
-/** How many a transaction removes: the bodies may be large. */
+/** How many one transaction removes: the bodies may be large. */
 export const MOST_ERASED = 64;
 
-/** Removes them for good, whoever is still to get them; resolves with how many there were. */
+/** Removes them for good, though consumers may still be to get them; resolves with how many there were. */
 export function eraseWanted(db: Db, kind: Kind, ids: readonly number[]): Promise<number> {
   if (ids.length > Math.min(MOST_ERASED, MOST_IDS)) throw new Error(`at most ${MOST_ERASED} at once`);
   return db.transaction(async (queries) => {
@@ -265,7 +263,7 @@ export function eraseWanted(db: Db, kind: Kind, ids: readonly number[]): Promise
   });
 }
 
-/** What workers said of contents may have the text in it too: then it is forgotten. */
+/** The reason that a worker gave for a nack may contain the text, too: then it is erased. */
 export function eraseReasons(db: Db, wanted: Wanted): Promise<number> {
   const { sql, params } = contains(db, ['reason'], wanted);
   const whose =
@@ -277,17 +275,17 @@ export function eraseReasons(db: Db, wanted: Wanted): Promise<number> {
   });
 }
 
-/** One content of a user, for good; false when he has none with this id. */
+/** Removes one content of a user for good; false when the user has none with this id. */
 export function deleteContent(db: Db, userId: number, id: number): Promise<boolean> {
   return db.transaction(async (queries: Queries) => {
     const found = await queries.all('SELECT id FROM tblwh WHERE id = ? AND user_id = ?', [id, userId]);
     if (found.length === 0) return false;
-    // Of two who delete at once one finds nothing to remove.
+    // Of two calls at once one finds nothing to remove.
     return (await removeContents(db, queries, [id], 'wish')).contents > 0;
   });
 }
 
-// What retention asks of a database: who keeps what for how long, what has become old, and whose turn it is to remove it.
+// Retention by age: which webhooks keep contents for how long, which have become old, and which process removes them.
 
 const DAY_MS = 86_400_000;
 
@@ -316,7 +314,7 @@ export async function readRules(db: Db, days: number): Promise<Rule[]> {
 
 export const isUnder = (rule: Rule, whId: number): boolean => rule.whids.has(whId) === (rule.which === 'of');
 
-/** The last position that is older than so many days; its age counts from the moment at which we saw it. */
+/** The last position that is older than so many days. Its age counts from when the content was first seen. */
 export async function positionBeforeDays(db: Db, days: number): Promise<number> {
   const [row] = await db.all<{ now: number }>(`SELECT ${db.dialect.nowMs} AS now`);
   return positionBeforeTime(db, Math.max(0, (row?.now ?? 0) - days * DAY_MS));
@@ -335,20 +333,20 @@ export const placesAfter = (
     limit,
   ]);
 
-/** What a part of old contents came to. */
+/** What became of a part of the old contents. */
 export interface Pruned extends Removed {
-  /** How many of the ids were dealt with; the others are for another transaction. */
+  /** How many of the ids this transaction dealt with. */
   readonly done: number;
   /** Rows of other writers, which were left. */
   readonly foreign: number;
 }
 
-// Each is read, to know whose it is, and its pages are freed: large ones are a transaction of a few.
+// Each content is read, to see whether it is ours, and its pages are freed: a transaction takes only a few large ones.
 const MOST_BYTES = 4 * 1024 * 1024;
 
 /**
- * Removes old contents, `MOST_IDS` at most, in one transaction: the first ones, as many as are quickly done. `foreign`: rows
- * of other writers too. `dry`: only says what would go.
+ * Removes old contents, `MOST_IDS` at most, in one transaction: the first ones, as many as are quickly done. `foreign`: rows of
+ * other writers, too. `dry`: only counts what would go.
  */
 export function prune(
   db: Db,
@@ -378,7 +376,7 @@ async function quicklyDone(queries: Queries, ids: readonly number[]): Promise<re
   return end < 0 ? ids : ids.slice(0, Math.max(1, end));
 }
 
-// A row is ours when what we wrote down of it still fits: another application may have emptied the table since.
+// A row is ours when the size and CRC that we stored still fit: another application may have emptied the table since.
 const OTHER = {
   mysql: 'r.size <> LENGTH(t.content) OR r.crc <> CRC32(CAST(t.content AS BINARY))',
   sqlite: 'r.size <> LENGTH(CAST(t.content AS BLOB))',
@@ -394,8 +392,8 @@ async function ofOthers(db: Db, queries: Queries, ids: readonly number[]): Promi
 }
 
 /**
- * Whose turn it is: one process at a time removes what is old. `held` is what the last call resolved with, 0 at first; the
- * turn lasts `ms` from now. Undefined: somebody else has it.
+ * Takes the turn: one process at a time removes old contents. `held` is what the last call resolved with, 0 at first; the turn
+ * lasts `ms` from now. Undefined: another process has it.
  */
 export async function takeTurn(db: Db, held: number, ms: number): Promise<number | undefined> {
   const sql = `SELECT (SELECT v FROM restante_meta WHERE k = 'pruning') AS v, ${db.dialect.nowMs} AS now`;
@@ -405,7 +403,7 @@ export async function takeTurn(db: Db, held: number, ms: number): Promise<number
       const { v = null, now = 0 } = row ?? {};
       const until = now + ms;
       if (v === null) await queries.insert('restante_meta', ['k', 'v'], [['pruning', until]]);
-      // Two who ask at once read the same; only the first finds it unchanged.
+      // Two processes that ask at once read the same value; only the first finds it unchanged.
       else if ((v !== held && v > now) || (await moveTurn(queries, v, until)) === 0) return undefined;
       return until;
     });

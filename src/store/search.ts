@@ -1,7 +1,7 @@
-// Finds contents by their event, verdict, age or bytes: by an index where there is one, else among so many rows a call.
+// Finds contents by their event, verdict, age or bytes: by an index where there is one, else by reading a limited number of rows.
 import { type ContentRow, forced, type ListOptions, listByIds, listContents } from './contents.ts';
 import type { Value } from './db.ts';
-import { EVENTS, eventKey, VERIFIED, type Verified } from './events.ts';
+import { eventKey, VERIFIED, type Verified } from './events.ts';
 import type { Store } from './open.ts';
 
 /** All that is given must hold. */
@@ -23,7 +23,7 @@ export interface SearchPage {
 
 // One call looks at no more contents of its user; the next one goes on.
 const MOST_LOOKED_AT = 10_000;
-// Without an index on tblwh each id of everybody is walked over.
+// Without an index on tblwh the contents of all users are read.
 const MOST_IDS = 100_000;
 
 export async function searchContents(
@@ -41,7 +41,7 @@ export async function searchContents(
   return { contents: ours(contents, filter), upTo: cut && last ? last.id : order === 'asc' ? range.to : range.from };
 }
 
-/** What was found out about a content is not true of a row that another application has put in its place. */
+/** Leaves out rows that another application has put in the place of ours: what is known of ours is not true of them. */
 function ours(
   contents: readonly ContentRow[],
   { event_id, event_type, verified = 'none' }: Filter,
@@ -75,7 +75,7 @@ async function byEvent(store: Store, userId: number, options: ListOptions, filte
   const { sql, params } = where(store, { ...filter, event_id: undefined });
   await store.events?.settle();
   const ids = await store.db.all<{ id: number }>(
-    `SELECT t.id FROM ${EVENTS[store.db.kind]} e JOIN restante_request r ON r.id = e.id JOIN tblwh t ON t.id = e.id
+    `SELECT t.id FROM ${store.db.dialect.eventsIn} e JOIN restante_request r ON r.id = e.id JOIN tblwh t ON t.id = e.id
      WHERE e.event_key = ? AND r.event_id = ? AND t.user_id = ? ${wh_id === 'all' ? '' : 'AND t.wh_id = ?'}
      AND t.id BETWEEN ? AND ? ${sql} ORDER BY t.id ${order === 'asc' ? 'ASC' : 'DESC'} LIMIT ?`,
     [eventKey(userId, event_id), event_id, userId, ...(wh_id === 'all' ? [] : [wh_id]), from, to, ...params, limit],
@@ -88,7 +88,7 @@ async function byEvent(store: Store, userId: number, options: ListOptions, filte
     cut ||= page.cut;
     for (const content of page.contents) found.set(content.id, content);
   }
-  // What did not fit was left out from the highest id on.
+  // Contents that did not fit were left out from the highest id on.
   const contents = named.flatMap((id) => found.get(id) ?? []);
   const last = contents.at(-1);
   return { contents: ours(contents, filter), upTo: cut && last ? last.id : order === 'asc' ? to : from };

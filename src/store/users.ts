@@ -1,4 +1,4 @@
-// Every statement on tbluser: who may sign in with which token. The password column is never read.
+// Every statement on tbluser: the users and their tokens. The password column is never read.
 import { type Db, marks, padded } from './db.ts';
 
 export interface User {
@@ -17,7 +17,7 @@ export async function findUsers(db: Db, ids: readonly number[]): Promise<Map<num
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-/** The ids alone: the serving account need not be able to read more. */
+/** The ids alone: the account of the service may not read more. */
 export const listUserIds = (db: Db) => db.all<{ id: number }>('SELECT id FROM tbluser ORDER BY id');
 export const hasUsers = async (db: Db): Promise<boolean> =>
   (await db.all('SELECT id FROM tbluser ORDER BY id LIMIT 1')).length > 0;
@@ -26,7 +26,7 @@ export async function listUsers(db: Db): Promise<{ id: number; email: string; st
 }
 
 /**
- * Adds a user without a dashboard password; resolves with the id. It is looked for: for INSERT … RETURNING MariaDB wants the
+ * Adds a user without a dashboard password; resolves with the id. A SELECT finds it: for INSERT … RETURNING MariaDB wants the
  * right to read the whole table, passwords too.
  */
 export const addUser = (db: Db, user: { email: string; phone: string; token: string }): Promise<number> =>

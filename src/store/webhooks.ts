@@ -18,10 +18,10 @@ export interface WebhookRow {
   readonly created_ms: number | null;
 }
 
-/** A secret as it is kept: only `flow/sealer.ts` reads it. */
+/** A secret as it is stored: only webhooks/sealer.ts opens it. */
 export interface SealedSecret {
   readonly id: string;
-  /** Tells secrets apart for people; empty when the secret is short. */
+  /** By which people tell secrets apart; empty when the secret is short. */
   readonly last4: string;
   readonly expires_ms: number | null;
   readonly sealed: string;
@@ -107,7 +107,7 @@ export interface NewWebhook {
   /** Encrypts the secrets for the id that the webhook gets. */
   readonly sealFor: (whId: number) => readonly SealedSecret[];
   readonly created_ms: number;
-  /** Ids begin here at the lowest, out of the way of other applications that take max + 1. */
+  /** The lowest id to take, out of the way of other applications, which take max + 1. */
   readonly idFrom: number;
 }
 
@@ -155,10 +155,10 @@ const textOf = (secrets: readonly SealedSecret[]): string | null =>
       )
     : null;
 
-/** The shared table tells the other applications too that a webhook is switched off. */
+/** The shared table also tells the other applications that a webhook is switched off. */
 const enabledStatus = (settings: SettingsInput): number => (resolveSettings(settings).enabled ? 1 : 0);
 
-/** Stores name and settings of a webhook that we made; resolves with false when there is no such one. */
+/** Stores name and settings of a webhook of ours; resolves with false when there is no such webhook. */
 export function updateWebhook(
   store: Store,
   userId: number,
@@ -223,7 +223,7 @@ async function lockOwned(db: Db, queries: Queries, userId: number, whId: number)
   return (await queries.all(sql, [whId, userId])).length > 0;
 }
 
-// The mark of the key that secrets are encrypted with, which tells a wrong key; and all secrets at once, for when it is lost.
+// The mark by which a wrong SECRETS_KEY is noticed; and all secrets at once, for when the key is lost.
 
 const MARK = 'secrets_key';
 
@@ -250,7 +250,7 @@ export async function listAllSealed(db: Db): Promise<
   return rows.map(({ secrets, ...row }) => ({ ...row, secrets: JSON.parse(secrets) as SealedSecret[] }));
 }
 
-/** Together: a mark without its secrets would refuse every key but the lost one. */
+/** Both in one transaction: the mark alone would refuse every key but the lost one. */
 export const forgetSecrets = (db: Db): Promise<void> =>
   db.transaction(async (queries) => {
     await queries.run('UPDATE restante_webhook SET secrets = NULL WHERE secrets IS NOT NULL');

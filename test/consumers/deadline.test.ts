@@ -64,11 +64,11 @@ describe.each(ENGINES)('%s', (engine) => {
       return db.transaction(work, who);
     };
     const slow = { ms: 0 };
-    const told = new Set<(placed: PositionedRow) => void>();
+    const told = new Set<(row: PositionedRow) => void>();
     const tail = {
       age: 0,
       readableId: 0,
-      onPlaced(_: number, wake: (placed: PositionedRow) => void) {
+      onPosition(_: number, wake: (row: PositionedRow) => void) {
         told.add(wake);
         return () => void told.delete(wake);
       },
@@ -102,8 +102,8 @@ describe.each(ENGINES)('%s', (engine) => {
         }));
         const stored = await insertContents(store, some);
         const rows = stored.map((id) => ({ id, user_id: userId, wh_id: 1 }));
-        const { placed } = await assignPositions(db, rows);
-        for (const one of placed) for (const wake of [...told]) wake(one);
+        const { assigned } = await assignPositions(db, rows);
+        for (const one of assigned) for (const wake of [...told]) wake(one);
         ids.push(...stored);
       }
       return ids;

@@ -45,10 +45,10 @@ export function fakeRows({ positions, leases, dead }: FakeTables, consumer: Cons
     ofLease: async (token, from) => sorted().filter((row) => row.token === token && !row.waiting && row.pos >= from),
     nextDue: async () => (leases.size === 0 ? 0 : Math.min(...sorted().map(({ due_ms }) => due_ms))),
     async fresh(head, limit) {
-      const places = positions.filter((row) => reads(row) && row.pos > consumer.cursor_pos).slice(0, limit);
+      const next = positions.filter((row) => reads(row) && row.pos > consumer.cursor_pos).slice(0, limit);
       return {
-        places,
-        upTo: places.length === limit ? (places.at(-1)?.pos ?? 0) : Math.max(consumer.cursor_pos, head),
+        positions: next,
+        upTo: next.length === limit ? (next.at(-1)?.pos ?? 0) : Math.max(consumer.cursor_pos, head),
       };
     },
     async handOut(after, upTo, { token, due }) {
@@ -102,7 +102,7 @@ export function fakeRows({ positions, leases, dead }: FakeTables, consumer: Cons
       }
     },
     dead: async (all) => all.filter((pos) => dead.has(pos)),
-    deadPlaces: async (ids, limit) =>
+    deadPositions: async (ids, limit) =>
       byPos(dead.values())
         .filter(({ id }) => !ids || ids.includes(id))
         .slice(0, ids ? undefined : limit),
@@ -134,6 +134,6 @@ export function fakeRows({ positions, leases, dead }: FakeTables, consumer: Cons
       for (const pos of gone) dead.delete(pos);
       return gone.length;
     },
-    places: async (ids) => positions.filter(({ id }) => ids.includes(id)),
+    positionsOf: async (ids) => positions.filter(({ id }) => ids.includes(id)),
   };
 }

@@ -67,7 +67,7 @@ async function live(world: World, seed: number): Promise<number> {
   const { base } = world;
   let { consumer } = world;
   const { ordered, max_attempts, whids } = consumer;
-  const placed: FakePosition[] = [];
+  const stored: FakePosition[] = [];
   const fates = new Map<number, Fate>();
   /** Hand-outs that a worker failed at, since it was handed out afresh. */
   const failures = new Map<number, number>();
@@ -76,12 +76,12 @@ async function live(world: World, seed: number): Promise<number> {
   let now = 1_000_000;
   let tokens = 100;
   let handedOut = 0;
-  const head = () => base + placed.length;
-  const locked = (): Locked => ({ consumer, now, head: placed.length === 0 ? 0 : head() });
+  const head = () => base + stored.length;
+  const locked = (): Locked => ({ consumer, now, head: stored.length === 0 ? 0 : head() });
   const rule = (good: boolean, text: string) => {
     if (!good) throw new Error(`seed ${seed}: ${text}`);
   };
-  const posOf = (id: number) => placed.find((row) => row.id === id)?.pos ?? -1;
+  const posOf = (id: number) => stored.find((row) => row.id === id)?.pos ?? -1;
   const run = async <T>(work: (rows: LeaseRows, locked: Locked) => Promise<Change<T>>): Promise<T> => {
     const { consumer: next, result } = await world.change(consumer, (rows) => work(rows, locked()));
     consumer = next;
@@ -171,7 +171,7 @@ async function live(world: World, seed: number): Promise<number> {
       ),
     );
     for (const { pos } of surplus) fates.set(pos, { kind: 'back' });
-    const text = encodeLease({ consumerId: consumer.id, token, places: handed.slice(0, kept) });
+    const text = encodeLease({ consumerId: consumer.id, token, positions: handed.slice(0, kept) });
     leases.push(decodeLease(text) as Lease);
   }
 
@@ -179,8 +179,8 @@ async function live(world: World, seed: number): Promise<number> {
   function some(): { lease: Lease; ids: number[] | undefined } | undefined {
     const lease = leases[Math.max(0, leases.length - 1 - random(4))];
     if (!lease || random(3) === 0) return lease && { lease, ids: undefined };
-    const ids = lease.places.filter(() => random(2) === 0).map(({ id }) => id);
-    if (random(5) === 0 && placed.length > 0) ids.push((placed[random(placed.length)] as FakePosition).id);
+    const ids = lease.positions.filter(() => random(2) === 0).map(({ id }) => id);
+    if (random(5) === 0 && stored.length > 0) ids.push((stored[random(stored.length)] as FakePosition).id);
     return ids.length === 0 ? undefined : { lease, ids };
   }
 
@@ -200,7 +200,7 @@ async function live(world: World, seed: number): Promise<number> {
           ? extend(rows, one, lease, ids, 2_000)
           : nack(rows, one, lease, ids, how),
     );
-    const asked = new Set(ids ?? lease.places.map(({ id }) => id));
+    const asked = new Set(ids ?? lease.positions.map(({ id }) => id));
     rule(done.length + conflicts.length === asked.size, 'an id has no answer');
     const leased = await world.leases();
     const tokens = new Map(leased.map((row) => [row.pos, row.token]));
@@ -225,7 +225,7 @@ async function live(world: World, seed: number): Promise<number> {
     }
     for (const { id } of conflicts) {
       const fate = fates.get(posOf(id));
-      const held = fate?.kind === 'out' && fate.token === lease.token && lease.places.some((place) => place.id === id);
+      const held = fate?.kind === 'out' && fate.token === lease.token && lease.positions.some((one) => one.id === id);
       rule(!held, `${verb} of ${id} is refused, though it is in hand`);
     }
     // In order, all behind the first of them come back too.
@@ -236,8 +236,8 @@ async function live(world: World, seed: number): Promise<number> {
   }
 
   async function move(): Promise<void> {
-    if (random(2) === 0 && placed.length > 0) {
-      const ids = [1, 2, 3].map(() => (placed[random(placed.length)] as FakePosition).id);
+    if (random(2) === 0 && stored.length > 0) {
+      const ids = [1, 2, 3].map(() => (stored[random(stored.length)] as FakePosition).id);
       const { done } = await run((rows, one) => redeliver(rows, one, ids));
       for (const pos of done.map(posOf).filter((one) => one <= consumer.cursor_pos)) {
         fates.set(pos, { kind: 'back' });
@@ -253,7 +253,7 @@ async function live(world: World, seed: number): Promise<number> {
       }
       return;
     }
-    const pos = base + random(placed.length + 1);
+    const pos = base + random(stored.length + 1);
     await run((rows, one) => seek(rows, one, { pos, id: 0 }));
     const dead = new Set(await world.dead());
     failures.clear();
@@ -264,12 +264,12 @@ async function live(world: World, seed: number): Promise<number> {
     const rows = Array.from({ length: 1 + random(6) }, (_, i) => ({
       pos: head() + 1 + i,
       // Late ones have lower ids than those before them.
-      id: base + 100 + 10 * (placed.length + i) - random(8) * 10 + ((placed.length + i) % 10),
+      id: base + 100 + 10 * (stored.length + i) - random(8) * 10 + ((stored.length + i) % 10),
       wh_id: random(3),
-    })).filter((row, i, all) => ![...placed, ...all.slice(0, i)].some(({ id }) => id === row.id));
+    })).filter((row, i, all) => ![...stored, ...all.slice(0, i)].some(({ id }) => id === row.id));
     const dense = rows.map((row, i) => ({ ...row, pos: head() + 1 + i }));
     await world.place(dense);
-    placed.push(...dense);
+    stored.push(...dense);
     for (const { pos, wh_id } of dense) if (!whids || whids.includes(wh_id)) fates.set(pos, { kind: 'ahead' });
   }
 
@@ -291,10 +291,10 @@ async function live(world: World, seed: number): Promise<number> {
     const count = leases.length;
     await take(5, 1_000);
     if (leases.length === count) break;
-    const { places, token } = leases.at(-1) as Lease;
-    const { conflicts } = await run((rows, one) => ack(rows, one, { consumerId: consumer.id, token, places }));
+    const { positions, token } = leases.at(-1) as Lease;
+    const { conflicts } = await run((rows, one) => ack(rows, one, { consumerId: consumer.id, token, positions }));
     rule(conflicts.length === 0, 'the last worker cannot ack');
-    for (const { pos } of places) fates.set(pos, { kind: 'acked' });
+    for (const { pos } of positions) fates.set(pos, { kind: 'acked' });
     await check();
   }
   for (const [pos, { kind }] of fates) rule(kind === 'acked' || kind === 'dead', `${pos} is left ${kind}`);
@@ -377,9 +377,9 @@ describe('lease strings', () => {
     .record({
       consumerId: fc.integer({ min: 1, max: 4_294_967_295 }),
       token: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
-      places: fc.uniqueArray(place, { minLength: 1, maxLength: 500, selector: ({ pos }) => pos }),
+      positions: fc.uniqueArray(place, { minLength: 1, maxLength: 500, selector: ({ pos }) => pos }),
     })
-    .map((lease) => ({ ...lease, places: lease.places.sort((a, b) => a.pos - b.pos) }));
+    .map((lease) => ({ ...lease, positions: lease.positions.sort((a, b) => a.pos - b.pos) }));
 
   test('come back as they went, and no other text is the same lease', async () => {
     await fc.assert(
@@ -398,8 +398,8 @@ describe('lease strings', () => {
   });
 
   test('of 500 contents are short when they stand side by side', () => {
-    const places = Array.from({ length: 500 }, (_, i) => ({ pos: 9_000_000_000 + i, id: 4_000_000_000 + i }));
-    expect(encodeLease({ consumerId: 7, token: 2 ** 48 - 1, places }).length).toBeLessThan(1_400);
+    const positions = Array.from({ length: 500 }, (_, i) => ({ pos: 9_000_000_000 + i, id: 4_000_000_000 + i }));
+    expect(encodeLease({ consumerId: 7, token: 2 ** 48 - 1, positions }).length).toBeLessThan(1_400);
   });
 
   test('that are hostile are no lease, and nothing worse', async () => {
@@ -422,7 +422,7 @@ describe('lease strings', () => {
         const lease = decodeLease(hostile);
         if (!lease) return;
         expect(encodeLease(lease)).toBe(hostile);
-        for (const { pos, id } of lease.places)
+        for (const { pos, id } of lease.positions)
           expect(Number.isSafeInteger(pos) && Number.isSafeInteger(id)).toBe(true);
       }),
       { numRuns: 1_000 },

@@ -34,13 +34,13 @@ async function quiet(asked: readonly string[]): Promise<void> {
   for (let before = -1; before !== asked.length; await sleep(150)) before = asked.length;
 }
 
-/** A tail that tells what the test places. */
+/** A tail that tells the positions that the test gives. */
 function handTail(store: Store) {
-  const listeners = new Map<number, Set<(placed: PositionedRow) => void>>();
+  const listeners = new Map<number, Set<(row: PositionedRow) => void>>();
   return {
     age: 0,
     readableId: 0,
-    onPlaced(userId: number, wake: (placed: PositionedRow) => void) {
+    onPosition(userId: number, wake: (row: PositionedRow) => void) {
       const mine = listeners.get(userId) ?? new Set();
       listeners.set(userId, mine.add(wake));
       return () => void mine.delete(wake);
@@ -163,7 +163,7 @@ onEveryEngine('waiting pulls', (engine) => {
       for (let round = 0; round < 3; round++) {
         // It asks in the very moment in which one of the two is woken, and comes first.
         const quick = { taken: 0 };
-        const off = tail.onPlaced(508, () => {
+        const off = tail.onPosition(508, () => {
           off();
           void consumers.pull(508, 'w', call(1), never).then(({ items }) => {
             quick.taken = items.length;
@@ -218,7 +218,7 @@ onEveryEngine('waiting pulls', (engine) => {
       const { tail, consumers } = begin();
       await consumers.pull(507, 'w', call(), never);
       const stored = [{ user_id: 507 }];
-      // The tail tells what was placed only after the commit was answered.
+      // The tail tells a position only after the commit was answered.
       const [id] = await insertContents(store, [
         {
           user_id: 507,

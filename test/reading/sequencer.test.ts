@@ -100,8 +100,8 @@ onEveryEngine('the sequencer', (engine) => {
     const ids = await db().insertIds('tblwh', COLUMNS, Array(3).fill(rowOf(6)));
     await complete();
     const gone = [{ id: 1_000_000, user_id: 6, wh_id: 1 }];
-    const { placed } = engine === 'sqlite' ? { placed: [] } : await assignPositions(db(), gone);
-    expect(placed).toEqual([]);
+    const { assigned } = engine === 'sqlite' ? { assigned: [] } : await assignPositions(db(), gone);
+    expect(assigned).toEqual([]);
     const after = await complete();
     expect(after.at(-1)?.pos).toBe(after.length);
     expect(ids).toHaveLength(3);

@@ -27,7 +27,7 @@ describe.each(ENGINES)('%s', (engine) => {
     );
     const log = testLog();
     await db.ddl('ALTER TABLE restante_position RENAME TO elsewhere');
-    const sweep = createSweep({ db, from: 0, to: ids.at(-1) as number, readable: () => 0, log });
+    const sweep = createSweep({ db, from: 0, to: ids.at(-1) as number, readableId: () => 0, log });
     onTestFinished(() => sweep.close());
     await sleep(700);
     expect(sweep.take()).toEqual([]);

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { NotOurTurn, prunePass, startPruner } from '../../src/retention/retention.ts';
 import type { Db } from '../../src/store/db.ts';
 import { eventKey } from '../../src/store/events.ts';
-import { unplacedRows } from '../../src/store/positions.ts';
+import { rowsWithoutPosition } from '../../src/store/positions.ts';
 import { endTurn, readRules, takeTurn } from '../../src/store/retention.ts';
 import { type Desk, deskOf, openDesk, placed } from '../consumers/calls.ts';
 import { type Database, migratedDatabase, onEveryEngine, pathOf, startService } from '../support/engines.ts';
@@ -82,7 +82,7 @@ onEveryEngine('retention', (engine) => {
     const page = (await mine.call('GET', '/whcontent?id=0&whid=0')).body;
     expect([idsOf(page), page.next_id]).toEqual([young, Math.max(...young) + 1]);
     // Nothing gets a place again, and what comes next is read.
-    expect(await unplacedRows(db, 0, Math.max(...young), 10)).toEqual([]);
+    expect(await rowsWithoutPosition(db, 0, Math.max(...young), 10)).toEqual([]);
     const next = await mine.send(['f']);
     expect(idsOf((await mine.call('GET', `/whcontent?id=${page.next_id}&whid=0`)).body)).toEqual(next);
     expect(idsOf(await mine.pull('w', { start: 'earliest' }))).toEqual([...young, ...next]);
@@ -336,7 +336,7 @@ onEveryEngine('retention', (engine) => {
     const rows: number[] = [];
     const noter = async () => {
       // What was stored, before anything of it can go: told by the database itself.
-      service.parts.tail.onPlaced(user.id, ({ id }) => rows.push(id));
+      service.parts.tail.onPosition(user.id, ({ id }) => rows.push(id));
       await sleep(0);
     };
     await noter();

@@ -90,7 +90,7 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
       while (process.alive) {
         await world.sleep(20 + world.random() * 100);
         const rows = await order.unplaced(process, Number.POSITIVE_INFINITY).catch(() => []);
-        if (rows.length > 0) await survive(order.source(process).place(rows));
+        if (rows.length > 0) await survive(order.source(process).assign(rows));
       }
     });
     for (const { id } of consumers) for (let i = weather.processes; i < 3; i++) world.spawn(() => work(process, id));
@@ -110,15 +110,15 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
       const change = await claim(rows, locked, { limit, leaseMs: locked.consumer.lease_seconds * 1_000, token });
       const { emptyUpTo, handed } = change.result;
       if (options.flaws?.handedOutEarly)
-        for (const place of handed) {
-          const row = contents.table.rows.get(place.id);
+        for (const one of handed) {
+          const row = contents.table.rows.get(one.id);
           if (row) watch.handedOut(`consumer ${id}`, row);
           if (row) contents.show([row]);
         }
       if (handed.length > limit) world.violation(`consumer ${id} was given ${handed.length} of ${limit}`);
       if (emptyUpTo >= 0 && Number.isFinite(emptyUpTo)) {
         const due = await rows.due(locked.now, 1);
-        const more = (await rows.fresh(locked.head, 100)).places.filter(({ pos }) => pos <= emptyUpTo);
+        const more = (await rows.fresh(locked.head, 100)).positions.filter(({ pos }) => pos <= emptyUpTo);
         const left = more.filter(({ pos }) => !handed.some((one) => one.pos === pos));
         if (due.length + left.length > 0)
           world.violation(`consumer ${id} was told that nothing is left up to ${emptyUpTo}`);
@@ -134,11 +134,11 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
       }
       return { ...change, result: { claimed: change.result, consumer: locked.consumer } };
     });
-    const places = claimed.handed.map(({ pos, id: content }) => ({ pos, id: content }));
-    if (places.length === 0) return undefined;
+    const positions = claimed.handed.map(({ pos, id: content }) => ({ pos, id: content }));
+    if (positions.length === 0) return undefined;
     const known = knowledge.get(id) as Known;
     const found = await db.ask(process.delay, () =>
-      places.map((place) => ({ ...place, content: contents.table.rows.get(place.id) })),
+      positions.map((one) => ({ ...one, content: contents.table.rows.get(one.id) })),
     );
     const handed: Handed[] = [];
     for (const { pos, id: content, content: row } of found) {
@@ -153,7 +153,7 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
     for (const { pos, attempt } of claimed.handed)
       if (attempt < 1 || attempt > consumer.max_attempts)
         world.violation(`${pos} is handed out for the ${attempt}th time`);
-    world.note(() => `consumer ${id} hands out ${places.map(({ pos }) => pos).join(' ')} as ${token}`);
+    world.note(() => `consumer ${id} hands out ${positions.map(({ pos }) => pos).join(' ')} as ${token}`);
     // A content that was deleted is closed; what does not fit, the last ones, is given back.
     const gone = found.filter(({ content }) => !content).map(({ pos }) => pos);
     const kept = world.chance(0.8) ? handed : handed.slice(0, Math.ceil(handed.length / 2));
@@ -167,7 +167,7 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
         }),
       );
     return {
-      lease: { consumerId: id, token, places: kept.map(({ pos, id: content }) => ({ pos, id: content })) },
+      lease: { consumerId: id, token, positions: kept.map(({ pos, id: content }) => ({ pos, id: content })) },
       handed: kept,
     };
   }
@@ -184,7 +184,7 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
     const change = await work();
     const after = new Map((await rows.lowest(0, 1_000)).map((row) => [row.pos, row]));
     for (const row of before) {
-      const named = lease.places.some(({ pos, id }) => pos === row.pos && (!ids || ids.includes(id)));
+      const named = lease.positions.some(({ pos, id }) => pos === row.pos && (!ids || ids.includes(id)));
       const done = change.result.done.includes(row.id);
       const now = after.get(row.pos);
       if (!named && ends && !now) world.violation(`${lease.token} does not name ${row.pos}, and it is acked`);
@@ -221,12 +221,12 @@ export async function simulateConsumers(seed: number, options: RunOptions = {}):
       await survive(
         (async () => {
           const got = await pull(process, id);
-          if (!got || got.lease.places.length === 0) return;
+          if (!got || got.lease.positions.length === 0) return;
           idleMs = 20;
           const leaseMs = (consumers.find((one) => one.id === id)?.lease_seconds ?? 1) * 1_000;
           const mood = calm ? 0 : world.random();
           await world.sleep(mood > 0.85 ? leaseMs * world.random() * 2 : world.random() * Math.min(30, leaseMs / 4));
-          const some = got.lease.places.filter(() => world.chance(0.5)).map((place) => place.id);
+          const some = got.lease.positions.filter(() => world.chance(0.5)).map(({ id }) => id);
           if (mood < 0.4 || mood > 0.85) await ackOf(process, id, got);
           else if (mood < 0.55) await ackOf(process, id, got, some);
           else if (mood < 0.7)

@@ -135,9 +135,9 @@ export function createLeases(
       fresh: (head, limit) =>
         ask(() => {
           const upTo = consumer.whids ? head : positions.head;
-          const places = fresh(consumer.cursor_pos, upTo).slice(0, limit);
-          const last = places.at(-1)?.pos ?? consumer.cursor_pos;
-          return { places, upTo: places.length === limit ? last : Math.max(last, head) };
+          const next = fresh(consumer.cursor_pos, upTo).slice(0, limit);
+          const last = next.at(-1)?.pos ?? consumer.cursor_pos;
+          return { positions: next, upTo: next.length === limit ? last : Math.max(last, head) };
         }),
       handOut: (after, upTo, { token, due }) =>
         ask(() => {
@@ -175,7 +175,7 @@ export function createLeases(
           }
         }),
       dead: (list) => ask(() => list.filter((pos) => transaction.read(dead, base + pos))),
-      deadPlaces: (ids, limit) =>
+      deadPositions: (ids, limit) =>
         ask(() => {
           const found = transaction.scan(dead, base, base + SPAN - 1).map(([, { pos, id }]) => ({ pos, id }));
           return ids ? found.filter(({ id }) => ids.includes(id)) : found.slice(0, limit);
@@ -206,7 +206,7 @@ export function createLeases(
           for (const [key] of found) transaction.write(dead, key, undefined);
           return found.length;
         }),
-      places: (ids) =>
+      positionsOf: (ids) =>
         ask(() =>
           ids.flatMap((id) => {
             const placed = positions.of(id);

@@ -58,8 +58,8 @@ export function createPositions(
     if (in_ !== (contents.table as Table<unknown>)) return;
     const { id, user_id } = value as Content;
     vanished.add(user_id);
-    for (const placed of onDisk.values())
-      if (placed.user_id === user_id) world.violation(`${id} vanished after it had got position ${placed.pos} on disk`);
+    for (const row of onDisk.values())
+      if (row.user_id === user_id) world.violation(`${id} vanished after it had got position ${row.pos} on disk`);
   });
 
   const has = (id: number) => byId.rows.has(id);
@@ -70,7 +70,7 @@ export function createPositions(
     },
     of: (id) => table.rows.get(byId.rows.get(id) ?? 0),
     source: (process) => ({
-      place: (rows, next) =>
+      assign: (rows, next) =>
         process.transaction(async (transaction) => {
           await process.delay();
           await transaction.lock(meta, SEQ);
@@ -99,10 +99,10 @@ export function createPositions(
             return there;
           });
           // In doubt it is read back: an id may be another content's since it was seen.
-          const placed = numbered(first === next && copied.length === missing.length ? missing : copied);
-          if (placed.length === 0) return { first, placed };
-          await transaction.ask(() => transaction.write(meta, SEQ, first + placed.length));
-          return { first, placed };
+          const assigned = numbered(first === next && copied.length === missing.length ? missing : copied);
+          if (assigned.length === 0) return { first, assigned };
+          await transaction.ask(() => transaction.write(meta, SEQ, first + assigned.length));
+          return { first, assigned };
         }),
       state: () =>
         db.ask(process.delay, () => ({
@@ -113,8 +113,8 @@ export function createPositions(
         db.ask(process.delay, () => {
           const rows: PositionedRow[] = [];
           for (let pos = from; pos < to; pos++) {
-            const placed = table.rows.get(pos);
-            if (placed) rows.push(placed);
+            const row = table.rows.get(pos);
+            if (row) rows.push(row);
           }
           return rows;
         }),

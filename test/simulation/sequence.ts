@@ -40,7 +40,7 @@ export async function simulateSequence(seed: number, options: RunOptions = {}): 
       async function look(): Promise<void> {
         if (!sequencer) {
           sequencer = await createSequencer(positions.source(process));
-          told.set(process, { after: sequencer.head, users: new Set() });
+          told.set(process, { after: sequencer.lastPosition, users: new Set() });
         }
         const fresh = await fence.tick();
         const rows = [...swept, ...fresh];

@@ -1,10 +1,10 @@
-// Why a database cannot be opened or takes nothing now, in words an operator can act on: one line for each cause.
+// Why a database cannot be opened or cannot be written to, in words that an operator can act on: one line for each cause.
 import type { Cause } from '../../observe/incidents.ts';
 import { FAILURES, StoreError } from '../db.ts';
 
 type Rule = readonly [code: string, which: RegExp, found: string, fix: string];
 
-// By the codes of the system, the driver and the servers, and SQLITE_n for those of SQLite; the first that fits.
+// By the codes of the system, the driver and the servers, and SQLITE_n for those of SQLite; the first rule that fits counts.
 const RULES: readonly Rule[] = [
   [
     'host-unknown',
@@ -22,7 +22,7 @@ const RULES: readonly Rule[] = [
     'no-answer',
     /^(ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|PROTOCOL_SEQUENCE_TIMEOUT)$/,
     'it does not answer in time',
-    'Look whether a firewall drops the packets, whether the database hangs (its disk may be full), and who locks the table: SHOW FULL PROCESSLIST.',
+    'Look whether a firewall drops the packets, whether the database hangs (its disk may be full), and which connection locks the table: SHOW FULL PROCESSLIST.',
   ],
   [
     'tls',
@@ -88,13 +88,13 @@ const RULES: readonly Rule[] = [
   [
     'schema-changed',
     /^(1054|1146|1364)$/,
-    'somebody has changed the tables',
-    'A column that others add to tblwh needs a default value; whether something of ours is missing: restante migrate --check',
+    'another application or an operator has changed the tables',
+    'A column that another application adds to tblwh needs a default value. restante migrate --check tells whether a table of ours is missing.',
   ],
   [
     'locked',
     /^(1205|1213|SQLITE_5|SQLITE_6)$/,
-    'somebody holds a lock for too long',
+    'another connection holds a lock for too long',
     'Look for a long transaction, LOCK TABLES or a schema change: SHOW FULL PROCESSLIST.',
   ],
   [
@@ -118,7 +118,7 @@ const RULES: readonly Rule[] = [
   [
     'disk',
     /^(1030|SQLITE_10)$/,
-    'its disk does not do what it is asked',
+    'its disk fails',
     'Look at the free space and the health of the disk, and at the log of the system.',
   ],
   [
@@ -143,7 +143,7 @@ function codesOf(error: unknown): string[] {
   return codes;
 }
 
-/** Undefined for what is no failure of the database. */
+/** Undefined for an error that is no failure of the database. */
 export function causeOf(error: unknown): Cause | undefined {
   if (!(error instanceof StoreError)) return undefined;
   const codes = codesOf(error);

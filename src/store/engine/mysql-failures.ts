@@ -6,7 +6,7 @@ const MISSING = new Set([1054, 1146]);
 const DENIED = new Set([1044, 1045, 1142, 1143, 1227, 1370, 1698]);
 const DUPLICATE = 1062;
 const EXISTS = new Set([1050, 1060, 1061]);
-// Refused by the row itself: too long, wrong value, a constraint, a trigger of another application, too large a packet.
+// The server refuses this row: too long, wrong value, a constraint, a trigger of another application, too large a packet.
 const DATA = new Set([1048, 1153, 1264, 1265, 1292, 1364, 1366, 1406, 1452, 1644, 3819, 3988, 4025]);
 // The server answered, but cannot do it now: shutting down, full, read-only, out of time, of connections, of statements or of disk.
 const AWAY = new Set([
@@ -18,13 +18,13 @@ type DriverError = Error & { errno?: number | undefined; fatal?: boolean | undef
 
 const UNREACHABLE =
   /^(ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|EAI_\w+|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|PROTOCOL_CONNECTION_LOST)$/;
-/** Nobody there has said a word; not so where the server refuses, or its certificate is not believed. */
+/** No server has answered. False where a server refuses us, or has a certificate that is not trusted. */
 export function isUnreachable(error: unknown): boolean {
   const { code = '', message } = error as DriverError;
   return UNREACHABLE.test(code) || (code === 'HANDSHAKE_SSL_ERROR' && /ECONNRESET|EPIPE|ETIMEDOUT/.test(message));
 }
 
-/** Node tries all addresses of a name, and says nothing itself when none answers. */
+/** Node tries all addresses of a name, and gives an error without a message when none answers. */
 export function worded(error: Error): Error {
   if (error instanceof AggregateError && !error.message)
     error.message = error.errors.map(({ message }: Error) => message).join(', ');
@@ -43,14 +43,14 @@ export function failureOf(error: DriverError): Failure {
   return error.fatal ? 'away' : 'other';
 }
 
-/** At its end MariaDB says 167; MySQL 1467, or that the last id is there already. */
+/** When no id is left MariaDB answers 167; MySQL answers 1467, or that the last id is there already. */
 const isUsedUp = ({ errno, message }: DriverError): boolean =>
   errno === 167 || errno === 1467 || (errno === DUPLICATE && /'4294967295' for key 'tblwh\.PRIMARY'/.test(message));
 
 export function fromMysqlError(error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   const one = error as DriverError;
-  // Neither `duplicate` nor `data`: no other row would fare better, and trying again does not help.
+  // Neither `duplicate` nor `data`: every other row would fail, too, and trying again does not help.
   if (isUsedUp(one))
     return new StoreError(
       'other',

@@ -1,5 +1,4 @@
 // Pools of connections to MySQL: to which of its hosts they lead, and how many are open, in use and waited for.
-
 import { isIP } from 'node:net';
 import mysql from 'mysql2';
 import { type Host, hostText, type MysqlUrl } from '../../config/database-url.ts';
@@ -8,13 +7,13 @@ import { fromMysqlError, isUnreachable, worded } from './mysql-failures.ts';
 
 const END_MS = 1_000;
 
-/** Connections of one kind; to each host those that are needed. */
+/** Connections of one kind, with a pool for each host that is used. */
 export interface Pool {
   to(host: number): mysql.Pool;
   end(): Promise<void>;
 }
 
-/** Politely; a server that hangs does not answer, and nobody waits for it. */
+/** Ends the connections properly, but does not wait long for a server that hangs. */
 const ended = (pool: mysql.Pool): Promise<void> =>
   new Promise((resolve) => {
     const late = setTimeout(resolve, END_MS);
@@ -24,7 +23,7 @@ const ended = (pool: mysql.Pool): Promise<void> =>
     });
   });
 
-/** In their order: where somebody else has left some already, one begins in the midst of them. */
+/** The hosts in their order, which may not be the order in which they were tried. */
 const noneOf = (reasons: ReadonlyMap<number, string>, cause: unknown): Error =>
   new Error(
     `none of its hosts can be reached: ${[...reasons]
@@ -40,9 +39,9 @@ export function createPools(url: MysqlUrl) {
   const names = hosts.map(hostText);
   const open = new Map<mysql.PoolConnection, number>();
   const busy = new Set<object>();
-  /** Who waits for a connection, at which host. */
+  /** The calls that wait for a connection, with their host. */
   const waiting = new Map<(error: Error) => void, number>();
-  // The host of all pools: what a process wrote it reads again, which another node of a cluster may show a moment later.
+  // One host for all pools: a process reads its own writes, which another node of a cluster may show a moment later.
   let here = 0;
   let told = 0;
   let left = '';
@@ -65,7 +64,7 @@ export function createPools(url: MysqlUrl) {
           busy.delete(connection);
         };
         connection.once('end', gone).once('error', gone);
-        // One that we end ourselves says neither when it goes over TLS, or is reset.
+        // A connection that we end ourselves emits neither event over TLS, or after a reset.
         const destroy = connection.destroy.bind(connection);
         connection.destroy = () => {
           gone();
@@ -98,12 +97,12 @@ export function createPools(url: MysqlUrl) {
       });
     });
 
-  /** Whoever uses it next finds out whether its host is still there, and not each of them for itself. */
+  /** Drops idle connections to a host that may be gone: one new connection finds out, instead of each call by its own failure. */
   function dropIdle(host: number): void {
     for (const [connection, at] of open) if (at === host && !busy.has(connection)) connection.destroy();
   }
 
-  /** The next host, for all pools; unless somebody has gone there already. Nothing is read from this one any more. */
+  /** All pools go on to the next host, unless they have left this one already. Nothing is read from this one any more. */
   function leave(host: number, error: Error): void {
     if (host !== here) return;
     if (host === told) left = error.message;
@@ -137,7 +136,7 @@ export function createPools(url: MysqlUrl) {
   return {
     pool,
     borrow,
-    /** Of a connection that broke, or did not answer in time. */
+    /** Ends a connection that broke, or did not answer in time. */
     drop(connection: mysql.PoolConnection): void {
       const host = open.get(connection);
       connection.destroy();
@@ -155,9 +154,9 @@ export function createPools(url: MysqlUrl) {
   };
 }
 
-// How a connection to MySQL is made and set up, and what is known of it: since when it is open, and how its ids follow each other.
+// One connection: how it is made and set up, since when it is open, and how its ids follow each other.
 
-// 2 tables x about 70 sizes, and the rest of the program; the server's own limit is 16,382 for all connections.
+// 2 tables with about 70 sizes each, and the other statements; the server's own limit is 16,382 for all connections.
 const PREPARED_STATEMENTS = 300;
 const STEP_TIMEOUT_MS = 4_000;
 const UNKNOWN_VARIABLE = 1193;
@@ -168,8 +167,8 @@ export const openedAt = (connection: object): number => opened.get(connection) ?
 
 const steps = new WeakMap<object, number>();
 /**
- * From one id of a multi-row INSERT on a connection to the next. Of the session and not of the server: a cluster changes it
- * when a node joins, an administrator whenever he likes, and a connection keeps what it was opened with.
+ * The step from one id of a multi-row INSERT to the next. Of the session, not of the server: a cluster changes the server's when a
+ * node joins, an administrator may change it at any time, and a connection keeps the one it was opened with.
  */
 export async function stepOf(connection: mysql.PoolConnection): Promise<number> {
   const known = steps.get(connection);
@@ -184,7 +183,7 @@ export async function stepOf(connection: mysql.PoolConnection): Promise<number> 
   return step;
 }
 
-/** Anybody has a certificate that is believed, for a name of his own. mysql2 knows no name where the host is an address. */
+// Without the check of the name any trusted certificate would do. mysql2 has no name to check where the host is an address.
 const tlsTo = (host: string, verified: boolean): mysql.SslOptions => ({
   rejectUnauthorized: verified,
   verifyIdentity: verified && isIP(host) === 0,
@@ -208,8 +207,8 @@ function poolTo({ host, port }: Host, { user, password, database, tls }: MysqlUr
 }
 
 /**
- * A node of a cluster has got what the others have committed, but may show it a moment later: a session waits for that, once.
- * Galera knows the first name, Group Replication the second; other servers neither.
+ * A node of a cluster has received what the others have committed, but may show it a moment later: a new session waits once.
+ * Galera knows the first setting, Group Replication the second; other servers know neither.
  */
 const CATCH_UP: readonly string[] = [
   'SET SESSION wsrep_sync_wait = 1',
@@ -219,7 +218,7 @@ const CATCH_UP: readonly string[] = [
   'SET SESSION group_replication_consistency = DEFAULT',
 ];
 
-/** Of a connection that was just made: queued before anything of ours; one that could not be set up must not be used. */
+/** Sets up a new connection before its first statement. One that could not be set up must not be used. */
 function setUp(connection: mysql.PoolConnection, init: readonly string[], clustered: boolean): void {
   opened.set(connection, performance.now());
   keepTypesAlone(connection);
@@ -227,7 +226,7 @@ function setUp(connection: mysql.PoolConnection, init: readonly string[], cluste
     connection.query(sql, (error) => error && error.errno !== UNKNOWN_VARIABLE && connection.destroy());
 }
 
-// Keeps prepared statements of mysql2 small: of what the server says of each parameter only the type is ever looked at.
+// Keeps prepared statements of mysql2 small: of the definition of each parameter only the type is ever used.
 
 interface Hint {
   readonly columnType: number;
@@ -236,7 +235,7 @@ interface Hint {
 interface Statement {
   parameters: readonly Hint[];
 }
-/** What mysql2 has of a connection, not in its types: its prepared statements, by their text. */
+/** The prepared statements of a connection by their text, which the types of mysql2 leave out. */
 interface Inside {
   readonly _statements?: { set(key: string, statement: Statement): unknown };
 }

@@ -6,23 +6,23 @@ import { failureOf, fromMysqlError } from './mysql-failures.ts';
 import { createPools, openedAt, type Pool, stepOf } from './mysql-pools.ts';
 import { insertSql, statementsFor } from './statements.ts';
 
-// A statement that takes longer is given up and its connection dropped: better a 503 than a sender left hanging.
+// A statement that takes longer is given up and its connection dropped: a 503 is better than a sender that hangs.
 const STATEMENT_TIMEOUT_MS = 10_000;
 // Reads of a few rows by key; lists may take as long as a statement.
 const READ_TIMEOUT_MS = 4_000;
-// What failed at once met a connection that the server had closed: it is simply done again. A slow one is not.
+// A statement that fails at once met a connection that the server had closed: it is done again. A slow one is not.
 const AT_ONCE_MS = 1_000;
 export const READ_CONNECTIONS = 8;
 // Two transactions in flight: while one waits for its flush the other is being filled. Three or four were slower.
 const LANES = 2;
-// The sequencer, and claims of consumers; those of one consumer wait for each other anyway.
+// For the sequencer and the consumers; claims of one consumer wait for each other anyway.
 export const OTHER_TRANSACTIONS = 8;
 const TRIES = 5;
 
-/** MySQL tells the types of a statement's parameters, and mysql2 then checks every number as a BigInt: a quarter of our CPU. */
+/** MySQL sends the types of a statement's parameters, and mysql2 then checks every number as a BigInt: a quarter of our CPU. */
 const asText = (value: Value): Value => (typeof value === 'number' ? String(value) : value);
 
-/** Not the limit of mysql2, which does not count what comes first: setting the connection up, and preparing the statement. */
+/** Used instead of mysql2's own limit, which leaves out the time to set the connection up and to prepare the statement. */
 const limited = (ms: number, end: (error: StoreError) => void): NodeJS.Timeout =>
   setTimeout(() => {
     const error = new Error(`no answer within ${ms / 1000} s`);
@@ -66,7 +66,7 @@ function queriesOn(connection: Connection, returning: boolean, timeout: number):
     all: async <T>(sql: string, params: readonly Value[] = []) => (await execute(sql, params)) as T[],
     async run(sql, params = []) {
       const affected = ((await execute(sql, params)) as mysql.ResultSetHeader).affectedRows ?? 0;
-      // An UPDATE tells how many rows it met, changed or not: it may have left nothing in the log.
+      // An UPDATE counts rows that it found, changed or not: it may have written nothing to the log.
       wrote ||= affected > 0 && !/^\s*UPDATE/i.test(sql);
       return affected;
     },
@@ -91,7 +91,7 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
   let flushed = Number.NEGATIVE_INFINITY;
   let returning = false;
 
-  // A right that is given later counts for new connections alone.
+  // Rights that are granted later count for new connections alone: a denied one is dropped.
   const isOver = (error: unknown) => failed(error, 'away', 'unknown', 'denied');
   const giveBack = (connection: Connection, error: unknown) =>
     isOver(error) ? drop(connection) : connection.release();
@@ -164,8 +164,10 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
       forUpdate: ' FOR UPDATE',
       // MariaDB has no FOR SHARE; MySQL's LOCK IN SHARE MODE takes no NOWAIT.
       shareNowait: returning ? ' LOCK IN SHARE MODE NOWAIT' : ' FOR SHARE NOWAIT',
+      oneWriter: false,
       writersIn: returning ? 'innodb_trx' : 'metadata_locks',
-      // MySQL keeps them for a day unless it is told not to.
+      eventsIn: 'restante_request',
+      // MySQL keeps figures for a day by default.
       freshFigures: returning ? '' : 'SET SESSION information_schema_stats_expiry = 0',
       nowMs: 'CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)',
     },
@@ -221,7 +223,7 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
         try {
           return await once(work, who);
         } catch (error) {
-          // Nothing was committed: a deadlock, a lock wait, or a connection that the server had closed. Not so `unknown`.
+          // Nothing was committed: a deadlock, a lock wait, or a connection that the server had closed. `unknown` is not retried.
           const stale = failed(error, 'away') && performance.now() - began < AT_ONCE_MS;
           if (!(stale || failed(error, 'again')) || tries === TRIES) throw error;
         }

@@ -3,16 +3,16 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, resolve } from 'node:path';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
-import { type Db, type Queries, type Rows, StoreError, type Value } from '../db.ts';
-import { fromSqliteError } from './sqlite-failures.ts';
+import { type Db, type Failure, failed, type Queries, type Rows, StoreError, type Value } from '../db.ts';
 import { insertSql, statementsFor } from './statements.ts';
 
-// Another process (the CLI) may hold the write lock: wait a little in SQLite, then without blocking the event loop.
+// Another process (the command line) may hold the write lock: SQLite waits a little for it, then we do, without blocking the
+// event loop.
 const BUSY_TIMEOUT_MS = 50;
 const BUSY_RETRY_MS = 20;
 const BUSY_GIVE_UP_MS = 5_000;
-// Pages of 8 KiB: a third less time per commit than with 4. A checkpoint every 8 MiB of log: at 64 MiB it costs as much
-// in all, but stops everybody for 150 ms each time.
+// Pages of 8 KiB: a commit takes a third less time than with 4 KiB. A checkpoint every 8 MiB of log: at 64 MiB checkpoints cost
+// as much in all, but each one stops all statements for 150 ms.
 const PAGE_BYTES = 8192;
 const CHECKPOINT_PAGES = 1024;
 // SQLite's own limit for a value is 1,000,000,000 bytes; the settings bound it long before.
@@ -39,25 +39,25 @@ function attempt<T>(work: () => T): T {
 }
 
 /**
- * VACUUM and large sorts write a file for a while, as large as the database: beside it is room for that, and the right to
- * write. A container has no /tmp, or a small one, and SQLite takes what the environment says only when it is loaded.
+ * Puts temporary files beside the database. VACUUM and large sorts need one as large as the database: the folder has room for it,
+ * and we may write there. A container has no /tmp, or a small one. SQLite reads the environment only when it is loaded.
  */
 function keepBeside(database: DatabaseSyncInstance, path: string): void {
   try {
     database.exec(`PRAGMA temp_store_directory = '${resolve(dirname(path)).replaceAll("'", "''")}'`);
   } catch {
-    // It may not write there, and looks for another place.
+    // SQLite may not write there, and chooses another folder.
   }
 }
 
-/** Runs `work` again while another process holds the lock, for 5 s at most, without blocking this one. */
+/** Runs `work` again while another process holds the lock, for 5 s at most, without blocking the event loop. */
 async function patiently<T>(work: () => T): Promise<T> {
   for (const until = Date.now() + BUSY_GIVE_UP_MS; ; ) {
     try {
       return attempt(work);
     } catch (error) {
-      if (!(error instanceof StoreError) || error.failure !== 'again') throw error;
-      if (Date.now() > until) throw new StoreError('away', error.cause);
+      if (!failed(error, 'again')) throw error;
+      if (Date.now() > until) throw new StoreError('away', (error as StoreError).cause);
       await new Promise((resolve) => setTimeout(resolve, BUSY_RETRY_MS));
     }
   }
@@ -73,8 +73,8 @@ const asBuffers = <T>(row: T): T => {
 };
 
 /**
- * Opens `sqlite:./path/file.db` (or `sqlite::memory:`): folder 0700, files 0600, WAL, synchronous=FULL. `readOnly`: to look at
- * it while another process uses it; nothing is made or changed then.
+ * Opens `sqlite:./path/file.db` (or `sqlite::memory:`): folder 0700, files 0600, WAL, synchronous=FULL. `readOnly`: looks at the
+ * file while another process uses it, and neither makes nor changes anything.
  */
 export async function openSqlite(
   path: string,
@@ -86,7 +86,7 @@ export async function openSqlite(
   }
   const { DatabaseSync } = driver();
   const database = await patiently(() => new DatabaseSync(path, { readOnly }));
-  // secure_delete: what was deleted is overwritten at once. It costs no time that can be measured, and a third more bytes.
+  // secure_delete overwrites deleted rows at once. That takes no measurable time, and writes a third more bytes.
   const settings = `PRAGMA page_size = ${PAGE_BYTES}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
     PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA secure_delete = ON`;
   await patiently(() => database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; ${readOnly ? '' : settings}`));
@@ -107,7 +107,7 @@ export async function openSqlite(
   function inserted(table: string, columns: readonly string[], rows: Rows, ids?: number[]): void {
     for (const { size, values } of statementsFor(rows)) {
       const last = Number(statement(insertSql(table, columns, size)).run(...values).lastInsertRowid);
-      // Nobody else can insert within our transaction: the ids of one statement are consecutive.
+      // No other connection can insert during our transaction: the ids of one statement are consecutive.
       if (ids) for (let i = size - 1; i >= 0; i--) ids.push(last - i);
     }
   }
@@ -127,7 +127,7 @@ export async function openSqlite(
       }),
   };
 
-  // One connection: whoever is not part of the open transaction waits for its end, or would read what may vanish.
+  // One connection: a statement outside the open transaction waits for its end, or it would read rows that may be rolled back.
   let queued = 0;
   let last: Promise<unknown> = Promise.resolve();
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -138,10 +138,10 @@ export async function openSqlite(
     last = running.catch(() => {});
     return running;
   }
-  // A read takes and drops SQLite's file locks, which costs more than a point read itself: those of one turn of the event
-  // loop share one snapshot.
+  // Taking and dropping SQLite's file locks costs more than reading one row: the reads of one turn of the event loop share one
+  // snapshot.
   let snapshot: NodeJS.Immediate | undefined;
-  /** Also called by a timer, so it never throws. A failed read (a full disk) may have ended the transaction already. */
+  /** Never throws, for a timer calls it too. A failed read (a full disk) may have ended the transaction already. */
   const endSnapshot = (): void => {
     if (!snapshot) return;
     clearImmediate(snapshot);
@@ -163,8 +163,8 @@ export async function openSqlite(
     return work();
   }
   /**
-   * Ends the transaction if it is open still: some failures (a full disk) have ended it already, and not every Node tells
-   * (isTransaction came with 22.16). It fails for no other reason.
+   * Ends the transaction if it is still open. Some failures (a full disk) have ended it already, and not every Node can tell
+   * (isTransaction came with 22.16). ROLLBACK fails for no other reason.
    */
   function rollback(): void {
     try {
@@ -199,7 +199,9 @@ export async function openSqlite(
       bytes: (column) => `CAST(${column} AS BLOB)`,
       forUpdate: '',
       shareNowait: '',
+      oneWriter: true,
       writersIn: 'nowhere',
+      eventsIn: 'restante_event',
       freshFigures: '',
       nowMs: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
     },
@@ -223,9 +225,9 @@ export async function openSqlite(
     scrub: (rewrite) =>
       inTurn(async () => {
         endSnapshot();
-        // secure_delete misses the copies that rows leave behind when SQLite moves them for their neighbours.
+        // secure_delete misses the copies that rows leave behind when SQLite moves them to make room for others.
         if (rewrite) await patiently(() => database.exec('VACUUM'));
-        // What others still read stays in the log.
+        // Pages that another process still reads stay in the log.
         const log = database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
         return log.busy === 0;
       }),
@@ -237,4 +239,48 @@ export async function openSqlite(
         database.close();
       }),
   };
+}
+
+// Failures: by SQLite's result code, or by its sentence where the driver leaves the code out.
+
+interface SqliteError {
+  readonly message: string;
+  errcode?: number;
+}
+
+// The driver for Node 20 gives no result code when a failure comes while rows are read. SQLite's sentences are constants.
+const CODES: readonly (readonly [sentence: RegExp, code: number])[] = [
+  [/^database (table |schema )?is locked/, 5],
+  [/^out of memory$/, 7],
+  [/^attempt to write a readonly database$/, 8],
+  [/^disk I\/O error$/, 10],
+  [/^database disk image is malformed$/, 11],
+  [/^database or disk is full$/, 13],
+  [/^unable to open database file$/, 14],
+  [/^string or blob too big$/, 18],
+  [/^(UNIQUE|PRIMARY KEY) constraint failed/, 2067],
+  [/constraint failed/, 19],
+  [/^datatype mismatch$/, 20],
+  [/^file is not a database$/, 26],
+];
+
+/** SQLite's failure in our words. */
+function failureOf({ errcode = 1, message }: SqliteError): Failure {
+  const code = errcode & 0xff;
+  if (code === 5 || code === 6) return 'again'; // BUSY, LOCKED
+  if (code === 19) return errcode === 1555 || errcode === 2067 ? 'duplicate' : 'data';
+  if (code === 18 || code === 20) return 'data'; // TOOBIG, MISMATCH
+  if (/already exists/.test(message)) return 'exists';
+  if (/no such (table|column)/.test(message)) return 'missing';
+  return [7, 8, 10, 11, 13, 14, 26].includes(code) ? 'away' : 'other'; // NOMEM, READONLY, IOERR, CORRUPT, FULL, …
+}
+
+function fromSqliteError(error: unknown): StoreError {
+  if (error instanceof StoreError) return error;
+  if (!(error instanceof Error)) return new StoreError('other', error);
+  const one: SqliteError = error;
+  // Also kept on the error: causes.ts chooses by this code what an operator is told.
+  const code = one.errcode ?? CODES.find(([sentence]) => sentence.test(one.message))?.[1];
+  if (code !== undefined) one.errcode = code;
+  return new StoreError(failureOf(one), error);
 }

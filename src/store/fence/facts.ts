@@ -1,4 +1,4 @@
-// What kind of server this is, as far as the fence's promise depends on it, and that promise in one sentence.
+// What the fence's promise depends on: the settings of the server, and the promise in one sentence.
 import type { Queries, Value } from '../db.ts';
 
 export interface FenceFacts {
@@ -7,13 +7,13 @@ export interface FenceFacts {
   readonly minAgeMs: number;
   /** What the operator should change, '' when there is nothing. */
   readonly warning: string;
-  /** Several nodes may write at once (Galera, Group Replication with several primaries): the locks of the others cannot be seen here. */
+  /** Several nodes may write at once (Galera, Group Replication with several primaries): this node does not see their locks. */
   readonly cluster: boolean;
   /** The running statements of all accounts can be seen. */
   readonly sight: boolean;
 }
 
-// A commit may be read before its log is flushed: at most that long, by all that was measured, times ten.
+// A commit may be read before its log is flushed: ten times the longest delay that was measured.
 const FLUSHED_WITHIN_MS = 100;
 // With innodb_flush_log_at_trx_commit = 0 or 2 the log is flushed once a second.
 const FLUSHED_LATE_MS = 2_000;
@@ -63,7 +63,7 @@ export function promiseOf(facts: FenceFacts, nodes = false): FencePromise {
   return { code, text: TEXTS[code] };
 }
 
-// Which settings of a server let a crash take what was committed, each with the statement that puts it right.
+// Settings with which a crash of the server loses committed rows, each with the statement that puts it right.
 
 export type Variables = ReadonlyMap<string, string>;
 
@@ -84,7 +84,7 @@ const isOn = (value: string | undefined): boolean => /^(1|ON|YES)$/i.test(value 
 export const DURABILITY = ['innodb_flush_log_at_trx_commit', 'log_bin', 'sync_binlog'] as const;
 
 export interface Unsafe {
-  /** Its name and value, and what follows from it. */
+  /** The setting, its value, and what follows. */
   readonly found: string;
   readonly fix: string;
 }

@@ -1,10 +1,10 @@
-// What the fence reads from a database: new rows, holes, locks on them, and who is writing. SELECT alone is enough.
+// What the fence reads from a database: new rows, holes, locks on them, and statements that write. SELECT alone is enough.
 import { type Db, failed, type Queries, StoreError, type Value } from '../db.ts';
 import type { Recent } from '../positions.ts';
 import { type FenceFacts, type FencePromise, promiseOf, readFacts } from './facts.ts';
 import { mariadbWriters, mysqlWriters, type WriterSight } from './writers.ts';
 
-/** Who a content belongs to. */
+/** A content, with its user and its webhook. */
 export interface Row {
   readonly id: number;
   readonly user_id: number;
@@ -15,7 +15,7 @@ export type Range = readonly [from: number, to: number];
 
 /** What the fence asks of a database. Everything here needs SELECT alone; `writers` sees more with more rights. */
 export interface FenceSource {
-  /** True where ids are committed in their order (SQLite): a gap is dead at once. */
+  /** True where ids are committed in their order (SQLite): a hole is dead at once. */
   readonly ordered: boolean;
   /** How long a row must have been visible before it is handed out, in ms: 0 where commits are on disk before they can be read. */
   readonly minAgeMs: number;
@@ -27,9 +27,9 @@ export interface FenceSource {
   probe(ranges: readonly Range[]): Promise<boolean>;
   /** Statements that run now and may hold an id whose row is not there yet; null when this account may not see them. */
   writers(): Promise<ReadonlySet<string> | null>;
-  /** Connections that may hold the gap, in words for the log. */
+  /** Connections that may hold the hole, in words for the log. */
   blockers(): Promise<readonly string[]>;
-  /** The highest id that was ever given. Where the newest row reaches `floor` that row's id will do. */
+  /** The highest id that was ever given; or the id of the newest row, where that reaches `floor`. */
   top?(floor: number): Promise<number>;
   /** Transactions that are open now and have written to tblwh, as far as can be told; null when this account may not see them. */
   open?(): Promise<ReadonlySet<string> | null>;
@@ -51,7 +51,7 @@ interface OpenedSource {
   readonly promise: FencePromise;
 }
 
-// Told in whole seconds.
+// The server tells its uptime in whole seconds.
 const UPTIME_PRECISION_MS = 2_500;
 const FACTS_FOR_MS = 60_000;
 // Few texts for lists of any length: the last range is repeated.
@@ -66,10 +66,10 @@ export const ranged = (ranges: readonly Range[]): { where: string; params: numbe
 
 /** Reads what there is to know of the server. `nodes` are all other nodes of a cluster with several writers. */
 export async function openFenceSource(db: Db, nodes: readonly Prober[] = [], recent?: Recent): Promise<OpenedSource> {
-  if (db.kind === 'sqlite')
+  if (db.dialect.oneWriter)
     return { source: openOrdered(db, recent), nodes: [], facts: SQLITE, promise: promiseOf(SQLITE) };
   const { source, facts } = await openShared(db);
-  await source.writers(); // whether they can be seen belongs to the promise
+  await source.writers(); // the promise depends on whether they can be seen
   return {
     source,
     nodes,
@@ -92,7 +92,7 @@ function openOrdered(db: Db, recent: Recent | undefined): FenceSource {
     flushedAt: () => db.flushedAt(),
     async look(after, _holes, limit) {
       const known = recent?.afterId(after, limit) ?? [];
-      // What other programs wrote comes after it, and fewer rows than asked for mean that there are no more.
+      // Rows of other programs come after these. Fewer rows than asked for mean that there are no more.
       const missing = limit - known.length;
       const others = missing > 0 ? await db.all<Row>(ROWS, [known.at(-1)?.id ?? after, missing]) : [];
       return { rows: [...known, ...others], late: [] };
@@ -122,8 +122,8 @@ async function openShared(db: Db): Promise<{ source: FenceSource; facts: () => F
   let host = db.hosts?.now();
 
   /**
-   * Rejects once after the server was started anew, or is another one: rows that were seen before, and not on disk, may be
-   * gone and their ids be given to others. A connection that was open at the last look proves that it was not.
+   * Rejects once after the server was restarted, or is another one: rows that were seen and not on disk may be gone, and their ids
+   * given to other contents. A connection that was open at the last look proves that there was no restart.
    */
   async function sameLife(queries: Queries): Promise<void> {
     const rows = await queries.all<Record<string, Value>>("SHOW GLOBAL STATUS LIKE 'Uptime'");
@@ -133,11 +133,11 @@ async function openShared(db: Db): Promise<{ source: FenceSource; facts: () => F
     host = db.hosts?.now();
     if (before === undefined || (host === left && Math.abs(started - before) <= UPTIME_PRECISION_MS)) return;
     factsAt = Number.NEGATIVE_INFINITY;
-    const what = host === left ? 'the database was started anew' : 'another host of the cluster is used now';
-    throw new StoreError('other', `${what}: what was seen and not on disk yet is read again`);
+    const what = host === left ? 'the database was restarted' : 'another host of the cluster is used now';
+    throw new StoreError('other', `${what}: rows that were seen and not on disk yet are read again`);
   }
 
-  /** Refuses an answer of a server whose locks are not those of the writers. */
+  /** Refuses the answer of a replica: its locks are not those of the writers. */
   function check(row: ServerRow | undefined, server: number): void {
     if (Number(row?.ro) === 1 || row?.ro === 'ON')
       throw new StoreError(
@@ -196,7 +196,7 @@ async function openShared(db: Db): Promise<{ source: FenceSource; facts: () => F
 const sightOf = (db: Db): WriterSight => (db.dialect.writersIn === 'innodb_trx' ? mariadbWriters : mysqlWriters)(db);
 export const proberOf = (db: Db): Prober => ({ probe: (ranges) => probe(db, ranges), writers: sightOf(db).writers });
 
-/** Another node of the cluster. One that is away does not stop us: nothing can be proven without it, and lists wait for it. */
+/** Another node of the cluster. While it is away nothing can be proven, and lists wait; all else goes on. */
 export function openNode(open: () => Promise<Db>): Prober & { close(): Promise<void> } {
   let opening: Promise<{ db: Db; prober: Prober }> | undefined;
   const opened = () => {
@@ -227,8 +227,6 @@ async function highestGiven(queries: Queries, db: Db, floor: number): Promise<nu
   return Math.max(newest, (rows[0]?.next ?? 0) - 1);
 }
 
-// Where the fence begins when nothing was kept.
-
 // Far more ids than any transaction should be open for; at 1,000 a second they are given in a quarter of an hour.
 export const WINDOW_IDS = 1_000_000;
 const IDS_PER_COUNT = 20_000;
@@ -256,9 +254,9 @@ export async function bootFence(db: Db, source: FenceSource): Promise<number> {
   return from - 1;
 }
 
-// Asks by locking reads that do not wait whether a row is being written in a gap, and touches no row beside the gap.
+// The probe: locking reads that do not wait, and touch no row outside the hole.
 
-// About 12 ms for this many; wider gaps are rare, and asked about as a range.
+// About 12 ms for this many ids; wider holes are rare, and are read as a range.
 const IDS_PER_STATEMENT = 10_000;
 
 /** False when a row within `ranges` exists or is being written now. */
@@ -283,11 +281,11 @@ async function probe(db: Db, ranges: readonly Range[]): Promise<boolean> {
 }
 
 /**
- * By the ids themselves: a range, or a list in a small table, is read on to the next row, and whoever has locked that one
- * (a SELECT … FOR UPDATE of the whole table, say) would look like the writer of the gap.
+ * By the ids themselves: the server reads a range, or a list in a small table, on to the next row. A lock on that row (by a
+ * SELECT … FOR UPDATE of the whole table, say) would look like a writer in the hole.
  */
 async function anyOf(db: Db, queries: Queries, ids: readonly number[]): Promise<boolean> {
-  // MySQL wants to be told that the list itself is not to be locked; MariaDB has no words for it.
+  // MySQL must be told not to lock the list itself; MariaDB has no words for that.
   const lock = db.dialect.shareNowait.replace('FOR SHARE', 'FOR SHARE OF t');
   const sql = `SELECT t.id FROM JSON_TABLE(?, '$[*]' COLUMNS (id INT UNSIGNED PATH '$')) g
   STRAIGHT_JOIN tblwh t FORCE INDEX (PRIMARY) ON t.id = g.id LIMIT 1${lock}`;

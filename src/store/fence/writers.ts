@@ -1,11 +1,11 @@
-// Who is writing to tblwh now: the statements that may have taken an id whose row is not there yet, on MySQL and MariaDB.
+// The statements that write to tblwh now, and may have taken an id whose row is not there yet, on MySQL and MariaDB.
 import { type Db, failed, type Value } from '../db.ts';
 
 export interface WriterSight {
   writers(): Promise<ReadonlySet<string> | null>;
   blockers(): Promise<readonly string[]>;
   open(): Promise<ReadonlySet<string> | null>;
-  /** Whether the latest attempt to see them succeeded. */
+  /** Whether the latest attempt to see the statements succeeded. */
   sees(): boolean;
 }
 
@@ -33,7 +33,7 @@ const isOneOf = (kinds: readonly RegExp[], sql: string): boolean => kinds.some((
 
 /**
  * A SELECT, UPDATE or DELETE that uses tblwh itself takes no id: a function or a trigger may not write to a table which
- * the statement that called it uses already (error 1442). Whatever cannot be told counts as a writer.
+ * the statement that called it uses already (error 1442). A statement that cannot be classified counts as a writer.
  */
 export function takesNoIds(sql: string): boolean {
   return isOneOf([READS_OR_CHANGES], sql) ? /\btblwh\b/i.test(plain(sql)) : isOneOf([NO_ROWS], sql);
@@ -75,13 +75,13 @@ interface Blocker {
 const inWords = ({ id, who, seconds, text }: Blocker): string =>
   `connection ${id} of ${who}, ${seconds} s${text ? `: ${cut(text)}` : ', idle in an open transaction'}`;
 
-/** By the metadata locks: whoever may take an id holds one on the table, from before it does until its transaction ends. */
+/** By the metadata locks: a statement that may take an id holds one on the table from before, until its transaction ends. */
 export function mysqlWriters(db: Db): WriterSight {
   const locks = `FROM performance_schema.metadata_locks m JOIN performance_schema.threads t ON t.THREAD_ID = m.OWNER_THREAD_ID`;
   const onTable = `m.OBJECT_TYPE = 'TABLE' AND m.OBJECT_SCHEMA = DATABASE() AND m.OBJECT_NAME = 'tblwh' AND m.LOCK_STATUS = 'GRANTED'`;
   const writing = `m.LOCK_TYPE IN ('SHARED_WRITE', 'SHARED_WRITE_LOW_PRIO', 'SHARED_NO_READ_WRITE', 'EXCLUSIVE')`;
-  // Our own lock, taken by the subquery, must be among them: where these locks are not recorded nothing can be concluded.
-  // The events name the statement; without them the transaction's first lock has to do, which holds longer.
+  // The subquery takes a lock of our own, which must be among them: otherwise these locks are not recorded, and prove nothing.
+  // The events name the statement; without them the transaction's first lock stands for it, and is held longer.
   const statements = withSight(
     db,
     `SELECT CONCAT(m.OWNER_THREAD_ID, ':', COALESCE(e.EVENT_ID, m.OWNER_EVENT_ID)) AS k,
@@ -120,9 +120,9 @@ export function mysqlWriters(db: Db): WriterSight {
 }
 
 /**
- * By the process list. Not by information_schema.innodb_trx: it is a copy that is renewed only when nobody has read it for
- * 100 ms, so that a second reader freezes it, and a writer of the last 100 ms is missing from it. The list shows the
- * innermost statement: that of a trigger or a procedure, not the one that called it.
+ * By the process list, and not by information_schema.innodb_trx: that is a copy, renewed only after 100 ms without a reader, so
+ * that a second reader freezes it, and a writer of the last 100 ms is missing. The list shows the innermost statement: that of a
+ * trigger or a procedure, not the one that called it.
  */
 export function mariadbWriters(db: Db): WriterSight {
   let triggers = false;
@@ -132,13 +132,13 @@ export function mariadbWriters(db: Db): WriterSight {
   WHERE COMMAND NOT IN ('Sleep', 'Daemon', 'Connect', 'Binlog Dump', 'Slave_IO', 'Slave_SQL', 'Slave_worker')`,
     (rows) => {
       const others = rows.filter((row) => Number(row.own) !== 1 && row.text !== null);
-      // Within a trigger of tblwh the INSERT that called it does not show: then a connection counts until it is idle.
+      // During a trigger of tblwh the list does not show the INSERT that called it: then a connection counts until it is idle.
       if (triggers) return new Set(others.map((row) => String(row.k)));
       const writing = others.filter(({ text }) => !isOneOf([READS_OR_CHANGES, NO_ROWS], String(text)));
       return new Set(writing.map((row) => `${row.k}:${row.q}`));
     },
   );
-  // Refused without the PROCESS right, without which the list above shows one's own account alone.
+  // The server refuses this without the PROCESS right; without that right the list above shows our own account alone.
   const trx = `FROM information_schema.innodb_trx x LEFT JOIN information_schema.processlist p ON p.ID = x.trx_mysql_thread_id
   WHERE x.trx_id <> 0 AND x.trx_mysql_thread_id <> CONNECTION_ID()`;
   const opened = withSight(

@@ -6,7 +6,7 @@ import { OUR_TABLES } from './steps.ts';
 export const quotedAccount = (user: string, host: string): string =>
   [user, host].map((part) => `'${part.replace(/['\\]/g, (char) => char + char)}'`).join('@');
 
-/** The account that the server took us for: not always the name and host that were given. */
+/** The account as which the server treats us: not always the name and host that were given. */
 export async function currentAccount(queries: Pick<Queries, 'all'>): Promise<string> {
   const [row] = await queries.all<{ account: string }>('SELECT CURRENT_USER() AS account');
   const [user = '', host = ''] = (row?.account ?? '').split(/@(?=[^@]*$)/);
@@ -14,14 +14,14 @@ export async function currentAccount(queries: Pick<Queries, 'all'>): Promise<str
 }
 
 /**
- * With these too the fence sees who is writing, and lists never skip, whatever an INSERT of another application waits for.
- * They are rights on the whole server: that is why they are asked for apart.
+ * With these rights, too, the fence sees the statements that write, and lists never skip a content, however long an INSERT of
+ * another application waits. They are rights on the whole server: that is why they are listed apart.
  */
 export const sightStatements = (dialect: Db['dialect'], database: string, account: string): string[] =>
   dialect.writersIn === 'innodb_trx'
     ? [
         `GRANT PROCESS ON *.* TO ${account}`,
-        // A trigger on tblwh may take long between the id and the row: it must be known that there is one.
+        // A trigger on tblwh may take long between the id and the row: the fence must know that there is one.
         `GRANT TRIGGER ON \`${database.replaceAll('`', '``')}\`.tblwh TO ${account}`,
       ]
     : ['metadata_locks', 'threads', 'events_statements_current'].map(

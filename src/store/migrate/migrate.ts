@@ -1,4 +1,4 @@
-// Brings a database to our tables, step by step: what stands there now, what is pending, and running it.
+// Migrates a database to our tables step by step: what is there now, what is pending, and running that.
 import { type Db, failed, type Queries } from '../db.ts';
 import type { Row } from '../fence/source.ts';
 import { assignPositions, readMark, saveMark } from '../positions.ts';
@@ -15,7 +15,7 @@ const CATALOG = {
     mysql: 'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()',
     sqlite: "SELECT name FROM sqlite_master WHERE type = 'table'",
   },
-  // Any index that begins with these three columns serves, whoever made it.
+  // Any index that begins with these three columns will do, also one that another application made.
   index: {
     mysql: `SELECT index_name AS name FROM information_schema.statistics WHERE table_schema = DATABASE()
   AND table_name = 'tblwh' GROUP BY index_name HAVING GROUP_CONCAT(column_name ORDER BY seq_in_index) LIKE 'user_id,wh_id,id%'`,
@@ -23,17 +23,22 @@ const CATALOG = {
   },
 } as const;
 
+const SAVE = {
+  mysql: "INSERT INTO restante_meta (k, v) VALUES ('schema', ?) ON DUPLICATE KEY UPDATE v = VALUES(v)",
+  sqlite: "INSERT INTO restante_meta (k, v) VALUES ('schema', ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v",
+};
+
 export interface SchemaState {
   /** Which of the three shared tables exist. */
   readonly base: readonly string[];
   /** Steps of ours that are done. */
   readonly done: number;
   readonly indexed: boolean;
-  /** The name of the index on tblwh(user_id, wh_id, id), whoever made it. */
+  /** The name of the index on tblwh(user_id, wh_id, id), ours or another one. */
   readonly index: string | undefined;
 }
 
-/** What stands in the database now. Reads the catalogue and restante_meta, changes nothing. */
+/** What is in the database now. Reads the catalogue and restante_meta, changes nothing. */
 export async function inspect(queries: Pick<Queries, 'all'>, kind: Db['kind']): Promise<SchemaState> {
   const names = (await queries.all<{ name: string }>(CATALOG.tables[kind])).map((row) => row.name);
   const base = Object.keys(BASE).filter((name) => names.includes(name));
@@ -57,11 +62,6 @@ export function pending(state: SchemaState, kind: Db['kind'], createBase: boolea
     SAVE[kind].replaceAll('?', String(STEPS.length)),
   ];
 }
-
-const SAVE = {
-  mysql: "INSERT INTO restante_meta (k, v) VALUES ('schema', ?) ON DUPLICATE KEY UPDATE v = VALUES(v)",
-  sqlite: "INSERT INTO restante_meta (k, v) VALUES ('schema', ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v",
-};
 
 /**
  * Runs what is pending; safe to run again, and by two operators at once. `tell` gets a line per step.
@@ -103,7 +103,7 @@ export async function dropOurs(db: Db): Promise<void> {
   for (const name of OUR_TABLES[db.kind]) await db.ddl(`DROP TABLE IF EXISTS ${name}`);
 }
 
-// Adds the index that lists need to a tblwh that other applications are writing to.
+// The index on tblwh that lists need, added while other applications write to the table.
 
 const TRIES = 30;
 const PAUSE_MS = 1_000;
@@ -121,7 +121,7 @@ export async function estimate(db: Db): Promise<{ rows: number; galera: boolean 
 /** Resolves with false when a long transaction held the table all the time; then nothing was changed. */
 export function addIndex(db: Db, tell: (line: string) => void): Promise<boolean> {
   return db.transaction(async (queries) => {
-    // Two seconds for the table's lock, then again: a waiting ALTER makes every later statement wait behind it.
+    // Waits two seconds for the table's lock, then tries again: while an ALTER waits, every later statement waits behind it.
     if (db.kind === 'mysql') await queries.run('SET SESSION lock_wait_timeout = 2');
     for (let tries = 1; tries <= TRIES; tries++) {
       try {
@@ -138,7 +138,7 @@ export function addIndex(db: Db, tell: (line: string) => void): Promise<boolean>
   });
 }
 
-// Gives contents that were there before restante_position their positions: in parts, so that it can stop and go on.
+// The backfill: positions for contents that are older than restante_position, in parts, so that it can stop and go on.
 
 // The lock on the next position is held for one part: short enough for a service that runs meanwhile.
 const PART_ROWS = 5_000;

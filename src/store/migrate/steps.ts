@@ -38,7 +38,7 @@ export const STEPS: readonly Sql[] = [
     sqlite: 'CREATE TABLE restante_meta (k TEXT NOT NULL PRIMARY KEY, v INTEGER NOT NULL) WITHOUT ROWID',
   },
   {
-    // How a content came: `head` is the request line and the headers as received, NULL for what the user posted himself.
+    // How a content came: `head` is the request line and the headers as received, NULL for what the user posted.
     mysql: `CREATE TABLE restante_request (id INT UNSIGNED NOT NULL PRIMARY KEY, size INT UNSIGNED NOT NULL, crc INT UNSIGNED NOT NULL,
   received_ms BIGINT UNSIGNED NOT NULL, ip VARCHAR(45) CHARACTER SET ascii NOT NULL, head MEDIUMBLOB NULL) ENGINE=InnoDB`,
     sqlite: `CREATE TABLE restante_request (id INTEGER NOT NULL PRIMARY KEY, size INTEGER NOT NULL, crc INTEGER NOT NULL,
