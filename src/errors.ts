@@ -1,5 +1,4 @@
 // Every problem a client can be told, as RFC 9457 problem details: what happened and what to do.
-
 export interface ProblemOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly errors?: readonly FieldError[];

@@ -1,5 +1,4 @@
 // One mapper from anything that was thrown to the problem a client is told; the rest goes to the log.
-
 import { STATUS_CODES } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type FieldError, internal, invalid, notFound, Problem, tooLarge, unavailable } from '../errors.ts';

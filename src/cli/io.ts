@@ -1,5 +1,4 @@
 // What a verb may touch of the world: streams, environment, memory, signals. Tests give their own.
-
 import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import type { Memory } from '../observe/overload.ts';

@@ -1,5 +1,4 @@
 // restante serve: opens the store, listens, prints how to try it, and ends cleanly when asked to.
-
 import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import type { Command } from 'commander';

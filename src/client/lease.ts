@@ -1,5 +1,4 @@
 // What is in hand: which contents of which lease are open, done or given back, and telling the server before it is too late.
-
 import type { CallOptions } from './transport.ts';
 import { RestanteError } from './transport.ts';
 

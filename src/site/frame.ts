@@ -1,5 +1,4 @@
 // The frame of every page of the documentation: brand, ways to the other pages, sign-in. Works without its script too.
-
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';

@@ -1,5 +1,4 @@
 // The guides: Markdown with calls in it, filled with the things of whoever reads them, as a page or as plain text.
-
 import type { Route } from '../api/route.ts';
 import { PRESETS } from '../verify/presets/index.ts';
 import { escapeHtml, readGuide } from './frame.ts';

@@ -1,5 +1,4 @@
 // One call as code: curl, JavaScript, Python with requests, Python alone. Complete; only the token has to be filled in.
-
 import type { Route } from '../api/route.ts';
 import { consumerToWire, exampleConsumer } from '../api/routes/consumers.ts';
 import { contentToWire, refusalToWire } from '../api/wire.ts';

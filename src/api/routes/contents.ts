@@ -1,5 +1,4 @@
 // The contents of a user: list them, fetch one as JSON or as its exact bytes, post one's own, delete one.
-
 import { isUtf8 } from 'node:buffer';
 import type { FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
@@ -18,8 +17,7 @@ import {
 import type { Sender } from '../../http/address.ts';
 import { laneOf } from '../../http/body.ts';
 import { decodeHead } from '../../http/head.ts';
-import type { Lists } from '../../reading/lists.ts';
-import { type Page, STALE_MS } from '../../reading/lists.ts';
+import { type Lists, type Page, STALE_MS } from '../../reading/lists.ts';
 import type { Cancellation, Tail } from '../../reading/tail.ts';
 import type { Quota } from '../../receiver/quota.ts';
 import type { Writer } from '../../receiver/writer.ts';

@@ -1,5 +1,4 @@
 // Who am I, is it alive, is it ready.
-
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { notFound, unauthenticatedBearer, unavailable } from '../../errors.ts';

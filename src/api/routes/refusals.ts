@@ -1,5 +1,4 @@
 // What did not become a content, and why.
-
 import type { Config } from '../../config/config.ts';
 import { notFound } from '../../errors.ts';
 import {

@@ -1,5 +1,4 @@
 // The life of one content: how it came, and where it stands with every consumer that reads its webhook.
-
 import { noSuchContent } from '../../errors.ts';
 import { Trace } from '../../schema/consumers.ts';
 import { ContentId } from '../../schema/contents.ts';

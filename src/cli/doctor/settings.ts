@@ -1,5 +1,4 @@
 // The doctor's questions to the settings, to this machine, and to the service if it runs.
-
 import type { StaleUrl } from '../../store/doctor.ts';
 import { PRESETS } from '../../verify/presets/index.ts';
 import { isPublic } from '../../webhooks/webhooks.ts';

@@ -1,5 +1,4 @@
 // The settings of a webhook as flags: read, put together as the API takes them, and checked by the same schemas.
-
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { TSchema } from 'typebox';

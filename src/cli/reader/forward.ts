@@ -1,5 +1,4 @@
 // restante forward NAME --to URL: everything that arrived while you were away, and what comes, replayed to a local server.
-
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Command } from 'commander';
