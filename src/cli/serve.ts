@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import type { Command } from 'commander';
 import { pino } from 'pino';
 import { type Config, masked } from '../config/config.ts';
+import { hostText } from '../config/database-url.ts';
 import type { Log } from '../observe/log.ts';
 import { startPruner } from '../retention/retention.ts';
 import { createService, type Service } from '../service.ts';
@@ -180,7 +181,7 @@ function sayLimits(config: Config, store: Store, log: Log): void {
 
 /** Two addresses where they differ: what this process has opened, and what providers and readers call. */
 function banner(store: Store, { host, port, publicUrl }: Config): string {
-  const own = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const own = `http://${hostText({ host, port })}`;
   const known = own === publicUrl ? '' : `PUBLIC_URL is ${publicUrl}; `;
   return `Restante listens on ${own} (${known}${store.db.version}, ${levelOf(store)}; API: ${publicUrl}/docs)\n`;
 }

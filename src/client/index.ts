@@ -26,7 +26,7 @@ export type Api = ReturnType<typeof createApi>;
 const CLASSIC_MISSING = 'The webhook id does not exist for such user';
 const toldClearly = (id: number) => (error: unknown) => {
   if (!(error instanceof RestanteError) || error.problem.detail !== CLASSIC_MISSING) throw error;
-  const detail = `You have no content ${id}: it was deleted or pruned, or never was. contents.list({ whid: 'all' }) has those you have.`;
+  const detail = `You have no content ${id}: it was deleted or pruned, or never existed. contents.list({ whid: 'all' }) has those you have.`;
   throw new RestanteError(error.status, { ...error.problem, detail });
 };
 

@@ -260,7 +260,7 @@ describe('each check by itself', () => {
       'files',
       'warn',
       file((files) => {
-        Object.assign(files, { shared: 'everybody may put files there' });
+        Object.assign(files, { shared: 'every user may put files there' });
         Object.assign(files.entries[0] as object, { mode: 0o777 });
       }),
       /not the database's own: everybody/,
