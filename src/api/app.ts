@@ -50,7 +50,7 @@ export const ROUTES: readonly Route<ApiParts>[] = [
   consumers.extendConsumer, //       POST   /consumers/:name/extend
   consumers.seekConsumer, //         POST   /consumers/:name/seek
   consumers.listDeadRoute, //        GET    /consumers/:name/dead
-  consumers.retryDead, //            POST   /consumers/:name/dead/retry
+  consumers.retryDeadRoute, //       POST   /consumers/:name/dead/retry
   consumers.redeliverConsumer, //    POST   /consumers/:name/redeliver
   refusals.listRefusalsRoute, //     GET    /refusals
   refusals.getRefusal, //            GET    /refusals/:id

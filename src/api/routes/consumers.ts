@@ -309,7 +309,7 @@ export const listDeadRoute = route({
   },
 });
 
-export const retryDead = route({
+export const retryDeadRoute = route({
   ...action,
   url: '/consumers/:name/dead/retry',
   summary: 'Hand dead letters out again',
