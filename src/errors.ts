@@ -1,5 +1,4 @@
 // Every problem a client can be told, as RFC 9457 problem details: what happened and what to do.
-
 export interface ProblemOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly errors?: readonly FieldError[];
@@ -14,7 +13,7 @@ export interface FieldError {
   readonly message: string;
 }
 
-/** An error whose text may be shown to a client. Anything else is told as "internal error". */
+/** An error whose text may be shown to a client. Of any other error a client learns "internal error". */
 export class Problem extends Error {
   readonly status: number;
   readonly code: string;
@@ -82,7 +81,7 @@ export const tooManyFailures = (seconds: number) =>
 export const notFound = (detail: string) => new Problem(404, 'not-found', 'Not found', detail);
 export const noSuchContent = (id: number) =>
   notFound(
-    `You have no content ${id}: it was deleted or pruned, or never was. GET /whcontent?whid=all lists those you have.`,
+    `You have no content ${id}: it was deleted or pruned, or never existed. GET /whcontent?whid=all lists those you have.`,
   );
 export const forbidden = (detail: string) => new Problem(403, 'forbidden', 'Forbidden', detail);
 
@@ -106,7 +105,7 @@ export const needsMigrate = (
 export const unavailable = (detail: string, cause?: unknown) =>
   new Problem(503, 'unavailable', 'Service unavailable', detail, { headers: retry(2), cause });
 
-/** 503 to a sender: some take any 4xx for a no for ever. */
+/** 503, not 4xx: some senders never try again after a 4xx. */
 export const overLimit = (why: string, seconds: number) =>
   new Problem(503, 'over-limit', 'Service unavailable', `${why} Nothing was stored: send it again in ${seconds} s.`, {
     headers: retry(seconds),
@@ -120,7 +119,7 @@ export const internal = () =>
     'Internal error. Tell the operator the request_id; the log has the rest.',
   );
 
-/** A new consumer must not begin somewhere by chance: neither flood its owner nor skip what waits for him. */
+/** The client says where a new consumer begins, as chance would either flood it or skip contents that wait. */
 export const startNeeded = (stock: {
   readonly count: number;
   /** There are more than that. */
@@ -135,7 +134,7 @@ export const startNeeded = (stock: {
     { members: stock },
   );
 
-/** Not everything that was named could be done; the rest is done. */
+/** Some of the contents that were named could not be handled; the others were. */
 export const conflict = (outcome: { readonly done: readonly unknown[]; readonly conflicts: readonly unknown[] }) =>
   new Problem(
     409,

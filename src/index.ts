@@ -1,5 +1,4 @@
 // What the package exports to those who compose their own server: see examples/custom.ts.
-
 export type { ApiParts } from './api/app.ts';
 export { type Call, type Route, type RouteOptions, route } from './api/route.ts';
 export { BadSettings, type Config, readConfig } from './config/config.ts';

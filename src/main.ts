@@ -52,7 +52,7 @@ const EXAMPLES = [
 /** Runs one command line. 0 = done, 1 = it did not work, 2 = it was asked wrongly (flags, settings, rights). */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
   const program = new Command('restante')
-    .description('Poste restante for webhooks: receives them, keeps them, hands them out to whoever polls.')
+    .description('Poste restante for webhooks: receives them, keeps them, hands them out to clients that poll.')
     .version(VERSION)
     .addHelpText('after', `${closing(EXAMPLES)}\nEvery verb has its own --help.\n`);
   for (const verb of VERBS) program.addCommand(verb(io));
@@ -73,7 +73,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   }
 }
 
-/** To Commander, what --help and --version print is an error. */
+/** Commander throws after it has printed what --help and --version ask for. */
 function unlessHelp(error: unknown): void {
   if (!(error instanceof CommanderError && error.exitCode === 0)) throw error;
 }
@@ -83,13 +83,13 @@ function prepare(command: Command, io: Io): void {
   command.exitOverride().configureOutput({
     writeOut: io.out,
     writeErr: io.err,
-    // `--secret=whsec_…` is no flag of ours, and its value is nobody's business.
+    // `--secret=whsec_…` is no flag of ours, and its value must not be shown.
     outputError: (text, write) => write(text.replace(/('--?[\w-]+)=.*'/s, "$1'")),
   });
   for (const sub of command.commands) prepare(sub, io);
 }
 
-/** What is typed until Ctrl-D, not shown: it is a secret. Lines, as a public key has several. */
+/** Reads what is typed until Ctrl-D without showing it: it is a secret. A public key has several lines. */
 function typedUnseen(): Promise<string> {
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: process.stdin, output: nowhere, terminal: true, historySize: 0 });
@@ -99,7 +99,7 @@ function typedUnseen(): Promise<string> {
   });
   return new Promise((resolve, reject) => {
     lines.on('SIGINT', () => {
-      // Before the end of the input, which would take what was typed so far.
+      // Reject first: to close resolves with what was typed so far.
       reject(new Complaint('not answered: nothing was done'));
       lines.close();
     });
@@ -129,7 +129,7 @@ const ofProcess = (): Io => ({
       lines.close();
     }
   },
-  // All three: nobody answers a question from a pipe, and a log wants no status that rewrites itself.
+  // All three: a pipe answers no question, and a log has no use for a status line that rewrites itself.
   tty: [0, 1, 2].every((stream) => isatty(stream)),
   nodeVersion: process.versions.node,
   memory: process,
@@ -142,9 +142,8 @@ const ofProcess = (): Io => ({
 // Started by name or through npm's link; imported by tests, this file does nothing.
 const started = process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url);
 if (started) {
-  // Nobody is left to be told.
-  process.stderr.on('error', () => {});
+  process.stderr.on('error', () => {}); // a stderr that fails has no other place to tell it
   process.exitCode = await run(process.argv.slice(2), ofProcess());
-  // A connection to a hung database must not keep an ended program alive. A slow reader gets all there is first.
+  // A connection to a hung database must not keep the program alive. A slow reader of the output gets all of it first.
   process.stdout.write('', () => setTimeout(() => process.exit(), 2_000).unref());
 }

@@ -1,4 +1,4 @@
-// The route table, on one screen, and the few rules that hold for every route. Builds an app; its caller lets it listen.
+// The route table, and the few rules that hold for every route. Builds an app; its caller lets it listen.
 import createAjv from '@fastify/ajv-compiler';
 import cors from '@fastify/cors';
 import swagger from '@fastify/swagger';
@@ -12,33 +12,65 @@ import type { Log } from '../observe/log.ts';
 import { type Metrics, measureCalls, type ShedWhy } from '../observe/metrics.ts';
 import type { Overload } from '../observe/overload.ts';
 import type { Receiver } from '../receiver/receiver.ts';
-import type { AuthParts } from './auth.ts';
-import { type Auth, createAuth } from './auth.ts';
+import { type Auth, type AuthParts, createAuth } from './auth.ts';
 import { openApi, routeSchema } from './openapi.ts';
 import { answerProblem, noSuchRoute, toProblem } from './problems.ts';
 import type { Route } from './route.ts';
-import type { ConsumerCalls } from './routes/consumers.ts';
 import * as consumers from './routes/consumers.ts';
 import * as contents from './routes/contents.ts';
-import { activityRoute } from './routes/contents.ts';
-import type { OperationCalls } from './routes/operations.ts';
-import * as meta from './routes/operations.ts';
-import type { RefusalCalls } from './routes/refusals.ts';
+import * as operations from './routes/operations.ts';
 import * as refusals from './routes/refusals.ts';
-import type { TraceCalls } from './routes/trace.ts';
 import * as trace from './routes/trace.ts';
 import * as webhooks from './routes/webhooks.ts';
 import { shedLoad } from './shedding.ts';
 import { createWaiting, untilClosed, type Waiting } from './waiting.ts';
 
-/** What the calls and what lies before them take of the service. */
+export const ROUTES: readonly Route<ApiParts>[] = [
+  operations.me, //                  GET    /
+  webhooks.listWebhooksRoute, //     GET    /webhooks
+  webhooks.createWebhookRoute, //    POST   /webhooks
+  webhooks.getWebhook, //            GET    /webhooks/:wh_id
+  webhooks.patchWebhook, //          PATCH  /webhooks/:wh_id
+  webhooks.deleteWebhookRoute, //    DELETE /webhooks/:wh_id
+  webhooks.rotateWebhookRoute, //    POST   /webhooks/:wh_id/rotate
+  contents.listContentsRoute, //     GET    /whcontent
+  contents.postContent, //           POST   /whcontent
+  contents.getContent, //            GET    /whcontent/:id
+  contents.deleteContentRoute, //    DELETE /whcontent/:id
+  contents.getRaw, //                GET    /whcontent/:id/raw
+  trace.traceContent, //             GET    /whcontent/:id/trace
+  contents.activityRoute, //         GET    /activity
+  consumers.listConsumersRoute, //   GET    /consumers
+  consumers.putConsumer, //          PUT    /consumers/:name
+  consumers.getConsumer, //          GET    /consumers/:name
+  consumers.deleteConsumerRoute, //  DELETE /consumers/:name
+  consumers.pullConsumer, //         POST   /consumers/:name/pull
+  consumers.ackConsumer, //          POST   /consumers/:name/ack
+  consumers.nackConsumer, //         POST   /consumers/:name/nack
+  consumers.extendConsumer, //       POST   /consumers/:name/extend
+  consumers.seekConsumer, //         POST   /consumers/:name/seek
+  consumers.listDeadRoute, //        GET    /consumers/:name/dead
+  consumers.retryDeadRoute, //       POST   /consumers/:name/dead/retry
+  consumers.redeliverConsumer, //    POST   /consumers/:name/redeliver
+  refusals.listRefusalsRoute, //     GET    /refusals
+  refusals.getRefusal, //            GET    /refusals/:id
+  refusals.getRefusalRaw, //         GET    /refusals/:id/raw
+  refusals.releaseRefusalRoute, //   POST   /refusals/:id/release
+  refusals.releaseRefusalsRoute, //  POST   /refusals/release
+  operations.healthz, //             GET    /healthz
+  operations.readyz, //              GET    /readyz
+  operations.metricsRoute, //        GET    /metrics
+];
+// Beside the table: ANY /in/{key} is receiver/receiver.ts, GET /docs and /openapi.json are site/docs.ts, /inbox is site/inbox.ts.
+
+/** What the calls, and what lies before them, take of the service. */
 export type ApiParts = AuthParts &
-  OperationCalls &
-  webhooks.WebhookCalls &
+  consumers.ConsumerCalls &
   contents.ContentCalls &
-  TraceCalls &
-  ConsumerCalls &
-  RefusalCalls & {
+  operations.OperationCalls &
+  refusals.RefusalCalls &
+  trace.TraceCalls &
+  webhooks.WebhookCalls & {
     readonly config: Config;
     readonly log: Log;
     readonly receiver: Pick<Receiver, 'take' | 'closing' | 'drain'>;
@@ -49,44 +81,7 @@ export type ApiParts = AuthParts &
     readonly metrics: Metrics;
   };
 
-export const ROUTES: readonly Route<ApiParts>[] = [
-  meta.me, //                     GET    /
-  webhooks.listWebhooksRoute, //  GET    /webhooks
-  webhooks.createWebhookRoute, // POST   /webhooks
-  webhooks.getWebhook, //         GET    /webhooks/:wh_id
-  webhooks.patchWebhook, //       PATCH  /webhooks/:wh_id
-  webhooks.deleteWebhookRoute, // DELETE /webhooks/:wh_id
-  webhooks.rotateWebhookRoute, // POST   /webhooks/:wh_id/rotate
-  contents.listContentsRoute, //  GET    /whcontent
-  contents.postContent, //        POST   /whcontent
-  contents.getContent, //         GET    /whcontent/:id
-  contents.deleteContentRoute, // DELETE /whcontent/:id
-  contents.getRaw, //             GET    /whcontent/:id/raw
-  trace.traceContent, //          GET    /whcontent/:id/trace
-  activityRoute, //               GET    /activity
-  consumers.listConsumersRoute, //GET    /consumers
-  consumers.putConsumer, //       PUT    /consumers/:name
-  consumers.getConsumer, //       GET    /consumers/:name
-  consumers.deleteConsumerRoute, //DELETE /consumers/:name
-  consumers.pullConsumer, //        POST   /consumers/:name/pull
-  consumers.ackConsumer, //         POST   /consumers/:name/ack
-  consumers.nackConsumer, //        POST   /consumers/:name/nack
-  consumers.extendConsumer, //      POST   /consumers/:name/extend
-  consumers.seekConsumer, //        POST   /consumers/:name/seek
-  consumers.listDeadRoute, //       GET    /consumers/:name/dead
-  consumers.retryDead, //           POST   /consumers/:name/dead/retry
-  consumers.redeliverConsumer, //   POST   /consumers/:name/redeliver
-  refusals.listRefusalsRoute, //  GET    /refusals
-  refusals.getRefusal, //         GET    /refusals/:id
-  refusals.getRefusalRaw, //      GET    /refusals/:id/raw
-  refusals.releaseRefusalRoute, //POST   /refusals/:id/release
-  refusals.releaseRefusalsRoute, //POST  /refusals/release
-  meta.healthz, //                GET    /healthz
-  meta.readyz, //                 GET    /readyz
-  meta.metricsRoute, //           GET    /metrics
-]; //                             ANY    /in/{key} is receive.ts; GET /docs and /openapi.json are docs.ts, /inbox is inbox.ts
-
-// Reading a body of a million members holds up everybody for seconds; the largest that makes sense has half of this.
+// Parsing a JSON body of a million members holds up all other requests for seconds; the largest that makes sense has half of this.
 const MAX_JSON_BYTES = 1024 * 1024;
 
 /** The API before it listens. */
@@ -115,7 +110,7 @@ export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[]
     serverFactory: (handler) => createServerWith(parts, handler),
     genReqId: createRequestId,
     bodyLimit: config.maxBodyBytes,
-    // No 414: an id that is too long is told by its schema.
+    // No 414: the schema of an id says that it is too long.
     routerOptions: { maxParamLength: MAX_HEADER_BYTES, ignoreTrailingSlash: true },
     schemaController: { compilersFactory: { buildValidator: validatorsWhenAsked() } },
     ajv: {
@@ -251,10 +246,7 @@ declare module 'fastify' {
   }
 }
 
-// Other web sites whose pages may call the API: those in CORS_ORIGINS. A browser shows an answer to no others.
-
-const KEPT_S = 600;
-
+/** CORS_ORIGINS: other web sites whose pages may call the API. A browser shows an answer to no others. */
 async function allowOrigins(fastify: FastifyInstance, origins: readonly string[]): Promise<void> {
   if (origins.length === 0) return;
   await fastify.register(cors, {
@@ -262,16 +254,12 @@ async function allowOrigins(fastify: FastifyInstance, origins: readonly string[]
     methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
     allowedHeaders: ['Authorization', 'Content-Type', 'Last-Event-ID'],
     exposedHeaders: ['Retry-After', 'X-Original-Content-Type'],
-    maxAge: KEPT_S,
+    maxAge: 600,
   });
 }
 
-// Schemas become code when a call first needs them: all at once they are a third of the time that a start takes.
-
-type Build = ReturnType<typeof createAjv>;
-
-/** Fastify's own compiler, asked later. */
-function validatorsWhenAsked(): Build {
+/** Compiles a schema when a call first needs it: compiling all of them takes a third of the time of a start. */
+function validatorsWhenAsked(): ReturnType<typeof createAjv> {
   const build = createAjv();
   return (externalSchemas, options) => {
     const compile = build(externalSchemas, options);
@@ -280,7 +268,7 @@ function validatorsWhenAsked(): Build {
       const validate = (data: unknown): unknown => {
         made ??= compile(route);
         const good = made(data);
-        // Where Fastify looks for what is wrong.
+        // Fastify looks for the errors on the function.
         Object.assign(validate, { errors: made.errors });
         return good;
       };

@@ -1,4 +1,4 @@
-// Basic authentication: user id and token, compared byte for byte in constant time; good verdicts live 5 s in memory.
+// Basic authentication: user id and token, compared in constant time; users are kept in memory for 5 s. Guessing is slowed down.
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { LRUCache } from 'lru-cache';
@@ -11,16 +11,16 @@ import { findUsers, type User } from '../store/users.ts';
 
 const MOST_VERIFIED = 50_000;
 const MOST_READ = 50_000;
-// The longest that makes sense: Basic, an id, a token of 45 characters. Spaces may make a header of kilobytes of the same.
+// Longer headers are not kept: Basic, an id and a token of 45 characters are shorter; spaces may make kilobytes of the same.
 const MOST_KEPT = 200;
 const VERIFIED_MS = 10 * 60_000;
-// Every refusal leaves this long after it came: whether a user exists must not show in the time of a database read.
+// A refusal takes at least this long: the time of a database read must not show whether a user exists.
 const REFUSAL_FLOOR_MS = 25;
 
 export interface Auth {
   /** The user id at once when the verdict is known, else a promise of it. Throws or rejects with a Problem. */
   check(request: IncomingMessage): number | Promise<number>;
-  /** For a request that was let in and waits: asks, as often as one likes, whether its token opens nothing any more. */
+  /** For a request that was let in and waits. The result tells, whenever it is called, whether the token was revoked since. */
   watch(request: IncomingMessage): () => boolean | Promise<boolean>;
   close(): void;
 }
@@ -42,14 +42,17 @@ function parse(header: string): Credentials | undefined {
 }
 
 const digest = (bytes: Buffer) => createHash('sha256').update(bytes).digest();
-/** Tokens are compared by digest: constant time whatever their lengths, one hash per request. An empty one opens nothing. */
+
 interface Account {
   readonly id: number;
+  /** The digest of the token. */
   readonly token: Buffer;
+  /** False for a user without a token, or whose status may not sign in. */
   readonly open: boolean;
 }
-const NOBODY: Account = { id: 0, token: digest(randomBytes(32)), open: false };
+const NO_ACCOUNT: Account = { id: 0, token: digest(randomBytes(32)), open: false };
 const UNREADABLE = Buffer.alloc(32);
+/** By digest: in constant time whatever the lengths of the tokens. */
 const opens = (account: Account, token: Buffer): boolean => timingSafeEqual(account.token, token) && account.open;
 
 export interface AuthParts {
@@ -61,7 +64,7 @@ export interface AuthParts {
 export function createAuth({ store, config, sender }: AuthParts): Auth {
   const allowed = ({ status }: User) =>
     config.requireUserStatus.length === 0 || config.requireUserStatus.includes(status);
-  // All in use are read again every few seconds: a token that is the same has the same digest.
+  // Users in use are read again every few seconds: the same token is not hashed again.
   const digests = new LRUCache<number, { readonly raw: Buffer; readonly digest: Buffer }>({ max: MOST_READ });
   function digestOf({ id, token }: User): Buffer {
     const before = digests.get(id);
@@ -80,7 +83,7 @@ export function createAuth({ store, config, sender }: AuthParts): Auth {
     return new Map([...found].map(([id, user]) => [id, accountOf(user)]));
   });
   const limits = createLimits();
-  // Which token a user was let in with last: only these pass while an address is limited, and no guess is in here.
+  // The token that a user was let in with last: only these pass while an address is limited, and a guess never gets in here.
   const verified = new LRUCache<number, Buffer>({ max: MOST_VERIFIED, ttl: VERIFIED_MS, updateAgeOnGet: true });
   const known = (given: Credentials): boolean => {
     const before = verified.get(given.id);
@@ -89,15 +92,15 @@ export function createAuth({ store, config, sender }: AuthParts): Auth {
 
   const refuse = (detail: string) => unauthenticated(detail, config.serviceName);
 
-  /** The slow way: the row is read now, whoever asks, so that a wrong token and an unknown user cost the same. */
+  /** The slow way: the row is read for every caller, so that a wrong token and an unknown user cost the same. */
   async function attempt(address: string, blind: boolean, given: Credentials | undefined): Promise<number> {
     const began = performance.now();
     const trusted = given !== undefined && known(given);
     const end = await limits.begin(address, given?.id, { blind, trusted });
     let failed = false;
     try {
-      // 0 is nobody's id: credentials that cannot be parsed take the same way as those of an unknown user.
-      const account = (await users.read(given?.id ?? 0)) ?? NOBODY;
+      // No user has the id 0: credentials that cannot be parsed take the same way as those of an unknown user.
+      const account = (await users.read(given?.id ?? 0)) ?? NO_ACCOUNT;
       if (opens(account, given?.token ?? UNREADABLE)) {
         verified.set(account.id, account.token);
         return account.id;
@@ -126,7 +129,7 @@ export function createAuth({ store, config, sender }: AuthParts): Auth {
     return running;
   }
 
-  // What a header that was right says, so that it is decoded and hashed once and not with every call.
+  // Right headers, parsed: they are decoded and hashed once, not with every call.
   const read = new LRUCache<string, Credentials>({ max: MOST_READ });
   return {
     check(request) {
@@ -146,7 +149,7 @@ export function createAuth({ store, config, sender }: AuthParts): Auth {
       return () => {
         const account = given && users.get(given.id);
         if (account || !given) return closed(account);
-        // While the database is away nobody can know: the next question will.
+        // While the database is away this cannot be known: the next call tells.
         return users.read(given.id).then(closed, () => false);
       };
     },
@@ -154,14 +157,16 @@ export function createAuth({ store, config, sender }: AuthParts): Auth {
   };
 }
 
-// Slows down guessing: so many failed sign-ins a minute for one user id from one address, and for one address in all.
+// Limits on failed sign-ins -----------------------------------------------------------------------------------------
 
 const WINDOW_MS = 60_000;
+// Of one address, for one user id.
 const MOST_PER_USER = 20;
+// Of one address in all.
 const MOST_PER_ADDRESS = 200;
 const MOST_REMEMBERED = 20_000;
 
-/** What came of the attempts of one sender in this minute. */
+/** The attempts of one sender in this minute. */
 interface Tally {
   failed: number;
   pending: number;
@@ -182,7 +187,7 @@ interface Limits {
 
 export function createLimits({ windowMs = WINDOW_MS } = {}): Limits {
   const tallies = new LRUCache<string, Tally>({ max: MOST_REMEMBERED });
-  // Attempts that wait for room: each verdict wakes all of them, whosever it is.
+  // Attempts that wait until one more is allowed: each verdict wakes all of them.
   const waiting = new Set<() => void>();
 
   function tallyOf(key: string): Tally {
@@ -212,8 +217,8 @@ export function createLimits({ windowMs = WINDOW_MS } = {}): Limits {
     async begin(address, userId, { blind, trusted }) {
       const limits = [{ tally: tallyOf(`${address} ${userId ?? ''}`), most: MOST_PER_USER }];
       if (!blind) limits.push({ tally: tallyOf(address), most: MOST_PER_ADDRESS });
-      // A burst of guesses must not slip in before the first verdict: what is not decided yet counts, and waits. A minute may
-      // end meanwhile, and then there is room without a verdict.
+      // A burst of guesses must not slip in before the first verdict: pending attempts count, and those beyond the limit wait
+      // for a verdict or for the end of the minute.
       for (;;) {
         const now = performance.now();
         for (const { tally } of limits) renew(tally, now);
@@ -238,6 +243,7 @@ export function createLimits({ windowMs = WINDOW_MS } = {}): Limits {
 /** One key per IPv6 /64: a household or a server has a whole one. */
 export const limitKey = (address: string): string =>
   address.includes(':') ? expandIpv6(address).slice(0, 4).join(':') : address;
+
 function expandIpv6(address: string): string[] {
   const [left = '', right] = address.split('::');
   const groups = (text: string) =>

@@ -62,7 +62,7 @@ function problemsOf({ kind, method, query, params, body, rawBody, problems = [] 
 /** Bytes are taken as they are; as JSON, one member is told apart. Nothing of this is validated. */
 const RAW_BODY = {
   content: {
-    // First: what is offered to whoever tries the call.
+    // First: the reference offers it to readers who try the call.
     'application/json': {
       schema: {
         type: 'object',
@@ -113,6 +113,7 @@ function bodiesAsNeeded({ openapiObject }: { openapiObject?: { paths?: object } 
   }
   return openapiObject as object;
 }
+
 interface Operation {
   requestBody?: { required?: boolean; content: Record<string, { schema: { required?: string[] } }> };
 }
@@ -124,7 +125,7 @@ export const openApi = (config: Config): FastifyDynamicSwaggerOptions => ({
       title: config.serviceName,
       version: VERSION,
       description:
-        'Receives webhooks on public URLs, keeps them, and hands them out to whoever polls with the right credentials.',
+        'Receives webhooks on public URLs, keeps them, and hands them out to clients that poll with the right credentials.',
     },
     servers: [{ url: config.publicUrl }],
     tags: ['Account', 'Webhooks', 'Contents', 'Consumers', 'Refusals', 'Receiver', 'Operation'].map((name) => ({

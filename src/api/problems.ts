@@ -1,5 +1,4 @@
 // One mapper from anything that was thrown to the problem a client is told; the rest goes to the log.
-
 import { STATUS_CODES } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type FieldError, internal, invalid, notFound, Problem, tooLarge, unavailable } from '../errors.ts';
@@ -37,10 +36,10 @@ const TELLS: Readonly<Record<number, string>> = {
 };
 
 const MOST_NAMED = 20;
-// A member that is not known here may have a name of megabytes.
+// The name of an unknown member may have megabytes.
 const MOST_CHARACTERS = 100;
 
-/** What other parts of the API call it, or other services. */
+/** Wrong names that callers use, and the right ones: other parts of the API, or other services, call them so. */
 const ALSO: Readonly<Record<string, string>> = {
   status: 'enabled',
   name: 'wh_name',
@@ -76,7 +75,7 @@ export function toProblem(error: unknown, maxBodyBytes: number, body?: Members):
   if (error instanceof Problem) return error;
   if (failed(error, 'away', 'unknown', 'again'))
     return unavailable('The database cannot be reached now. Try again soon.', error);
-  // A table that somebody has changed, a right that was taken away: no fault of the caller's, and it passes.
+  // A table was changed or a right was taken away: not the caller's fault, and the operator can mend it.
   if (error instanceof StoreError)
     return unavailable('The database refuses this. Its operator finds the reason in the log. Try again later.', error);
   const { statusCode = 500, validation, validationContext = '', message } = error as FrameworkError;

@@ -1,23 +1,23 @@
-// Refuses calls of the API that would do harm: when the process is under pressure, or answers that nobody takes fill its memory.
+// Load shedding of the API: refuses calls while the process is overloaded, and answers that would fill its memory unread.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { unavailable } from '../errors.ts';
 import { createByteBudget } from '../http/body.ts';
 import type { ShedWhy } from '../observe/metrics.ts';
 import { type Overload, overloadProblem } from '../observe/overload.ts';
 
-// Answers on their way to their readers, all together; one user may take half of it. A page has up to 8 MiB of bodies.
+// Of all answers that are being sent; one user may take half of it. A page has up to 8 MiB of bodies.
 const MOST_BYTES = 512 * 1024 * 1024;
-// Smaller ones are not counted: they always have room.
+// Smaller answers are not counted and never refused.
 const SMALL_BYTES = 64 * 1024;
 
-/** For calls of users; what tells how the service is must answer then, too. */
+/** For calls of users. The operator's calls say how the service is, and answer under overload too. */
 export function shedLoad(
   fastify: FastifyInstance,
   { overload, shed }: { readonly overload: Pick<Overload, 'why'>; readonly shed: (why: ShedWhy) => void },
   isOperators: (url: string | undefined) => boolean,
   mostBytes = MOST_BYTES,
 ): void {
-  const room = createByteBudget(mostBytes);
+  const budget = createByteBudget(mostBytes);
   fastify.addHook('onRequest', (request, _reply, done) => {
     const problem = isOperators(request.routeOptions.url) ? undefined : overloadProblem(overload);
     if (problem && overload.why) shed(overload.why);
@@ -26,10 +26,10 @@ export function shedLoad(
   fastify.addHook('onSend', (request: FastifyRequest, reply: FastifyReply, payload: unknown, done) => {
     const bytes = sizeOf(payload);
     if (bytes <= SMALL_BYTES) return done(null, payload);
-    // Ids of users are never negative; 0 is whoever reads the documentation.
-    const line = request.userId ?? 0;
-    if (room.hold(line, bytes)) {
-      reply.raw.once('close', () => room.hold(line, -bytes));
+    // No user has the id 0: readers of the documentation share it.
+    const lane = request.userId ?? 0;
+    if (budget.hold(lane, bytes)) {
+      reply.raw.once('close', () => budget.hold(lane, -bytes));
       return done(null, payload);
     }
     shed('answers');

@@ -7,7 +7,7 @@ import type { Auth } from './auth.ts';
 /** Why a request that waited was ended: told by `signal.reason`. */
 export type Ended = 'closed' | 'revoked' | 'closing';
 
-/** For a call that does not wait: only whether somebody is there to take the answer. A signal costs as much as the call. */
+/** For a call that does not wait: only whether its socket is still open. An AbortSignal costs as much as the call. */
 export const untilClosed = (socket: Socket): Cancellation => ({
   get aborted() {
     return socket.destroyed;
@@ -21,7 +21,7 @@ export interface Waiting {
   /** Watches over a request until its answer is sent. */
   watch(request: FastifyRequest, reply: FastifyReply): Cancellation;
   readonly size: number;
-  /** Ends all that wait, and whoever comes to wait. */
+  /** Ends all requests that wait, and those that come to wait later. */
   close(): void;
 }
 

@@ -1,5 +1,4 @@
-// What a verb may touch of the world: streams, environment, memory, signals. Tests give their own.
-
+// What a verb may touch of the world: streams, environment, files, memory, signals. Tests give their own.
 import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import type { Memory } from '../observe/overload.ts';
@@ -9,8 +8,8 @@ export interface Io {
   /** Data for people and scripts. */
   out(data: string | Uint8Array): void;
   /**
-   * Resolves when all of it has been taken. Rejects with a Complaint when some of it was lost (a full disk), with Enough when
-   * whoever reads has gone. Who writes much waits for it now and then, who acks what it wrote does so before.
+   * Resolves when all output has been taken. Rejects with a Complaint when some of it was lost (a full disk), with Enough when
+   * its reader has gone. To be awaited now and then by a verb that writes much, and before an ack of what was written.
    */
   written(): Promise<void>;
   /** Diagnostics. */
@@ -19,9 +18,9 @@ export interface Io {
   input(): Promise<string>;
   /** One line that a person answers. */
   ask(question: string): Promise<string>;
-  /** True when a person sits there. */
+  /** True on a terminal, where a person can answer. */
   readonly tty: boolean;
-  /** Such as 20.19.4; left out where nobody asks. */
+  /** Such as 20.19.4. */
   readonly nodeVersion?: string;
   /** What `process` knows of its memory. */
   readonly memory: Memory;
@@ -38,10 +37,10 @@ export class Complaint extends Error {
   }
 }
 
-/** Whoever reads the output has seen enough (`restante presets | head`): nothing is wrong, and nobody wants the rest. */
+/** The reader of the output has closed it (`restante presets | head`): nothing is wrong, and the rest is not wanted. */
 export class Enough extends Error {}
 
-/** What the system refuses, such as a file where there is no room or no right, in one sentence; undefined for all else. */
+/** An error of the system, such as a full disk or a missing right, in one sentence; undefined for any other. */
 export function systemFault(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('syscall' in error) || !('code' in error)) return undefined;
   const { code, syscall, path, message } = error as NodeJS.ErrnoException;
@@ -49,7 +48,7 @@ export function systemFault(error: unknown): string | undefined {
   return words === undefined ? message : `cannot ${[syscall, path].filter(Boolean).join(' ')}: ${words} (${code})`;
 }
 
-/** What strangers sent may be meant for a terminal: it is shown without control characters. */
+/** Without control characters: a text that strangers sent could steer the terminal. */
 export const plain = (text: string): string => text.replace(/\p{Cc}|\p{Bidi_Control}/gu, '?');
 
 /** Rows as aligned columns, or as JSON for scripts. */
@@ -66,9 +65,9 @@ export function table(rows: readonly Readonly<Record<string, unknown>>[], column
     .join('\n')}\n`;
 }
 
-// Files that verbs write: each has its name when it is whole and on disk, and what cannot be written is told in a sentence.
+// Files: each has its name only when it is whole and on disk ---------------------------------------------------------
 
-/** All of it: writeSync may write a part and says so by a number, which is how the end of a full disk looks. */
+/** writeSync may write a part and return its length: so a full disk begins. */
 function writeFully(fd: number, data: string | Uint8Array): void {
   const bytes = typeof data === 'string' ? Buffer.from(data) : data;
   for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
@@ -117,7 +116,7 @@ export function openPart(path: string, mode = 0o600): Part {
   };
 }
 
-/** Puts on disk which names are in a folder: until then a crash may take those that were kept. */
+/** Puts the names in a folder on disk: until then a crash may take files that were kept. */
 export const flushFolder = (path: string): void =>
   told(`${path} could not be written`, () => {
     const fd = openSync(path, 'r');
@@ -139,7 +138,7 @@ export function writeWhole(path: string, data: string | Uint8Array, mode?: numbe
   }
 }
 
-// A progress bar with an estimate on a terminal; without one a line now and then, for logs.
+// Progress: a bar with an estimate on a terminal; else a line now and then, for logs ---------------------------------
 
 const WIDTH = 30;
 const REDRAW_MS = 200;
@@ -173,7 +172,7 @@ export function createProgress(io: Io, title: string): Progress {
   };
 }
 
-// What is going on now: the bottom line of a terminal, or without one a line whenever trouble begins or ends.
+// Status: the bottom line of a terminal; else a line when trouble begins or ends -------------------------------------
 
 export interface StatusLine {
   /** Printed above the line. */
@@ -216,16 +215,16 @@ export function createStatusLine(io: Pick<Io, 'out' | 'err' | 'tty'>): StatusLin
   };
 }
 
-// The standard output: written to its end, and when that fails, it is told.
+// Standard output ----------------------------------------------------------------------------------------------------
 
-/** Output to `stream`, which is the file descriptor `fd`. What was lost is never forgotten; what comes after it is tried. */
+/** Output to `stream`, which is the file descriptor `fd`. A failure is remembered; later output is still tried. */
 export function createOut(stream: Writable, fd: number): Pick<Io, 'out' | 'written'> {
   let failure: NodeJS.ErrnoException | undefined;
   const failed = (error: NodeJS.ErrnoException | null | undefined): void => {
     failure ??= error ?? undefined;
   };
   stream.on('error', failed);
-  // Node's stream to a file takes a line of which the beginning was written for a whole one, and the end is lost untold.
+  // Node's stream to a file takes a line that was written in part for a whole one, and loses its end without an error.
   const isFile = fstatSync(fd).isFile();
   return {
     out(data) {

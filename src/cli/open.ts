@@ -1,4 +1,4 @@
-// Opens the database for a verb, with words for what can be wrong, and closes it behind it.
+// Opens the database for a verb, says in a sentence why it cannot, and closes it after the verb.
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Config, masked } from '../config/config.ts';
@@ -23,13 +23,13 @@ export function complain(error: unknown, config: Config): unknown {
   return new Complaint(`${where}: ${cause.found}. ${fixOf(cause)}`, failed(error, 'denied') ? 2 : 1);
 }
 
-/** Rights to change the schema are none that the serving account should have. */
+/** The serving account should not have the rights to change the schema. */
 const fixOf = ({ code, found, fix }: Cause): string =>
   code === 'rights' && /\b(CREATE|ALTER|DROP|INDEX) command denied/.test(found)
     ? 'restante migrate needs the account of an administrator, the service does not: DATABASE_URL=mysql://ADMINISTRATOR@… restante migrate'
     : fix;
 
-/** Only a few verbs make a database: whoever runs another one in the wrong folder would look into an empty one. */
+/** Only a few verbs make a database: another verb in the wrong folder would show an empty one. */
 function insistThatItIs({ databaseUrl }: Config): void {
   const path = databaseUrl.slice('sqlite:'.length);
   if (!databaseUrl.startsWith('sqlite:') || path === ':memory:' || existsSync(path)) return;
@@ -67,16 +67,14 @@ export const withStore = <R>(config: Config, work: (store: Store) => Promise<R>,
 export const withDb = <R>(config: Config, work: (db: Db) => Promise<R>, how?: How): Promise<R> =>
   using(config, openDb, work, how);
 
-// Opens a store for the verbs that need our tables.
-
+/** For the verbs that need our tables. */
 export const withExtended = <R>(config: Config, work: (store: Store) => Promise<R>): Promise<R> =>
   withStore(config, (store) => {
     if (!store.extended) throw new Complaint('this needs the restante_* tables: restante migrate', 2);
     return work(store);
   });
 
-// Whose webhooks and contents a verb is about: the one user there is, or the one that is named.
-
+/** The user whose webhooks and contents a verb is about: the only one, or the one that is named. */
 export async function userIdOf(store: Store, given: string | undefined): Promise<number> {
   const users = await listUserIds(store.db);
   if (users.length === 0)

@@ -1,10 +1,10 @@
 // restante serve: opens the store, listens, prints how to try it, and ends cleanly when asked to.
-
 import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import type { Command } from 'commander';
 import { pino } from 'pino';
 import { type Config, masked } from '../config/config.ts';
+import { hostText } from '../config/database-url.ts';
 import type { Log } from '../observe/log.ts';
 import { startPruner } from '../retention/retention.ts';
 import { createService, type Service } from '../service.ts';
@@ -43,7 +43,7 @@ export const serveCommand = (io: Io): Command =>
 
 async function serve(io: Io, given: Config): Promise<void> {
   const config = await withPort(given);
-  // Not pino's own destination: on a full disk that waits for room, and the service with it.
+  // Not pino's own destination: on a full disk that waits for room, and the service would wait with it.
   const log = pino(
     { level: config.logLevel, serializers: { error: pino.stdSerializers.err } },
     { write: (line: string) => io.out(line) },
@@ -97,7 +97,7 @@ async function serve(io: Io, given: Config): Promise<void> {
   log.info({}, 'stopped');
 }
 
-/** A flood of connections must not take the descriptors that the database needs. */
+/** A flood of connections must not take the file descriptors that the database needs. */
 function boundConnections({ server, parts }: Service): void {
   const most = mostConnections();
   if (most === undefined) return;
@@ -105,7 +105,7 @@ function boundConnections({ server, parts }: Service): void {
   server.on('drop', () => parts.shed('connections'));
 }
 
-/** Our receiver answers 2xx for what a crash cannot take, and says so; at the as-is level others receive. */
+/** A 2xx promises that a crash loses nothing. At the as-is level another application receives. */
 async function insistOnDurability(store: Store, config: Config): Promise<void> {
   if (!store.extended || store.db.kind === 'sqlite' || config.allowUnsafeDurability) return;
   const unsafe = await readUnsafe(store.db);
@@ -142,7 +142,7 @@ async function withPort(config: Config): Promise<Config> {
 
 const levelOf = (store: Store) => (store.extended ? 'extended' : 'as-is');
 
-/** A database that starts a little later than we do is waited for; a wrong setting is told at once. */
+/** Waits for a database that starts a little later; complains of a wrong setting at once. */
 async function openPatiently(config: Config, log: Log, stop: Promise<string>): Promise<Store | undefined> {
   let stopping = false;
   void stop.then(() => {
@@ -179,17 +179,17 @@ function sayLimits(config: Config, store: Store, log: Log): void {
     );
 }
 
-/** Two addresses where they differ: what this process has opened, and what providers and readers call. */
+/** The address that this process listens on, and PUBLIC_URL where it differs. */
 function banner(store: Store, { host, port, publicUrl }: Config): string {
-  const own = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const own = `http://${hostText({ host, port })}`;
   const known = own === publicUrl ? '' : `PUBLIC_URL is ${publicUrl}; `;
   return `Restante listens on ${own} (${known}${store.db.version}, ${levelOf(store)}; API: ${publicUrl}/docs)\n`;
 }
 
-/** On a server users are another application's business: there are some, or somebody has to make the first. */
+/** On MySQL another application owns the users, so the first start makes none. */
 async function sayUsers({ db }: Store, log: Log): Promise<undefined> {
   if (!(await hasUsers(db)))
-    log.warn({}, 'there are no users: nobody can sign in. To add one: restante user add --write-tbluser');
+    log.warn({}, 'there are no users, so no client can sign in. To add one: restante user add --write-tbluser');
 }
 
 /** On the embedded database the first start makes a user and a webhook and says, once, how to use them. */
@@ -213,9 +213,9 @@ ${isPublic(config.publicUrl) ? '' : `\nProviders cannot reach ${config.publicUrl
 `;
 }
 
-// What the system allows this process: how many files and sockets, how many of them strangers may take, and the listen backlog.
+// Limits of the system: files and sockets, and the listen backlog ----------------------------------------------------
 
-/** Of this process, on Linux; Node has raised the soft limit to the hard one. Undefined: nobody knows. */
+/** Of this process, on Linux; Node has raised the soft limit to the hard one. Undefined when it cannot be read. */
 export function openFileLimit(): number | undefined {
   try {
     const [, limit] = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
@@ -225,7 +225,7 @@ export function openFileLimit(): number | undefined {
   }
 }
 
-/** Of this network namespace, on Linux; what `listen` asks for is lowered to it. Undefined: nobody knows. */
+/** Of this network namespace, on Linux: `listen` gets at most this. Undefined when it cannot be read. */
 export function readSomaxconn(): number | undefined {
   try {
     return Number(readFileSync('/proc/sys/net/core/somaxconn', 'utf8'));
@@ -239,17 +239,17 @@ const OURS = 100;
 
 /**
  * Connections from outside that are taken at once. Without a bound a flood takes every descriptor, and the database cannot
- * be reached any more; beyond it a connection is closed at once, and whoever sends comes again.
+ * be reached any more. Beyond it a connection is closed at once, and the sender tries again.
  */
 export function mostConnections(limit = openFileLimit()): number | undefined {
   return limit === undefined || limit === Number.POSITIVE_INFINITY ? undefined : Math.max(OURS, limit - OURS);
 }
 
-// Judges what came before the secret of its webhook, for the verbs that set one and for a service that was away meanwhile.
+// Requests that came before the secret of their webhook --------------------------------------------------------------
 
 const MOST_COUNTED = 1_000;
 
-/** What became of the requests that waited, and how many were refused and may pass now; nothing of what there is none of. */
+/** Verifies those of one webhook after its secret was set. Counts those released, those left, and other refusals that may pass now; zeros are left out. */
 export async function judgeWaiting(
   { io, store, config, sealer }: { io: Io; store: Store; config: Config; sealer: Sealer },
   userId: number,
@@ -274,7 +274,7 @@ export async function judgeWaiting(
 
 const FIRST_MS = 3_000;
 const EVERY_MS = 60 * 60_000;
-// Judged again once, an hour later, for what was on its way when the secret was set; then what is left is forged.
+// Once more an hour later, for requests that were under way when the secret was set. What is left then is forged.
 const TIMES = 2;
 
 /** What a service does once an hour: drops old refusals, and judges what still waits for a secret that is set by now. */
@@ -286,7 +286,7 @@ export function startChores(
   const judged = new Map<number, { readonly mark: string; times: number }>();
   let stopping = false;
 
-  /** Not while nothing can have changed: of a webhook that is being flooded, ten thousand may wait. */
+  /** False while nothing can have changed: of a flooded webhook ten thousand requests may wait. */
   async function due(userId: number, whId: number): Promise<boolean> {
     const webhook = await findWebhook(store, userId, whId);
     if (!webhook?.settings) return false;

@@ -7,10 +7,10 @@ import { Complaint, type Io } from './io.ts';
 type Key = keyof typeof SETTINGS;
 const flagOf = (name: string) => `--${name.toLowerCase().replaceAll('_', '-')}`;
 
-/** What every verb that needs the database knows; `serve` knows all settings. */
+/** The settings of every verb that needs the database; `serve` has all. */
 export const COMMON: readonly Key[] = ['databaseUrl', 'publicUrl'];
 export const ALL = Object.keys(SETTINGS) as Key[];
-/** Without a flag: whoever may list the processes of a machine sees their arguments. */
+/** Without a flag: every user who may list the processes of a machine sees their arguments. */
 const NO_FLAG: readonly Key[] = ['secretsKey', 'metricsToken'];
 
 /** The plain use, and one that shows what else there is. */
@@ -21,11 +21,11 @@ interface Verb {
   readonly summary: string;
   readonly examples: Examples;
   readonly settings?: readonly Key[];
-  /** What exit code 1 says besides "it did not work". */
+  /** What exit code 1 also means. */
   readonly fails?: string;
 }
 
-/** The end of each help. Scripts count on the codes: they are the same for every verb. */
+/** The end of each help. The exit codes are the same for every verb: scripts rely on them. */
 export const closing = (examples: Examples, fails?: string): string => `
 Examples:
 ${examples.map((line) => `  ${line}`).join('\n')}
@@ -36,7 +36,7 @@ Exit codes:
   2  asked wrongly: arguments, settings, credentials
 `;
 
-/** A command with the settings as flags, those that are secrets told apart, and the examples below its help. */
+/** A command with the settings as flags, and below its help the secret settings and the examples. */
 export function verb({ name, summary, examples, settings = COMMON, fails }: Verb): Command {
   const command = new Command(name).description(summary);
   const quiet: string[] = [];
@@ -50,7 +50,7 @@ export function verb({ name, summary, examples, settings = COMMON, fails }: Verb
       );
   }
   if (quiet.length > 0)
-    command.addHelpText('after', `\nFrom the environment alone, as arguments are seen by others:\n${quiet.join('\n')}`);
+    command.addHelpText('after', `\nFrom the environment only, as other users can see arguments:\n${quiet.join('\n')}`);
   return command.addHelpText('after', closing(examples, fails));
 }
 
@@ -61,7 +61,7 @@ export function noun(name: string, summary: string, examples: Examples, verbs: r
   return command;
 }
 
-/** `help x y` is `x y --help`; of what there is not, the error with its suggestion instead of the help of all. */
+/** `help x y` is `x y --help`; for an unknown verb it is the error with its suggestion, not the help of all. */
 export function helped(program: Command, argv: readonly string[]): readonly string[] {
   const [first, ...names] = argv;
   if (first !== 'help' || names.length === 0) return argv;
@@ -86,7 +86,7 @@ export function configOf(io: Io, options: Readonly<Record<string, unknown>>): Co
   return readConfig(io.env, flags);
 }
 
-// What stands behind the flags of verbs: numbers, words of a list, and where a client verb finds the service.
+// Values of flags ----------------------------------------------------------------------------------------------------
 
 /** The most that an id of the classic tables can be. */
 export const MOST_ID = 4_294_967_295;
@@ -113,7 +113,7 @@ export function spanMs(text: string): number | undefined {
 
 export const STARTS = ['earliest', 'latest'] as const;
 
-/** Of every verb that speaks to a running service. Its credentials have no flag: whoever lists processes sees arguments. */
+/** For every verb that speaks to a running service. Its credentials have no flag: other users can see arguments. */
 export const withService = (command: Command): Command =>
   command
     .option('--url <url>', 'the service (env RESTANTE_URL, default http://127.0.0.1:4343)')

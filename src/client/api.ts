@@ -47,7 +47,7 @@ export interface components {
             readonly reset?: {
                 readonly max_id: number;
             } | undefined;
-            /** For so long a transaction of another application has held back newer contents. */
+            /** Seconds for which a transaction of another application has held back newer contents. */
             readonly held_s?: number | undefined;
             readonly hint?: string | undefined;
         };
@@ -83,7 +83,7 @@ export interface components {
                 readonly id: number;
                 readonly reason: string;
             }[];
-            /** There is more than one call releases: pass it as `id`. */
+            /** More refusals are left: pass it as `id`. */
             readonly next_id?: number | undefined;
         };
         readonly Webhook: {
@@ -210,7 +210,7 @@ export interface components {
                 readonly window_seconds?: number | undefined;
             } | null;
             /**
-             * keep: what fails its check is kept as a refusal, to be looked at and released. Default keep.
+             * keep: a request that fails its check is kept as a refusal, which can be released. Default keep.
              * @enum {string}
              */
             readonly on_reject: "keep" | "drop";
@@ -229,9 +229,9 @@ export interface components {
             readonly max_body_bytes: number | null;
             /** Other methods are refused with 405. Default: every method. */
             readonly allow_methods: readonly string[] | null;
-            /** Senders outside of these addresses and CIDR networks are refused with 403. Default: everybody. */
+            /** Senders outside of these addresses and CIDR networks are refused with 403. Default: all senders. */
             readonly allow_networks: readonly string[] | null;
-            /** Contents are removed when they are so many days old; 0 = never. Default: RETENTION_DAYS. */
+            /** Age in days at which contents are removed; 0 = never. Default: RETENTION_DAYS. */
             readonly retention_days: number | null;
             /** false: senders are answered 503 with Retry-After and try again. Default true. */
             readonly enabled: boolean;
@@ -242,7 +242,7 @@ export interface components {
             readonly hint?: string | undefined;
         };
         readonly Settings: {
-            /** What senders are answered once their request is committed. */
+            /** The answer to a sender once its request is committed. */
             readonly response?: {
                 /** Default 200. */
                 readonly status?: number | undefined;
@@ -258,18 +258,18 @@ export interface components {
             readonly max_body_bytes?: number | undefined;
             /** Other methods are refused with 405. Default: every method. */
             readonly allow_methods?: readonly string[] | undefined;
-            /** Senders outside of these addresses and CIDR networks are refused with 403. Default: everybody. */
+            /** Senders outside of these addresses and CIDR networks are refused with 403. Default: all senders. */
             readonly allow_networks?: readonly string[] | undefined;
             /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
             readonly preset?: string | undefined;
             readonly verify?: components["schemas"]["Verify"] | undefined;
             readonly dedupe?: components["schemas"]["Dedupe"] | undefined;
             /**
-             * keep: what fails its check is kept as a refusal, to be looked at and released. Default keep.
+             * keep: a request that fails its check is kept as a refusal, which can be released. Default keep.
              * @enum {string}
              */
             readonly on_reject?: ("keep" | "drop") | undefined;
-            /** Contents are removed when they are so many days old; 0 = never. Default: RETENTION_DAYS. */
+            /** Age in days at which contents are removed; 0 = never. Default: RETENTION_DAYS. */
             readonly retention_days?: number | undefined;
             /** false: senders are answered 503 with Retry-After and try again. Default true. */
             readonly enabled?: boolean | undefined;
@@ -382,16 +382,16 @@ export interface components {
         };
         readonly Consumer: {
             readonly name: string;
-            /** The webhooks it reads; 0 = own content. Default null: all of yours, own content included. */
+            /** The webhooks that it reads; 0 = own content. Default null: all your webhooks and own content. */
             readonly whid: readonly number[] | null;
-            /** How long a worker has, before its contents are handed out again. Default 30. */
+            /** Seconds that a worker has before its contents are handed out again. Default 30. */
             readonly lease_seconds: number;
-            /** A content that was handed out so often and never acked becomes a dead letter. Default 10. */
+            /** A content that was handed out this many times without an ack becomes a dead letter. Default 10. */
             readonly max_attempts: number;
             /** One lease at a time; nothing is handed out before what came earlier is acked or dead. Default false. */
             readonly ordered: boolean;
             /**
-             * skip: what a provider has sent twice comes once. Default deliver.
+             * skip: an event that a provider sent twice is handed out once. Default deliver.
              * @enum {string}
              */
             readonly duplicates: "deliver" | "skip";
@@ -399,7 +399,7 @@ export interface components {
             readonly created_at: string;
             /**
              * Format: date-time
-             * Of the last pull, to the hour; null before the first.
+             * Time of the last pull, to the hour; null before the first.
              */
             readonly pulled_at: string | null;
             /** The content that was handed out last for the first time; 0 = none. */
@@ -408,7 +408,7 @@ export interface components {
             readonly backlog: number;
             /** There are more than `backlog` says. */
             readonly backlog_more: boolean;
-            /** For how long the oldest of them has been here; null when none waits. */
+            /** Age of the oldest content that waits, in seconds; null when none waits. */
             readonly oldest_age_s: number | null;
             /** Contents that workers have in hand now. */
             readonly in_flight: number;
@@ -443,7 +443,7 @@ export interface components {
             readonly consumers: readonly {
                 readonly name: string;
                 /**
-                 * behind: before where it began or was moved to. What it acked before that is not kept.
+                 * behind: before the position where the consumer began or to which it was moved. Acks from before are not kept.
                  * @enum {string}
                  */
                 readonly state: "waiting" | "leased" | "acked" | "dead" | "behind";
@@ -544,7 +544,7 @@ export interface operations {
                 readonly "application/json": {
                     /** At most 45 bytes of UTF-8. */
                     readonly wh_name: string;
-                    /** What senders are answered once their request is committed. */
+                    /** The answer to a sender once its request is committed. */
                     readonly response?: {
                         /** Default 200. */
                         readonly status?: number | undefined;
@@ -560,18 +560,18 @@ export interface operations {
                     readonly max_body_bytes?: number | undefined;
                     /** Other methods are refused with 405. Default: every method. */
                     readonly allow_methods?: readonly string[] | undefined;
-                    /** Senders outside of these addresses and CIDR networks are refused with 403. Default: everybody. */
+                    /** Senders outside of these addresses and CIDR networks are refused with 403. Default: all senders. */
                     readonly allow_networks?: readonly string[] | undefined;
                     /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
                     readonly preset?: string | undefined;
                     readonly verify?: components["schemas"]["Verify"] | undefined;
                     readonly dedupe?: components["schemas"]["Dedupe"] | undefined;
                     /**
-                     * keep: what fails its check is kept as a refusal, to be looked at and released. Default keep.
+                     * keep: a request that fails its check is kept as a refusal, which can be released. Default keep.
                      * @enum {string}
                      */
                     readonly on_reject?: ("keep" | "drop") | undefined;
-                    /** Contents are removed when they are so many days old; 0 = never. Default: RETENTION_DAYS. */
+                    /** Age in days at which contents are removed; 0 = never. Default: RETENTION_DAYS. */
                     readonly retention_days?: number | undefined;
                     /** false: senders are answered 503 with Retry-After and try again. Default true. */
                     readonly enabled?: boolean | undefined;
@@ -668,7 +668,7 @@ export interface operations {
                     readonly max_body_bytes?: (number | null) | undefined;
                     /** Other methods are refused with 405. Default: every method. */
                     readonly allow_methods?: (readonly string[] | null) | undefined;
-                    /** Senders outside of these addresses and CIDR networks are refused with 403. Default: everybody. */
+                    /** Senders outside of these addresses and CIDR networks are refused with 403. Default: all senders. */
                     readonly allow_networks?: (readonly string[] | null) | undefined;
                     /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
                     readonly preset?: (string | null) | undefined;
@@ -777,11 +777,11 @@ export interface operations {
                         readonly window_seconds?: (number | null) | undefined;
                     } | null) | undefined;
                     /**
-                     * keep: what fails its check is kept as a refusal, to be looked at and released. Default keep.
+                     * keep: a request that fails its check is kept as a refusal, which can be released. Default keep.
                      * @enum {string|null}
                      */
                     readonly on_reject?: ("keep" | "drop" | null) | undefined;
-                    /** Contents are removed when they are so many days old; 0 = never. Default: RETENTION_DAYS. */
+                    /** Age in days at which contents are removed; 0 = never. Default: RETENTION_DAYS. */
                     readonly retention_days?: (number | null) | undefined;
                     /** false: senders are answered 503 with Retry-After and try again. Default true. */
                     readonly enabled?: (boolean | null) | undefined;
@@ -858,17 +858,17 @@ export interface operations {
                 readonly limit?: number;
                 /** `desc`: newest first, ids up to `id`. */
                 readonly order?: "asc" | "desc";
-                /** Only this event of the provider's. */
+                /** Only the event with this id of the provider. */
                 readonly event_id?: string;
                 /** Only events of this type. */
                 readonly event_type?: string;
-                /** Only contents whose check said so. */
+                /** Only contents with this result of the signature check. */
                 readonly verified?: "signed" | "token" | "none";
                 /** Only what became visible then or later. */
                 readonly since?: string;
                 /** Only contents with this text in their body, letter for letter. Looks at 10,000 contents a call. */
                 readonly q?: string;
-                /** When there is nothing, answer as soon as there is, or empty after so many seconds; at most 55. */
+                /** Seconds to wait for a content when there is none; at most 55. Default 0. */
                 readonly wait?: number;
             };
             readonly header?: never;
@@ -1135,20 +1135,20 @@ export interface operations {
         readonly requestBody?: {
             readonly content: {
                 readonly "application/json": {
-                    /** The webhooks it reads; 0 = own content. Default null: all of yours, own content included. */
+                    /** The webhooks that it reads; 0 = own content. Default null: all your webhooks and own content. */
                     readonly whid?: (readonly number[] | null) | undefined;
-                    /** How long a worker has, before its contents are handed out again. Default 30. */
+                    /** Seconds that a worker has before its contents are handed out again. Default 30. */
                     readonly lease_seconds?: number | undefined;
-                    /** A content that was handed out so often and never acked becomes a dead letter. Default 10. */
+                    /** A content that was handed out this many times without an ack becomes a dead letter. Default 10. */
                     readonly max_attempts?: number | undefined;
                     /** One lease at a time; nothing is handed out before what came earlier is acked or dead. Default false. */
                     readonly ordered?: boolean | undefined;
                     /**
-                     * skip: what a provider has sent twice comes once. Default deliver.
+                     * skip: an event that a provider sent twice is handed out once. Default deliver.
                      * @enum {string}
                      */
                     readonly duplicates?: ("deliver" | "skip") | undefined;
-                    /** `earliest`, `latest`, `{"id": 27}` (contents with this id or a higher one) or `{"time": "2026-11-22T10:00:00Z"}` (contents that came then or later). Counts for a new consumer only. Left out, a new one begins at the earliest if no more than 1,000 contents wait, else the call answers 409 `start-needed`. */
+                    /** `earliest`, `latest`, `{"id": 27}` (contents with this id or a higher one) or `{"time": "2026-11-22T10:00:00Z"}` (contents that came then or later). Counts for a new consumer only. If it is left out, a new consumer begins at the earliest when no more than 1,000 contents wait; else the call answers 409 `start-needed`. */
                     readonly start?: (string | {
                         readonly id?: number | undefined;
                         /** Format: date-time */
@@ -1212,11 +1212,11 @@ export interface operations {
                 readonly "application/json": {
                     /** At most 500; more is clamped. Default 20. */
                     readonly limit?: number | undefined;
-                    /** When there is nothing, wait for so many seconds; at most 55. Default 0. */
+                    /** Seconds to wait for a content when there is none; at most 55. Default 0. */
                     readonly wait?: number | undefined;
-                    /** How long a worker has, before its contents are handed out again. Default 30. */
+                    /** Seconds that a worker has before its contents are handed out again. Default 30. */
                     readonly lease_seconds?: number | undefined;
-                    /** `earliest`, `latest`, `{"id": 27}` (contents with this id or a higher one) or `{"time": "2026-11-22T10:00:00Z"}` (contents that came then or later). Counts for a new consumer only. Left out, a new one begins at the earliest if no more than 1,000 contents wait, else the call answers 409 `start-needed`. */
+                    /** `earliest`, `latest`, `{"id": 27}` (contents with this id or a higher one) or `{"time": "2026-11-22T10:00:00Z"}` (contents that came then or later). Counts for a new consumer only. If it is left out, a new consumer begins at the earliest when no more than 1,000 contents wait; else the call answers 409 `start-needed`. */
                     readonly start?: (string | {
                         readonly id?: number | undefined;
                         /** Format: date-time */
@@ -1291,7 +1291,7 @@ export interface operations {
                         readonly backlog: number;
                         /** There are more than `backlog` says. */
                         readonly backlog_more: boolean;
-                        /** For how long the oldest of them has been here; null when none waits. */
+                        /** Age of the oldest content that waits, in seconds; null when none waits. */
                         readonly oldest_age_s: number | null;
                         /** Contents that workers have in hand now. */
                         readonly in_flight: number;
@@ -1336,7 +1336,7 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": {
-                        /** Ids. What was acked before, by whomever, is done. */
+                        /** Ids. A content that was acked before, by any worker, is done too. */
                         readonly done: readonly number[];
                         readonly conflicts: readonly {
                             readonly id: number;
@@ -1368,7 +1368,7 @@ export interface operations {
                     readonly delay_seconds?: number | undefined;
                     /** Give them up: they become dead letters. */
                     readonly dead?: boolean | undefined;
-                    /** Nobody has begun with them: this was no attempt. */
+                    /** No work on them has begun: this does not count as an attempt. */
                     readonly untried?: boolean | undefined;
                     /** Why: kept with a dead letter. */
                     readonly reason?: string | undefined;
@@ -1383,7 +1383,7 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": {
-                        /** Ids. What was acked before, by whomever, is done. */
+                        /** Ids. A content that was acked before, by any worker, is done too. */
                         readonly done: readonly number[];
                         readonly conflicts: readonly {
                             readonly id: number;
@@ -1411,7 +1411,7 @@ export interface operations {
                     readonly lease: string;
                     /** Only these contents. Default: all of the lease. */
                     readonly ids?: readonly number[] | undefined;
-                    /** How long a worker has, before its contents are handed out again. Default 30. */
+                    /** Seconds that a worker has before its contents are handed out again. Default 30. */
                     readonly lease_seconds?: number | undefined;
                 };
             };
@@ -1424,7 +1424,7 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": {
-                        /** Ids. What was acked before, by whomever, is done. */
+                        /** Ids. A content that was acked before, by any worker, is done too. */
                         readonly done: readonly number[];
                         readonly conflicts: readonly {
                             readonly id: number;
@@ -1534,7 +1534,7 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": {
-                        /** Ids. What was acked before, by whomever, is done. */
+                        /** Ids. A content that was acked before, by any worker, is done too. */
                         readonly done: readonly number[];
                         readonly conflicts: readonly {
                             readonly id: number;
@@ -1573,7 +1573,7 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": {
-                        /** Ids. What was acked before, by whomever, is done. */
+                        /** Ids. A content that was acked before, by any worker, is done too. */
                         readonly done: readonly number[];
                         readonly conflicts: readonly {
                             readonly id: number;
@@ -1590,7 +1590,7 @@ export interface operations {
             readonly query?: {
                 readonly whid?: number;
                 readonly kind?: "signature" | "secret_missing" | "handshake" | "too_large" | "method" | "network" | "limit";
-                /** Only requests that say to be this event. */
+                /** Only requests with this id of an event. */
                 readonly event_id?: string;
                 /** Only what came then or later. */
                 readonly since?: string;
@@ -1677,7 +1677,7 @@ export interface operations {
         readonly requestBody?: {
             readonly content: {
                 readonly "application/json": {
-                    /** true: take it though it was not verified. Default false: it is judged again. */
+                    /** true: release it unverified. Default false: it must pass the check now. */
                     readonly force?: boolean | undefined;
                 };
             };
@@ -1712,7 +1712,7 @@ export interface operations {
                      * Only what came then or later.
                      */
                     readonly since?: string | undefined;
-                    /** true: take it though it was not verified. Default false: it is judged again. */
+                    /** true: release it unverified. Default false: it must pass the check now. */
                     readonly force?: boolean | undefined;
                 };
             };
@@ -1776,9 +1776,9 @@ export interface operations {
                         readonly promise_text?: string | undefined;
                         /** Lists hand out contents up to this id. */
                         readonly readable?: number | undefined;
-                        /** For so long they have been waiting for a row that is being written. */
+                        /** Seconds for which lists have been waiting for a row that is being written. */
                         readonly held_s?: number | undefined;
-                        /** Why contents are not stored: since the last one that was. */
+                        /** Why no content has been stored since the last one. */
                         readonly trouble?: string | undefined;
                     };
                 };

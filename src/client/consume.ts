@@ -1,4 +1,4 @@
-// Contents of a consumer as an async iterable: pulled ahead, acked when the loop goes on, given back when it ends before.
+// Contents of a consumer as an async iterable: pulled ahead, acked when the loop goes on, given back when the loop ends first.
 import type { Content } from './content.ts';
 import type { GivenBack } from './lease.ts';
 import { type Calls, createPump, type Held, soon } from './pump.ts';
@@ -9,11 +9,11 @@ export type Start = 'earliest' | 'latest' | { readonly id: number } | { readonly
 export interface ConsumeOptions {
   /** How many loops work at a time in `forEach`; also the least that is pulled ahead. Default 1. */
   readonly concurrency?: number;
-  /** How long the server waits for an ack before it hands a content to somebody else; extended while you work. Default 30. */
+  /** How long the server waits for an ack before it hands a content to another worker; extended while you work. Default 30. */
   readonly lease_seconds?: number;
-  /** Where a consumer begins that is not there yet. */
+  /** Where a new consumer begins. */
   readonly start?: Start;
-  /** Ends it: what is in hand is finished, what was pulled ahead is given back. */
+  /** Ends the loop: contents in hand are finished, contents pulled ahead are given back. */
   readonly signal?: AbortSignal;
   /** At most so many are pulled at once. Default 500, fewer while the work is slow. */
   readonly batch?: number;
@@ -38,7 +38,7 @@ export interface Delivery extends Content {
   readonly attempt: number;
   /** Done, before the loop goes on. */
   ack(): void;
-  /** To be handed out again, after `delay_seconds`; `dead`: never again, it becomes a dead letter. */
+  /** Gives it back: it is handed out again after `delay_seconds`, or becomes a dead letter with `dead`. */
   nack(how?: GivenBack): Promise<void>;
 }
 
@@ -72,7 +72,7 @@ export function createConsume(calls: Calls, options: ConsumeOptions): Consume {
         return { done: true, value: undefined };
       },
       async return() {
-        // It was not worked through. Whoever leaves does not wait for a server that is away.
+        // The loop broke off. Its program does not wait long for a server that is away.
         if (current) await soon(pump.giveBack(current));
         current = undefined;
         await end();

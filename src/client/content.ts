@@ -12,7 +12,7 @@ export interface Content extends Wire {
   form(): URLSearchParams;
   /** A header of its request by its name in any case; several are joined by a comma. */
   header(name: string): string | undefined;
-  /** Its request as fetch has it, ready for the provider's own SDK; undefined for what nobody sent over HTTP. */
+  /** Its request as fetch has it, ready for the provider's own SDK; undefined for own content. */
   toRequest(): Request | undefined;
 }
 
@@ -26,7 +26,7 @@ function bytesOf({ content, encoding }: Pick<Wire, 'content' | 'encoding'>): Uin
   });
 }
 
-/** What reads a content. Not its own: what is printed or stored is the content as the API gave it. */
+/** Methods that read a content. On its prototype: JSON.stringify prints the content as the API gave it. */
 const READING: ThisType<Content> & Omit<Content, keyof Wire> = {
   bytes() {
     return bytesOf(this);
@@ -57,5 +57,5 @@ const READING: ThisType<Content> & Omit<Content, keyof Wire> = {
   },
 };
 
-/** Adds to a content of the API what reads it; one object for all, for thousands come in a second. */
+/** Adds these methods to a content of the API; one object for all, as thousands of contents come in a second. */
 export const toContent = <T extends Wire>(wire: T): T & Content => Object.setPrototypeOf(wire, READING);

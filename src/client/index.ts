@@ -26,7 +26,7 @@ export type Api = ReturnType<typeof createApi>;
 const CLASSIC_MISSING = 'The webhook id does not exist for such user';
 const toldClearly = (id: number) => (error: unknown) => {
   if (!(error instanceof RestanteError) || error.problem.detail !== CLASSIC_MISSING) throw error;
-  const detail = `You have no content ${id}: it was deleted or pruned, or never was. contents.list({ whid: 'all' }) has those you have.`;
+  const detail = `You have no content ${id}: it was deleted or pruned, or never existed. contents.list({ whid: 'all' }) has those you have.`;
   throw new RestanteError(error.status, { ...error.problem, detail });
 };
 
@@ -68,7 +68,7 @@ export function createApi(options: Options) {
     trace: (id: number, more?: CallOptions) => call('GET /whcontent/{id}/trace', { path: { id }, ...more }),
     /** For good: no list and no consumer has it any more. */
     delete: (id: number, more?: CallOptions) => call('DELETE /whcontent/{id}', { path: { id }, ...more }),
-    /** Everything from an id on that passes the filters, then what comes, live; reconnects by itself. */
+    /** Everything from an id on that passes the filters, then live what comes; reconnects by itself. */
     stream: (query: StreamOptions = {}) => streamContents(transport, query),
   };
 
@@ -120,7 +120,7 @@ export function createApi(options: Options) {
   };
 
   return {
-    /** Who these credentials belong to; rejects with status 401 when they are wrong. */
+    /** The user of these credentials; rejects with status 401 when they are wrong. */
     verify: (more?: CallOptions) => call('GET /', more),
     /** Whether the service is alive, and whether it is ready; these need no credentials. */
     healthz: (more?: CallOptions) => call('GET /healthz', more),

@@ -1,7 +1,5 @@
-// What is in hand: which contents of which lease are open, done or given back, and telling the server before it is too late.
-
-import type { CallOptions } from './transport.ts';
-import { RestanteError } from './transport.ts';
+// The contents in hand: which of each lease are open, done or given back; tells the server before the lease ends.
+import { type CallOptions, RestanteError } from './transport.ts';
 
 export interface Named {
   readonly lease: string;
@@ -11,7 +9,7 @@ export interface GivenBack {
   readonly delay_seconds?: number;
   readonly reason?: string;
   readonly dead?: boolean;
-  /** Nobody has begun with them: this was no attempt. */
+  /** No work on them has begun: this does not count as an attempt. */
   readonly untried?: boolean;
 }
 /** The part of a consumer that leases need. */
@@ -33,20 +31,20 @@ export interface Lease {
 export interface Leases {
   add(text: string, ids: readonly number[]): Lease;
   done(lease: Lease, id: number): void;
-  /** What a pull may ack on its way: one lease. `settled` is called with whether it went through. */
+  /** One lease that the next pull may ack. The caller says by `settled` whether the ack went through. */
   take(): { readonly body: Named; settled(ok: boolean): void } | undefined;
   /** Acks all that is done. Rejects when the server cannot be reached: nothing is forgotten, the next call goes on. */
   flush(): Promise<void>;
-  /** Whether anything is done that the server has not been told, nor is being told. */
+  /** Whether a content is done whose ack is neither sent nor on its way. */
   readonly untold: boolean;
   /** Rejects likewise. */
   giveBack(lease: Lease, ids: readonly number[], how?: GivenBack): Promise<void>;
-  /** What is open gets another `seconds`, of one lease or of all; what is not ours any more is no longer open. False: there was nothing. */
+  /** Gives open contents another `seconds`, of one lease or of all; those that are not ours any more are closed. False: none was open. */
   extend(seconds: number, only?: Lease): Promise<boolean>;
 }
 
 const MOST_IDS = 500;
-// They are small, and another try costs nothing: a connection that died without a word must not hold them up.
+// These calls are small and can be repeated: a dead connection must not hold them up for long.
 const LIMIT = { timeoutMs: 10_000 };
 
 /** 409: the server says of each id how it stands, and to repeat the call would change nothing. */
@@ -69,7 +67,7 @@ export function createLeases(calls: LeaseCalls): Leases {
       const ids = [...lease.done].slice(0, MOST_IDS);
       for (const id of ids) lease.done.delete(id);
       const settled = (ok: boolean) => {
-        // To ack twice is right: the server knows what it has.
+        // It may have been acked all the same; a second ack does no harm.
         if (!ok) for (const id of ids) lease.done.add(id);
         tidy(lease);
       };
@@ -104,7 +102,7 @@ export function createLeases(calls: LeaseCalls): Leases {
       const mine = ids.filter((id) => lease.open.has(id));
       if (mine.length === 0) return;
       await calls.nack({ ...named(lease, mine), ...how }, LIMIT).catch((error: unknown) => {
-        // Whatever else is wrong with it: it comes again by itself when its lease ends.
+        // After any lasting error the content comes again by itself when its lease ends.
         if (!(error instanceof RestanteError) || error.temporary) throw error;
       });
       for (const id of mine) lease.open.delete(id);

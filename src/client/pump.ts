@@ -1,4 +1,4 @@
-// Pulls contents ahead of those who read them, keeps their leases, and tells the server what became of them.
+// Pulls contents ahead of their readers, keeps their leases, and tells the server what became of them.
 import type { ConsumeOptions, Delivery, Start } from './consume.ts';
 import type { Content } from './content.ts';
 import { createLeases, type GivenBack, type Lease, type LeaseCalls, type Named } from './lease.ts';
@@ -30,7 +30,7 @@ export interface Held {
 interface Pump {
   /** One more reader; the first one starts it. */
   enter(): void;
-  /** The next content for one reader. Undefined: it is over. */
+  /** The next content for one reader. Undefined: the pump has ended. */
   next(): Promise<Held | undefined>;
   /** Worked through. */
   done(one: Held): void;
@@ -39,14 +39,14 @@ interface Pump {
   leave(): Promise<void>;
 }
 
-// Together, a connection that died without a word is noticed within 10 s. A server that only is slow gets more each time.
+// Together they notice within 10 s a connection that died without a word. A server that is only slow gets more time at each try.
 const WAIT_S = 6;
 const QUIET_MS = 4_000;
 const MOST_BATCH = 500;
 const QUICK_MS = 1_000;
 // Acks travel with the next pull; when none is due they go by themselves.
 const FLUSH_MS = 200;
-// So often the server hears of what is in hand, and we of the server, though nothing is pulled.
+// Leases are extended at least so often, which also shows that the server still answers.
 const BEAT_MS = 15_000;
 
 export function createPump(calls: Calls, options: ConsumeOptions): Pump {
@@ -55,7 +55,7 @@ export function createPump(calls: Calls, options: ConsumeOptions): Pump {
   const held = new Map<number, Held>();
   const queue: Held[] = [];
   let server = { backlog: 0, backlog_more: false, dead: 0 };
-  // Few at first: others may want some too.
+  // Few at first: other workers may want some too.
   let size = Math.min(most, concurrency);
   const wake: (() => void)[] = [];
   const ended = new AbortController();
@@ -87,7 +87,7 @@ export function createPump(calls: Calls, options: ConsumeOptions): Pump {
     if (!telling) tell();
   }
 
-  /** One at a time: while one is on its way the next ones gather. */
+  /** One call at a time: further acks gather meanwhile. */
   function tell(): void {
     telling = sleep(FLUSH_MS, ended.signal)
       .then(leases.flush)
@@ -105,15 +105,15 @@ export function createPump(calls: Calls, options: ConsumeOptions): Pump {
 
   const forget = (one: Held) => held.get(one.id) === one && held.delete(one.id);
 
-  /** Until the server knows: in order, those behind it may not be worked on before. */
+  /** Resolves when the server knows: of an ordered consumer, later contents must wait for it. */
   async function giveBack(one: Held, how?: GivenBack): Promise<void> {
-    // It may be here again before the answer is.
+    // It may come again before the answer.
     forget(one);
     for (let failures = 0; !over(); failures++) {
       try {
         ordered ??= calls.get({ signal: ended.signal }).then((consumer) => consumer.ordered);
         await leases.giveBack(one.lease, [one.id], how);
-        // The server gave back those behind it, too: it says so, and they are not ours any more.
+        // The server gave back those behind it too: to extend them tells that they are not ours any more.
         if (await ordered) await leases.extend(lease_seconds, one.lease);
         return;
       } catch (error) {
@@ -149,7 +149,7 @@ export function createPump(calls: Calls, options: ConsumeOptions): Pump {
       const ids = items.map(({ id }) => id);
       const lease = leases.add(text, ids);
       for (const item of items) {
-        // Its lease was over, and it came here again: it keeps its place, under the new one.
+        // Its lease had ended, and it was handed out to us again: it keeps its place, under the new lease.
         const known = held.get(item.id);
         if (known) known.lease = lease;
         else queue.push(deliver(lease, item));
@@ -157,7 +157,7 @@ export function createPump(calls: Calls, options: ConsumeOptions): Pump {
     }
     answered();
     if (items.length === 0) return sleep(poll_after_ms, ended.signal);
-    // As much as is worked through in a second: others want some too, and a lease must not end meanwhile.
+    // As many as are worked through in a second: other workers want some too, and a lease must not end meanwhile.
     const full = items.length >= size;
     wakeAll();
     while (queue.length > size / 2 && !over()) await changed();
@@ -190,7 +190,7 @@ export function createPump(calls: Calls, options: ConsumeOptions): Pump {
     }
     ended.abort();
     wakeAll();
-    // What nobody has begun is somebody else's at once.
+    // Other workers get at once the contents on which no work has begun.
     const byLease = new Map<Lease, number[]>();
     for (const { lease, id } of queue.splice(0)) byLease.set(lease, [...(byLease.get(lease) ?? []), id]);
     await soon(Promise.all([...byLease].map(([lease, ids]) => leases.giveBack(lease, ids, { untried: true }))));
@@ -244,17 +244,17 @@ export function createPump(calls: Calls, options: ConsumeOptions): Pump {
   };
 }
 
-// Finds out whether a server that did not answer can be reached again, without a word from connections that died.
+// Reaching a server again that did not answer ------------------------------------------------------------------------
 
 const PROBES = 6;
 const EVERY_MS = 500;
 const TIMEOUT_MS = 3_000;
 
-/** Resolves as soon as it answers anything at all. Whoever pulls instead may wait in vain for as long as a pull waits. */
+/** Resolves as soon as the server answers anything. A pull instead may wait in vain on a dead connection for its whole time. */
 async function reach(healthz: (more: CallOptions) => Promise<unknown>, ended: AbortSignal): Promise<void> {
   const done = new AbortController();
   const signal = AbortSignal.any([ended, done.signal]);
-  // Connections that were idle have died, too, and each would be tried in its turn: several ask, each over one of its own.
+  // Idle connections have died too, and would be tried in turn: several calls ask at once, each over its own connection.
   const asked = Array.from({ length: PROBES }, async (_, i) => {
     await sleep(i * EVERY_MS, signal);
     await healthz({ signal, timeoutMs: TIMEOUT_MS }).catch((error: unknown) => {
@@ -266,17 +266,17 @@ async function reach(healthz: (more: CallOptions) => Promise<unknown>, ended: Ab
     .finally(() => done.abort());
 }
 
-// Waiting: between tries, longer each time, and never past the end of who waits.
+// Waiting between tries ----------------------------------------------------------------------------------------------
 
 const FIRST_MS = 250;
-// Whoever was away is found again within seconds.
+// A server that comes back is found within seconds.
 const MOST_MS = 5_000;
-// Whoever is asked to end does not wait longer for a server that does not answer.
+// A program that ends waits no longer than this for a server that does not answer.
 const END_MS = 3_000;
 
 /**
- * How long to wait after so many failures, in ms, with some chance in it; at least what the server asked for. What failed after
- * `took` ms has been waited for already.
+ * How long to wait after so many failures, in ms, with some chance in it; at least what the server asked for. `took`: the ms that the
+ * failed call itself took, which count as waited.
  */
 export const backOff = (failures: number, retryAfter = 0, took = 0): number =>
   Math.max(

@@ -1,4 +1,4 @@
-// The list as a live stream: server-sent events by fetch, taken up again after the last content whenever it breaks.
+// The list as a live stream: server-sent events by fetch; when it breaks, it goes on after the last content.
 import type { Content as Wire } from './api.ts';
 import { type Content, toContent } from './content.ts';
 import type { Query } from './operations.ts';
@@ -13,9 +13,9 @@ export interface StreamOptions extends Filters {
   /** Of one webhook; 0 = own content. Default all. */
   readonly whid?: number | 'all';
   readonly signal?: AbortSignal;
-  /** Told whenever it is connected, or not; without an error when the server ended the stream. */
+  /** Called when the stream connects or breaks; without an error when the server ended it. */
   readonly onState?: (state: 'connected' | 'broken', error?: RestanteError) => void;
-  /** Told when the database was restored to an earlier state: ids above this one are given again. */
+  /** Called when the database was restored to an earlier state: ids above this one are given again. */
   readonly onReset?: (maxId: number) => void;
 }
 
@@ -66,7 +66,7 @@ export async function* streamContents(
     }
     if (signal?.aborted) return;
     onState('broken', told);
-    // One that ended is taken up again after a moment too: something in between may end each at once.
+    // After an orderly end it also waits: a proxy in between may end each stream at once.
     await sleep(backOff(failures++, told?.retryAfter), signal);
   }
 }
@@ -85,7 +85,7 @@ async function* events(response: Response, ended: AbortController): AsyncGenerat
   }
 }
 
-// Reads server-sent events from pieces of text, whatever they are cut into.
+// Server-sent events, from pieces of text that may be cut anywhere ---------------------------------------------------
 
 export interface SseEvent {
   readonly name: string;
@@ -93,7 +93,7 @@ export interface SseEvent {
   readonly data: string;
 }
 
-/** Feed it the pieces; it calls back once for each event that is whole. */
+/** Returns a function that takes the pieces; `onEvent` is called for each whole event. */
 export function createSseReader(onEvent: (event: SseEvent) => void): (piece: string) => void {
   let held: string[] = [];
   let name = '';
@@ -124,7 +124,7 @@ export function createSseReader(onEvent: (event: SseEvent) => void): (piece: str
       held = [];
       from = end + 1;
     }
-    // A line of many megabytes comes in thousands of pieces: joined once.
+    // A line of many megabytes comes in thousands of pieces: they are joined once.
     if (from < piece.length) held.push(piece.slice(from));
   };
 }

@@ -8,17 +8,17 @@ export interface Options {
   readonly auth: string;
   /** Instead of the global fetch: with a proxy, for tests. */
   readonly fetch?: typeof globalThis.fetch;
-  /** So long nothing may come, beyond what a call was asked to wait, in ms. Default 30,000. */
+  /** The longest silence of the server in ms, beyond the wait that a call asks for. Default 30,000. */
   readonly timeoutMs?: number;
 }
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
-  /** For this call, when less than that of the client. */
+  /** For this call, if it is less than that of the client. */
   readonly timeoutMs?: number;
 }
 
 type Given<T, K extends string> = [T] extends [never] ? unknown : { readonly [P in K]?: T };
-/** What an operation takes: values for the `{names}` of its path, query, body. */
+/** What an operation takes: values for the `{names}` in its path, a query, a body. */
 type Input<O extends Operation> = Given<Query<O>, 'query'> &
   Given<Body<O>, 'body'> &
   CallOptions & { readonly path?: Readonly<Record<string, string | number>>; readonly waitMs?: number };
@@ -55,7 +55,7 @@ export function createTransport({ url, auth, fetch = globalThis.fetch, timeoutMs
       given.length > 0
         ? `?${new URLSearchParams(given.map(([name, value]): [string, string] => [name, String(value)]))}`
         : '';
-    // A connection may die without a word: nothing is waited for without end. What comes slowly still comes.
+    // A connection may die without a word: silence has a limit. A slow answer has none while bytes come.
     const late = new AbortController();
     const limit = Math.min(timeoutMs, input.timeoutMs ?? timeoutMs);
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -81,7 +81,7 @@ export function createTransport({ url, auth, fetch = globalThis.fetch, timeoutMs
         redirect: 'error',
         signal: late.signal,
       });
-      // A stream has no end; who reads it says when it has been silent for too long.
+      // A stream has no end; its reader notices a silence that is too long.
       endless = response.ok && accept === 'text/event-stream';
       if (endless) return response;
       const whole = await wholeOf(response, () => within(limit));
@@ -104,7 +104,7 @@ export function createTransport({ url, auth, fetch = globalThis.fetch, timeoutMs
       const response = await open(method, path, input as Loose);
       if (path.endsWith('/raw')) return new Uint8Array(await response.arrayBuffer()) as never;
       if (response.status === 204) return undefined as never;
-      // Something between here and the service may answer for it.
+      // A proxy in between may answer instead, without JSON.
       return (await response.json().catch((error: unknown) => Promise.reject(unreachable(base, error)))) as never;
     },
   };
@@ -137,20 +137,20 @@ async function problemOf(response: Response): Promise<RestanteError> {
   return new RestanteError(response.status, problem, Number.isFinite(after) ? after : undefined);
 }
 
-// The one error of the SDK: what the server said was wrong, or that it could not be reached.
+// The one error of the SDK -------------------------------------------------------------------------------------------
 
-/** RFC 9457 problem details, and what follows from them. */
+/** A problem that the server told (RFC 9457), or that it could not be reached. */
 export class RestanteError extends Error {
   override readonly name = 'RestanteError';
   /** Of the answer; 0 when there was none. */
   readonly status: number;
   /** `not-found`, `start-needed`, `unreachable`, …: the last part of the problem's type. */
   readonly code: string;
-  /** Tells the operator which line of the log it was. */
+  /** By this the operator finds the line in the log. */
   readonly requestId: string | undefined;
   /** Which fields were wrong. */
   readonly errors: readonly { readonly path: string; readonly message: string }[];
-  /** After how many seconds to come again, when the server said so. */
+  /** Seconds until the next try makes sense, if the server said so. */
   readonly retryAfter: number | undefined;
   /** The whole problem. */
   readonly problem: Readonly<Record<string, unknown>>;

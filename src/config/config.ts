@@ -1,5 +1,6 @@
 // (env, flags) -> one frozen Config; and the settings as text, secrets masked.
 import { readFileSync } from 'node:fs';
+import { hostText } from './database-url.ts';
 import { SETTINGS, type Setting } from './settings.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -40,10 +41,12 @@ export function readConfig(env: Env, flags: Env = {}): Config {
   }
   if (problems.length > 0) throw new BadSettings(problems);
   const config = values as Config;
-  const host = config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host;
-  const publicUrl = config.publicUrl || `http://${host.includes(':') ? `[${host}]` : host}:${config.port}`;
-  return Object.freeze({ ...config, publicUrl });
+  return Object.freeze({ ...config, publicUrl: config.publicUrl || localUrl(config) });
 }
+
+/** Where this machine reaches the service. */
+export const localUrl = ({ host, port }: Pick<Config, 'host' | 'port'>): string =>
+  `http://${hostText({ host: host === '0.0.0.0' || host === '::' ? 'localhost' : host, port })}`;
 
 const unset = ({ list }: Setting<unknown>): unknown => (list ? [] : undefined);
 

@@ -1,4 +1,5 @@
-// mysql://user:password@host:3306,host2/database?ssl=true: what it says. All that it does not know is refused, not left out.
+// mysql://user:password@host:3306,host2/database?ssl=true: read into its parts. What is not known is refused, not ignored.
+
 export interface Host {
   readonly host: string;
   readonly port: number;
@@ -23,7 +24,7 @@ const TLS = new Map<string, MysqlUrl['tls']>([
   ['false', 'off'],
 ]);
 
-/** Throws a sentence that says what is wrong, as what follows a name: `must be …`. Nothing secret is in it. */
+/** Throws a sentence without its subject, which is the name of the setting: `must be …`. Nothing secret is in it. */
 export function parseMysqlUrl(url: string): MysqlUrl {
   const { user = '', password = '', hosts = '', database = '', query } = SHAPE.exec(url)?.groups ?? {};
   return {
@@ -43,7 +44,7 @@ function hostOf(text: string): Host {
   return { host, port: Number(port) };
 }
 
-/** As it stands in a URL. */
+/** `host:port` as in a URL. */
 export const hostText = ({ host, port }: Host): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
 function decoded(text: string): string {

@@ -1,9 +1,9 @@
-// Every setting, one entry each: name, default, help, how it is read.
+// Every setting, one entry each: name, default, help, and how its text becomes its value.
 import { statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { parseMysqlUrl } from './database-url.ts';
 
-// How the text of a setting becomes its value: each throws a sentence that says what it must be.
+// Readers of a text: each throws a sentence that says what the value must be ----------------------------------------
 
 const text = (value: string) => value;
 function whole(min: number, max: number) {
@@ -19,7 +19,7 @@ const oneOf =
     if (!(values as readonly string[]).includes(value)) throw new Error(`must be one of ${values.join(', ')}`);
     return value as T;
   };
-/** Its flag says 1 by being there. */
+/** A flag without a value means 1. */
 export function onOff(value: string): boolean {
   if (/^(1|true)$/i.test(value)) return true;
   if (/^(0|false)$/i.test(value)) return false;
@@ -40,7 +40,7 @@ function httpUrl(value: string): string {
     throw new Error('must be an http:// or https:// URL without query');
   return value.replace(/\/+$/, '');
 }
-/** A page for people: may have a query, unlike what URLs are computed from. */
+/** A page for people: it may have a query, as no URL is computed from it. */
 function linkUrl(value: string): string {
   if (!URL.canParse(value) || !/^https?:$/.test(new URL(value).protocol))
     throw new Error('must be an http:// or https:// URL');
@@ -90,6 +90,8 @@ function timeZone(value: string): string {
   }
 }
 
+// The settings ------------------------------------------------------------------------------------------------------
+
 export interface Setting<T> {
   readonly name: string;
   /** As a person would write it; '' = not set. */
@@ -135,7 +137,7 @@ export const SETTINGS = {
   publicUrl: setting(
     'PUBLIC_URL',
     '',
-    'What providers call, may carry a path. Webhook URLs are computed from it. Default http://HOST:PORT.',
+    'The URL that providers call, with or without a path. Webhook URLs begin with it. Default http://HOST:PORT.',
     httpUrl,
   ),
   trustProxy: listOf(
@@ -146,7 +148,7 @@ export const SETTINGS = {
   keepAliveSeconds: setting(
     'KEEP_ALIVE_SECONDS',
     '75',
-    "Longer than a balancer's 60, or it sends into a closing socket and a webhook is lost.",
+    'How long an idle connection stays open. Keep it longer than the 60 s of most load balancers: else they send into a closing socket, and a webhook is lost.',
     whole(1, 3_600),
   ),
   maxBodyBytes: setting(
@@ -158,7 +160,7 @@ export const SETTINGS = {
   maxPageBytes: setting(
     'MAX_PAGE_BYTES',
     String(8 * MiB),
-    'A list ends here, but never before its first content.',
+    'Bytes of bodies at which a page of a list ends. A page has at least one content.',
     whole(1, 256 * MiB),
   ),
   corsOrigins: listOf(
@@ -168,7 +170,7 @@ export const SETTINGS = {
   ),
   ratePerWebhook: optional(
     'RATE_PER_WEBHOOK',
-    'Requests a second that one webhook may receive, ten seconds of it at once; more get 503 with Retry-After. Default: no limit.',
+    'Requests a second that one webhook may receive, those of ten seconds at once; further ones get 503 with Retry-After. Default: no limit.',
     whole(1, 1_000_000),
   ),
   ratePerUser: optional(
@@ -178,12 +180,12 @@ export const SETTINGS = {
   ),
   quotaMbPerUser: optional(
     'QUOTA_MB_PER_USER',
-    'Megabytes of bodies that one user may have stored; more get 503 with Retry-After. Default: no limit.',
+    'Megabytes of bodies that one user may have stored; further requests get 503 with Retry-After. Default: no limit.',
     whole(1, 100_000_000),
   ),
   maxMemoryMb: optional(
     'MAX_MEMORY_MB',
-    'Megabytes in use from which on new work gets 503 with Retry-After, before the system ends the service. Default: 70 % of what the container or the machine has.',
+    'Megabytes of memory: when the service uses more, new requests get 503 with Retry-After, before the system ends the service. Default: 70 % of what the container or the machine has.',
     whole(64, 1_000_000),
   ),
   logLevel: setting(
@@ -194,41 +196,41 @@ export const SETTINGS = {
   ),
   requireUserStatus: listOf(
     'REQUIRE_USER_STATUS',
-    "Accept only users with these values of tbluser.status, as 1,2. Default: the column is another application's business.",
+    'Accept only users with these values of tbluser.status, as 1,2. Default: every value.',
     whole(0, 255),
   ),
   contentEncoding: setting(
     'CONTENT_ENCODING',
     'auto',
-    'How rows of other writers are read: auto (UTF-8, else windows-1252), utf-8 or windows-1252.',
+    'How rows of other applications are read: auto (UTF-8, else windows-1252), utf-8 or windows-1252.',
     oneOf('auto', 'utf-8', 'windows-1252'),
   ),
-  dtTimezone: setting('DT_TIMEZONE', 'UTC', 'Time zone of the column dt in the rows we write.', timeZone),
+  dtTimezone: setting('DT_TIMEZONE', 'UTC', 'Time zone of the column dt in the rows that Restante writes.', timeZone),
   webhookIdFrom: optional(
     'WEBHOOK_ID_FROM',
-    'Lowest id of a new webhook. Default 1000000000 on MySQL, out of the way of max + 1 of other applications; 1 on SQLite.',
+    'Lowest id of a new webhook. Default 1000000000 on MySQL, far from the ids that other applications give as max + 1; 1 on SQLite.',
     whole(1, 4_000_000_000),
   ),
   retentionDays: setting(
     'RETENTION_DAYS',
     '0',
-    'Contents are removed when they are so many days old, unless somebody is still to get them; 0 = never. A webhook may have its own.',
+    'Age in days at which contents are removed, unless a consumer has yet to get them; 0 = never. A webhook may have its own.',
     whole(0, 36_500),
   ),
   pruneForeign: setting(
     'PRUNE_FOREIGN',
     '0',
-    '1: RETENTION_DAYS removes rows of tblwh too that other applications have inserted.',
+    '1: RETENTION_DAYS also removes rows of tblwh that other applications inserted.',
     onOff,
   ),
   oldUrls: listOf(
     'OLD_URLS',
-    'Origins of your old receiver: requests whose path and query equal a stored wh_url there are received for it.',
+    'Origins of your old receiver: a request is received for the webhook whose stored wh_url is one of them with the path and query of the request.',
     origin,
   ),
   fenceNodes: listOf(
     'FENCE_NODES',
-    'On a cluster that is written to on several nodes: mysql:// URLs of the other nodes, so that rows on their way there are seen too.',
+    'For a cluster with several writing nodes: mysql:// URLs of the other nodes, so that rows that are being written there are seen too.',
     databaseUrl,
     true,
   ),
@@ -240,12 +242,12 @@ export const SETTINGS = {
   allowUnsafeDurability: setting(
     'ALLOW_UNSAFE_DURABILITY',
     '0',
-    '1: receive although a crash of the database can lose what was answered with 2xx. restante doctor names the cause.',
+    '1: receive although a crash of the database can lose webhooks that were answered with 2xx. restante doctor names the cause.',
     onOff,
   ),
   metricsToken: optional(
     'METRICS_TOKEN',
-    'Shows /metrics and the details of /readyz to whoever sends it as `Authorization: Bearer`. Without it there are no metrics.',
+    'Requests with this token as `Authorization: Bearer` may read /metrics and the details of /readyz. Without it there are no metrics.',
     text,
     true,
   ),

@@ -1,4 +1,4 @@
-// The few shapes that TypeBox lacks: one of some words, something or null, a merge patch.
+// The few shapes that TypeBox lacks (one of some words, something or null, a merge patch), and the words of a validator.
 import { type Static, type TOptional, type TSchema, type TUnsafe, Type } from 'typebox';
 
 /** One of a few words. */
@@ -21,10 +21,8 @@ export const mergePatch = <T extends Readonly<Record<string, TSchema>>>(properti
     [K in keyof T]: TOptional<TUnsafe<Static<T[K]> | null>>;
   };
 
-/** A method of HTTP. */
+/** An HTTP method. */
 export const METHOD = '^[A-Z-]{1,24}$';
-
-// What a validator says of a value, in words that say what it must be.
 
 const TYPES: Readonly<Record<string, string>> = {
   integer: 'a whole number',
@@ -46,7 +44,7 @@ interface Fault {
   readonly message: string;
 }
 
-/** Validators name types and values as programs do: `must be integer,null`. */
+/** What a validator says, in words: it says itself `must be integer,null`. */
 export function faultWords({ keyword, params, message }: Fault): string {
   const listed = (value: unknown) => (Array.isArray(value) ? value : String(value).split(',')).map(String);
   if (keyword === 'type') return `must be ${either(listed(params.type).map((type) => TYPES[type] ?? type))}`;

@@ -8,7 +8,7 @@ const Id = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
 // Settings ----------------------------------------------------------------------------------------------------------
 
-// Not `.` and `..`: every client takes those out of a path before it asks. No lookahead: not every reader of the document knows it.
+// Not `.` and `..`: clients remove those from a path before they send it. No lookahead: not every tool that reads the document has it.
 const NAME = '^([A-Za-z0-9_-][A-Za-z0-9._-]{0,63}|\\.[A-Za-z0-9_-][A-Za-z0-9._-]{0,62}|\\.\\.[A-Za-z0-9._-]{1,62})$';
 const WHERE = '^(earliest|latest)$';
 const MOST_LEASE_SECONDS = 43_200;
@@ -26,26 +26,26 @@ const Start = Type.Unsafe<'earliest' | 'latest' | { id?: number; time?: string }
   maxProperties: 1,
   examples: ['earliest'],
   description:
-    '`earliest`, `latest`, `{"id": 27}` (contents with this id or a higher one) or `{"time": "2026-11-22T10:00:00Z"}` (contents that came then or later). Counts for a new consumer only. Left out, a new one begins at the earliest if no more than 1,000 contents wait, else the call answers 409 `start-needed`.',
+    '`earliest`, `latest`, `{"id": 27}` (contents with this id or a higher one) or `{"time": "2026-11-22T10:00:00Z"}` (contents that came then or later). Counts for a new consumer only. If it is left out, a new consumer begins at the earliest when no more than 1,000 contents wait; else the call answers 409 `start-needed`.',
 });
 const LeaseSeconds = Type.Integer({
   minimum: 1,
   maximum: MOST_LEASE_SECONDS,
-  description: 'How long a worker has, before its contents are handed out again. Default 30.',
+  description: 'Seconds that a worker has before its contents are handed out again. Default 30.',
 });
 const settings = {
   whid: nullable(
     Type.Array(Type.Integer({ minimum: 0, maximum: 4_294_967_295 }), {
       minItems: 1,
       maxItems: 100,
-      description: 'The webhooks it reads; 0 = own content. Default null: all of yours, own content included.',
+      description: 'The webhooks that it reads; 0 = own content. Default null: all your webhooks and own content.',
     }),
   ),
   lease_seconds: LeaseSeconds,
   max_attempts: Type.Integer({
     minimum: 1,
     maximum: 1_000,
-    description: 'A content that was handed out so often and never acked becomes a dead letter. Default 10.',
+    description: 'A content that was handed out this many times without an ack becomes a dead letter. Default 10.',
   }),
   ordered: Type.Boolean({
     description: 'One lease at a time; nothing is handed out before what came earlier is acked or dead. Default false.',
@@ -53,7 +53,7 @@ const settings = {
   duplicates: Type.Unsafe<'deliver' | 'skip'>({
     type: 'string',
     enum: ['deliver', 'skip'],
-    description: 'skip: what a provider has sent twice comes once. Default deliver.',
+    description: 'skip: an event that a provider sent twice is handed out once. Default deliver.',
   }),
 };
 export const ConsumerInput = Type.Object(
@@ -67,7 +67,7 @@ const state = {
   backlog: Type.Integer({ description: 'Contents that wait to be handed out: exact up to 1000.' }),
   backlog_more: Type.Boolean({ description: 'There are more than `backlog` says.' }),
   oldest_age_s: nullable(
-    Type.Integer({ description: 'For how long the oldest of them has been here; null when none waits.' }),
+    Type.Integer({ description: 'Age of the oldest content that waits, in seconds; null when none waits.' }),
   ),
   in_flight: Type.Integer({ description: 'Contents that workers have in hand now.' }),
   dead: Type.Integer({ description: 'Dead letters.' }),
@@ -86,7 +86,7 @@ export const Consumer = Type.Object({
   ...settings,
   created_at: Moment,
   pulled_at: nullable(
-    Type.String({ format: 'date-time', description: 'Of the last pull, to the hour; null before the first.' }),
+    Type.String({ format: 'date-time', description: 'Time of the last pull, to the hour; null before the first.' }),
   ),
   last_id: Type.Integer({ description: 'The content that was handed out last for the first time; 0 = none.' }),
   ...state,
@@ -108,7 +108,7 @@ export const PullInput = Type.Object(
     wait: Type.Optional(
       Type.Integer({
         minimum: 0,
-        description: 'When there is nothing, wait for so many seconds; at most 55. Default 0.',
+        description: 'Seconds to wait for a content when there is none; at most 55. Default 0.',
       }),
     ),
     lease_seconds: Type.Optional(LeaseSeconds),
@@ -135,7 +135,9 @@ export const NackInput = Type.Object(
       Type.Integer({ minimum: 0, maximum: MOST_LEASE_SECONDS, description: 'Default 0: at once.' }),
     ),
     dead: Type.Optional(Type.Boolean({ description: 'Give them up: they become dead letters.' })),
-    untried: Type.Optional(Type.Boolean({ description: 'Nobody has begun with them: this was no attempt.' })),
+    untried: Type.Optional(
+      Type.Boolean({ description: 'No work on them has begun: this does not count as an attempt.' }),
+    ),
     reason: Type.Optional(Type.String({ maxLength: 255, description: 'Why: kept with a dead letter.' })),
   },
   strict,
@@ -151,7 +153,9 @@ const Conflict = Type.Object({
   }),
 });
 export const Outcome = Type.Object({
-  done: Type.Array(Type.Integer(), { description: 'Ids. What was acked before, by whomever, is done.' }),
+  done: Type.Array(Type.Integer(), {
+    description: 'Ids. A content that was acked before, by any worker, is done too.',
+  }),
   conflicts: Type.Array(Conflict),
 });
 export const Extended = Type.Object({ ...Outcome.properties, lease_until: Moment });
@@ -233,7 +237,8 @@ export const Trace = Type.Object({
       state: Type.Unsafe<'waiting' | 'leased' | 'acked' | 'dead' | 'behind'>({
         type: 'string',
         enum: ['waiting', 'leased', 'acked', 'dead', 'behind'],
-        description: 'behind: before where it began or was moved to. What it acked before that is not kept.',
+        description:
+          'behind: before the position where the consumer began or to which it was moved. Acks from before are not kept.',
       }),
       attempt: Type.Optional(Type.Integer({ description: 'How often it was handed out.' })),
       lease_until: Type.Optional(Moment),

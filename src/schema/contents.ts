@@ -4,7 +4,7 @@ import { METHOD, nullable, oneOf, strict } from './common.ts';
 
 const ID = '^(latest|[0-9]{1,15})$';
 const WHID = '^(all|[0-9]{1,10})$';
-/** What a pattern asks for, in words: nobody should have to read a regular expression in an error. */
+/** What a pattern asks for, in words: an error shows no regular expression. */
 export const PATTERN_WORDS: Readonly<Record<string, string>> = {
   [ID]: 'must be a whole number from 0, or latest',
   [WHID]: 'must be the number of a webhook, 0, or all',
@@ -56,7 +56,9 @@ export const ContentPage = Type.Object({
     ),
   ),
   held_s: Type.Optional(
-    Type.Integer({ description: 'For so long a transaction of another application has held back newer contents.' }),
+    Type.Integer({
+      description: 'Seconds for which a transaction of another application has held back newer contents.',
+    }),
   ),
   hint: Type.Optional(Type.String()),
 });
@@ -76,16 +78,16 @@ export const ListQuery = Type.Object({
     Type.Integer({ minimum: 1, examples: [20], description: 'At most 100; more is clamped. Default 20.' }),
   ),
   order: Type.Optional(oneOf(['asc', 'desc'], '`desc`: newest first, ids up to `id`.')),
-  event_id: filter("Only this event of the provider's."),
+  event_id: filter('Only the event with this id of the provider.'),
   event_type: filter('Only events of this type.'),
-  verified: Type.Optional(oneOf(['signed', 'token', 'none'], 'Only contents whose check said so.')),
+  verified: Type.Optional(oneOf(['signed', 'token', 'none'], 'Only contents with this result of the signature check.')),
   since: Type.Optional(Type.String({ format: 'date-time', description: 'Only what became visible then or later.' })),
   q: filter('Only contents with this text in their body, letter for letter. Looks at 10,000 contents a call.'),
   wait: Type.Optional(
     Type.Integer({
       minimum: 0,
       examples: [0],
-      description: 'When there is nothing, answer as soon as there is, or empty after so many seconds; at most 55.',
+      description: 'Seconds to wait for a content when there is none; at most 55. Default 0.',
     }),
   ),
 });
@@ -126,7 +128,7 @@ export const RefusalQuery = Type.Object(
   {
     whid: Type.Optional(Type.Integer({ minimum: 1, maximum: 4_294_967_295 })),
     kind: Type.Optional(oneOf(REFUSAL_KINDS)),
-    event_id: filter('Only requests that say to be this event.'),
+    event_id: filter('Only requests with this id of an event.'),
     since: cameSince,
     id: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Start here.' })),
     order: Type.Optional(oneOf(['asc', 'desc'], '`desc`: newest first, refusals with this `id` or a lower one.')),
@@ -135,7 +137,7 @@ export const RefusalQuery = Type.Object(
   strict,
 );
 const Force = Type.Optional(
-  Type.Boolean({ description: 'true: take it though it was not verified. Default false: it is judged again.' }),
+  Type.Boolean({ description: 'true: release it unverified. Default false: it must pass the check now.' }),
 );
 export const ReleaseInput = Type.Object({ force: Force }, strict);
 export const ReleaseManyInput = Type.Object(
@@ -150,7 +152,7 @@ export const ReleaseManyInput = Type.Object(
 export const ReleaseResult = Type.Object({
   released: Type.Array(Type.Object({ id: Type.Integer(), content_id: Type.Integer() })),
   kept: Type.Array(Type.Object({ id: Type.Integer(), reason: Type.String() })),
-  next_id: Type.Optional(Type.Integer({ description: 'There is more than one call releases: pass it as `id`.' })),
+  next_id: Type.Optional(Type.Integer({ description: 'More refusals are left: pass it as `id`.' })),
 });
 export const RefusalPage = Type.Object({ refusals: Type.Array(Refusal), next_id: Type.Integer() });
 
@@ -165,8 +167,10 @@ export const Ready = Type.Object({
       promise: Type.String({ description: 'What lists promise on this database, in a word.' }),
       promise_text: Type.String(),
       readable: Type.Integer({ description: 'Lists hand out contents up to this id.' }),
-      held_s: Type.Integer({ description: 'For so long they have been waiting for a row that is being written.' }),
-      trouble: Type.String({ description: 'Why contents are not stored: since the last one that was.' }),
+      held_s: Type.Integer({
+        description: 'Seconds for which lists have been waiting for a row that is being written.',
+      }),
+      trouble: Type.String({ description: 'Why no content has been stored since the last one.' }),
     }),
   ).properties,
 });
@@ -179,7 +183,7 @@ export const ProblemBody = Type.Object({
   errors: Type.Optional(Type.Array(Type.Object({ path: Type.String(), message: Type.String() }))),
 });
 
-// The wire of GET /activity: contents per minute and webhook.
+// Activity: contents per minute and webhook -------------------------------------------------------------------------
 
 export const ActivityQuery = Type.Object(
   {

@@ -2,7 +2,7 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import { METHOD, mergePatch, nullable, oneOf, strict } from './common.ts';
 
-// The wire: how a webhook verifies what it receives, and how it knows the same event again.
+// Verification, and how the same event is known again ----------------------------------------------------------------
 
 const SOURCE = '^(?:header:.+|query:.+|form:.+|body:(?:/.*)?|sha256)$';
 const PLACES = '`header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`';
@@ -156,7 +156,7 @@ const ResponseSettings = Type.Object(
 const settings = {
   response: Type.Partial(ResponseSettings, {
     ...strict,
-    description: 'What senders are answered once their request is committed.',
+    description: 'The answer to a sender once its request is committed.',
   }),
   max_body_bytes: Type.Integer({
     minimum: 0,
@@ -168,7 +168,7 @@ const settings = {
   }),
   allow_networks: Type.Array(Type.String({ minLength: 2, maxLength: 49 }), {
     maxItems: 100,
-    description: 'Senders outside of these addresses and CIDR networks are refused with 403. Default: everybody.',
+    description: 'Senders outside of these addresses and CIDR networks are refused with 403. Default: all senders.',
   }),
   preset: Type.String({
     maxLength: 40,
@@ -180,12 +180,12 @@ const settings = {
   dedupe: DedupeInput,
   on_reject: oneOf(
     ['keep', 'drop'],
-    'keep: what fails its check is kept as a refusal, to be looked at and released. Default keep.',
+    'keep: a request that fails its check is kept as a refusal, which can be released. Default keep.',
   ),
   retention_days: Type.Integer({
     minimum: 0,
     maximum: 36_500,
-    description: 'Contents are removed when they are so many days old; 0 = never. Default: RETENTION_DAYS.',
+    description: 'Age in days at which contents are removed; 0 = never. Default: RETENTION_DAYS.',
   }),
   enabled: Type.Boolean({
     description: 'false: senders are answered 503 with Retry-After and try again. Default true.',

@@ -1,4 +1,4 @@
-// The documentation environment: /docs and its guides, /openapi.json, llms.txt; neutral, or with the things of its reader.
+// The documentation: /docs and its guides, /openapi.json, llms.txt; with neutral examples, or with those of its reader.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Auth } from '../api/auth.ts';
 import { noSuchRoute } from '../api/problems.ts';
@@ -28,7 +28,7 @@ const YEAR = 'public, max-age=31536000, immutable';
 const HTML = 'text/html; charset=utf-8';
 const MARKDOWN = 'text/markdown; charset=utf-8';
 const SAFE = { 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' };
-// It may hold scripts and styles of its own, which must not run when somebody opens it alone.
+// An SVG may hold scripts and styles, which must not run when it is opened alone.
 const IMAGE = {
   ...SAFE,
   'cache-control': YEAR,
@@ -70,7 +70,7 @@ export async function serveDocs(fastify: FastifyInstance, parts: DocsParts): Pro
     return { config, style, script, scalar: scalar?.name, logo: logo?.name, guides, inbox };
   };
 
-  /** Answers with `make`: for nobody what was made and compressed once, with credentials what is theirs, kept nowhere. */
+  /** Answers with `make`: made and compressed once for readers without credentials; for others made anew and kept nowhere. */
   function answering(make: (reader: Reader) => string, type: string, personal = true) {
     let packed: Packed | undefined;
     return async (request: FastifyRequest, reply: FastifyReply) => {
@@ -150,7 +150,7 @@ function around(guides: readonly Guide[], at: number, base: string): string {
 }
 
 const LONG_ENOUGH = 8;
-/** Whatever a user has stored: a document never tells the token it was asked with. */
+/** A document never tells the token that it was asked with, even if the user has stored it in a content. */
 function withoutToken(text: string, authorization: string): string {
   const token = Buffer.from(authorization.replace(/^basic +/i, ''), 'base64')
     .toString()

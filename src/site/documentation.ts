@@ -1,9 +1,9 @@
-// What stands above the calls in the reference: what this is, whose examples these are, where to read on.
+// The documentation as text: the introduction above the reference, every call as Markdown, and llms.txt.
 import { basePath, type Config } from '../config/config.ts';
 import type { Guide, Reader } from './guides.ts';
 import { codeSamples, type Mine, receiverSample, sampleOf } from './samples.ts';
 
-/** As text of Markdown: nothing in it is markup. */
+/** Escaped for Markdown: nothing in it is markup. */
 const plain = (text: string): string => text.replace(/[\\`*_{}[\]()#+.!|<>~&-]/g, '\\$&').replace(/\s+/g, ' ');
 
 const MOST = 10;
@@ -19,7 +19,7 @@ function yours({ userId, webhooks, content, consumers }: Mine): string[] {
     ...(rows.length > 0 ? [`Your webhooks:\n\n${rows.join('\n')}`] : []),
     ...(webhooks.length > MOST ? ['The others: `GET /webhooks`.'] : []),
     ...(names.length > 0 ? [`Your consumers: ${names.join(', ')}.`] : []),
-    'Examples that change something use a webhook *Try me* and a consumer `try-me` of their own: nothing that is in use is lost by trying.',
+    'Examples that change something use a webhook *Try me* and a consumer `try-me` of their own: trying them loses nothing that is in use.',
   ];
 }
 
@@ -30,14 +30,12 @@ export function introduction(config: Config, guides: readonly Guide[], mine: Min
   return [
     serviceText
       ? plain(serviceText)
-      : 'Receives webhooks on public URLs, keeps them, and hands them out to whoever polls with the right credentials.',
+      : 'Receives webhooks on public URLs, keeps them, and hands them out to clients that poll with the right credentials.',
     ...(dashboardUrl ? [`Your id and token are in [your dashboard](${dashboardUrl}).`] : []),
     ...yours(mine),
     `**Guides**\n\n${links.join('\n')}`,
   ].join('\n\n');
 }
-
-// The documentation as plain text: every call as Markdown, and llms.txt, which tells a program where to read.
 
 type Schema = Readonly<{
   type?: string | readonly string[];
@@ -87,7 +85,7 @@ export function llmsText(name: string, text: string | undefined, guides: readonl
   const lines = guides.map((guide) => `- [${guide.title}](${publicUrl}/docs/guides/${guide.name}.md): ${guide.lead}`);
   return `# ${name}
 
-> Receives webhooks on public URLs, keeps them, and hands them out over an authenticated HTTP API to whoever polls.${text ? ` ${text}` : ''}
+> Receives webhooks on public URLs, keeps them, and hands them out over an authenticated HTTP API to clients that poll.${text ? ` ${text}` : ''}
 
 Fetch any of these with your credentials (\`curl -u ID:TOKEN\`), and the examples in it are yours: your id, your webhooks, your contents.
 

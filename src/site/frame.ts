@@ -1,5 +1,4 @@
-// The frame of every page of the documentation: brand, ways to the other pages, sign-in. Works without its script too.
-
+// The frame of every page of the documentation (brand, links, sign-in; it works without its script), and the files it needs.
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
@@ -47,7 +46,7 @@ export function framed(frame: Frame, path: string, title: string, main: string):
     `<a href="${base}${to}"${to === path ? ' aria-current="page"' : ''}>${escapeHtml(text)}</a>`;
   const dashboard = config.dashboardUrl
     ? `Your id and token are in <a href="${escapeHtml(config.dashboardUrl)}" rel="noreferrer">your dashboard</a>.`
-    : 'Whoever runs this service gave you an id and a token.';
+    : 'The operator of this service gave you an id and a token.';
   return `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
@@ -78,11 +77,11 @@ ${inbox ? `<a href="${base}/inbox" data-leave>Inbox</a>` : ''}</nav>
 `;
 }
 
-/** Where the reference appears; it brings a `main` of its own. */
+/** The place of the reference, which brings its own `main`. */
 export const referenceMain = (base: string, built: boolean): string =>
   `<div id="reference">${built ? '' : '<p>The reference is missing here: the service was not built.</p>'}</div><noscript><div class="guide"><p>The reference needs JavaScript. The same as text: <a href="${base}/docs/reference.md">reference.md</a>; the document itself: <a href="${base}/openapi.json">openapi.json</a>. The guides need none.</p></div></noscript>`;
 
-// The files of the documentation: found beside the bundle or in the sources, compressed once, named by what is in them.
+// Files: beside the bundle or in the sources, compressed once, named by what is in them ------------------------------
 
 /** Something to send, with its compressed forms. */
 export interface Packed {
@@ -92,7 +91,7 @@ export interface Packed {
   readonly gzip: Buffer;
 }
 
-/** Compresses what many will ask for, when the first does. Quality 5: 9 is 5 % smaller and holds up the rest five times as long. */
+/** Compresses for many readers, when the first asks. Quality 5: 9 is 5 % smaller and blocks the event loop five times as long. */
 export function pack(text: string | Buffer, type: string): Packed {
   const plain = Buffer.from(text);
   const params = { [constants.BROTLI_PARAM_QUALITY]: 5, [constants.BROTLI_PARAM_SIZE_HINT]: plain.length };
@@ -105,7 +104,7 @@ export function pack(text: string | Buffer, type: string): Packed {
  */
 export function sendPacked(request: FastifyRequest, reply: FastifyReply, { type, ...forms }: Packed): FastifyReply {
   const accepted = request.headers['accept-encoding'] ?? '';
-  // What was compressed by the build has no plain form, and nobody who runs it lacks gzip.
+  // Files compressed by the build have no plain form, and every browser that runs them has gzip.
   const plain = forms.plain.length > 0 && !/\bgzip\b/.test(accepted);
   const form = /\bbr\b/.test(accepted) ? 'br' : plain ? 'plain' : 'gzip';
   if (form !== 'plain') reply.header('content-encoding', form);
@@ -113,7 +112,7 @@ export function sendPacked(request: FastifyRequest, reply: FastifyReply, { type,
   return reply.type(type).header('vary', vary).send(forms[form]);
 }
 
-/** Sends what only one reader gets; compressed beside the event loop. */
+/** Sends a text for one reader; compressed beside the event loop. */
 export async function sendOnce(
   request: FastifyRequest,
   reply: FastifyReply,

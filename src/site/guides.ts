@@ -1,5 +1,4 @@
-// The guides: Markdown with calls in it, filled with the things of whoever reads them, as a page or as plain text.
-
+// The guides: Markdown with calls in it, filled with the things of its reader, as a page or as plain text.
 import type { Route } from '../api/route.ts';
 import { PRESETS } from '../verify/presets/index.ts';
 import { escapeHtml, readGuide } from './frame.ts';
@@ -52,7 +51,7 @@ export interface Reader {
   readonly base: string;
 }
 
-/** A text with what stands for each `{{name}}`. */
+/** The text with a value for each `{{name}}`. */
 const filled = (text: string, value: (name: string) => string): string =>
   text.replace(/\{\{(\w+)\}\}/g, (_, name: string) => value(name));
 
@@ -83,7 +82,7 @@ function callOf({ info, text }: Fence, reader: Reader): Sample | undefined {
     if (!route) throw new Error(`a guide shows ${method} ${target}, which is no route`);
     return sampleOf(route, reader.mine);
   }
-  // One that was made for trying: a guide must not change what is in use.
+  // A webhook that was made for trying: a guide must not change one that is in use.
   const { params, before } = target.includes('{wh_id}') ? ofSpare(reader.mine) : {};
   const spare = params?.wh_id;
   const own = typeof spare === 'number' ? target.replace('{wh_id}', String(spare)) : target;
@@ -94,7 +93,7 @@ function callOf({ info, text }: Fence, reader: Reader): Sample | undefined {
 }
 
 const callerOf = ({ mine, publicUrl }: Reader) => ({ base: publicUrl, id: mine.id, token: mine.token });
-/** What the page needs to make the call itself. */
+/** For the script of the page, which makes the call. */
 const forPage = ({ method, path, body, before, signedIn }: Sample) =>
   JSON.stringify({ method, path, body, before, signedIn }, (_, value) => (value === TAKEN ? '\0taken' : value));
 

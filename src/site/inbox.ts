@@ -7,7 +7,7 @@ import type { Log } from '../observe/log.ts';
 import { PRESETS } from '../verify/presets/index.ts';
 import { escapeHtml, type Packed, sendPacked } from './frame.ts';
 
-// Hostile bodies are shown here: no script but ours, no style but ours, and text becomes markup through lit-html alone.
+// Hostile bodies are shown here: only our script and style run, and only lit-html makes markup of text.
 const csp = (connect: string) =>
   `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src ${connect}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types lit-html`;
 const YEAR = 'public, max-age=31536000, immutable';
@@ -79,7 +79,7 @@ export async function serveInbox(
         .send(/\/(\?|$)/.test(request.url) ? slash : usual);
   };
   fastify.get('/inbox', hidden, page('Inbox', 'inbox', 'inbox/', "'self'"));
-  // The only page that may ask elsewhere, and the only one that never sees credentials.
+  // The only page that may call other servers, and the only one that never sees credentials.
   fastify.get('/inbox/replay', hidden, page('Replay', 'replay', '', 'http: https:'));
 
   const kept = { 'cache-control': YEAR, 'x-content-type-options': 'nosniff' };

@@ -1,5 +1,4 @@
-// One call as code: curl, JavaScript, Python with requests, Python alone. Complete; only the token has to be filled in.
-
+// The examples of the documentation: the things of its reader, the values of each call, and both as code and in the API document.
 import type { Route } from '../api/route.ts';
 import { consumerToWire, exampleConsumer } from '../api/routes/consumers.ts';
 import { contentToWire, refusalToWire } from '../api/wire.ts';
@@ -11,182 +10,22 @@ import { listRefusals } from '../store/refusals.ts';
 import { listWebhooks, type WebhookRow } from '../store/webhooks.ts';
 import { webhookClassic } from '../webhooks/webhooks.ts';
 
-interface CodeSample {
-  readonly lang: string;
-  readonly label: string;
-  readonly source: string;
-}
-interface Caller {
-  /** The start of every URL. */
-  readonly base: string;
-  readonly id: string;
-  readonly token: string;
-}
-
-/** The samples of a call, in the order in which pages show them. */
-export function codeSamples(sample: Sample, caller: Caller): CodeSample[] {
-  return [
-    { lang: 'shell', label: 'curl', source: curl(sample, caller) },
-    { lang: 'javascript', label: 'JavaScript', source: javascript(sample, caller) },
-    { lang: 'python', label: 'Python (requests)', source: requests(sample, caller) },
-    { lang: 'python', label: 'Python (stdlib)', source: urllib(sample, caller) },
-  ];
-}
-
-/** A value as a literal of JavaScript or Python; `taken` is the variable with what the call before brought. */
-function literal(value: unknown, taken: string, words: readonly [string, string, string]): string {
-  const [yes, no, none] = words;
-  const of = (one: unknown): string => {
-    if (one === TAKEN) return taken;
-    if (one === null) return none;
-    if (typeof one === 'boolean') return one ? yes : no;
-    if (typeof one === 'number') return String(one);
-    if (typeof one === 'string') return quoted(one);
-    if (Array.isArray(one)) return `[${one.map(of).join(', ')}]`;
-    const members = Object.entries(one as object).map(
-      ([name, member]) => `${words === PY ? quoted(name) : name}: ${of(member)}`,
-    );
-    return members.length > 0 ? `{ ${members.join(', ')} }` : '{}';
-  };
-  const text = of(value);
-  return words === PY ? text.replace(/\{ /g, '{').replace(/ \}/g, '}') : text;
-}
-const JS = ['true', 'false', 'null'] as const;
-const PY = ['True', 'False', 'None'] as const;
-/** In single quotes, for JavaScript and Python alike. */
-const quoted = (text: string): string =>
-  `'${JSON.stringify(text)
-    .slice(1, -1)
-    .replace(/\\"/g, '"')
-    .replace(/'/g, "\\'")
-    .replace(/\u2028|\u2029/g, ' ')}'`;
-const shellQuoted = (text: string): string => `'${text.replace(/'/g, `'\\''`)}'`;
-
-// curl --------------------------------------------------------------------------------------------------------------
-
-function curl({ method, path, body, before, comes, signedIn }: Sample, { base, id, token }: Caller): string {
-  const auth = `-u ${shellQuoted(`${id}:${token}`)}`;
-  // In double quotes where the shell has to put a variable in.
-  const url = (to: string) =>
-    to.includes('{') ? `"${base}${to.replace(/\{(\w+)\}/g, '$$$1')}"` : shellQuoted(base + to);
-  const data = (one: unknown, taken = '') => {
-    const json = JSON.stringify(one, (_, value) => (value === TAKEN ? '\0' : value));
-    return `-d ${shellQuoted(json).replace('"\\u0000"', `${taken === 'lease' ? '"' : ''}'"$${taken}"'${taken === 'lease' ? '"' : ''}`)}`;
-  };
-  const verb = method === 'GET' || (method === 'POST' && body !== undefined) ? '' : `-X ${method} `;
-  const first = before
-    ? `${before.take}=$(curl -s ${url(before.path)} ${auth} ${data(before.body)} | ${member(before.take)})\n`
-    : '';
-  const parts = [
-    `curl ${verb}${url(path)}`,
-    ...(signedIn ? [auth] : []),
-    ...(body === undefined ? [] : [`-H 'Content-Type: application/json'`, data(body, before?.take)]),
-    ...(comes === 'bytes' ? ['-o received.bin'] : []),
-  ];
-  return first + parts.join(' \\\n  ');
-}
-/** Takes one member out of an answer, without a program that may not be there. */
-const member = (name: string): string =>
-  name === 'lease' ? `sed -n 's/^{"lease":"\\([^"]*\\)".*/\\1/p'` : `sed -n 's/.*"${name}":\\([0-9]*\\).*/\\1/p'`;
-
-// JavaScript --------------------------------------------------------------------------------------------------------
-
-function javascript({ method, path, body, before, comes, signedIn }: Sample, { base, id, token }: Caller): string {
-  const url = (to: string) => (to.includes('{') ? `\`${base}${to.replace(/\{/g, '${')}\`` : quoted(base + to));
-  const json = (one: unknown) => `JSON.stringify(${literal(one, before?.take ?? '', JS)})`;
-  const options = [
-    ...(method === 'GET' ? [] : [`method: '${method}'`]),
-    ...(signedIn ? ['headers'] : []),
-    ...(body === undefined ? [] : [`body: ${json(body)}`]),
-  ];
-  const show = {
-    json: ', await answer.json()',
-    text: ', await answer.text()',
-    bytes: ', await answer.arrayBuffer()',
-    none: '',
-  };
-  return [
-    ...(signedIn ? [`const headers = { Authorization: \`Basic \${btoa(${quoted(`${id}:${token}`)})}\` };`] : []),
-    ...(before
-      ? [
-          `const before = await fetch(${url(before.path)}, {\n  method: 'POST',\n  headers,\n  body: ${json(before.body)},\n});`,
-          `const { ${before.take} } = await before.json();`,
-        ]
-      : []),
-    `const answer = await fetch(${url(path)}${options.length > 0 ? `, {\n  ${options.join(',\n  ')},\n}` : ''});`,
-    `console.log(answer.status${show[comes]});`,
-  ].join('\n');
-}
-
-// Python ------------------------------------------------------------------------------------------------------------
-
-const pythonUrl = (base: string) => (to: string) => `${to.includes('{') ? 'f' : ''}${quoted(base + to)}`;
-
-function requests({ method, path, body, before, comes, signedIn }: Sample, { base, id, token }: Caller): string {
-  const url = pythonUrl(base);
-  const auth = signedIn ? [`auth=(${quoted(id)}, ${quoted(token)})`] : [];
-  const call = (verb: string, to: string, one: unknown) => {
-    const parts = [url(to), ...(one === undefined ? [] : [`json=${literal(one, before?.take ?? '', PY)}`]), ...auth];
-    return `requests.${verb.toLowerCase()}(\n    ${parts.join(',\n    ')},\n)`;
-  };
-  const show = { json: ', answer.json()', text: ', answer.text', bytes: ', answer.content', none: '' };
-  return [
-    'import requests\n',
-    ...(before ? [`${before.take} = ${call('POST', before.path, before.body)}.json()['${before.take}']`] : []),
-    `answer = ${call(method, path, body)}`,
-    `print(answer.status_code${show[comes]})`,
-  ].join('\n');
-}
-
-function urllib({ method, path, body, before, comes, signedIn }: Sample, { base, id, token }: Caller): string {
-  const url = pythonUrl(base);
-  const json = body !== undefined || before !== undefined || comes === 'json';
-  const call = (verb: string, to: string, one: unknown) => {
-    const plain = verb === (one === undefined ? 'GET' : 'POST');
-    const parts = [
-      url(to),
-      ...(one === undefined ? [] : [`data=json.dumps(${literal(one, before?.take ?? '', PY)}).encode()`]),
-      ...(signedIn ? ['headers=headers'] : []),
-      ...(plain ? [] : [`method='${verb}'`]),
-    ];
-    return `urllib.request.Request(\n    ${parts.join(',\n    ')},\n)`;
-  };
-  const show = { json: ', json.load(answer)', text: ', answer.read()', bytes: ', answer.read()', none: '' };
-  return [
-    `import ${[...(signedIn ? ['base64'] : []), ...(json ? ['json'] : []), 'urllib.request'].join(', ')}\n`,
-    ...(signedIn
-      ? [
-          `basic = base64.b64encode(${quoted(`${id}:${token}`)}.encode()).decode()`,
-          `headers = {'Authorization': 'Basic ' + basic}`,
-        ]
-      : []),
-    ...(before
-      ? [
-          `before = ${call('POST', before.path, before.body)}`,
-          `with urllib.request.urlopen(before) as answer:\n    ${before.take} = json.load(answer)['${before.take}']`,
-        ]
-      : []),
-    `request = ${call(method, path, body)}`,
-    `with urllib.request.urlopen(request) as answer:\n    print(answer.status${show[comes]})`,
-  ].join('\n');
-}
-
-// What the documentation fills its examples with: the things of the user who reads it, or of nobody.
+// The things of the user who reads, or neutral ones ------------------------------------------------------------------
 
 type Shown = ReturnType<typeof webhookClassic>;
 
 export interface Mine {
-  /** Null: nobody is signed in. */
+  /** Null: the reader has not signed in. */
   readonly userId: number | null;
-  /** As they stand in a sample: `1001:TOKEN`. The token is never told. */
+  /** As samples show them: `1001:TOKEN`. The token is masked. */
   readonly id: string;
   readonly token: string;
   readonly webhooks: readonly Shown[];
-  /** The one that examples read; one that we made if there is one. Undefined: the user has none. */
+  /** The webhook that examples read. Undefined: the user has none that was made here. */
   readonly webhook: Shown | undefined;
   /** The webhook that may be given a new URL or deleted, because it was made from these pages. */
   readonly spare: Shown | undefined;
-  /** Where anybody may send a test: enabled, and nothing is verified. */
+  /** A webhook for tests: enabled, and nothing is verified. */
   readonly open: Shown | undefined;
   /** The newest content as the API tells it. */
   readonly content: Readonly<Record<string, unknown> & { id: number }> | undefined;
@@ -195,10 +34,10 @@ export interface Mine {
   readonly refusal: Readonly<Record<string, unknown> & { id: number; wh_id: number }> | undefined;
 }
 
-/** What samples call a webhook and a consumer of their own, so that nobody loses one that is in use. */
+/** Samples use a webhook and a consumer of their own: a reader who tries them loses none that is in use. */
 const TRY_WEBHOOK = 'Try me';
 export const TRY_CONSUMER = 'try-me';
-/** Instead of a token, however long it is. */
+/** Shown instead of a token of any length. */
 export const MASK = '********';
 
 const KEY = 'Vt3kZq8LxN2pWc7RmB4yJd9s';
@@ -230,9 +69,9 @@ export function nobody(publicUrl: string): Mine {
 
 const MOST_SHOWN = 20;
 const MOST_CHARACTERS = 1_000;
-// Others may hold a secret of the sender.
+// Other headers may hold a secret of the sender.
 const PLAIN_HEADERS = new Set(['content-type', 'content-length', 'user-agent', 'host']);
-// In a sample a URL stands between quotes, and who may write tblwhid must not break out of them.
+// In a sample a URL stands between quotes, and other applications, which may write tblwhid, must not break out of them.
 const isPlainUrl = (url: string) => /^https?:\/\/[\w.~:/?#@!&*+,;=%[\]-]+$/.test(url);
 const isOpen = ({ settings }: WebhookRow) =>
   settings !== null &&
@@ -242,7 +81,7 @@ const isOpen = ({ settings }: WebhookRow) =>
   !settings.allow_networks &&
   !settings.allow_methods;
 
-/** What is asked for the things of a reader who signed in. */
+/** What reading the things of a user takes of the service. */
 export interface MineParts {
   readonly store: Store;
   readonly config: Config;
@@ -250,7 +89,7 @@ export interface MineParts {
   readonly consumers: Pick<Consumers, 'list'>;
 }
 
-/** The things of a user, read now: a handful of rows, none of them whole tables. */
+/** The things of a user, read now: a handful of rows, never a whole table. */
 export async function mineOf(parts: MineParts, userId: number): Promise<Mine> {
   const { store, config, lists } = parts;
   const [rows, newest, consumers, refused] = await Promise.all([
@@ -303,99 +142,7 @@ function short<T extends { readonly content?: string; readonly request: { readon
   };
 }
 
-// Fills the examples of the API document: code samples in four languages, and the things of whoever reads it.
-
-interface Media {
-  example?: unknown;
-  schema?: { readonly properties?: Readonly<Record<string, unknown>>; examples?: unknown };
-}
-interface Operation {
-  parameters?: {
-    name: string;
-    in: string;
-    example?: unknown;
-    examples?: unknown;
-    schema?: { examples?: unknown; enum?: unknown[] };
-  }[];
-  requestBody?: { content: Record<string, Media> };
-  responses: Record<string, { content?: Record<string, Media> }>;
-  'x-codeSamples'?: unknown;
-}
-export interface Document {
-  info: { description?: string };
-  paths: Record<string, Record<string, Operation>>;
-}
-
-/** A copy of the document with examples that work for its reader. */
-export function personalised(document: Document, routes: readonly Route[], mine: Mine, base: string): Document {
-  const copy = structuredClone(document);
-  const caller = { base, id: mine.id, token: mine.token };
-  const fill = (path: string, method: string, sample: Sample) => {
-    const operation = copy.paths[path]?.[method.toLowerCase()];
-    if (!operation) return;
-    operation['x-codeSamples'] = codeSamples(sample, caller);
-    for (const parameter of operation.parameters ?? []) {
-      const value = sample.params[parameter.name];
-      const [first] = parameter.schema?.enum ?? [];
-      // Scalar would send the first word of each: a list would be narrowed by what nobody chose.
-      if (value === undefined && first !== undefined)
-        parameter.examples = { unused: { value: first, 'x-disabled': true } };
-      if (value === undefined && parameter.in !== 'path') continue;
-      delete parameter.schema?.examples;
-      // Nothing is put there that would have to be made first: nobody ends a webhook of his by a click.
-      if (value === TAKEN) {
-        delete parameter.example;
-        if (mine.webhook && mine.userId === null) parameter.example = mine.webhook.wh_id;
-      } else if (value !== undefined) parameter.example = value;
-    }
-    const media = operation.requestBody?.content['application/json'];
-    if (media && sample.body !== undefined) media.example = forDocument(sample.body, mine);
-    for (const [status, answer] of Object.entries(operation.responses)) {
-      const given = answer.content?.['application/json'];
-      const own = status === '200' ? answerOf(`${method} ${path}`, mine) : undefined;
-      if (given && own !== undefined) given.example = own;
-    }
-  };
-  for (const route of routes) fill(route.url.replace(/:(\w+)/g, '{$1}'), route.method, sampleOf(route, mine));
-  fill('/in/{key}', 'POST', receiverSample(mine, base));
-  return copy;
-}
-
-const LEASE = 'AQGS5f2Yv6kBARs2AQI';
-/** What a call before would bring, as an example of it. */
-function forDocument(body: unknown, mine: Mine): unknown {
-  const text = JSON.stringify(body, (name, value) =>
-    value === TAKEN ? (name === 'lease' ? LEASE : (mine.content?.id ?? 27)) : value,
-  );
-  return JSON.parse(text);
-}
-
-/** What the user would be answered now, where that is known. */
-function answerOf(call: string, { userId, webhooks, content, consumers, refusal }: Mine): unknown {
-  if (userId === null) return undefined;
-  switch (call) {
-    case 'GET /':
-      return { username: String(userId) };
-    case 'GET /webhooks':
-      return { webhooks };
-    case 'GET /whcontent':
-      return { whcontent: content ? [content] : [], next_id: (content?.id ?? 0) + 1 };
-    case 'GET /whcontent/{id}':
-      return content;
-    case 'GET /consumers':
-      return { consumers };
-    case 'GET /consumers/{name}':
-      return consumers[0];
-    case 'GET /refusals':
-      return refusal && { refusals: [refusal], next_id: refusal.id + 1 };
-    case 'GET /refusals/{id}':
-      return refusal;
-    default:
-      return undefined;
-  }
-}
-
-// The values in the examples of each call: what stands in its path, its query and its body.
+// The values of each call: in its path, its query and its body -------------------------------------------------------
 
 /** A call that comes first, because the example needs a member of its answer. */
 interface Before {
@@ -407,14 +154,14 @@ interface Before {
 }
 export interface Sample {
   readonly method: string;
-  /** With `{name}` where something stands that a call before brings. */
+  /** With `{name}` for a value that the call before brings. */
   readonly path: string;
   /** Undefined: no body. Members that are a `Taken` come from the call before. */
   readonly body: unknown;
   readonly before: Before | undefined;
-  /** What comes: nothing, JSON, bytes, or text. */
+  /** What the answer has: nothing, JSON, bytes, or text. */
   readonly comes: 'none' | 'json' | 'bytes' | 'text';
-  /** False for the receiver, which everybody may call. */
+  /** False for the receiver, which is public. */
   readonly signedIn: boolean;
   /** What the document shows as the values of the parameters. */
   readonly params: Readonly<Record<string, unknown>>;
@@ -439,7 +186,7 @@ const trying = { params: { name: TRY_CONSUMER } };
 const reading = ({ consumers: [first] }: Mine): Values => ({ params: { name: first?.name ?? TRY_CONSUMER } });
 const ofWebhook = ({ webhook }: Mine): Values =>
   webhook ? { params: { wh_id: webhook.wh_id } } : { params: { wh_id: TAKEN }, before: makeWebhook };
-/** For calls that end what they are called with: only what was made for it. */
+/** For calls that end a webhook: only one that was made for trying. */
 export const ofSpare = ({ spare }: Mine): Values =>
   spare ? { params: { wh_id: spare.wh_id } } : { params: { wh_id: TAKEN }, before: makeWebhook };
 const ofContent = ({ content }: Mine): Values =>
@@ -450,14 +197,14 @@ const whidOf = ({ refusal, webhook }: Mine): number => refusal?.wh_id ?? webhook
 const VALUES: Readonly<Record<string, (mine: Mine) => Values>> = {
   'GET /webhooks/:wh_id': ofWebhook,
   'POST /webhooks': () => ({ body: { wh_name: TRY_WEBHOOK } }),
-  // Its own name: tried by chance, it changes nothing.
+  // The name that it has: a click by chance changes nothing.
   'PATCH /webhooks/:wh_id': (mine) => ({ ...ofWebhook(mine), body: { wh_name: mine.webhook?.wh_name ?? TRY_WEBHOOK } }),
   'DELETE /webhooks/:wh_id': ofSpare,
   'POST /webhooks/:wh_id/rotate': (mine) => ({ ...ofSpare(mine), body: { grace_seconds: 86_400 } }),
   'GET /whcontent': () => ({ query: { id: 0, whid: 'all', limit: 20, wait: 0 } }),
   'POST /whcontent': () => ({ body: { content: 'Hello' } }),
   'GET /whcontent/:id': ofContent,
-  // For what was made for it: tried by chance, it takes nothing away.
+  // A content that was made for it: a click by chance takes nothing away.
   'DELETE /whcontent/:id': () => ({ params: { id: TAKEN }, before: postContent }),
   'GET /whcontent/:id/raw': ofContent,
   'GET /whcontent/:id/trace': ofContent,
@@ -487,7 +234,7 @@ const VALUES: Readonly<Record<string, (mine: Mine) => Values>> = {
 };
 
 type Properties = Readonly<Record<string, { readonly examples?: readonly unknown[] }>>;
-/** For routes that others add: what their schemas give as examples. */
+/** For routes that the operator added: the examples in their schemas. */
 function fromSchemas({ params, body }: Route): Values {
   const of = (schema: unknown): Record<string, unknown> =>
     Object.fromEntries(
@@ -498,7 +245,7 @@ function fromSchemas({ params, body }: Route): Values {
   return { params: of(params), ...(body ? { body: of(body) } : {}) };
 }
 
-/** The example of a call, with the things of whoever reads it. */
+/** The example of a call, with the things of its reader. */
 export function sampleOf(route: Route, mine: Mine): Sample {
   const {
     params = {},
@@ -539,3 +286,251 @@ export const receiverSample = (mine: Mine, publicUrl: string): Sample => ({
   signedIn: false,
   params: { key: /\/in\/(\w+)$/.exec(mine.open?.wh_url ?? '')?.[1] ?? 'KEY' },
 });
+
+// A call as complete code; only the token has to be filled in --------------------------------------------------------
+
+interface CodeSample {
+  readonly lang: string;
+  readonly label: string;
+  readonly source: string;
+}
+interface Caller {
+  /** The start of every URL. */
+  readonly base: string;
+  readonly id: string;
+  readonly token: string;
+}
+
+/** The samples of a call, in the order in which pages show them. */
+export function codeSamples(sample: Sample, caller: Caller): CodeSample[] {
+  return [
+    { lang: 'shell', label: 'curl', source: curl(sample, caller) },
+    { lang: 'javascript', label: 'JavaScript', source: javascript(sample, caller) },
+    { lang: 'python', label: 'Python (requests)', source: requests(sample, caller) },
+    { lang: 'python', label: 'Python (stdlib)', source: urllib(sample, caller) },
+  ];
+}
+
+/** A value as a literal of JavaScript or Python; `taken` is the variable with what the call before brought. */
+function literal(value: unknown, taken: string, words: readonly [string, string, string]): string {
+  const [yes, no, none] = words;
+  const of = (one: unknown): string => {
+    if (one === TAKEN) return taken;
+    if (one === null) return none;
+    if (typeof one === 'boolean') return one ? yes : no;
+    if (typeof one === 'number') return String(one);
+    if (typeof one === 'string') return quoted(one);
+    if (Array.isArray(one)) return `[${one.map(of).join(', ')}]`;
+    const members = Object.entries(one as object).map(
+      ([name, member]) => `${words === PY ? quoted(name) : name}: ${of(member)}`,
+    );
+    return members.length > 0 ? `{ ${members.join(', ')} }` : '{}';
+  };
+  const text = of(value);
+  return words === PY ? text.replace(/\{ /g, '{').replace(/ \}/g, '}') : text;
+}
+const JS = ['true', 'false', 'null'] as const;
+const PY = ['True', 'False', 'None'] as const;
+/** In single quotes, for JavaScript and Python alike. */
+const quoted = (text: string): string =>
+  `'${JSON.stringify(text)
+    .slice(1, -1)
+    .replace(/\\"/g, '"')
+    .replace(/'/g, "\\'")
+    .replace(/\u2028|\u2029/g, ' ')}'`;
+const shellQuoted = (text: string): string => `'${text.replace(/'/g, `'\\''`)}'`;
+
+function curl({ method, path, body, before, comes, signedIn }: Sample, { base, id, token }: Caller): string {
+  const auth = `-u ${shellQuoted(`${id}:${token}`)}`;
+  // In double quotes where the shell has to put a variable in.
+  const url = (to: string) =>
+    to.includes('{') ? `"${base}${to.replace(/\{(\w+)\}/g, '$$$1')}"` : shellQuoted(base + to);
+  const data = (one: unknown, taken = '') => {
+    const json = JSON.stringify(one, (_, value) => (value === TAKEN ? '\0' : value));
+    return `-d ${shellQuoted(json).replace('"\\u0000"', `${taken === 'lease' ? '"' : ''}'"$${taken}"'${taken === 'lease' ? '"' : ''}`)}`;
+  };
+  const verb = method === 'GET' || (method === 'POST' && body !== undefined) ? '' : `-X ${method} `;
+  const first = before
+    ? `${before.take}=$(curl -s ${url(before.path)} ${auth} ${data(before.body)} | ${member(before.take)})\n`
+    : '';
+  const parts = [
+    `curl ${verb}${url(path)}`,
+    ...(signedIn ? [auth] : []),
+    ...(body === undefined ? [] : [`-H 'Content-Type: application/json'`, data(body, before?.take)]),
+    ...(comes === 'bytes' ? ['-o received.bin'] : []),
+  ];
+  return first + parts.join(' \\\n  ');
+}
+/** Takes one member out of an answer, without a program that may not be there. */
+const member = (name: string): string =>
+  name === 'lease' ? `sed -n 's/^{"lease":"\\([^"]*\\)".*/\\1/p'` : `sed -n 's/.*"${name}":\\([0-9]*\\).*/\\1/p'`;
+
+function javascript({ method, path, body, before, comes, signedIn }: Sample, { base, id, token }: Caller): string {
+  const url = (to: string) => (to.includes('{') ? `\`${base}${to.replace(/\{/g, '${')}\`` : quoted(base + to));
+  const json = (one: unknown) => `JSON.stringify(${literal(one, before?.take ?? '', JS)})`;
+  const options = [
+    ...(method === 'GET' ? [] : [`method: '${method}'`]),
+    ...(signedIn ? ['headers'] : []),
+    ...(body === undefined ? [] : [`body: ${json(body)}`]),
+  ];
+  const show = {
+    json: ', await answer.json()',
+    text: ', await answer.text()',
+    bytes: ', await answer.arrayBuffer()',
+    none: '',
+  };
+  return [
+    ...(signedIn ? [`const headers = { Authorization: \`Basic \${btoa(${quoted(`${id}:${token}`)})}\` };`] : []),
+    ...(before
+      ? [
+          `const before = await fetch(${url(before.path)}, {\n  method: 'POST',\n  headers,\n  body: ${json(before.body)},\n});`,
+          `const { ${before.take} } = await before.json();`,
+        ]
+      : []),
+    `const answer = await fetch(${url(path)}${options.length > 0 ? `, {\n  ${options.join(',\n  ')},\n}` : ''});`,
+    `console.log(answer.status${show[comes]});`,
+  ].join('\n');
+}
+
+const pythonUrl = (base: string) => (to: string) => `${to.includes('{') ? 'f' : ''}${quoted(base + to)}`;
+
+function requests({ method, path, body, before, comes, signedIn }: Sample, { base, id, token }: Caller): string {
+  const url = pythonUrl(base);
+  const auth = signedIn ? [`auth=(${quoted(id)}, ${quoted(token)})`] : [];
+  const call = (verb: string, to: string, one: unknown) => {
+    const parts = [url(to), ...(one === undefined ? [] : [`json=${literal(one, before?.take ?? '', PY)}`]), ...auth];
+    return `requests.${verb.toLowerCase()}(\n    ${parts.join(',\n    ')},\n)`;
+  };
+  const show = { json: ', answer.json()', text: ', answer.text', bytes: ', answer.content', none: '' };
+  return [
+    'import requests\n',
+    ...(before ? [`${before.take} = ${call('POST', before.path, before.body)}.json()['${before.take}']`] : []),
+    `answer = ${call(method, path, body)}`,
+    `print(answer.status_code${show[comes]})`,
+  ].join('\n');
+}
+
+function urllib({ method, path, body, before, comes, signedIn }: Sample, { base, id, token }: Caller): string {
+  const url = pythonUrl(base);
+  const json = body !== undefined || before !== undefined || comes === 'json';
+  const call = (verb: string, to: string, one: unknown) => {
+    const plain = verb === (one === undefined ? 'GET' : 'POST');
+    const parts = [
+      url(to),
+      ...(one === undefined ? [] : [`data=json.dumps(${literal(one, before?.take ?? '', PY)}).encode()`]),
+      ...(signedIn ? ['headers=headers'] : []),
+      ...(plain ? [] : [`method='${verb}'`]),
+    ];
+    return `urllib.request.Request(\n    ${parts.join(',\n    ')},\n)`;
+  };
+  const show = { json: ', json.load(answer)', text: ', answer.read()', bytes: ', answer.read()', none: '' };
+  return [
+    `import ${[...(signedIn ? ['base64'] : []), ...(json ? ['json'] : []), 'urllib.request'].join(', ')}\n`,
+    ...(signedIn
+      ? [
+          `basic = base64.b64encode(${quoted(`${id}:${token}`)}.encode()).decode()`,
+          `headers = {'Authorization': 'Basic ' + basic}`,
+        ]
+      : []),
+    ...(before
+      ? [
+          `before = ${call('POST', before.path, before.body)}`,
+          `with urllib.request.urlopen(before) as answer:\n    ${before.take} = json.load(answer)['${before.take}']`,
+        ]
+      : []),
+    `request = ${call(method, path, body)}`,
+    `with urllib.request.urlopen(request) as answer:\n    print(answer.status${show[comes]})`,
+  ].join('\n');
+}
+
+// The API document with these examples -------------------------------------------------------------------------------
+
+interface Media {
+  example?: unknown;
+  schema?: { readonly properties?: Readonly<Record<string, unknown>>; examples?: unknown };
+}
+interface Operation {
+  parameters?: {
+    name: string;
+    in: string;
+    example?: unknown;
+    examples?: unknown;
+    schema?: { examples?: unknown; enum?: unknown[] };
+  }[];
+  requestBody?: { content: Record<string, Media> };
+  responses: Record<string, { content?: Record<string, Media> }>;
+  'x-codeSamples'?: unknown;
+}
+export interface Document {
+  info: { description?: string };
+  paths: Record<string, Record<string, Operation>>;
+}
+
+/** A copy of the document with examples that work for its reader. */
+export function personalised(document: Document, routes: readonly Route[], mine: Mine, base: string): Document {
+  const copy = structuredClone(document);
+  const caller = { base, id: mine.id, token: mine.token };
+  const fill = (path: string, method: string, sample: Sample) => {
+    const operation = copy.paths[path]?.[method.toLowerCase()];
+    if (!operation) return;
+    operation['x-codeSamples'] = codeSamples(sample, caller);
+    for (const parameter of operation.parameters ?? []) {
+      const value = sample.params[parameter.name];
+      const [first] = parameter.schema?.enum ?? [];
+      // Scalar would send the first word of each enum, and narrow a list by a filter that the reader did not choose.
+      if (value === undefined && first !== undefined)
+        parameter.examples = { unused: { value: first, 'x-disabled': true } };
+      if (value === undefined && parameter.in !== 'path') continue;
+      delete parameter.schema?.examples;
+      // No example for a thing that has to be made first: a click must not end a webhook of the reader's.
+      if (value === TAKEN) {
+        delete parameter.example;
+        if (mine.webhook && mine.userId === null) parameter.example = mine.webhook.wh_id;
+      } else if (value !== undefined) parameter.example = value;
+    }
+    const media = operation.requestBody?.content['application/json'];
+    if (media && sample.body !== undefined) media.example = forDocument(sample.body, mine);
+    for (const [status, answer] of Object.entries(operation.responses)) {
+      const given = answer.content?.['application/json'];
+      const own = status === '200' ? answerOf(`${method} ${path}`, mine) : undefined;
+      if (given && own !== undefined) given.example = own;
+    }
+  };
+  for (const route of routes) fill(route.url.replace(/:(\w+)/g, '{$1}'), route.method, sampleOf(route, mine));
+  fill('/in/{key}', 'POST', receiverSample(mine, base));
+  return copy;
+}
+
+const LEASE = 'AQGS5f2Yv6kBARs2AQI';
+/** The body with an example of what the call before would bring. */
+function forDocument(body: unknown, mine: Mine): unknown {
+  const text = JSON.stringify(body, (name, value) =>
+    value === TAKEN ? (name === 'lease' ? LEASE : (mine.content?.id ?? 27)) : value,
+  );
+  return JSON.parse(text);
+}
+
+/** The answer that the user would get now, where it is known. */
+function answerOf(call: string, { userId, webhooks, content, consumers, refusal }: Mine): unknown {
+  if (userId === null) return undefined;
+  switch (call) {
+    case 'GET /':
+      return { username: String(userId) };
+    case 'GET /webhooks':
+      return { webhooks };
+    case 'GET /whcontent':
+      return { whcontent: content ? [content] : [], next_id: (content?.id ?? 0) + 1 };
+    case 'GET /whcontent/{id}':
+      return content;
+    case 'GET /consumers':
+      return { consumers };
+    case 'GET /consumers/{name}':
+      return consumers[0];
+    case 'GET /refusals':
+      return refusal && { refusals: [refusal], next_id: refusal.id + 1 };
+    case 'GET /refusals/{id}':
+      return refusal;
+    default:
+      return undefined;
+  }
+}

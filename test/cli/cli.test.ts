@@ -233,7 +233,7 @@ describe('docs/cli.md', () => {
 test('what talks to a running service goes through the client, never to the database', () => {
   for (const name of readdirSync('src/cli/reader'))
     expect(readFileSync(`src/cli/reader/${name}`, 'utf8'), name).not.toMatch(
-      / from '(\.\.\/)+(store|reading|receiver|consumers|http)\/|\/open\.ts'/,
+      / from '\.\.\/\.\.\/(store|consumers|reading|receiver|http|api)\/|\/open\.ts'/,
     );
 });
 

@@ -260,10 +260,10 @@ describe('each check by itself', () => {
       'files',
       'warn',
       file((files) => {
-        Object.assign(files, { shared: 'everybody may put files there' });
+        Object.assign(files, { shared: 'every user may put files there' });
         Object.assign(files.entries[0] as object, { mode: 0o777 });
       }),
-      /not the database's own: everybody/,
+      /not the database's own: every user/,
       /^(?!.*chmod).*folder of its own/,
     ],
     [
@@ -383,7 +383,7 @@ describe('each check by itself', () => {
       'signed-urls',
       'warn',
       stale({ preset: 'twilio' }, 'see the other system'),
-      /another application.*no URL.*7 \(twilio, "see the other system"\)/,
+      /Another application.*no URL.*7 \(twilio, "see the other system"\)/,
       /restante webhook list/,
     ],
     [
@@ -404,7 +404,7 @@ describe('each check by itself', () => {
       /0\.0\.0\.0/,
       /TRUST_PROXY/,
     ],
-    ['trust-proxy', 'warn', setting({ TRUST_PROXY: '0.0.0.0/0' }), /everybody/, /TRUST_PROXY/],
+    ['trust-proxy', 'warn', setting({ TRUST_PROXY: '0.0.0.0/0' }), /every sender/, /TRUST_PROXY/],
     [
       'old-urls',
       'warn',
@@ -580,7 +580,7 @@ describe('SQLite', () => {
     const env = { DATABASE_URL: `sqlite:${folder()}/r.db` };
     const { code, out } = await doctor(env, []);
     expect(code).toBe(0);
-    expect(out).toMatch(/^warn {2}database {2,}\S.*\n +-> Start it/);
+    expect(out).toMatch(/^warn {2}database {2,}\S.*\n +-> Start the service/);
     expect(out).toMatch(/\n\d+ checks: \d+ ok, \d+ warnings, 0 failed\n$/);
     expect(out.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
     expect((await doctor(env, [], true)).out).toContain('\x1b[33mwarn\x1b[0m');

@@ -105,7 +105,7 @@ describe('the SDK', () => {
       const error = (await call(id).catch((one: unknown) => one)) as RestanteError;
       expect(error).toBeInstanceOf(RestanteError);
       expect(error).toMatchObject({ status: 404, code: 'not-found' });
-      expect(error.message).toContain(`You have no content ${id}: it was deleted or pruned, or never was.`);
+      expect(error.message).toContain(`You have no content ${id}: it was deleted or pruned, or never existed.`);
       expect(error.requestId).toBeTruthy();
     }
     const lost = createClient({ url: `${service.url}/elsewhere`, auth: `${user.id}:${user.token}` });

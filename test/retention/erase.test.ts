@@ -57,7 +57,7 @@ onEveryEngine('erasing', (engine) => {
     expect([first?.status, second?.status].sort()).toEqual([204, 404]);
     // Clients of the classic call know its text; what came later says what is missing, and what to do.
     const classic = 'The webhook id does not exist for such user';
-    const gone = `You have no content ${b}: it was deleted or pruned, or never was. GET /whcontent?whid=all lists those you have.`;
+    const gone = `You have no content ${b}: it was deleted or pruned, or never existed. GET /whcontent?whid=all lists those you have.`;
     for (const [method, path, detail] of [
       ['GET', '', classic],
       ['GET', '/raw', gone],

@@ -1,4 +1,4 @@
-// The consumers of a user as resources: make or change, read, list, end.
+// The consumers of a user: make or change, read, list, delete; and what a worker does with one.
 import type { Static } from 'typebox';
 import type { Config } from '../../config/config.ts';
 import type { Consumers, Seen } from '../../consumers/consumers.ts';
@@ -33,7 +33,7 @@ export interface ConsumerCalls {
   readonly config: Config;
 }
 
-const example = {
+export const exampleConsumer = {
   name: 'billing',
   whid: [7],
   lease_seconds: 30,
@@ -50,7 +50,6 @@ const example = {
   dead: 0,
 };
 const common = { tag: 'Consumers', kind: 'extended' } as const;
-export const exampleConsumer = example;
 
 export const isoTime = (ms: number): string => new Date(ms).toISOString();
 
@@ -74,7 +73,7 @@ export function consumerToWire({ consumer, state }: Seen): Consumer {
 
 type WireStart = NonNullable<Static<typeof ConsumerInput>['start']>;
 
-/** `earliest`, `latest`, an id or a moment, as the flow knows them. */
+/** `earliest`, `latest`, an id or a moment, as consumers take it. */
 function startOf(start: WireStart | undefined, path: string): Start | undefined {
   if (start === undefined || typeof start === 'string') return start;
   if (start.id !== undefined) return { id: start.id };
@@ -94,12 +93,16 @@ export const putConsumer = route({
   params: ConsumerName,
   body: ConsumerInput,
   answers: {
-    200: { schema: Consumer, example, description: 'Changed' },
-    201: { schema: Consumer, example: { ...example, pulled_at: null, last_id: 0, in_flight: 0 }, description: 'Made' },
+    200: { schema: Consumer, example: exampleConsumer, description: 'Changed' },
+    201: {
+      schema: Consumer,
+      example: { ...exampleConsumer, pulled_at: null, last_id: 0, in_flight: 0 },
+      description: 'Made',
+    },
   },
   async handler({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, body, userId, reply }) {
     const { whid, start, ...settings } = body;
-    // A consumer of each of them once, in a fixed order, whatever the caller wrote.
+    // Each webhook once, in a fixed order, whatever the caller wrote.
     const whids = whid ? [...new Set(whid)].sort((a, b) => a - b) : null;
     const { made, ...seen } = await consumers.put(
       userId,
@@ -118,7 +121,7 @@ export const getConsumer = route({
   url: '/consumers/:name',
   summary: 'Read a consumer and how far it is',
   params: ConsumerName,
-  answers: { 200: { schema: Consumer, example, description: 'The consumer' } },
+  answers: { 200: { schema: Consumer, example: exampleConsumer, description: 'The consumer' } },
   handler: async ({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, userId }) =>
     consumerToWire(await consumers.get(userId, params.name)),
 });
@@ -128,7 +131,9 @@ export const listConsumersRoute = route({
   method: 'GET',
   url: '/consumers',
   summary: 'List your consumers',
-  answers: { 200: { schema: ConsumerList, example: { consumers: [example] }, description: 'Your consumers by name' } },
+  answers: {
+    200: { schema: ConsumerList, example: { consumers: [exampleConsumer] }, description: 'Your consumers by name' },
+  },
   handler: async ({ consumers }: Pick<ConsumerCalls, 'consumers'>, { userId }) => ({
     consumers: (await consumers.list(userId)).map(consumerToWire),
   }),
@@ -148,7 +153,7 @@ export const deleteConsumerRoute = route({
   },
 });
 
-// What a worker does with a consumer: pull and ack, give back, keep for longer, move, and look after dead letters.
+// Pull, ack, nack, extend, seek, dead letters -----------------------------------------------------------------------
 
 const MOST_ITEMS = 500;
 const MOST_WAIT_S = 55;
@@ -171,7 +176,7 @@ const action = { ...common, method: 'POST', params: ConsumerName } as const;
 const outcome = { 200: { schema: Outcome, example: done, description: 'All of it is done' } };
 const told = 'When not all of it could be done the answer is 409 with `done` and `conflicts`; what is `done` is done.';
 
-// Added to the object that is there: V8 makes a slow one of a spread.
+// Assigned, not spread: V8 makes a slow object of a spread.
 const itemToWire = ({ content, attempt }: Item, lease_until: string, config: Config) =>
   Object.assign(contentToWire(content, config), { attempt, lease_until });
 
@@ -304,7 +309,7 @@ export const listDeadRoute = route({
   },
 });
 
-export const retryDead = route({
+export const retryDeadRoute = route({
   ...action,
   url: '/consumers/:name/dead/retry',
   summary: 'Hand dead letters out again',
@@ -321,7 +326,7 @@ export const redeliverConsumer = route({
   ...action,
   url: '/consumers/:name/redeliver',
   summary: 'Hand contents out again to one consumer',
-  description: `Whatever became of them. Those that are still ahead of it come anyway. ${told}`,
+  description: `Also those that were acked. Those that are still ahead of it come anyway. ${told}`,
   body: RedeliverInput,
   answers: outcome,
   handler: ({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, body, userId }) =>

@@ -1,5 +1,4 @@
-// The contents of a user: list them, fetch one as JSON or as its exact bytes, post one's own, delete one.
-
+// The contents of a user: list them, fetch one as JSON or as its exact bytes, delete one, post own content, count them.
 import { isUtf8 } from 'node:buffer';
 import type { FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
@@ -18,8 +17,7 @@ import {
 import type { Sender } from '../../http/address.ts';
 import { laneOf } from '../../http/body.ts';
 import { decodeHead } from '../../http/head.ts';
-import type { Lists } from '../../reading/lists.ts';
-import { type Page, STALE_MS } from '../../reading/lists.ts';
+import { type Lists, type Page, STALE_MS } from '../../reading/lists.ts';
 import type { Cancellation, Tail } from '../../reading/tail.ts';
 import type { Quota } from '../../receiver/quota.ts';
 import type { Writer } from '../../receiver/writer.ts';
@@ -70,6 +68,7 @@ export interface ContentCalls extends ListCalls {
 
 const MOST = 100;
 const MOST_NAMED = 5;
+const MOST_WAIT_S = 55;
 const example = {
   id: 27,
   content: '{"id":"evt_1","type":"charge.succeeded"}',
@@ -123,8 +122,6 @@ export const listContentsRoute = route({
   },
 });
 
-const MOST_WAIT_S = 55;
-
 const startOf = (query: Static<typeof ListQuery>, request: FastifyRequest): number | 'latest' => {
   const last = request.headers['last-event-id'];
   if (wantsStream(request) && typeof last === 'string' && /^\d{1,15}$/.test(last)) return Number(last) + 1;
@@ -132,7 +129,19 @@ const startOf = (query: Static<typeof ListQuery>, request: FastifyRequest): numb
 };
 const waitOf = (query: Static<typeof ListQuery>): number => Math.min(query.wait ?? 0, MOST_WAIT_S);
 
-/** The list from an id on, as a call and a stream go on with it. */
+/** What narrows the list; undefined when nothing does. */
+function filterOf({ event_id, event_type, verified, since, q }: Static<typeof ListQuery>): Filter | undefined {
+  const filter = {
+    event_id: event_id === undefined ? undefined : normalEventId(event_id),
+    event_type: event_type === undefined ? undefined : normalEventId(event_type),
+    verified,
+    since_ms: since === undefined ? undefined : Date.parse(since),
+    q: q === undefined ? undefined : Buffer.from(q),
+  };
+  return Object.values(filter).some((value) => value !== undefined) ? filter : undefined;
+}
+
+/** Reads the list from an id on; a waiting call and a stream go on with it. */
 const upward =
   ({ lists }: Pick<ListCalls, 'lists'>, list: Selection, filter?: Filter): Read =>
   (from) =>
@@ -171,7 +180,7 @@ async function waitingPage(
   return page;
 }
 
-/** Whoever forgets `whid` asks for own content, finds nothing, and thinks that nothing arrived. */
+/** A caller who forgets `whid` asks for own content, finds nothing, and thinks that nothing arrived. */
 async function hintElsewhere(store: Store, userId: number): Promise<string | undefined> {
   const webhooks = await listWebhooks(store, userId);
   if (webhooks.length === 0) return undefined;
@@ -230,7 +239,7 @@ export const deleteContentRoute = route({
   kind: 'extended',
   summary: 'Delete one content',
   description:
-    'For good, with its request and the refusal that it may have been. No list and no consumer hands it out any more; whoever has it in hand acks it as ever.',
+    'For good, with its request and the refusal that it may have been. No list and no consumer hands it out any more; a worker that has it in hand can still ack it.',
   params: ContentId,
   answers: { 204: { description: 'Deleted' } },
   problems: [403],
@@ -284,53 +293,7 @@ export const postContent = route({
   },
 });
 
-// GET /activity: how busy each webhook of a user was, minute by minute; what the sparklines of the inbox show.
-
-export const activityRoute = route({
-  method: 'GET',
-  url: '/activity',
-  tag: 'Contents',
-  kind: 'extended',
-  summary: 'Count contents per minute',
-  description:
-    'Of the webhooks to which something came in that time, by wh_id; 0 = own content. The last number is the minute of `now`, which is not over yet.',
-  query: ActivityQuery,
-  answers: {
-    200: {
-      schema: ActivityPage,
-      example: { webhooks: [{ wh_id: 7, total: 3, minutes: [0, 2, 1] }], now: '2026-11-22T10:00:12.000Z', more: false },
-      description: 'The counts',
-    },
-  },
-  async handler({ store }: Pick<ContentCalls, 'store'>, { query, userId }) {
-    const { now, more, webhooks } = await activityOf(store.db, userId, query.minutes ?? 60);
-    return {
-      webhooks: [...webhooks]
-        .sort(([a], [b]) => a - b)
-        .map(([wh_id, minutes]) => ({ wh_id, total: minutes.reduce((sum, n) => sum + n, 0), minutes })),
-      now: new Date(now).toISOString(),
-      more,
-    };
-  },
-});
-
-// What a list is asked to be narrowed to, read from its query.
-
-/** Undefined when nothing narrows it. */
-function filterOf({ event_id, event_type, verified, since, q }: Static<typeof ListQuery>): Filter | undefined {
-  const filter = {
-    event_id: event_id === undefined ? undefined : normalEventId(event_id),
-    event_type: event_type === undefined ? undefined : normalEventId(event_type),
-    verified,
-    since_ms: since === undefined ? undefined : Date.parse(since),
-    q: q === undefined ? undefined : Buffer.from(q),
-  };
-  return Object.values(filter).some((value) => value !== undefined) ? filter : undefined;
-}
-
-// What a user posts as own content: from the query, from a JSON object, or the body as it is.
-
-/** `url`: the raw one, for the bytes of `?content=`. Throws a 422 when there is nothing, or two things. */
+/** From `?content=`, from a JSON object, or the body as it is. `url`: raw. Throws a 422 when there is nothing, or two things. */
 function ownContent(fromQuery: string | undefined, body: Buffer, url: string): Buffer {
   if (fromQuery !== undefined) {
     if (body.length > 0)
@@ -363,7 +326,7 @@ const CLOSES = /^[ \t\r\n]*\}[ \t\r\n]*$/;
 
 /**
  * The string of `{"content":"…"}`; undefined when the body is anything else, which is then taken as it is. Nothing but
- * that string is parsed: an object of a million members would hold up everybody for seconds.
+ * that string is parsed: an object of a million members would hold up all other requests for seconds.
  */
 function jsonMember(body: Buffer): Buffer | undefined {
   if (!isUtf8(body)) return undefined;
@@ -388,3 +351,32 @@ function isEscaped(text: string, at: number): boolean {
   while (text[from - 1] === '\\') from--;
   return (at - from) % 2 === 1;
 }
+
+/** How busy each webhook was, minute by minute: the sparklines of the inbox. */
+export const activityRoute = route({
+  method: 'GET',
+  url: '/activity',
+  tag: 'Contents',
+  kind: 'extended',
+  summary: 'Count contents per minute',
+  description:
+    'Only webhooks that received something in that time, by wh_id; 0 = own content. The last number is the minute of `now`, which is not over yet.',
+  query: ActivityQuery,
+  answers: {
+    200: {
+      schema: ActivityPage,
+      example: { webhooks: [{ wh_id: 7, total: 3, minutes: [0, 2, 1] }], now: '2026-11-22T10:00:12.000Z', more: false },
+      description: 'The counts',
+    },
+  },
+  async handler({ store }: Pick<ContentCalls, 'store'>, { query, userId }) {
+    const { now, more, webhooks } = await activityOf(store.db, userId, query.minutes ?? 60);
+    return {
+      webhooks: [...webhooks]
+        .sort(([a], [b]) => a - b)
+        .map(([wh_id, minutes]) => ({ wh_id, total: minutes.reduce((sum, n) => sum + n, 0), minutes })),
+      now: new Date(now).toISOString(),
+      more,
+    };
+  },
+});

@@ -1,5 +1,4 @@
-// Who am I, is it alive, is it ready.
-
+// The account that signed in; and for the operator: is the process alive, is it ready, its metrics.
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { notFound, unauthenticatedBearer, unavailable } from '../../errors.ts';
@@ -94,7 +93,6 @@ export const metricsRoute = route({
   description: 'With `Authorization: Bearer` and the METRICS_TOKEN. 404 while that is not set.',
   answers: { 200: { type: 'text/plain', example: 'restante_queue_rows 0\n', description: 'In its text format' } },
   problems: [401, 404],
-
   async handler({ metrics, config }: Pick<OperationCalls, 'metrics' | 'config'>, { request, reply }) {
     const page = metrics.page();
     if (!page) throw notFound('There are no metrics here: METRICS_TOKEN is not set.');
@@ -108,8 +106,8 @@ export const metricsRoute = route({
   },
 });
 
-// Longer than STALE_MS, after which lists answer 503: a balancer that takes a process out also keeps senders from it, who need
-// no look. After an outage of some seconds they are let in as soon as contents are stored again.
+// Longer than STALE_MS, after which lists answer 503: a balancer that takes a process out keeps senders from it too, and to
+// receive needs no list. After an outage of some seconds senders come back as soon as contents are stored again.
 const UNREADY_MS = 10_000;
 
 const inWords = (cause: Cause | undefined): string => (cause ? ` ${cause.code}: ${cause.found}. ${cause.fix}` : '');

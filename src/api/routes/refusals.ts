@@ -1,5 +1,4 @@
-// What did not become a content, and why.
-
+// Refusals: requests that did not become a content, and why; released after a fix.
 import type { Config } from '../../config/config.ts';
 import { notFound } from '../../errors.ts';
 import {
@@ -119,7 +118,7 @@ export const releaseRefusalRoute = route({
   ...common,
   url: '/refusals/:id/release',
   summary: 'Release one refusal',
-  description: 'It is judged again by the settings of now, and becomes a content when it passes, once.',
+  description: 'It is judged again by the present settings, and becomes a content, once, when it passes.',
   params: ContentId,
   body: ReleaseInput,
   answers: { 200: { schema: ReleaseResult, example: released, description: 'What became of it' } },

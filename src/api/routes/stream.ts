@@ -7,7 +7,7 @@ import type { Cancellation } from '../../reading/tail.ts';
 import { contentToWire } from '../wire.ts';
 
 const HEARTBEAT_MS = 15_000;
-// A reader that takes nothing for so long is gone, or will come back with Last-Event-ID.
+// A client that takes nothing for so long is gone, or comes back with Last-Event-ID.
 const STUCK_MS = 60_000;
 
 export type Selection = Omit<PageOptions, 'from'>;
@@ -72,14 +72,14 @@ export async function streamContents(
         next = page.reset + 1;
       }
       if (page.contents.length === 0) {
-        // Since the last word, not since the last wake: what does not pass a filter wakes too, and is not told.
+        // Since the last write, not since the last wake: a content that does not pass the filter wakes too, and is not sent.
         await lists.wait(list, next, spoke + HEARTBEAT_MS - performance.now(), ended);
         if (performance.now() - spoke >= HEARTBEAT_MS - 10) await write(': hb\n\n');
       }
       if (!ended.aborted) page = await read(next);
     }
   } catch {
-    // The database is away: the reader comes back with Last-Event-ID.
+    // The database is away: the client comes back with Last-Event-ID.
   }
   if (!raw.destroyed) raw.end(`event: end\ndata: ${JSON.stringify(endOf(ended, next, config))}\n\n`);
   return reply;

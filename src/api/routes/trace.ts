@@ -1,5 +1,4 @@
 // The life of one content: how it came, and where it stands with every consumer that reads its webhook.
-
 import { noSuchContent } from '../../errors.ts';
 import { Trace } from '../../schema/consumers.ts';
 import { ContentId } from '../../schema/contents.ts';
@@ -19,8 +18,8 @@ export interface TraceCalls {
 type Stage = Trace['consumers'][number];
 
 /**
- * Nothing is kept of what was acked: what is behind the cursor, and neither out nor dead, is done; but what lies before the
- * point to which the consumer was moved may as well never have been handed out.
+ * Acks are not kept: a content before the cursor that is neither leased nor dead was acked. Before the position to which the
+ * consumer was moved, it may never have been handed out.
  */
 function stageOf(consumer: ConsumerRow, standing: Standing | undefined, pos: number): Stage {
   const { name, start_pos, cursor_pos } = consumer;
@@ -42,14 +41,10 @@ function stageOf(consumer: ConsumerRow, standing: Standing | undefined, pos: num
 }
 
 const MOST_DUPLICATES = 100;
-async function duplicatesFor(store: Store, userId: number, { id, receipt }: ContentRow): Promise<number[]> {
-  const event_id = receipt?.event_id;
-  return event_id == null ? [] : listDuplicates(store, userId, { id, event_id }, MOST_DUPLICATES);
-}
 
-/** The life of one content so far. */
 async function traceOf(store: Store, userId: number, content: ContentRow): Promise<Trace> {
   const { id, wh_id, receipt } = content;
+  const event_id = receipt?.event_id ?? null;
   const [place, consumers] = await Promise.all([findPosition(store.db, userId, id), listConsumers(store.db, userId)]);
   const reading = consumers.filter(({ whids }) => !whids || whids.includes(wh_id));
   const rows = place && reading.length > 0 ? await standings(store.db, userId, place.pos) : [];
@@ -60,9 +55,9 @@ async function traceOf(store: Store, userId: number, content: ContentRow): Promi
     received_at: receipt ? isoTime(receipt.received_ms) : null,
     seen_at: place ? isoTime(place.seen_ms) : null,
     verified: receipt?.head ? receipt.verified : null,
-    event_id: receipt?.event_id ?? null,
+    event_id,
     duplicate_of: receipt?.duplicate_of ?? null,
-    duplicates: await duplicatesFor(store, userId, content),
+    duplicates: event_id === null ? [] : await listDuplicates(store, userId, { id, event_id }, MOST_DUPLICATES),
     consumers: reading.map((one) => stageOf(one, standingOf.get(one.id), place?.pos ?? Number.POSITIVE_INFINITY)),
   };
 }

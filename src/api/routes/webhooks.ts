@@ -1,19 +1,17 @@
 // The webhooks of a user: list, make, read, change, rotate, delete.
-
 import type { Config } from '../../config/config.ts';
 import { Rotate, WebhookCreate, WebhookDetail, WebhookId, WebhookList, WebhookPatch } from '../../schema/webhooks.ts';
 import type { Refreshed } from '../../store/batch.ts';
 import type { Store } from '../../store/open.ts';
-import * as store_ from '../../store/webhooks.ts';
-import type { ReleaseParts } from '../../webhooks/release.ts';
-import { releaseWaiting } from '../../webhooks/release.ts';
+import { deleteWebhook, listWebhooks } from '../../store/webhooks.ts';
+import { type ReleaseParts, releaseWaiting } from '../../webhooks/release.ts';
 import type { Target } from '../../webhooks/target.ts';
-import type { WebhookParts } from '../../webhooks/webhooks.ts';
 import {
   changeWebhook,
   makeWebhook,
   owned,
   rotateWebhook,
+  type WebhookParts,
   webhookClassic,
   webhookDetail,
 } from '../../webhooks/webhooks.ts';
@@ -65,7 +63,7 @@ export const listWebhooksRoute = route({
   summary: 'List your webhooks',
   answers: { 200: { schema: WebhookList, example: { webhooks: [listed] }, description: 'Your webhooks by id' } },
   async handler({ store, config }: Pick<WebhookCalls, 'store' | 'config'>, { userId, hint }) {
-    const webhooks = await store_.listWebhooks(store, userId);
+    const webhooks = await listWebhooks(store, userId);
     return { webhooks: webhooks.map((webhook) => webhookClassic(webhook, config.publicUrl)), ...hint };
   },
 });
@@ -106,7 +104,7 @@ export const patchWebhook = route({
   answers: { 200: { schema: WebhookDetail, example: { ...detail, enabled: false }, description: 'As it is now' } },
   handler: (parts: WebhookCalls, { params, body, userId }) =>
     atOnce(parts, params.wh_id, changeWebhook(parts, userId, params.wh_id, body)).then((changed) => {
-      // What came before its secret is judged now; whoever asked need not wait for it.
+      // What came before its secret is judged now; the caller does not wait for that.
       if (body.secrets || body.verify || body.preset) void releaseWaiting(parts, userId, params.wh_id);
       return changed;
     }),
@@ -136,7 +134,7 @@ export const deleteWebhookRoute = route({
   answers: { 204: { description: 'Deleted' } },
   async handler(parts: WebhookCalls, { params, userId, reply }) {
     await owned(parts, userId, params.wh_id);
-    await atOnce(parts, params.wh_id, store_.deleteWebhook(parts.store, userId, params.wh_id));
+    await atOnce(parts, params.wh_id, deleteWebhook(parts.store, userId, params.wh_id));
     return reply.code(204).send();
   },
 });

@@ -1,4 +1,4 @@
-// What a check of the doctor is, and what it finds. A check is data and a pure function: it asks nobody anything.
+// What a check of the doctor is, and what it finds. A check is data and a pure function over facts.
 import type { Facts } from './facts.ts';
 
 export type State = 'ok' | 'warn' | 'fail';
@@ -13,7 +13,7 @@ export interface Check {
   readonly name: string;
   /** What to do in general. */
   readonly fix: string;
-  /** Undefined: not to be asked here. */
+  /** Undefined: the check does not apply here. */
   readonly judge: (facts: Facts) => CheckResult | undefined;
 }
 export interface Finding {
@@ -28,7 +28,7 @@ export const ok = (found: string): CheckResult => ({ state: 'ok', found });
 export const warn = (found: string, fix?: string): CheckResult => ({ state: 'warn', found, ...(fix ? { fix } : {}) });
 export const fail = (found: string, fix?: string): CheckResult => ({ state: 'fail', found, ...(fix ? { fix } : {}) });
 
-/** What all checks that have something to say find. */
+/** The findings of all checks that apply here. */
 export const findings = (checks: readonly Check[], facts: Facts): Finding[] =>
   checks.flatMap(({ name, fix, judge }) => {
     const verdict = judge(facts);

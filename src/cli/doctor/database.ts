@@ -1,4 +1,4 @@
-// The doctor's questions to any database: reachable, migrated, room for ids, what lists promise, and the file of SQLite.
+// The doctor's checks of any database: reachable, migrated, room for ids, what lists promise, and the file of SQLite.
 import { masked } from '../../config/config.ts';
 import { MOST_ID } from '../verb.ts';
 import { type Check, fail, ok, warn } from './check.ts';
@@ -15,7 +15,7 @@ const reachable: Check = {
   judge({ config, database, unreachable, files }) {
     const where = masked(config.databaseUrl);
     if (unreachable) return fail(`${where}: ${unreachable.found}.`, unreachable.fix);
-    if (!database) return warn(`${where} is not there yet.`, 'Start it, which makes it: restante serve');
+    if (!database) return warn(`${where} is not there yet.`, 'Start the service, which makes it: restante serve');
     if (files) return ok(`${database.version} opens ${where}.`);
     const { version, host, lostHosts } = database;
     const answers = `${version} answers at ${where}${host ? `, as ${host}` : ''}.`;
@@ -34,7 +34,7 @@ const level: Check = {
       return fail(
         `Of the tables tbluser, tblwhid and tblwh this account sees ${state.base.join(', ') || 'none'}.`,
         kind === 'sqlite' && state.base.length === 0
-          ? 'Start it, which makes them: restante serve'
+          ? 'Start the service, which makes them: restante serve'
           : state.base.length === 0
             ? 'On an empty database: restante migrate --create-base. Otherwise point DATABASE_URL at the right one, or grant the rights: restante migrate --grants'
             : 'Point DATABASE_URL at the right database, or grant the rights: restante migrate --grants',
@@ -46,14 +46,14 @@ const level: Check = {
       state.done === 0
         ? 'as-is: none of the restante_* tables is there. The five classic calls work, nothing is received.'
         : `${state.done} of ${steps} steps are done: nothing is received until the others are.`,
-      'As an account that may CREATE: restante migrate. If that was done, this one lacks rights: restante migrate --grants',
+      'With an account that may CREATE: restante migrate. If that was done, this account lacks rights: restante migrate --grants',
     );
   },
 };
 
 const index: Check = {
   name: 'index',
-  fix: 'restante migrate --index (it tells time and space first; other applications go on writing)',
+  fix: 'restante migrate --index (it first says how long it takes and how much space; other applications go on writing)',
   judge({ database }) {
     if (!database || database.state.base.length < 3) return undefined;
     return database.state.indexed
@@ -147,10 +147,10 @@ const modes: Check = {
   judge({ files }: Facts) {
     const [folder] = files?.entries ?? [];
     if (!files || !folder) return undefined;
-    // Nobody is told to lock others out of a folder that is theirs as well.
+    // Other users need a shared folder: its rights must stay.
     if (files.shared && (folder.mode & 0o077) !== 0)
       return warn(
-        `Others may get at ${folder.path} (${octal(folder.mode)}), which is not the database's own: ${files.shared}.`,
+        `Other users of this machine may open ${folder.path} (${octal(folder.mode)}), which is not the database's own: ${files.shared}.`,
         'Stop the service, move the database with the files beside it (-wal, -shm, .key) into a folder of its own (mkdir -m 700), and set DATABASE_URL to it.',
       );
     const foreign = files.entries.filter(({ uid }) => uid !== folder.uid);
@@ -160,9 +160,9 @@ const modes: Check = {
         `chown --reference=${folder.path} ${foreign.map(({ path }) => path).join(' ')}`,
       );
     const open = files.entries.filter(({ mode }) => (mode & 0o077) !== 0);
-    if (open.length === 0) return ok('Folder and files are the owner’s alone (0700, 0600).');
+    if (open.length === 0) return ok('Only the owner may open the folder and the files (0700, 0600).');
     return warn(
-      `Others may get at ${open.map(({ path, mode }) => `${path} (${octal(mode)})`).join(', ')}.`,
+      `Other users of this machine may open ${open.map(({ path, mode }) => `${path} (${octal(mode)})`).join(', ')}.`,
       open.map((one) => `chmod ${one === folder ? 700 : 600} ${one.path}`).join('; '),
     );
   },

@@ -8,7 +8,7 @@ import { gatherFacts } from './facts.ts';
 import { SERVER_CHECKS } from './server.ts';
 import { SETTINGS_CHECKS } from './settings.ts';
 
-/** In the order in which they are told: without a database the rest means little. */
+/** In the order of the page: without a database the rest means little. */
 export const CHECKS: readonly Check[] = [...DATABASE_CHECKS, ...SERVER_CHECKS, ...SETTINGS_CHECKS];
 
 interface Options {

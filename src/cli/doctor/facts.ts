@@ -1,7 +1,7 @@
 // Gathers what a check-up judges: the database, the files, this machine, and the service if it runs. Changes nothing.
 import { readdirSync, type Stats, statfsSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { Config } from '../../config/config.ts';
+import { type Config, localUrl } from '../../config/config.ts';
 import type { Cause } from '../../observe/incidents.ts';
 import { failed } from '../../store/db.ts';
 import {
@@ -28,7 +28,7 @@ export interface Facts {
   /** Of SQLite; undefined on a server. */
   readonly files: FilesFacts | undefined;
   readonly nodeVersion: string | undefined;
-  /** Undefined where it cannot be told. */
+  /** Of this process: mostly what the service has too. Undefined where it cannot be told. */
   readonly openFiles: number | undefined;
   /** The longest listen backlog that the kernel gives; undefined where it cannot be told. */
   readonly somaxconn: number | undefined;
@@ -62,8 +62,7 @@ export interface ProbeAnswer {
 
 export async function gatherFacts(io: Io, config: Config, online: boolean): Promise<Facts> {
   const files = config.databaseUrl.startsWith('sqlite:') ? lookAtFiles(config.databaseUrl.slice(7)) : undefined;
-  const host = config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host;
-  const local = `http://${host.includes(':') ? `[${host}]` : host}:${config.port}`;
+  const local = localUrl(config);
   const [service, ready, reached] = await Promise.all([
     ask(`${local}/healthz`),
     ask(`${local}/readyz`),
@@ -103,7 +102,7 @@ async function lookAtDatabase(
   }
 }
 
-/** Undefined without the tables or the rights, which other checks tell. */
+/** Undefined without the tables or the rights: other checks tell that. */
 async function lookAtStored(
   looked: Looked,
   config: Config,
@@ -141,7 +140,7 @@ const stat = (path: string): Stats | undefined => statSync(path, { throwIfNoEntr
 function lookAtFiles(path: string): FilesFacts {
   const folder = dirname(path);
   let there = folder;
-  // The disk that the folder will be made on.
+  // The nearest folder that exists: on its disk the others will be made.
   while (!stat(there) && dirname(there) !== there) there = dirname(there);
   const { bavail, bsize } = statfsSync(there);
   const own = new RegExp(`^${basename(path).replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(-wal|-shm|\\.key)?$`);
@@ -167,12 +166,11 @@ function whoseElse(folder: string, own: RegExp): string | undefined {
   const found = stat(folder);
   if (!found) return undefined;
   if (SYSTEM.test(resolve(folder))) return 'it is a folder of the system';
-  if ((found.mode & STICKY) !== 0) return 'everybody may put files there';
+  if ((found.mode & STICKY) !== 0) return 'every user may put files there';
   const other = readdirSync(folder).find((name) => !own.test(name));
   return other && `${other} lies there too`;
 }
 
-/** Of this process: a service has its own, but mostly the same. */
 const ANSWER_MS = 5_000;
 const MOST_TEXT = 300;
 

@@ -1,4 +1,4 @@
-// The doctor's questions to a MySQL or MariaDB server: version, rights, durability, modes, sizes, clock and connections.
+// The doctor's checks of a MySQL or MariaDB server: version, rights, durability, modes, sizes, clock and connections.
 import type { ServerFacts } from '../../store/doctor.ts';
 import { type Check, type CheckResult, fail, ok, warn } from './check.ts';
 import type { Facts } from './facts.ts';
@@ -6,7 +6,7 @@ import type { Facts } from './facts.ts';
 const MiB = 1024 * 1024;
 const inFile = (setting: string) => `, and ${setting} in the server's configuration file`;
 
-/** A check that is asked of servers alone. */
+/** A check of servers alone. */
 const onServer = (
   name: string,
   fix: string,
@@ -37,7 +37,7 @@ const rights = onServer(
   'rights',
   'As an administrator run what restante migrate --grants prints.',
   ({ missing }, { database, config }) => {
-    // Of tables that are not there no rights can be had.
+    // Without the tables there are no rights on them.
     if (database?.state.base.length === 0) return undefined;
     if (missing.length === 0)
       return ok(`The account has the rights of the ${database?.extended ? 'extended' : 'as-is'} level.`);
@@ -70,8 +70,8 @@ const proxy = onServer(
   'proxy',
   'Let DATABASE_URL lead to the primary itself: a proxy that shares connections or splits reads breaks locks and promises.',
   ({ proxy: signs, split }) => {
-    if (signs.length === 0) return ok('Nothing speaks for a SQL proxy or a balancer in between (a guess).');
-    const found = `A SQL proxy or a balancer seems to stand in between, for ${signs.join(', and ')}.`;
+    if (signs.length === 0) return ok('There is no sign of a SQL proxy or a balancer in between (a guess).');
+    const found = `A SQL proxy or a balancer seems to stand in between: ${signs.join(', and ')}.`;
     return split ? fail(found) : warn(`${found} This is a guess.`);
   },
 );
@@ -154,7 +154,7 @@ const clock = onServer(
   ({ skewMs, skewWithinMs }) => {
     const off = Math.abs(skewMs);
     const found = `The database's clock is ${off} ms ${skewMs < 0 ? 'behind' : 'ahead of'} ours (within ${skewWithinMs} ms).`;
-    // What the way there and back may account for is not held against it.
+    // Without the time that the way there and back may account for.
     const sure = off - skewWithinMs;
     return sure > 5_000 ? fail(found) : sure > 1_000 ? warn(found) : ok(found);
   },

@@ -1,5 +1,4 @@
-// The doctor's questions to the settings, to this machine, and to the service if it runs.
-
+// The doctor's checks of the settings, of this machine, and of the service if it runs.
 import type { StaleUrl } from '../../store/doctor.ts';
 import { PRESETS } from '../../verify/presets/index.ts';
 import { isPublic } from '../../webhooks/webhooks.ts';
@@ -30,7 +29,7 @@ const publicUrl: Check = {
   judge({ config }) {
     const url = config.publicUrl;
     const { pathname } = new URL(url);
-    if (!isPublic(url)) return warn(`Providers cannot reach ${url}: they call public https addresses alone.`);
+    if (!isPublic(url)) return warn(`Providers cannot reach ${url}: they call only public https addresses.`);
     return ok(
       pathname === '/'
         ? `Webhook URLs begin with ${url}/in/.`
@@ -54,10 +53,10 @@ const signedUrls: Check = {
     const odd = signed.filter(({ wh_url }) => !isWebUrl(wh_url));
     const found = [
       moved.length > 0
-        ? `PUBLIC_URL is ${config.publicUrl}, but these webhooks were made under another one, and their providers sign the URL they call: ${named(moved, (url) => new URL(url).origin)}.`
+        ? `PUBLIC_URL is ${config.publicUrl}, but these webhooks were made under another one, and their providers sign the URL that they call: ${named(moved, (url) => new URL(url).origin)}.`
         : '',
       odd.length > 0
-        ? `What another application has written as wh_url of these webhooks is no URL, so it cannot be told whether their providers, who sign the URL they call, have the right one: ${named(odd, (url) => JSON.stringify(url.slice(0, MOST_SHOWN)))}.`
+        ? `Another application wrote as wh_url of these webhooks a text that is no URL. Their providers sign the URL that they call, and it cannot be told whether it is the right one: ${named(odd, (url) => JSON.stringify(url.slice(0, MOST_SHOWN)))}.`
         : '',
     ];
     return warn(
@@ -79,7 +78,7 @@ const trustProxy: Check = {
   judge({ config }) {
     const { trustProxy: trusted, host, publicUrl: url } = config;
     if (trusted.some((one) => /\/0$/.test(one)))
-      return warn(`TRUST_PROXY is ${trusted.join(',')}: everybody may claim any address.`);
+      return warn(`TRUST_PROXY is ${trusted.join(',')}: every sender can claim any address.`);
     if (trusted.length > 0) return ok(`X-Forwarded-For is believed when it comes from ${trusted.join(', ')}.`);
     if (url.startsWith('https:'))
       return warn('PUBLIC_URL is https, so a proxy is in front, and TRUST_PROXY is empty: all senders look like it.');
@@ -91,7 +90,7 @@ const trustProxy: Check = {
 
 const oldUrls: Check = {
   name: 'old-urls',
-  fix: 'Correct OLD_URLS: restante webhook list shows the stored wh_url; their beginning must be equal, http or https and port too.',
+  fix: 'Correct OLD_URLS: restante webhook list shows the stored wh_url; they must begin with the same scheme, host and port.',
   judge({ config, stored, database }) {
     if (config.oldUrls.length === 0 || !database || !stored) return undefined;
     if (!database.extended)
@@ -108,7 +107,8 @@ const metricsToken: Check = {
   name: 'metrics-token',
   fix: 'openssl rand -hex 24 makes a long one: set METRICS_TOKEN, or METRICS_TOKEN_FILE.',
   judge({ config: { metricsToken: token } }) {
-    if (token === undefined) return ok('METRICS_TOKEN is not set: nobody sees more than "ready".');
+    if (token === undefined)
+      return ok('METRICS_TOKEN is not set: there are no metrics, and /readyz says no more than "ready".');
     return token.length < LEAST_TOKEN
       ? warn(`METRICS_TOKEN has ${token.length} characters and can be guessed.`)
       : ok('METRICS_TOKEN is long enough.');
@@ -156,7 +156,7 @@ const isHealth = ({ status, text }: ProbeAnswer): boolean => status === 200 && /
 
 const service: Check = {
   name: 'service',
-  fix: 'Start it: restante serve',
+  fix: 'Start the service: restante serve',
   judge({ service: { url, status, text }, service: answer, ready }) {
     const where = new URL(url).origin;
     if (status === 0) return warn(`No service answers at ${where} (${text}).`);

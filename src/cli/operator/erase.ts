@@ -29,13 +29,13 @@ interface Options {
 }
 type Counts = Readonly<Record<Kind, number>>;
 
-// A shorter text is in everything.
+// Almost everything contains a shorter text.
 const LEAST_TEXT = 4;
 
 export const eraseCommand = (io: Io): Command =>
   verb({
     name: 'erase',
-    summary: 'Erase what is kept of a user, or whatever contains a text.',
+    summary: 'Erase all that is kept of a user, or all that contains a text.',
     examples: [
       'restante erase --user 7 --dry-run             how much there is',
       'restante erase --user 7 --yes                 all contents of user 7, their requests, and what was refused',
@@ -44,7 +44,7 @@ export const eraseCommand = (io: Io): Command =>
     ],
     settings: ['databaseUrl'],
   })
-    .option('--user <id>', 'of this user; he need not exist any more')
+    .option('--user <id>', 'of this user, who may be deleted already')
     .option('--match <text>', 'what contains this text, exactly as it is written here, as UTF-8, in URLs, or in JSON')
     .option('--dry-run', 'only count')
     .option('--yes', 'do not ask')
@@ -55,11 +55,14 @@ export const eraseCommand = (io: Io): Command =>
       if (user === undefined && match === undefined)
         throw new Complaint('say what: --user ID, --match TEXT, or both', 2);
       if (match !== undefined && match.length < LEAST_TEXT)
-        throw new Complaint(`--match needs at least ${LEAST_TEXT} characters: a shorter text is in everything`, 2);
+        throw new Complaint(
+          `--match needs at least ${LEAST_TEXT} characters: almost everything contains a shorter text`,
+          2,
+        );
       const userId = user === undefined ? undefined : whole(user, '--user', 1, MOST_ID);
       const wanted: Wanted = { userId, texts: match === undefined ? [] : spellings(match) };
       if (!dryRun && !options.yes && !io.tty)
-        throw new Complaint('nobody can be asked here: add --yes, or --dry-run', 2);
+        throw new Complaint('there is no terminal to ask on: add --yes, or --dry-run', 2);
       await withExtended(config, async (store) => {
         if (dryRun || !options.yes) {
           const counts = await walk(io, store, wanted, false);
@@ -80,7 +83,7 @@ export const eraseCommand = (io: Io): Command =>
       });
     });
 
-/** Counts what is wanted, and erases it. */
+/** Counts what is wanted; with `erase` it erases it, too. */
 async function walk(io: Io, { db }: Store, wanted: Wanted, erase: boolean): Promise<Counts> {
   const counts = { contents: 0, refusals: 0 };
   const progress = createProgress(io, erase ? 'erasing' : 'looking');
@@ -105,7 +108,7 @@ async function walk(io: Io, { db }: Store, wanted: Wanted, erase: boolean): Prom
   }
 }
 
-/** Where the bodies are so large that the database is not done in time: in smaller parts. */
+/** In smaller parts where the bodies are so large that the database is not done in time. */
 async function find(db: Db, kind: Kind, wanted: Wanted, { after, upTo }: Ids): Promise<number[]> {
   try {
     return await findWanted(db, kind, wanted, { after, upTo });
@@ -136,10 +139,10 @@ async function scrub({ db }: Store, rewrite: boolean): Promise<Scrubbed> {
       await sleep(SCRUB_PAUSE_MS);
       done = await db.scrub(false);
     }
-    const log = 'the log beside the file: somebody is reading it. It ends when the service stops';
+    const log = 'the log beside the file: another process reads it. It ends when the service stops';
     return { inFiles: done ? gaps : [...gaps, log], failure: undefined };
   } catch (error) {
-    // A full disk, mostly. What was erased is erased, and what is left of it is to be told all the same.
+    // Mostly a full disk. The rows are erased all the same, and what is left in files must be told.
     const failure = causeOf(error);
     if (!failure) throw error;
     return { inFiles: ['unused parts of the file: it was not rewritten', 'the log beside the file'], failure };
@@ -151,19 +154,19 @@ const MYSQL = [
   'free pages of InnoDB, until they are used again; OPTIMIZE TABLE tblwh, restante_request, restante_refusal is sooner',
 ];
 
-/** What is left for people to see to. */
+/** What people have to erase elsewhere. */
 function unreached({ db }: Store, inFiles: readonly string[]): string {
   const lines = [
     'backups and exports of the database',
-    'copies of other applications, and of whoever has fetched it',
+    'copies in other applications, and at clients that fetched it',
     'tbluser; webhooks, with their names and settings; names of consumers',
     ...(db.kind === 'mysql' ? MYSQL : inFiles),
-    'what came while this was running: run it again when nothing is sent any more',
+    'what came while this was running: run it again when no more is sent',
   ];
   return `Not reached by this:\n${lines.map((line) => `  * ${line}\n`).join('')}`;
 }
 
-// The ways in which a text may stand in a request: as it is, as JSON has it, and as URLs and forms have it.
+// Spellings of a text in a request: as it is, in JSON, in URLs and forms ---------------------------------------------
 
 /**
  * What is written as \uXXXX besides what JSON itself asks for: nothing (JavaScript), what is not ASCII (Python, PHP, Jackson),
@@ -179,7 +182,7 @@ const ESCAPED = [
   /[<>&'"]|[^\0-\x7e]/u,
   /[<>&'"+`]|[^\0-\x7e]/u,
 ];
-/** How its digits are written. PHP has its own way: large for ASCII, small for the rest. */
+/** How the digits of \uXXXX are written. PHP: upper case for ASCII, lower case for the rest. */
 const DIGITS: readonly ((code: string, char: string) => string)[] = [
   (code) => code,
   (code) => code.toUpperCase(),
@@ -200,7 +203,7 @@ function asJson(text: string, { escaped, digits, slash }: Json): string {
   return Array.from(text, written).join('');
 }
 
-/** What stays as it is, besides letters and digits: PHP; RFC 3986; forms of browsers and Java; JavaScript; Python; axios; whole URLs. */
+/** What URLs keep as it is, besides letters and digits: PHP; RFC 3986; forms of browsers and Java; JavaScript; Python; axios; whole URLs. */
 const KEPT = ['-_.', '-_.~', '-_.*', "-_.~!'()*", '-_.~/', "-_.~!'()*:$,[]", "-_.~!'()*:$,@;/?&=+#"];
 
 function asUrl(text: string, kept: string, space: string): string {
@@ -212,9 +215,9 @@ function asUrl(text: string, kept: string, space: string): string {
   return Array.from(text, written).join('');
 }
 
-const inSmallLetters = (url: string): string => url.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase());
+const withLowerCaseHex = (url: string): string => url.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase());
 
-/** Each once, the text itself first. How many they are is bounded by the tables above: about a hundred, mostly two or three. */
+/** Each once, the text itself first. The tables above bound their number: about a hundred, mostly two or three. */
 export function spellings(text: string): Buffer[] {
   const json = ESCAPED.flatMap((escaped) =>
     DIGITS.flatMap((digits) => ['/', '\\/'].map((slash) => asJson(text, { escaped, digits, slash }))),
@@ -228,5 +231,5 @@ export function spellings(text: string): Buffer[] {
     JSON.stringify(one).slice(1, -1),
     ...KEPT.slice(0, 4).map((kept) => asUrl(one, kept, '+')),
   ]);
-  return [...new Set([text, ...json, ...urls, ...urls.map(inSmallLetters), ...inner])].map((one) => Buffer.from(one));
+  return [...new Set([text, ...json, ...urls, ...urls.map(withLowerCaseHex), ...inner])].map((one) => Buffer.from(one));
 }

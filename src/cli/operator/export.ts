@@ -15,7 +15,7 @@ interface Options {
 }
 
 const PAGE = 100;
-// Never more than this, and one content, is in memory.
+// No more than this and one content is in memory at a time.
 const PAGE_BYTES = 8 * 1024 * 1024;
 
 export const exportCommand = (io: Io): Command =>
@@ -29,12 +29,12 @@ export const exportCommand = (io: Io): Command =>
     ],
     settings: ['databaseUrl', 'publicUrl', 'contentEncoding'],
   })
-    .option('--user <id>', 'whose')
+    .option('--user <id>', 'the user whose contents are written')
     .option('--out <folder>', 'write contents.ndjson there instead of to the standard output')
     .option('--raw <folder>', 'write the exact bytes of each content too, as a file with its id as the name')
     .action((options: Options) => {
       const config = configOf(io, options as Record<string, unknown>);
-      if (options.user === undefined) throw new Complaint('say whose: --user ID (restante user list)', 2);
+      if (options.user === undefined) throw new Complaint('name the user: --user ID (restante user list)', 2);
       const userId = whole(options.user, '--user', 1, MOST_ID);
       return withStore(config, async (store) => {
         const folders = [options.out, options.raw].filter((folder) => folder !== undefined);
@@ -52,7 +52,7 @@ export const exportCommand = (io: Io): Command =>
                 (file?.write ?? io.out)(`${JSON.stringify(contentToWire(content, config))}\n`);
                 if (options.raw !== undefined) writeWhole(join(options.raw, String(content.id)), content.content);
               }
-              // Else it would gather in memory before a reader that is slower than the database.
+              // Else lines would gather in memory when the reader is slower than the database.
               await io.written();
               written += contents.length;
               more = cut;

@@ -71,21 +71,21 @@ export const migrateCommand = (io: Io): Command =>
       const mode = modeOf(options);
       const makes = mode === undefined || mode === 'createBase';
       if (mode !== 'grants') return withDb(config, (db) => act(io, db, options), { makes });
-      // Before anything is opened: a slip of the shell must not end in a migration.
+      // Before the database is opened: a mistyped account must not end in a migration.
       const account = typeof options.grants === 'string' ? accountOf(options.grants) : undefined;
       if (config.databaseUrl.startsWith('sqlite:'))
         throw new Complaint('SQLite has no accounts: --grants is for MySQL', 2);
       await withDb(config, (db) => tellGrants(io, config, db, account));
     });
 
-/** What each of these says beside another one, nobody can mean: undefined stands for the migration itself. */
+/** Only one of these at a time has a meaning; none of them is the migration itself. */
 const MODES = ['check', 'print', 'grants', 'remove', 'index', 'createBase'] as const;
 type Mode = (typeof MODES)[number];
 const flagOf = (mode: Mode): string => (mode === 'createBase' ? '--create-base' : `--${mode}`);
 
 function modeOf(options: Options): Mode | undefined {
   const given = MODES.filter((mode) => options[mode] !== undefined);
-  // The SQL of all that would be done can be printed, and --create-base is no mode of its own but more of the same.
+  // --print also prints the SQL of --create-base and of --index.
   const modes = given.includes('print') ? given.filter((mode) => mode !== 'createBase' && mode !== 'index') : given;
   if (modes.length > 1) throw new Complaint(`${modes.map(flagOf).join(' and ')}: give one of them at a time`, 2);
   return modes[0];
@@ -110,7 +110,7 @@ async function act(io: Io, db: Db, options: Options): Promise<void> {
   );
 }
 
-/** Contents that were there before our tables: other applications go on writing, and a serving process may run. */
+/** Gives a position to contents that are older than our tables. Other applications go on writing, and a service may run. */
 async function positions(io: Io, db: Db): Promise<number> {
   const progress = createProgress(io, 'positions');
   try {
@@ -164,7 +164,7 @@ async function remove(io: Io, db: Db, yes: boolean): Promise<void> {
   io.out('removed; the database is at the as-is level again\n');
 }
 
-// restante migrate --grants: the rights of the account that serves, how to make it, and which verbs need more than these.
+// --grants: the rights of the account that serves, and of verbs that need more ---------------------------------------
 
 const NAMED = /^(?:'([^'\\]+)'|([\w.-]+))(?:@(?:'([^'\\]+)'|([\w.%:/-]+)))?$/;
 
@@ -176,14 +176,14 @@ function accountOf(text: string): string {
   return quotedAccount(user, quotedHost ?? host ?? '%');
 }
 
-/** `named`: undefined for the account that DATABASE_URL signs in with. Statements to run go to the output, the rest beside it. */
+/** `named`: undefined for the account of DATABASE_URL. Statements go to standard output, the words around them to standard error. */
 async function tellGrants(io: Io, config: Config, db: Db, named: string | undefined): Promise<void> {
   const database = parseMysqlUrl(config.databaseUrl).database;
   const account = named ?? (await currentAccount(db));
   for (const sql of grantStatements(database, account)) io.out(`${sql};\n`);
   io.err(
     named === undefined
-      ? `\nThat is the account with which DATABASE_URL signs in. For another one: restante migrate --grants "'restante'@'10.0.0.%'"\n`
+      ? `\nThis is the account of DATABASE_URL. For another one: restante migrate --grants "'restante'@'10.0.0.%'"\n`
       : `\nIf there is no such account yet, first: CREATE USER ${account} IDENTIFIED BY 'a long password'\n`,
   );
   io.err('\nAdvised, on the whole server: it then sees who is writing, and lists never skip (docs/promises.md):\n');

@@ -26,13 +26,13 @@ export function verified({ verify }: Preset): string {
 
 const span = (seconds: number): string => (seconds % 3600 === 0 ? `${seconds / 3600} h` : `${seconds} s`);
 
-/** What the sender gets once its request is committed, and before. */
+/** The answer to a sender once its request is committed, and to its handshake. */
 export function answered({ response, handshake }: Preset): string {
   const usual = response ? [response.status, response.body && `${response.content_type} ${response.body}`] : [200];
   return `${usual.filter(Boolean).join(' ')}${response?.body ? '' : ', empty'}${handshake ? '; its challenge' : ''}`;
 }
 
-/** Of your choice, and typed in at the provider: its handshake has it. */
+/** True when the handshake carries a token that the user chose and typed in at the provider. */
 export const wantsToken = ({ handshake = [] }: Preset): boolean =>
   handshake.some(({ token_from }) => token_from !== undefined);
 
@@ -100,9 +100,7 @@ export const presetsCommand = (io: Io): Command =>
       io.out(table(rows, ['name', 'title', 'needs', 'verified', 'checked against']));
     });
 
-// Finds the word that somebody meant who misspelt it.
-
-/** How many letters must be added, dropped, changed or swapped with their neighbour. */
+/** How many letters must be added, dropped, changed or swapped to make one word of the other. */
 function distance(a: string, b: string): number {
   const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   const at = (i: number, j: number): number => rows[i]?.[j] ?? Number.POSITIVE_INFINITY;

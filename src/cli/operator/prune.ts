@@ -1,4 +1,4 @@
-// restante prune: removes old contents now, or says what would go. A service that runs does the same once an hour.
+// restante prune: removes old contents now, or says how many. A running service does the same once an hour.
 import type { Command } from 'commander';
 import { type Marks, NotOurTurn, prunePass, type Sum } from '../../retention/retention.ts';
 import { type Rule, readRules } from '../../store/retention.ts';
@@ -12,7 +12,7 @@ interface Options {
   readonly dryRun?: boolean;
 }
 
-// A service that runs beside it still gets most of the database.
+// Rests twice as long as it works: a service beside it gets most of the database.
 const REST = 2;
 
 export const pruneCommand = (io: Io): Command =>
@@ -58,7 +58,7 @@ export const pruneCommand = (io: Io): Command =>
       });
     });
 
-/** What holds for one webhook; `days` when it was named, whatever its own settings say. */
+/** The rule of one webhook: `days` if they were given, else those of its settings. */
 function ofOne(rules: readonly Rule[], whId: number, days: number | undefined): Rule[] {
   const mine = rules.find(({ which, whids }) => whids.has(whId) === (which === 'of'));
   const kept = days ?? mine?.days;
@@ -67,9 +67,9 @@ function ofOne(rules: readonly Rule[], whId: number, days: number | undefined): 
 
 function tellSum({ contents, kept, foreign }: Sum, dry: boolean): string {
   const notes = [
-    ...(kept > 0 ? [`${kept} old ones stay, for a consumer is still to get them`] : []),
+    ...(kept > 0 ? [`${kept} old ones stay, as a consumer has yet to get them`] : []),
     ...(foreign > 0
-      ? [`${foreign} stay, for other applications inserted them (PRUNE_FOREIGN=1 removes those too)`]
+      ? [`${foreign} stay, as other applications inserted them (PRUNE_FOREIGN=1 removes those too)`]
       : []),
   ];
   return [`${contents} contents ${dry ? 'would be' : 'were'} removed`, ...notes].join('; ');

@@ -1,4 +1,4 @@
-// restante user add|list|rotate: who may sign in. On MySQL that table belongs to another application.
+// restante user add|list|rotate: the users who may sign in. On MySQL their table belongs to another application.
 import type { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
 import { addUser, listUsers, rotateToken } from '../../store/users.ts';

@@ -1,5 +1,4 @@
-// The settings of a webhook as flags: read, put together as the API takes them, and checked by the same schemas.
-
+// The settings and secrets of a webhook as flags: read, put together as the API takes them, and checked by the same schemas.
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { TSchema } from 'typebox';
@@ -24,7 +23,7 @@ export interface SettingFlags extends SecretFlags {
   readonly days?: string;
 }
 
-const WHY = `A secret has no flag of its own: whoever may list the processes of a machine sees their arguments, and shells keep them.
+const WHY = `A secret has no flag of its own: every user who may list processes sees their arguments, and shells keep them.
 It comes from a file, from standard input (-), or from the environment variable RESTANTE_SECRET.`;
 
 /** Of `add` and of `set`. */
@@ -34,9 +33,9 @@ export const withSettings = (command: Command): Command =>
     .option('--secret-file <file>', 'the secret to check with; - reads standard input. Replaces all secrets')
     .option('--token-file <file>', 'the verify token that you chose and typed in at Meta; - reads standard input')
     .option('--verify <json>', 'how to verify, beside the preset or with --preset generic: docs/providers.md')
-    .option('--dedupe <json>', 'how an event is known again: {"from":"body:/id","window_seconds":86400}')
-    .option('--on-reject <what>', 'what fails its check: keep it as a refusal, or drop it')
-    .option('--days <n>', 'its contents go after so many days, 0 = never; none: RETENTION_DAYS counts')
+    .option('--dedupe <json>', 'how the same event is known again: {"from":"body:/id","window_seconds":86400}')
+    .option('--on-reject <what>', 'a request that fails its check: keep it as a refusal, or drop it')
+    .option('--days <n>', 'age in days at which its contents are removed, 0 = never; none: RETENTION_DAYS counts')
     .addHelpText('after', WHY);
 
 /** Of `set` alone. */
@@ -46,19 +45,19 @@ export const withChanges = (command: Command): Command =>
     .option('--add-secret-file <file>', 'one more secret beside those that are there; - reads standard input')
     .option(
       '--secret-expires <time>',
-      'with --add-secret-file: those that are there end then: 24h, 7d, or 2026-12-01T12:00:00Z',
+      'with --add-secret-file, the end of the old secrets: 24h, 7d, or 2026-12-01T12:00:00Z',
     );
 
 function json(flag: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // What JSON.parse says repeats the text.
+    // The message of JSON.parse would repeat the text.
     throw new Complaint(`${flag} is not JSON. In a shell, put it between single quotes`, 2);
   }
 }
 
-/** The flags as members of a request; nothing of what was left out. */
+/** The flags as members of a request, without those that were not given. */
 export function settingsOf(
   { name, preset, verify, dedupe, onReject, days }: SettingFlags,
   token: string | undefined,
@@ -92,7 +91,7 @@ function checked<T>(schema: TSchema, input: unknown): T {
     if (keyword === 'additionalProperties') continue;
     const path = named(instancePath.slice(1).replaceAll('/', '.'));
     const { allowedValues } = params as { allowedValues?: readonly unknown[] };
-    // null takes back what the API was given; a flag that is left out needs no such word.
+    // The API takes null for the default; there is no flag for that.
     const shown = allowedValues ? { allowedValues: allowedValues.filter((one) => one !== null) } : { ...params };
     const words =
       keyword === 'boolean'
@@ -115,7 +114,7 @@ export const complaintOf = (error: unknown): unknown =>
       )
     : error;
 
-// Secrets on their way in from the command line: out of a file, standard input or the environment, never an argument.
+// Secrets: from a file, standard input or the environment, never from an argument ------------------------------------
 
 interface SecretFlags {
   readonly secretFile?: string;
@@ -124,10 +123,10 @@ interface SecretFlags {
   readonly tokenFile?: string;
 }
 
-/** Neither file names nor what is in them is ever repeated: somebody may have typed the secret itself. */
+/** Errors repeat neither the file name nor its text: the name may be the secret itself, typed by mistake. */
 export async function readSecret(io: Io, flag: string, file: string): Promise<string> {
   if (file === '-' && io.tty) io.err('Paste the secret (it is not shown), then press Enter and Ctrl-D:\n');
-  // A newline at its end, or a byte order mark before it, is of the file and not of the secret.
+  // A newline at the end and a byte order mark at the start belong to the file, not to the secret.
   const text = (file === '-' ? await io.input() : readText(flag, file)).trim();
   if (text === '') throw new Complaint(`${flag}: there is no secret in it`, 2);
   return text;
@@ -168,7 +167,7 @@ export async function readSecrets(
   return [text];
 }
 
-/** A wrong kind of key is taken, as providers change theirs, but not without a word. The secret itself is not repeated. */
+/** Warns of a secret that does not look like those of the provider. It is taken all the same, as providers change theirs. */
 export function warnOfLooks(io: Io, preset: string | null | undefined, secrets: readonly SecretInput[] = []): void {
   const { title, secret = '' } = PRESETS.get(preset ?? '') ?? {};
   for (const one of secrets) {

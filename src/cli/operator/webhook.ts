@@ -60,7 +60,7 @@ const told = (webhook: WebhookRow, publicUrl: string): Told =>
 
 const idOf = (text: string): number => whole(text, 'the webhook id', 1, MOST_ID);
 
-/** Opened only where there is something to encrypt or to judge: a plain webhook needs no key. */
+/** Opened only to encrypt or to verify something: a plain webhook needs no key. */
 const sealerOf = ({ io, store, config }: Parts): Promise<Sealer> =>
   openSealer(store, config.secretsKey, config.databaseUrl, (from) => {
     const file = from === 'SECRETS_KEY' ? io.env.SECRETS_KEY_FILE : undefined;
@@ -119,7 +119,9 @@ export const webhookCommand = (io: Io): Command => {
     const settings = [...COMMON, 'webhookIdFrom', ...(secret ? (['secretsKey'] as const) : [])] as const;
     const made = verb({ name, summary, examples, settings });
     if (argument) made.argument(argument);
-    made.option('--user <id>', 'whose webhook; may be left out while there is one user').option('--json', 'as JSON');
+    made
+      .option('--user <id>', 'the owner of the webhook; not needed while there is one user')
+      .option('--json', 'as JSON');
     made.action(async (...given: unknown[]) => {
       const options = given.at(-2) as Options;
       const config = configOf(io, options as Record<string, unknown>);
@@ -160,7 +162,7 @@ export const webhookCommand = (io: Io): Command => {
     add(
       'set',
       '<wh_id>',
-      'Change a webhook; what came before its secret is judged then.',
+      'Change a webhook. Once its secret is set, requests that came earlier are verified.',
       [
         'restante webhook set 1 --secret-file -',
         'restante webhook set 1 --add-secret-file new --secret-expires 24h   rotation: for a day both count',
@@ -195,14 +197,14 @@ export const webhookCommand = (io: Io): Command => {
   add(
     'enable',
     '<wh_id>',
-    'Receive again.',
+    'Enable a webhook: it receives again.',
     ['restante webhook enable 1', 'restante webhook enable 1 --user 2 --json'],
     enable(true),
   );
   add(
     'disable',
     '<wh_id>',
-    'Answer senders 503, within 5 s, until it is enabled again: they try later.',
+    'Disable a webhook: within 5 s senders get 503 and try later, until it is enabled again.',
     ['restante webhook disable 1', 'restante webhook disable 1 --user 2 --json'],
     enable(false),
   );
@@ -210,7 +212,7 @@ export const webhookCommand = (io: Io): Command => {
   return command;
 };
 
-// restante webhook forget-secrets: the way out when SECRETS_KEY is lost. Forgets what only that key could read, and the key.
+// forget-secrets: the way out when SECRETS_KEY is lost ---------------------------------------------------------------
 
 interface ForgetOptions {
   readonly yes?: boolean;
@@ -222,7 +224,7 @@ const forgetSecretsCommand = (io: Io): Command =>
     name: 'forget-secrets',
     summary: 'When SECRETS_KEY is lost: forget the secrets of all webhooks of all users, so that new ones can be set.',
     examples: [
-      'restante webhook forget-secrets          tells whose they are, and asks',
+      'restante webhook forget-secrets          lists the webhooks, and asks',
       'restante webhook forget-secrets --yes    does not ask',
     ],
     settings: ['databaseUrl', 'secretsKey'],
@@ -231,7 +233,7 @@ const forgetSecretsCommand = (io: Io): Command =>
     .option('--json', 'as JSON')
     .action(async (options: ForgetOptions) => {
       const config = configOf(io, options as Record<string, unknown>);
-      if (!options.yes && !io.tty) throw new Complaint('nobody can be asked here: add --yes', 2);
+      if (!options.yes && !io.tty) throw new Complaint('there is no terminal to ask on: add --yes', 2);
       await withExtended(config, (store) => forget(io, store, config, options));
     });
 
@@ -254,13 +256,13 @@ async function forget(io: Io, store: Store, config: Config, { yes, json }: Forge
   if (json) io.out(`${JSON.stringify({ forgotten: sealed.map(({ wh_id, user_id }) => ({ wh_id, user_id })) })}\n`);
   else
     io.out(`
-The secrets of ${sealed.length} webhooks are forgotten, and the key that they were encrypted with. The next secret fixes the key anew.
-What comes for these webhooks is kept, answered, and not handed out; it is judged when their secret is set:
+The secrets of ${sealed.length} webhooks are forgotten, and the key that they were encrypted with. The next secret is encrypted with the present key.
+Until a webhook has its secret again, its requests are answered and kept, but not handed out. They are verified when it is set:
 restante webhook set ID --secret-file - --user ID
 `);
 }
 
-/** Somebody may have only thought that the key is lost. */
+/** The key may not be lost after all. */
 async function isRight(store: Store, { secretsKey, databaseUrl }: Config): Promise<boolean> {
   if ((await readKeyMark(store.db)) === undefined) return false;
   try {
@@ -272,13 +274,13 @@ async function isRight(store: Store, { secretsKey, databaseUrl }: Config): Promi
   }
 }
 
-// Prints webhooks: a table of them, or one with its settings, its secrets by their ends, and the steps at the provider.
+// Output: a table of webhooks, or one with its settings and the steps at the provider --------------------------------
 
 type Detail = WebhookDetail & {
-  /** Of requests that came before their secret: how many became contents, and how many did not. */
+  /** Of requests that came before the secret: how many became contents, and how many did not. */
   readonly released?: number;
   readonly waiting?: number;
-  /** Requests that failed a check of earlier. */
+  /** Requests that failed an earlier check. */
   readonly refused?: number;
 };
 type Told = Pick<Detail, 'wh_id' | 'wh_url' | 'wh_name' | 'status'> & Partial<Detail>;
@@ -300,7 +302,7 @@ function tellWebhook(io: Io, result: Told | Told[], { json, steps, user }: How):
   }
 }
 
-/** What is not set is left out, as the defaults are told by the documentation. */
+/** Without the settings that have their defaults: the documentation has those. */
 function rows(webhook: Told): Record<string, string> {
   const { wh_id, wh_url, wh_name, status, preset, secrets, response, created_at } = webhook;
   const classic = {
@@ -352,7 +354,7 @@ function tellSteps(io: Io, { wh_id, preset, verify, secrets = [], steps = [], hi
     io.out(`
 The secret is not set yet. ${known.secret}
 Set it with: restante webhook set ${wh_id} --secret-file -${user}
-Until then what comes is kept, answered, and not handed out; it is judged when the secret is set.
+Until then requests are answered and kept, but not handed out. They are verified when the secret is set.
 `);
   if (wantsToken(known) && verify?.token === undefined)
     io.out(`\nThe verify token is not set yet: restante webhook set ${wh_id} --token-file FILE${user}\n`);

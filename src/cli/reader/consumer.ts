@@ -1,4 +1,4 @@
-// restante consumer list|show|dead|redrive|seek|delete: how far each reader is, what it gave up, and where it goes on.
+// restante consumer list|show|dead|redrive|seek|delete: how far each consumer is, its dead letters, and where it goes on.
 import type { Command } from 'commander';
 import { type Client, type Consumer, type Content, RestanteError } from '../../client/index.ts';
 import { Complaint, type Io, plain, table } from '../io.ts';
@@ -15,7 +15,7 @@ interface Options extends ClientFlags {
 
 const COLUMNS = ['name', 'whid', 'backlog', 'oldest_age_s', 'in_flight', 'dead', 'last_id', 'pulled_at'];
 
-/** As the API names it; what a cell cannot hold is put into words. */
+/** As the API names it, with values that fit a cell. */
 const shown = (consumer: Consumer): Record<string, unknown> => ({
   ...consumer,
   whid: consumer.whid?.join(',') ?? 'all',
@@ -44,13 +44,13 @@ export function whereTo(text: string, now = Date.now()) {
   return { time: new Date(ms).toISOString() };
 }
 
-/** A person is asked; a script has said what it wants by calling. */
+/** Asks on a terminal only: a script has decided by calling. */
 async function sure(io: Io, { yes }: Options, question: string): Promise<boolean> {
   if (yes || !io.tty) return true;
   return /^y(es)?$/i.test((await io.ask(`${question} [y/N] `)).trim());
 }
 
-/** Most likely a slip: the consumer gets nothing until ids are that high. */
+/** Most likely a mistyped id: the consumer gets nothing until ids are that high. */
 async function warnBeyond(io: Io, client: Client, id: number): Promise<void> {
   const { whcontent } = await client.contents.list({ whid: 'all', order: 'desc', id: MOST_ID, limit: 1 });
   const newest = whcontent[0]?.id ?? 0;
@@ -166,7 +166,7 @@ export const consumerCommand = (io: Io): Command => {
   );
 };
 
-// Dead letters for people: all of them in a table, or one with its request as it came.
+// dead: all dead letters in a table, or one with its request ---------------------------------------------------------
 
 const PAGE = 100;
 const AT_A_TIME = 8;
@@ -174,7 +174,7 @@ const DEAD_COLUMNS = ['id', 'dt', 'wh_id', 'attempts', 'event_type', 'event_id',
 
 type Letter = Awaited<ReturnType<ReturnType<Client['consumer']>['dead']>>['dead'][number];
 
-/** A dead letter beside what it was. Its content may be deleted by now. */
+/** A dead letter with facts of its content, which may be deleted by now. */
 const described = (letter: Letter, content: Content | undefined) => ({
   ...letter,
   dt: content?.dt ?? null,
@@ -203,7 +203,7 @@ async function* pages(client: Client, name: string): AsyncGenerator<readonly Let
 
 async function listDead(io: Io, client: Client, name: string, json: boolean): Promise<void> {
   const rows: ReturnType<typeof described>[] = [];
-  // A few at a time: each is fetched whole, and may be large.
+  // A few at a time: each content is fetched whole, and may be large.
   for await (const page of pages(client, name))
     for (let at = 0; at < page.length; at += AT_A_TIME)
       rows.push(
@@ -251,7 +251,7 @@ function facts(letter: Letter, content: Content): string[] {
   );
 }
 
-/** The request as it came. Nobody sent own content over HTTP: it is a body alone. */
+/** The request as it came. Own content has only a body. */
 function requestLines(content: Content): string[] {
   const { request, encoding } = content;
   const head = request
@@ -269,7 +269,7 @@ function requestLines(content: Content): string[] {
 }
 const tabbed = (line: string): string => line.split('\t').map(plain).join('\t');
 
-// Hands dead letters out again, as many calls as it takes, and tells which could not be.
+// redrive: in as many calls as it takes ------------------------------------------------------------------------------
 
 interface Outcome {
   readonly done: readonly number[];
@@ -280,7 +280,7 @@ interface Outcome {
 // As many as the API takes in one call.
 const MOST_IDS = 500;
 
-/** What a call did. Not all of it done is an answer too: what is done stays done. */
+/** What a call did. A conflict is an answer too: the ids that are done stay done. */
 async function attempt(client: Client, name: string, ids?: readonly number[]): Promise<Outcome> {
   try {
     return await client.consumer(name).retryDead(ids ? { ids } : {});
@@ -298,7 +298,7 @@ async function* attempts(client: Client, name: string, ids?: readonly number[]):
   for (;;) {
     const outcome = await attempt(client, name);
     yield outcome;
-    // Nothing done although some are left: another call would not end either.
+    // Nothing was done although some are left: further calls would never end.
     if (!outcome.more || outcome.done.length === 0) return;
   }
 }

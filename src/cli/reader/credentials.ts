@@ -1,4 +1,4 @@
-// Where a client verb finds the service and its credentials: environment, a file only its owner reads; never an argument.
+// Where a client verb finds the service and its credentials: the environment or a private file, never an argument.
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Client, createClient, RestanteError } from '../../client/index.ts';
@@ -9,7 +9,7 @@ export interface ClientFlags {
   readonly authFile?: string;
 }
 
-/** The client of a verb. Says what is missing, and where it may stand. */
+/** The client of a verb. Complains when credentials are missing, and says where they may stand. */
 export function clientOf(io: Io, flags: ClientFlags): Client {
   const { env } = io;
   const kept = readKept(env);
@@ -32,9 +32,9 @@ function proxied(env: Io['env']): typeof fetch {
   if (!named) return globalThis.fetch;
   let sending: Promise<typeof fetch> | undefined;
   const load = async (): Promise<typeof fetch> => {
-    // Its default alone is there in a bundle, too.
+    // In a bundle only the default export is there.
     const { default: undici } = await import('undici');
-    // To http:// as to any proxy; through a tunnel, which many allow to port 443 alone, only to https://.
+    // A tunnel only to https://: many proxies allow tunnels to port 443 alone.
     const dispatcher = new undici.EnvHttpProxyAgent({ proxyTunnel: false });
     return ((input: string, init: object) => undici.fetch(input, { ...init, dispatcher })) as unknown as typeof fetch;
   };
@@ -69,7 +69,7 @@ function readKept(env: Io['env']): Record<string, string> {
   return Object.fromEntries(pairs.flatMap((pair) => (pair ? [[pair[1] as string, pair[2] as string]] : [])));
 }
 
-/** What a verb does with the service; what goes wrong there becomes a sentence. */
+/** Runs the work of a verb; an error of the service becomes a sentence. */
 export async function withClient<T>(io: Io, flags: ClientFlags, work: (client: Client) => Promise<T>): Promise<T> {
   const client = clientOf(io, flags);
   try {
@@ -79,7 +79,7 @@ export async function withClient<T>(io: Io, flags: ClientFlags, work: (client: C
   }
 }
 
-/** An error of the SDK in one sentence; what is to be done stands in it. */
+/** An error of the SDK in one sentence that says what to do. */
 export function toComplaint(error: unknown): unknown {
   if (!(error instanceof RestanteError)) return error;
   if (error.status === 401) return new Complaint(`${error.message} (RESTANTE_AUTH)`, 2);
@@ -88,6 +88,6 @@ export function toComplaint(error: unknown): unknown {
       `${error.problem.count} contents wait and this consumer is new: say --start earliest or --start latest`,
       2,
     );
-  // What is not there was not asked wrongly: it may have been there.
+  // A 404 was not asked wrongly: the thing may have been there before.
   return new Complaint(error.message, error.temporary || error.status === 404 ? 1 : 2);
 }

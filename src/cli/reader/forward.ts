@@ -1,5 +1,4 @@
-// restante forward NAME --to URL: everything that arrived while you were away, and what comes, replayed to a local server.
-
+// restante forward NAME --to URL: replays to a local server what arrived while the agent was away, and what comes.
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Command } from 'commander';
@@ -27,7 +26,7 @@ export const forwardCommand = (io: Io): Command =>
   withService(
     verb({
       name: 'forward',
-      summary: 'Replay webhooks to a server of yours, as identical requests, also those that came while you were away.',
+      summary: 'Replay webhooks to your server as identical requests, also those that came while you were away.',
       examples: [
         'restante forward dev --to http://localhost:3000/hook',
         'restante forward jenkins --to http://jenkins.local/github-webhook --concurrency 4 --pending forward --json',
@@ -35,8 +34,8 @@ export const forwardCommand = (io: Io): Command =>
       settings: [],
     }),
   )
-    .argument('<name>', 'the consumer: who reads under this name goes on where it stopped')
-    .requiredOption('--to <url>', 'where to send them; what followed the key of the webhook is appended')
+    .argument('<name>', 'the consumer; it goes on where it stopped')
+    .requiredOption('--to <url>', 'where to send them; what follows the key in a webhook URL is appended')
     .option('--concurrency <n>', 'how many at a time; 1 keeps their order', '1')
     .option('--start <where>', 'where a new consumer begins: earliest or latest')
     .option('--pending <what>', 'what arrived while you were away: forward or skip; asked on a terminal')
@@ -88,7 +87,7 @@ export const forwardCommand = (io: Io): Command =>
       }
     });
 
-/** What waits for a consumer that was here before: told, and forwarded or skipped as its owner says. False: he wants none of it. */
+/** Tells what waits for a consumer that exists, and forwards or skips it as the user says. False: the user quits. */
 async function settlePending(
   io: Io,
   client: Client,
@@ -103,7 +102,7 @@ async function settlePending(
       if (error instanceof RestanteError && error.status === 404) return undefined;
       throw error;
     });
-  // A new one with much behind it is refused by the server until --start says what to do.
+  // The server refuses a new consumer with a large backlog until --start says where to begin.
   if (!state) return true;
   if (start) io.err(`--start counts for a new consumer only; ${name} goes on after content ${state.last_id}.\n`);
   if (state.backlog === 0) return true;
@@ -124,7 +123,7 @@ async function settlePending(
   }
 }
 
-/** The next ones, so that their owner can decide. */
+/** Shows the next ones, so that the user can decide. */
 async function view(io: Io, client: Client, from: number, whid: readonly number[] | null): Promise<void> {
   const one = whid?.length === 1 ? whid[0] : undefined;
   const { whcontent } = await client.contents.list({ id: from, whid: one ?? 'all', limit: 20 });
@@ -157,7 +156,7 @@ const age = (seconds: number): string =>
       ? `${Math.round(seconds / 60)} min`
       : `${Math.round(seconds / 3_600)} h`;
 
-// The agent's loop: takes contents of a consumer, replays each to the target, acks what it accepted, gives back the rest.
+// The agent's loop: replays each content to the target, acks what it accepts, gives back the rest --------------------
 
 interface Forwarding {
   readonly client: Client;
@@ -178,12 +177,13 @@ interface Forwarding {
 const FIRST_TRY_MS = 250;
 const MOST_TRY_MS = 5_000;
 const RATE_MS = 5_000;
-// A connection that breaks before the answer: the target restarts, or a proxy stands before one that is down. Or this content
-// brings it down, each time. So long it is tried again in its place; then it has failed, and the next one is tried, for
-// twice as long each time while the target does not answer anything: an outage spends few attempts, and nothing is stuck.
+// A connection breaks before the answer when the target restarts, when a proxy stands before a target that is down, or when
+// this content brings the target down each time. The content is tried again for so long. Then this attempt has failed, and
+// the next content is tried, for twice as long each time until the target answers: an outage spends few attempts, and no
+// content blocks the others for ever.
 const BLAME_MS = 8_000;
 
-/** Resolves when it was asked to stop; what is in hand is finished before. */
+/** Resolves after a stop was asked for and the contents in hand are finished. */
 async function forward(parts: Forwarding): Promise<{ readonly delivered: number; readonly failed: number }> {
   const { client, name, target, signal, line, json, health } = parts;
   let delivered = 0;
@@ -246,7 +246,7 @@ async function forward(parts: Forwarding): Promise<{ readonly delivered: number;
         if (sent.why === 'cut') cutSince ||= performance.now();
         const blame = sent.why === 'cut' && performance.now() - cutSince > BLAME_MS * 2 ** blamed;
         if (!blame) {
-          // Nobody is there: this content waits in hand, its lease extended, and spends none of its attempts.
+          // The target is down: this content stays in hand, its lease is extended, and it spends none of its attempts.
           if (signal.aborted) return content.nack({ reason: sent.failed, untried: sent.why === 'away' });
           await sleep(Math.min(MOST_TRY_MS, FIRST_TRY_MS * 2 ** Math.min(tries, 10)), signal);
           continue;
@@ -293,12 +293,12 @@ async function forward(parts: Forwarding): Promise<{ readonly delivered: number;
   return { delivered, failed };
 }
 
-// Tells a supervisor whether the server still answers: a file that is written whenever it does, a port that answers 200 or 503.
+// Health, for a supervisor: a file that is written when the server answers, a port that says 200 or 503 --------------
 
 interface Health {
   /** The server has answered just now. */
   answered(): void;
-  /** In words, for whoever asks. */
+  /** In words, for the body of the answer. */
   state: string;
   close(): void;
 }
@@ -323,7 +323,7 @@ async function startHealth(file: string | undefined, port: number | undefined): 
         writeFileSync(file, `${new Date().toISOString()}\n`);
         written = last;
       } catch (error) {
-        // That it never can is a mistake; that it cannot now, its supervisor sees.
+        // The first failure is a mistake in the setting; the supervisor sees a later one by the age of the file.
         if (written < 0) throw new Complaint(`cannot write ${file}: ${(error as Error).message}`, 2);
       }
     },

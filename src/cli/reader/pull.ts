@@ -30,8 +30,8 @@ export const pullCommand = (io: Io): Command =>
       fails: 'a command failed',
     }),
   )
-    .argument('<name>', 'the consumer: who reads under this name goes on where it stopped')
-    .option('--follow', 'go on with what comes; else it ends when nothing waits')
+    .argument('<name>', 'the consumer; it goes on where it stopped')
+    .option('--follow', 'go on with contents that come; else end when none waits')
     .option('--limit <n>', 'at most so many contents')
     .option('--whid <ids>', 'webhooks of a new consumer, as 1,2; default all')
     .option('--start <where>', 'where a new consumer begins: earliest or latest')
@@ -103,7 +103,7 @@ async function drain(
     left -= items.length;
     const done: number[] = [];
     const undone: number[] = [];
-    // One that could be neither printed nor stored: nor can be what follows. Those before it are done all the same.
+    // When a content could be neither printed nor stored, those after it cannot either. Those before it are done.
     const broken: unknown[] = [];
     for (const item of items) {
       const going = broken.length === 0 && !ended.signal.aborted;
@@ -150,7 +150,7 @@ async function handle(io: Io, content: Delivery, { raw, exec }: Settings): Promi
   }
   if (!exec) {
     if (!raw) io.out(`${JSON.stringify(content)}\n`);
-    // What nobody has got is not acked.
+    // What the reader did not get is not acked.
     await io.written();
     return true;
   }
@@ -176,7 +176,7 @@ async function handle(io: Io, content: Delivery, { raw, exec }: Settings): Promi
     child.stderr.on('data', (chunk: Buffer) => io.err(chunk.toString()));
     child.on('error', () => resolve(false));
     child.on('close', (code) => resolve(code === 0));
-    // A command that does not read its input is none of our business.
+    // A command need not read its input.
     child.stdin.on('error', () => {});
     child.stdin.end(content.bytes());
   });

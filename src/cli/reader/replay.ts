@@ -7,12 +7,12 @@ import { resendable } from '../../client/resend.ts';
 export type Sent =
   | { readonly status: number; readonly ms: number }
   /**
-   * `away`: there was no connection, the content is not to blame. `cut`: the connection broke before the answer; who knows why.
-   * `bad`: the target is there, and took too long over this content, or it cannot be sent at all.
+   * `away`: there was no connection, the content is not to blame. `cut`: the connection broke before the answer, for an unknown
+   * reason. `bad`: the target is there and took too long over this content, or the content cannot be sent at all.
    */
   | { readonly failed: string; readonly why: 'away' | 'cut' | 'bad'; readonly ms: number };
 
-// What only we may say.
+// Headers that only the agent may set.
 const OURS = /^x-restante-(id|attempt|webhook|url)$/i;
 
 /** The path at the target: what followed the webhook's key is appended to the target's own path. */
@@ -42,7 +42,7 @@ function headersFor(target: URL, content: Content, attempt: number, length: numb
   ];
 }
 
-/** One request. Never rejects; the answer's body is read and forgotten. */
+/** One request. Never rejects; the body of the answer is read and dropped. */
 export function replay(target: URL, content: Content, attempt: number, timeoutMs: number): Promise<Sent> {
   const began = performance.now();
   const ms = () => Math.round(performance.now() - began);
@@ -81,7 +81,7 @@ export function replay(target: URL, content: Content, attempt: number, timeoutMs
         }, timeoutMs);
       };
       within();
-      // What is large may take as long as that to be sent, and again to be answered.
+      // A large body may take as long to be sent, and again as long to be answered.
       request.on('finish', within);
       request.on('socket', (socket) => {
         if (!socket.connecting) connected = true;
