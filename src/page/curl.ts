@@ -1,6 +1,6 @@
-// Requests as commands: one that came as curl for bash and zsh, with the same bytes, and a first one in five languages.
-import { resendable } from '../client/resend.ts';
-import type { HeaderList } from './headers.ts';
+// Requests as commands: a received one as curl for bash and zsh, byte for byte, and a first one in five languages.
+import { resendable } from '../client/content.ts';
+import type { HeaderList } from './body.ts';
 
 interface CurlRequest {
   readonly method: string;
@@ -10,6 +10,13 @@ interface CurlRequest {
   /** The body as text, when it is text. */
   readonly text: string | undefined;
 }
+
+const SECRET = /^(proxy-)?authorization$|cookie|token|secret|passw|api[-_]?key|access[-_]?key|credential/i;
+// Named like a secret, but known to be none.
+const HARMLESS = /^(i-twilio-idempotency-token|x-csrf-token-required)$/i;
+
+/** Whether a header of this name hides a secret: it is shown only when asked for. */
+export const isSecret = (name: string): boolean => SECRET.test(name) && !HARMLESS.test(name);
 
 /** What curl adds unless it is told otherwise. */
 const ADDED = ['Accept', 'User-Agent'];

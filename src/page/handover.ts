@@ -1,7 +1,8 @@
 // Hands on what is shown: to the clipboard, to the downloads, or window to window to the replay page, without credentials.
 import type { Content } from '../client/index.ts';
 import { sentence } from './api.ts';
-import { type HeaderList, isSecret } from './headers.ts';
+import type { HeaderList } from './body.ts';
+import { isSecret } from './curl.ts';
 import { toast } from './state.ts';
 
 export interface Handover {

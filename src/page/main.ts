@@ -1,13 +1,12 @@
 // The inbox: draws itself, signs in, and listens to the address and the keyboard.
 import { render } from 'lit-html';
-import { readConsumers } from './consumers.ts';
 import { readAll, wake } from './contents.ts';
 import { answerReplays } from './handover.ts';
+import { readConsumers, refresh } from './polled.ts';
 import { follow, href, step } from './routes.ts';
 import { app, changed, drawWith } from './state.ts';
 import { afterList, beforeList, neighbour } from './view/list.ts';
 import { shell, showDialog } from './view/shell.ts';
-import { refresh } from './webhooks.ts';
 
 const CONSUMERS_MS = 3_000;
 const root = document.getElementById('app') as HTMLElement;

@@ -1,6 +1,6 @@
 // The replay page: sends a content from the browser to a URL of the user, with what a browser may send. Never sees credentials.
 import { html, nothing, render } from 'lit-html';
-import { resendable } from '../client/resend.ts';
+import { resendable } from '../client/content.ts';
 import { base64 } from './curl.ts';
 import type { Handover } from './handover.ts';
 import { plural, size, visible } from './text.ts';

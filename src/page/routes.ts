@@ -1,7 +1,6 @@
 // The address of what is shown, after the #: a link to a content says which one, and nothing secret.
-import { readConsumers, readDead } from './consumers.ts';
 import { openContent } from './contents.ts';
-import { openRefusal } from './refusals.ts';
+import { openRefusal, readConsumers, readDead } from './polled.ts';
 import { api, app, changed, type PageRoute } from './state.ts';
 
 function routeOf(hash: string): PageRoute {

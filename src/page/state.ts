@@ -1,8 +1,7 @@
 // What the page knows and shows: one object, changed in place, drawn in the next frame.
 import type { Api, Consumer, Content, Refusal, Trace, Webhook } from '../client/index.ts';
 import type { DeadLetters, ListedWebhook } from './api.ts';
-import type { Body } from './body/body.ts';
-import type { ListRow } from './rows.ts';
+import type { Body } from './body.ts';
 
 interface Preset {
   readonly name: string;
@@ -51,6 +50,24 @@ export interface Open<T> {
   /** How much of the body is on the page. */
   shown: number;
   revealed: boolean;
+}
+
+/** What the list shows of a content. Bodies are not kept: there may be gigabytes. */
+export interface ListRow {
+  readonly id: number;
+  readonly wh_id: number;
+  /** Undefined for rows of other applications, whose clock is not ours to read. */
+  readonly at: number | undefined;
+  readonly dt: string;
+  readonly method: string;
+  readonly path: string;
+  /** What the body is said to be, in a word. */
+  readonly form: string;
+  readonly type: string;
+  readonly verified: string;
+  readonly duplicate_of: number | null;
+  readonly size: number;
+  readonly preview: string;
 }
 
 interface App {

@@ -6,10 +6,8 @@ import { promisify } from 'node:util';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createSseReader, type SseEvent } from '../../src/client/stream.ts';
-import { bodyOfBytes, hexText, partsOf } from '../../src/page/body/body.ts';
-import { type CodeLine, jsonLines, textLines } from '../../src/page/body/code.ts';
-import { curlOf } from '../../src/page/curl.ts';
-import { isSecret } from '../../src/page/headers.ts';
+import { bodyOfBytes, type CodeLine, hexText, jsonLines, partsOf, textLines } from '../../src/page/body.ts';
+import { curlOf, isSecret } from '../../src/page/curl.ts';
 import { visible } from '../../src/page/text.ts';
 
 const together = (lines: readonly CodeLine[]) =>

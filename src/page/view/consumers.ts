@@ -1,7 +1,7 @@
 // Consumers: how far each is behind, what its workers have in hand, and its dead letters.
 import { html, nothing } from 'lit-html';
 import type { Consumer } from '../../client/index.ts';
-import { handOutAgain, readDead } from '../consumers.ts';
+import { handOutAgain, readDead } from '../polled.ts';
 import { href } from '../routes.ts';
 import { app, changed, webhookName } from '../state.ts';
 import { age, count, plural, shortTime, visible } from '../text.ts';

@@ -1,10 +1,10 @@
 // One content in full: what it is, who sent it, what was said of it, where it stands, and what can be done with it.
 import { html, nothing } from 'lit-html';
 import type { Content, Trace } from '../../client/index.ts';
+import { formOf } from '../body.ts';
 import { narrow, sendAgain } from '../contents.ts';
-import { curlOf } from '../curl.ts';
+import { curlOf, isSecret } from '../curl.ts';
 import { copy, download, openReplay } from '../handover.ts';
-import { formOf, isSecret } from '../headers.ts';
 import { href } from '../routes.ts';
 import { api, app, toast, webhookName } from '../state.ts';
 import { longTime, plural, size, visible } from '../text.ts';

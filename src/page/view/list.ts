@@ -1,10 +1,9 @@
 // The list of contents: of ten thousand only those in sight are on the page, and what arrives does not move what is read.
 import { html, nothing, type TemplateResult } from 'lit-html';
 import { repeat } from 'lit-html/directives/repeat.js';
-import { loadOlder, narrow, retryList } from '../contents.ts';
+import { loadOlder, narrow, narrowed, retryList } from '../contents.ts';
 import { href } from '../routes.ts';
-import { type ListRow, narrowed } from '../rows.ts';
-import { app, changed, type ListFilter, NO_FILTER, webhookName } from '../state.ts';
+import { app, changed, type ListFilter, type ListRow, NO_FILTER, webhookName } from '../state.ts';
 import { count, shortTime, size, visible } from '../text.ts';
 import { icon, verdictSign } from './signs.ts';
 import { send } from './webhooks.ts';

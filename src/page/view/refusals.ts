@@ -2,7 +2,7 @@
 import { html, nothing } from 'lit-html';
 import type { Refusal } from '../../client/index.ts';
 import { download } from '../handover.ts';
-import { judgeAgain, olderRefusals } from '../refusals.ts';
+import { judgeAgain, olderRefusals } from '../polled.ts';
 import { href } from '../routes.ts';
 import { api, app, changed, webhookName } from '../state.ts';
 import { longTime, shortTime, size, visible } from '../text.ts';

@@ -1,11 +1,10 @@
 // A request as it came: its headers in their order, and its body set out by its kind, as text, or in hex.
 import { html, nothing } from 'lit-html';
 import { guard } from 'lit-html/directives/guard.js';
-import { type Body, type Field, type FormPart, hexText, type Pretty } from '../body/body.ts';
-import type { CodeLine } from '../body/code.ts';
+import { type Body, type CodeLine, type Field, type FormPart, type HeaderList, hexText, type Pretty } from '../body.ts';
 import { narrow } from '../contents.ts';
+import { isSecret } from '../curl.ts';
 import { copy, save } from '../handover.ts';
-import { type HeaderList, isSecret } from '../headers.ts';
 import { type BodyTab, changed } from '../state.ts';
 import { plural, size, visible } from '../text.ts';
 import { icon } from './signs.ts';

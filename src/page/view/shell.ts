@@ -1,19 +1,48 @@
 // The page around what is shown: the sign-in, the bar on top, the left side, one or two panes, the dialogs.
 import { html, nothing, svg } from 'lit-html';
-import { narrow, readAll, wake } from '../contents.ts';
-import { newRefusals } from '../refusals.ts';
+import { connect, sentence } from '../api.ts';
+import { hangUp, listen, narrow, narrowed, readAll, title, wake } from '../contents.ts';
+import { moveActivity, newRefusals, pollRefusals, refresh } from '../polled.ts';
 import { href } from '../routes.ts';
-import { narrowed } from '../rows.ts';
-import { signIn, signOut } from '../session.ts';
-import { app, changed } from '../state.ts';
+import { app, changed, forget } from '../state.ts';
 import { count } from '../text.ts';
-import { moveActivity } from '../webhooks.ts';
 import { consumersView, consumerView } from './consumers.ts';
 import { contentView } from './content.ts';
 import { empty, isEmpty, listView } from './list.ts';
 import { refusalsView, refusalView } from './refusals.ts';
 import { type Icon, icon } from './signs.ts';
 import { createView, webhookView } from './webhooks.ts';
+
+const REFRESH_MS = 30_000;
+const REFUSALS_MS = 5_000;
+let timers: ReturnType<typeof setInterval>[] = [];
+
+async function signIn(id: string, token: string): Promise<void> {
+  Object.assign(app, { entering: true, problem: '' });
+  changed();
+  const mine = connect(id, token, (detail) => app.api === mine && signOut(detail));
+  try {
+    const { username } = await mine.verify();
+    Object.assign(app, { api: mine, user: username, entering: false });
+    void listen();
+    await refresh();
+    timers = [setInterval(() => void refresh(), REFRESH_MS), setInterval(() => void pollRefusals(), REFUSALS_MS)];
+    void pollRefusals();
+  } catch (error) {
+    app.problem = sentence(error);
+  }
+  app.entering = false;
+  changed();
+}
+
+function signOut(problem = ''): void {
+  for (const timer of timers) clearInterval(timer);
+  timers = [];
+  hangUp();
+  forget(problem);
+  title();
+  changed();
+}
 
 function submit(event: SubmitEvent): void {
   event.preventDefault();

@@ -4,9 +4,9 @@ import { type ListedWebhook, SERVICE_URL, sentence } from '../api.ts';
 import { narrow } from '../contents.ts';
 import { LANGUAGES, type Language, snippet } from '../curl.ts';
 import { copy } from '../handover.ts';
+import { refresh } from '../polled.ts';
 import { href } from '../routes.ts';
 import { api, app, changed, toast } from '../state.ts';
-import { refresh } from '../webhooks.ts';
 import { icon } from './signs.ts';
 
 let language: Language = 'curl';
