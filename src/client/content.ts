@@ -1,4 +1,4 @@
-// A content as a program wants it: its exact bytes, read as JSON, text or a form, and its request, to be sent again, too.
+// A content as a program wants it: its exact bytes, read as JSON, text or a form, and its request, also to send again.
 import { WINDOWS_1252_HIGH } from '../schema/windows-1252.ts';
 import type { Content as Wire } from './api.ts';
 
@@ -12,7 +12,7 @@ export interface Content extends Wire {
   form(): URLSearchParams;
   /** A header of its request by its name in any case; several are joined by a comma. */
   header(name: string): string | undefined;
-  /** Its request as fetch has it, ready for the provider's own SDK; undefined for what nobody sent over HTTP. */
+  /** Its request as fetch has it, ready for the provider's own SDK; undefined when it did not come over HTTP. */
   toRequest(): Request | undefined;
 }
 

@@ -1,4 +1,4 @@
-// The list as a live stream: server-sent events by fetch, taken up again after the last content whenever it breaks.
+// The list as a live stream: server-sent events over fetch, opened again after the last content whenever it breaks.
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import type { Content as Wire } from './api.ts';
 import { type Content, toContent } from './content.ts';
@@ -14,13 +14,13 @@ export interface StreamOptions extends Filters {
   /** Of one webhook; 0 = own content. Default all. */
   readonly whid?: number | 'all';
   readonly signal?: AbortSignal;
-  /** Told whenever it is connected, or not; without an error when the server ended the stream. */
+  /** Called when the stream connects or breaks; without an error when the server ended it. */
   readonly onState?: (state: 'connected' | 'broken', error?: RestanteError) => void;
-  /** Told when the database was restored to an earlier state: ids above this one are given again. */
+  /** Called when the database was restored to an earlier state: ids above this one are given again. */
   readonly onReset?: (maxId: number) => void;
 }
 
-// The server says something every 15 s: a connection that says nothing for longer is dead.
+// The server sends something every 15 s: a connection silent for longer is dead.
 const SILENT_MS = 22_000;
 
 export async function* streamContents(
@@ -66,7 +66,7 @@ export async function* streamContents(
     }
     if (signal?.aborted) return;
     onState?.('broken', told);
-    // One that ended is taken up again after a moment too: something in between may end each at once.
+    // A stream that ended is opened again after a moment, too: a proxy in between may end every stream at once.
     await sleep(backOff(failures++, told?.retryAfter), signal);
   }
 }

@@ -1,7 +1,7 @@
 // A body in every form the page can show: JSON, XML, form, parts, text, hex. Each is made once, when it is first shown.
 import type { Content } from '../client/index.ts';
 
-/** [name, value] in the order they came. */
+/** [name, value] in the order of the request. */
 export type HeaderList = readonly (readonly string[])[];
 
 export const typeOf = (headers: HeaderList | undefined): string =>
@@ -14,7 +14,7 @@ const FORMS: readonly (readonly [RegExp, string])[] = [
   [/\bxml\b/i, 'XML'],
   [/^text\//i, 'text'],
 ];
-/** What a body is said to be, in a word. */
+/** The kind of a body by its Content-Type, in a word. */
 export function formOf(headers: HeaderList | undefined): string {
   const type = typeOf(headers);
   return FORMS.find(([pattern]) => pattern.test(type))?.[1] ?? '';
@@ -33,14 +33,14 @@ export interface Field {
 }
 
 export interface Body {
-  /** What the sender said it is. */
+  /** The Content-Type that the sender declared. */
   readonly type: string;
   readonly size: number;
   bytes(): Uint8Array<ArrayBuffer>;
   /** Undefined when the bytes are no text. */
   text(): string | undefined;
   lines(): readonly CodeLine[];
-  /** Undefined when there is no better form than the text itself. */
+  /** Undefined when the text itself is the best form. */
   pretty(): Pretty | undefined;
 }
 
@@ -68,7 +68,7 @@ function fieldsOf(text: string): Field[] | undefined {
   // A form has no white space and at least one `=`: anything else is shown as it is.
   if (!/^[^\s=]*=/.test(text)) return undefined;
   return text.split('&', MOST_FIELDS).map((pair) => {
-    // With & before it: a ? that it begins with is part of the name.
+    // With & before it, a leading ? stays part of the name.
     const [[name, value] = ['', '']] = new URLSearchParams(`&${pair}`);
     return { name, value, raw: pair.includes('=') ? pair.slice(pair.indexOf('=') + 1) : '' };
   });
@@ -156,7 +156,7 @@ export interface FormPart {
 // Each part may be a file that the browser keeps beside the page: a body with more of them is shown as text.
 const MOST_PARTS = 1_000;
 
-/** The parts of a form, byte for byte, as the browser itself takes it apart; undefined when it cannot. */
+/** The parts of a form, byte for byte, split by the browser itself; undefined when the browser cannot. */
 export async function partsOf(bytes: Uint8Array<ArrayBuffer>, type: string): Promise<FormPart[] | undefined> {
   if (new TextDecoder('latin1').decode(bytes).split('\r\n--', MOST_PARTS + 1).length > MOST_PARTS) return undefined;
   const named = (text: string) => new TextDecoder().decode(unwiden(text));
@@ -178,7 +178,7 @@ export async function partsOf(bytes: Uint8Array<ArrayBuffer>, type: string): Pro
   }
 }
 
-/** Each byte as the character of its number, in UTF-8: of a value that is no UTF-8, `formData()` would lose bytes. */
+/** Each byte as the character with its number, in UTF-8: `formData()` would lose bytes of a value that is not UTF-8. */
 function widen(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const wide = new Uint8Array(bytes.length * 2);
   let at = 0;
@@ -189,7 +189,7 @@ function widen(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return wide.subarray(0, at);
 }
 
-/** The bytes that such characters stand for. */
+/** The bytes that those characters stand for. */
 function unwiden(text: string): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
@@ -203,7 +203,7 @@ type Kind = 'k' | 's' | 'n' | 'l' | 'p' | '';
 interface CodePart {
   readonly kind: Kind;
   readonly text: string;
-  /** As it stands in the body, where that differs from what is shown. */
+  /** The text in the body, where it differs from the shown text. */
   readonly raw?: string;
 }
 export interface CodeLine {
@@ -212,7 +212,7 @@ export interface CodeLine {
   readonly parts: readonly CodePart[];
 }
 
-// A line of megabytes stops a browser that has to break it: what is longer is cut, and the rest can be downloaded.
+// A browser freezes when it has to wrap a line of megabytes: longer lines are cut, and the download has all of them.
 const MOST_SHOWN = 2_000;
 const cut = (text: string): string =>
   text.length > MOST_SHOWN
@@ -243,7 +243,7 @@ export function textLines(text: string): CodeLine[] {
 const SPACE = /[ \t\r\n]*/y;
 const TOKEN = /[{}[\],:]|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
 
-/** What may come now: a value, the first of a list, a member's name, a colon, what continues or ends. */
+/** What may come next: a value, the first of a list, a member's name, a colon, a comma or an end. */
 type Expect = 'value' | 'first' | 'key' | 'firstKey' | 'colon' | 'after' | 'end';
 
 /** The text as lines; undefined when it is no JSON. */
@@ -330,7 +330,7 @@ const NAME = /^<\/?[^\s/>]*/;
 
 /** The lines of a text that looks like XML. A short text stays on the line of its element. */
 function markupLines(text: string): CodeLine[] {
-  // Up to here it is looked at.
+  // The rest of a longer text is not looked at.
   const most = 2_000_000;
   const pieces = text.slice(0, most).match(PIECE) ?? [];
   const lines: CodeLine[] = [];

@@ -1,12 +1,13 @@
-// What the page reads again every few seconds, as no stream tells it: webhooks with their activity, refusals, consumers.
+// What the page reads again every few seconds, as no stream has it: webhooks with their activity, refusals, consumers.
 import { sentence, statusOf } from './api.ts';
 import { bodyOfBytes, typeOf } from './body.ts';
 import { api, app, changed, toast } from './state.ts';
+import { plural } from './text.ts';
 
 const MINUTES = 60;
 const minuteOf = (ms: number) => Math.floor(ms / 60_000);
 
-/** One more, now. */
+/** Counts one more content, now. */
 export function bumpActivity(whId: number): void {
   moveActivity();
   const minutes = app.activity.get(whId) ?? new Array<number>(MINUTES).fill(0);
@@ -14,7 +15,7 @@ export function bumpActivity(whId: number): void {
   app.activity.set(whId, minutes);
 }
 
-/** Lets the minutes that went by since the counts were read leave on the left. */
+/** Drops the minutes that have passed since the counts were read. */
 export function moveActivity(): void {
   const now = minuteOf(app.now());
   const gone = Math.min(now - app.activityAt, MINUTES);
@@ -24,7 +25,7 @@ export function moveActivity(): void {
   app.activityAt = now;
 }
 
-/** Reads the webhooks and their counts again. Quiet about failures: the status dot tells them. */
+/** Reads the webhooks and their counts again. Failures are not reported here: the status dot shows them. */
 export async function refresh(): Promise<void> {
   if (document.hidden && app.loaded) return;
   try {
@@ -45,13 +46,13 @@ export async function refresh(): Promise<void> {
     }
     changed();
   } catch {
-    // The next time.
+    // The next refresh tries again.
   }
 }
 
 let asked = 0;
 const PAUSE_MS = 2_000;
-/** A content of a webhook that the page does not know: somebody made it elsewhere. */
+/** Reads the webhooks again when a content names one that the page does not know: it was made elsewhere. */
 export function meet(whId: number): void {
   if (whId === 0 || app.webhooks.some(({ wh_id }) => wh_id === whId) || app.now() - asked < PAUSE_MS) return;
   asked = app.now();
@@ -60,7 +61,7 @@ export function meet(whId: number): void {
 
 const REFUSALS_PAGE = 30;
 
-/** Reads the newest and puts those that are new on top. */
+/** Reads the newest refusals and puts new ones on top. */
 export async function pollRefusals(): Promise<void> {
   if (!app.api || !app.extended || (document.hidden && app.refusalsRead)) return;
   try {
@@ -68,7 +69,7 @@ export async function pollRefusals(): Promise<void> {
     const newest = app.refusals[0]?.id ?? 0;
     const fresh = refusals.filter(({ id }) => id > newest);
     const again = new Map(refusals.map((one) => [one.id, one]));
-    // A whole page of new ones: what lies between is read by scrolling.
+    // A whole page of new ones: the button for older ones reads those in between.
     if (newest === 0 || fresh.length === REFUSALS_PAGE) Object.assign(app, { refusals, refusalsOlder: next_id });
     else app.refusals = [...fresh, ...app.refusals.map((one) => again.get(one.id) ?? one)];
     if (!app.refusalsRead || app.route.view === 'refusals') app.refusalsSeen = app.refusals[0]?.id ?? 0;
@@ -92,7 +93,7 @@ export async function olderRefusals(): Promise<void> {
   changed();
 }
 
-/** How many came that were not looked at. */
+/** How many refusals came since the user last looked at them. */
 export const newRefusals = (): number => app.refusals.filter(({ id }) => id > app.refusalsSeen).length;
 
 export async function openRefusal(id: number): Promise<void> {
@@ -112,7 +113,7 @@ export async function openRefusal(id: number): Promise<void> {
     changed();
     open.body = await bodyOfBytes(await api().refusals.raw(id), typeOf(item.request.headers));
   } catch (error) {
-    // Its body is not kept when it was too large or from nobody: the refusal is shown all the same.
+    // A refusal whose body was not kept is shown without it.
     if (!open.item) open.problem = sentence(error);
   }
   changed();
@@ -144,7 +145,7 @@ export async function readConsumers(): Promise<void> {
     app.consumers = (await api().consumers.list()).consumers;
     changed();
   } catch {
-    // The status dot tells it.
+    // The status dot shows the failure.
   }
 }
 
@@ -159,7 +160,7 @@ export async function readDead(name: string, from = 0): Promise<void> {
   changed();
 }
 
-/** Hands dead letters out again: some, or all of them. */
+/** Hands out dead letters again: those named, or all of them. */
 export async function handOutAgain(name: string, ids?: number[]): Promise<void> {
   try {
     let count = 0;
@@ -170,7 +171,7 @@ export async function handOutAgain(name: string, ids?: number[]): Promise<void> 
       count += done.done.length;
       more = done.more && !ids;
     }
-    toast(`${count} ${count === 1 ? 'waits' : 'wait'} for the next pull of ${name}.`);
+    toast(`${plural(count, 'dead letter')} ${count === 1 ? 'waits' : 'wait'} for the next pull of ${name}.`);
   } catch (error) {
     toast(sentence(error));
   }
