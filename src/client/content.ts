@@ -1,4 +1,4 @@
-// A content as a program wants it: its exact bytes, read as JSON, text or a form, and the request it came with.
+// A content as a program wants it: its exact bytes, read as JSON, text or a form, and its request, also to send again.
 import { WINDOWS_1252_HIGH } from '../schema/windows-1252.ts';
 import type { Content as Wire } from './api.ts';
 
@@ -12,7 +12,7 @@ export interface Content extends Wire {
   form(): URLSearchParams;
   /** A header of its request by its name in any case; several are joined by a comma. */
   header(name: string): string | undefined;
-  /** Its request as fetch has it, ready for the provider's own SDK; undefined for own content. */
+  /** Its request as fetch has it, ready for the provider's own SDK; undefined when it did not come over HTTP. */
   toRequest(): Request | undefined;
 }
 
@@ -59,3 +59,15 @@ const READING: ThisType<Content> & Omit<Content, keyof Wire> = {
 
 /** Adds these methods to a content of the API; one object for all, as thousands of contents come in a second. */
 export const toContent = <T extends Wire>(wire: T): T & Content => Object.setPrototypeOf(wire, READING);
+
+// Hop by hop (RFC 9110, 7.6.1), and what each sender writes for the target and the length of its own.
+const OWN =
+  /^(host|content-length|expect|transfer-encoding|connection|keep-alive|proxy-(authenticate|authorization|connection)|te|trailer|upgrade)$/i;
+
+/** Without those of the connection, and without those that its `Connection` names. */
+export function resendable<Header extends readonly string[]>(headers: readonly Header[]): Header[] {
+  const named = headers.flatMap(([name = '', value = '']) =>
+    name.toLowerCase() === 'connection' ? value.toLowerCase().split(/\s*,\s*/) : [],
+  );
+  return headers.filter(([name = '']) => !OWN.test(name) && !named.includes(name.toLowerCase()));
+}

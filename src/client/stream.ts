@@ -1,4 +1,5 @@
-// The list as a live stream: server-sent events by fetch; when it breaks, it goes on after the last content.
+// The list as a live stream: server-sent events over fetch, opened again after the last content whenever it breaks.
+import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import type { Content as Wire } from './api.ts';
 import { type Content, toContent } from './content.ts';
 import type { Query } from './operations.ts';
@@ -19,12 +20,12 @@ export interface StreamOptions extends Filters {
   readonly onReset?: (maxId: number) => void;
 }
 
-// The server says something every 15 s: a connection that says nothing for longer is dead.
+// The server sends something every 15 s: a connection silent for longer is dead.
 const SILENT_MS = 22_000;
 
 export async function* streamContents(
   transport: Transport,
-  { id = 0, whid = 'all', signal, onState = () => {}, onReset = () => {}, ...filters }: StreamOptions,
+  { id = 0, whid = 'all', signal, onState, onReset, ...filters }: StreamOptions,
 ): AsyncGenerator<Content, void, void> {
   let next: number | 'latest' = id;
   for (let failures = 0; !signal?.aborted; ) {
@@ -39,22 +40,21 @@ export async function* streamContents(
         accept: 'text/event-stream',
         signal: ended.signal,
       });
-      onState('connected');
-      for await (const { name: event, data } of events(response, ended)) {
+      onState?.('connected');
+      for await (const { event, data } of events(response, ended)) {
         failures = 0;
-        if (event === 'reset') {
+        if (event === 'content') {
+          const content = toContent(JSON.parse(data) as Wire);
+          yield content;
+          next = content.id + 1;
+        } else if (event === 'reset') {
           const { max_id } = JSON.parse(data) as { max_id: number };
           next = max_id + 1;
-          onReset(max_id);
-        }
-        if (event === 'end') {
+          onReset?.(max_id);
+        } else if (event === 'end') {
           next = (JSON.parse(data) as { next_id: number }).next_id;
           break;
         }
-        if (event !== 'content') continue;
-        const content = toContent(JSON.parse(data) as Wire);
-        yield content;
-        next = content.id + 1;
       }
     } catch (error) {
       if (signal?.aborted) return;
@@ -65,17 +65,18 @@ export async function* streamContents(
       ended.abort();
     }
     if (signal?.aborted) return;
-    onState('broken', told);
-    // After an orderly end it also waits: a proxy in between may end each stream at once.
+    onState?.('broken', told);
+    // A stream that ended is opened again after a moment, too: a proxy in between may end every stream at once.
     await sleep(backOff(failures++, told?.retryAfter), signal);
   }
 }
 
-async function* events(response: Response, ended: AbortController): AsyncGenerator<SseEvent> {
+async function* events(response: Response, ended: AbortController): AsyncGenerator<EventSourceMessage> {
   const text = (response.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream() as never);
   const reader = text.getReader() as ReadableStreamDefaultReader<string>;
-  const ready: SseEvent[] = [];
-  const feed = createSseReader((event) => ready.push(event));
+  const ready: EventSourceMessage[] = [];
+  // A line of many megabytes comes in thousands of pieces: the parser joins them once.
+  const { feed } = createParser({ onEvent: (event) => ready.push(event) });
   for (;;) {
     const timer = setTimeout(() => ended.abort(new Error('silent for too long')), SILENT_MS);
     const { done, value } = await reader.read().finally(() => clearTimeout(timer));
@@ -83,48 +84,4 @@ async function* events(response: Response, ended: AbortController): AsyncGenerat
     feed(value);
     yield* ready.splice(0);
   }
-}
-
-// Server-sent events, from pieces of text that may be cut anywhere ---------------------------------------------------
-
-export interface SseEvent {
-  readonly name: string;
-  readonly id: string;
-  readonly data: string;
-}
-
-/** Returns a function that takes the pieces; `onEvent` is called for each whole event. */
-export function createSseReader(onEvent: (event: SseEvent) => void): (piece: string) => void {
-  let held: string[] = [];
-  let name = '';
-  let id = '';
-  let data: string[] = [];
-
-  function line(text: string): void {
-    if (text === '') {
-      if (data.length > 0) onEvent({ name: name || 'message', id, data: data.join('\n') });
-      name = '';
-      data = [];
-      return;
-    }
-    if (text.startsWith(':')) return;
-    const colon = text.indexOf(':');
-    const field = colon < 0 ? text : text.slice(0, colon);
-    const value = colon < 0 ? '' : text.slice(text[colon + 1] === ' ' ? colon + 2 : colon + 1);
-    if (field === 'data') data.push(value);
-    else if (field === 'event') name = value;
-    else if (field === 'id') id = value;
-  }
-
-  return (piece) => {
-    let from = 0;
-    for (let end = piece.indexOf('\n'); end >= 0; end = piece.indexOf('\n', from)) {
-      held.push(piece.slice(from, end));
-      line(held.join('').replace(/\r$/, ''));
-      held = [];
-      from = end + 1;
-    }
-    // A line of many megabytes comes in thousands of pieces: they are joined once.
-    if (from < piece.length) held.push(piece.slice(from));
-  };
 }

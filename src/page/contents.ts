@@ -1,28 +1,27 @@
-// The contents: the newest in a list, live ones at its top, older ones at its bottom, and the one that is open.
+// The contents: a list with live ones added on top and older ones loaded at the bottom, and the open content.
 
 import type { Content, Trace } from '../client/index.ts';
 import { sleep } from '../client/pump.ts';
 import { sentence, statusOf } from './api.ts';
-import { bodyOfContent } from './body/body.ts';
-import { type ListRow, matches, narrowed, queryOf, rowOf, sizeOf } from './rows.ts';
-import { api, app, changed, type ListFilter, NO_FILTER, type Open, toast } from './state.ts';
-import { bumpActivity, meet } from './webhooks.ts';
+import { bodyOfContent, formOf } from './body.ts';
+import { bumpActivity, meet } from './polled.ts';
+import { api, app, changed, type ListFilter, type ListRow, NO_FILTER, type Open, toast } from './state.ts';
 
 const PAGE = 50;
 const MOST_ROWS = 20_000;
 const START_AGAIN_MS = 2_000;
-// After so long away the newest are shown, and what is between them and the old ones comes by scrolling.
+// After an absence of this length the newest contents are shown; scrolling loads those in between.
 const LONG_AWAY_MS = 10 * 60_000;
-// So long after the last one that came while away, it is caught up.
+// The page has caught up when no content has come for this long.
 const QUIET_MS = 250;
-/** Those opened or arrived last, to be shown at once. */
+/** The contents opened or received last, to be shown at once. */
 const recent = new Map<number, Content>();
 const MOST_RECENT = 40;
 const MOST_RECENT_CHARACTERS = 200_000;
 
-/** Aborted when somebody signs out, and when the stream is opened anew. */
+/** Aborted when the user signs out, and when the stream is opened anew. */
 let line = new AbortController();
-/** Where the stream goes on; undefined before it is known. */
+/** The id at which the stream goes on; undefined before it is known. */
 let nextId: number | undefined;
 /** Since when the stream is down. */
 let lostAt: number | undefined;
@@ -37,7 +36,7 @@ function remember(content: Content): void {
   if (recent.size > MOST_RECENT) recent.delete(recent.keys().next().value as number);
 }
 
-/** Loads the newest that pass the filter; what comes later is let in by the stream. */
+/** Loads the newest contents that pass the filter; the stream adds later ones. */
 async function load(): Promise<void> {
   const mine = ++generation;
   Object.assign(app, { rows: [], older: 0, above: 0, loading: true, listProblem: '' });
@@ -58,7 +57,7 @@ async function load(): Promise<void> {
 const fetchPage = (id: number | 'latest') =>
   api().contents.list({ ...queryOf(app.filter, app.now()), order: 'desc', id, limit: PAGE });
 
-/** A search looks at so many contents a call, and may find nothing among them. */
+/** One call searches a limited number of contents and may find none: further calls search on. */
 async function searchOn(mine: number): Promise<void> {
   for (let calls = 0; calls < 20 && narrowed(app.filter) && app.older > 0 && app.rows.length < PAGE; calls++) {
     changed();
@@ -68,7 +67,7 @@ async function searchOn(mine: number): Promise<void> {
   }
 }
 
-/** Puts a page of older ones below those that are there. */
+/** Adds a page of older contents at the bottom. */
 function merge({ whcontent, next_id }: Awaited<ReturnType<typeof fetchPage>>): void {
   const oldest = app.rows[0]?.id ?? Number.POSITIVE_INFINITY;
   const rows = whcontent.filter(({ id }) => id < oldest).map(rowOf);
@@ -110,7 +109,7 @@ function arrived(content: Content): void {
 
 function add(row: ListRow): void {
   const { rows } = app;
-  // They come in order; what a page already brought is not added twice.
+  // Contents come in order; one that a page already brought is not added twice.
   if (row.id > (rows.at(-1)?.id ?? 0)) rows.push(row);
   if (rows.length > MOST_ROWS) {
     const gone = rows.splice(0, rows.length - MOST_ROWS + 1_000);
@@ -134,7 +133,7 @@ export function readAll(): void {
 
 function live(): void {
   if (app.live.name === 'catching-up' && app.live.caught > 0)
-    toast(`Caught up: ${app.live.caught} came while the line was down.`);
+    toast(`Caught up: ${app.live.caught} arrived while the connection was down.`);
   lostAt = undefined;
   app.live = { name: 'live' };
   if (app.listProblem) retryList();
@@ -153,13 +152,13 @@ function broken(reason: string): void {
   changed();
 }
 
-/** Reads again what could not be read. */
+/** Loads the part of the list that failed to load. */
 export function retryList(): void {
   app.listProblem = '';
   void (app.rows.length === 0 ? load() : loadOlder());
 }
 
-/** Shows the newest, and listens to what comes after them. Called again, it goes on where it was. */
+/** Shows the newest contents and listens for later ones. Called again, it goes on where it stopped. */
 export async function listen(): Promise<void> {
   line.abort();
   line = new AbortController();
@@ -207,7 +206,7 @@ async function readStream(signal: AbortSignal): Promise<void> {
       lostAt = app.now();
       await load();
     }
-    // Another user may be signed in by now.
+    // By now, another user may have signed in.
     if (signal.aborted) return;
     nextId = content.id + 1;
     arrived(content);
@@ -222,7 +221,7 @@ export function hangUp(): void {
   generation++;
   recent.clear();
 }
-/** Tries again now, if it is waiting. */
+/** Reconnects at once, if the page is waiting to reconnect. */
 export const wake = (): void => void (app.live.name === 'waiting' && listen());
 
 /** Narrows the list. */
@@ -237,7 +236,7 @@ export function narrow(change: Partial<ListFilter>): void {
 export async function openContent(id: number): Promise<void> {
   read(id);
   const before = app.content;
-  // Who looks at bytes goes on looking at bytes.
+  // The next content opens in the tab of the last one: a reader of bytes goes on with bytes.
   const open: NonNullable<typeof app.content> = { id, tab: before?.tab ?? 'pretty', shown: 1, revealed: false };
   app.content = open;
   const show = async (content: Content) => {
@@ -266,7 +265,7 @@ async function traceOf(open: Open<Content> & { trace?: Trace }): Promise<void> {
   try {
     open.trace = await api().contents.trace(open.id);
   } catch {
-    // The content is what matters.
+    // The content is shown without its trace.
   }
 }
 
@@ -282,3 +281,70 @@ export async function sendAgain(id: number, consumer: string): Promise<void> {
   if (app.content?.id === id) await traceOf(app.content);
   changed();
 }
+
+const PREVIEW = 140;
+
+/** A copy: a slice would keep the whole body in memory. */
+const copy = (text: string): string => ` ${text}`.slice(1);
+
+function sizeOf({ content, encoding }: Pick<Content, 'content' | 'encoding'>): number {
+  if (encoding === 'windows-1252') return content.length;
+  if (encoding === 'base64') return Math.floor((content.length * 3) / 4) - (/=*$/.exec(content)?.[0].length ?? 0);
+  let size = content.length;
+  for (let i = 0; i < content.length; i++) {
+    const code = content.charCodeAt(i);
+    if (code > 0x7f) size++;
+    // A surrogate pair is 4 bytes, 2 units: each counts one more.
+    if (code > 0x7ff && (code < 0xd800 || code > 0xdfff)) size++;
+  }
+  return size;
+}
+
+function rowOf(content: Content): ListRow {
+  const { id, wh_id, dt, request, encoding } = content;
+  const start =
+    encoding === 'base64'
+      ? ''
+      : content.content
+          .slice(0, 4 * PREVIEW)
+          .replace(/\s+/g, ' ')
+          .slice(0, PREVIEW);
+  return {
+    id,
+    wh_id,
+    at: request ? Date.parse(request.received_at) : undefined,
+    dt,
+    method: request?.method ?? '',
+    path: request?.url.slice(0, 200) ?? '',
+    form: formOf(request?.headers),
+    type: request?.event_type ?? '',
+    verified: request?.verified ?? '',
+    duplicate_of: request?.duplicate_of ?? null,
+    size: sizeOf(content),
+    preview: copy(start),
+  };
+}
+
+/** Whether a content passes the filter, as the service decides it. */
+function matches({ whid, q, event_type, event_id, verified, minutes }: ListFilter, content: Content): boolean {
+  const { request } = content;
+  if (whid !== 'all' && content.wh_id !== whid) return false;
+  if (event_type && request?.event_type !== event_type) return false;
+  if (event_id && request?.event_id !== event_id) return false;
+  if (verified && (request?.verified ?? 'none') !== verified) return false;
+  void minutes; // A live content arrived just now: within any number of minutes.
+  return !q || content.content.includes(q);
+}
+
+/** The filter as the query of a list. */
+const queryOf = ({ whid, q, event_type, event_id, verified, minutes }: ListFilter, now: number) => ({
+  whid,
+  q: q || undefined,
+  event_type: event_type || undefined,
+  event_id: event_id || undefined,
+  verified: verified || undefined,
+  since: minutes ? new Date(now - minutes * 60_000).toISOString() : undefined,
+});
+
+export const narrowed = ({ q, event_type, event_id, verified, minutes }: ListFilter): boolean =>
+  Boolean(q || event_type || event_id || verified || minutes);

@@ -1,6 +1,6 @@
-// Requests as commands: one that came as curl for bash and zsh, with the same bytes, and a first one in five languages.
-import { resendable } from '../client/resend.ts';
-import type { HeaderList } from './headers.ts';
+// Requests as commands: a received one as curl for bash and zsh, byte for byte, and a first one in five languages.
+import { resendable } from '../client/content.ts';
+import type { HeaderList } from './body.ts';
 
 interface CurlRequest {
   readonly method: string;
@@ -11,7 +11,14 @@ interface CurlRequest {
   readonly text: string | undefined;
 }
 
-/** What curl adds unless it is told otherwise. */
+const SECRET = /^(proxy-)?authorization$|cookie|token|secret|passw|api[-_]?key|access[-_]?key|credential/i;
+// Headers named like a secret that are none.
+const HARMLESS = /^(i-twilio-idempotency-token|x-csrf-token-required)$/i;
+
+/** Whether a header of this name holds a secret: its value is shown only when the user asks for it. */
+export const isSecret = (name: string): boolean => SECRET.test(name) && !HARMLESS.test(name);
+
+/** Headers that curl adds unless told otherwise. */
 const ADDED = ['Accept', 'User-Agent'];
 // One argument of a command may have 128 KB on Linux.
 const MOST_ARGUMENT = 96 * 1024;
@@ -32,7 +39,7 @@ export function base64(bytes: Uint8Array): string {
   return btoa(binary);
 }
 
-/** As an argument it must be text without NUL or control characters, and must not begin like a file name of curl. */
+/** Whether a body can be an argument: short, without control characters, and not like a file name of curl (`@`). */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const plain = (text: string): boolean => text.length < MOST_ARGUMENT && !/^@|[\0-\x08\x0b-\x1f\x7f]/.test(text);
 

@@ -1,13 +1,14 @@
-// Hands on what is shown: to the clipboard, to the downloads, or window to window to the replay page, without credentials.
+// Hands the shown content to the clipboard, to the downloads, or to the window of the replay page, without credentials.
 import type { Content } from '../client/index.ts';
 import { sentence } from './api.ts';
-import { type HeaderList, isSecret } from './headers.ts';
+import type { HeaderList } from './body.ts';
+import { isSecret } from './curl.ts';
 import { toast } from './state.ts';
 
 export interface Handover {
   readonly id: number;
   readonly method: string;
-  /** What followed the key. */
+  /** The part of the path after the key. */
   readonly path: string;
   readonly headers: HeaderList;
   readonly hidden: number;
@@ -16,7 +17,7 @@ export interface Handover {
 
 const waiting = new Map<Window, Handover>();
 
-/** Opens the page; it asks for its content when it is there. */
+/** Opens the replay page; once loaded, that page asks for its content. */
 export function openReplay(content: Content, bytes: Uint8Array<ArrayBuffer> | undefined, revealed: boolean): void {
   const { request } = content;
   if (!request || !bytes) return;
@@ -53,7 +54,7 @@ export async function download(bytes: Promise<Uint8Array>, name: string): Promis
   }
 }
 
-/** Hands bytes to the browser's downloads, as bytes: nothing of it is opened. */
+/** Hands bytes to the browser's downloads, as bytes: the browser opens none of them. */
 export function save(bytes: Uint8Array, name: string): void {
   const url = URL.createObjectURL(new Blob([bytes as Uint8Array<ArrayBuffer>], { type: 'application/octet-stream' }));
   const link = document.createElement('a');
@@ -66,7 +67,7 @@ export async function copy(text: string, what: string): Promise<void> {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    // Without https a page has no clipboard: the old way.
+    // A page without https has no clipboard: copy a selected text field instead.
     const area = document.createElement('textarea');
     area.value = text;
     document.body.append(area);

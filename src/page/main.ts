@@ -1,13 +1,12 @@
-// The inbox: draws itself, signs in, and listens to the address and the keyboard.
+// The inbox: draws the page, and listens to the address and the keyboard.
 import { render } from 'lit-html';
-import { readConsumers } from './consumers.ts';
 import { readAll, wake } from './contents.ts';
 import { answerReplays } from './handover.ts';
+import { readConsumers, refresh } from './polled.ts';
 import { follow, href, step } from './routes.ts';
 import { app, changed, drawWith } from './state.ts';
 import { afterList, beforeList, neighbour } from './view/list.ts';
 import { shell, showDialog } from './view/shell.ts';
-import { refresh } from './webhooks.ts';
 
 const CONSUMERS_MS = 3_000;
 const root = document.getElementById('app') as HTMLElement;
@@ -18,7 +17,7 @@ function draw(): void {
   render(shell(), root);
   afterList();
   showDialog();
-  // Whoever signs in with a link to a content sees that content.
+  // A user who signs in at a link to a content sees that content.
   if (Boolean(app.api) !== entered) {
     entered = Boolean(app.api);
     if (entered) follow();
@@ -49,7 +48,7 @@ function move(by: number): void {
   );
 }
 
-/** In the short lists every row is on the page. */
+/** The short lists have every row in the document. */
 function moveStatic(by: number): void {
   const links = [...document.querySelectorAll<HTMLAnchorElement>('.rows a[href]')];
   const at = links.findIndex((link) => link.getAttribute('aria-current') === 'true');

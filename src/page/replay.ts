@@ -1,15 +1,15 @@
-// The replay page: sends a content from the browser to a URL of the user, with what a browser may send. Never sees credentials.
+// The replay page: sends a content from the browser to a URL of the user, as far as a browser may. Never sees credentials.
 import { html, nothing, render } from 'lit-html';
-import { resendable } from '../client/resend.ts';
+import { resendable } from '../client/content.ts';
 import { base64 } from './curl.ts';
 import type { Handover } from './handover.ts';
 import { plural, size, visible } from './text.ts';
 import { icon } from './view/signs.ts';
 
-/** What scripts may not set besides: the browser writes these itself, or nobody does. */
+/** More headers that a script may not set: the browser writes them itself or leaves them out. */
 const FORBIDDEN =
   /^(accept-(charset|encoding)|access-control-.+|cookie2?|date|dnt|origin|permissions-policy|proxy-.+|referer|sec-.+|set-cookie|user-agent|via)$/i;
-/** Without asking the target first, only these may go. */
+/** The only headers that a browser sends without asking the target first. */
 const SIMPLE = /^(accept|accept-language|content-language)$/i;
 const SIMPLE_TYPE = /^(application\/x-www-form-urlencoded|multipart\/form-data|text\/plain)\b/i;
 const MOST_EDITED = 200_000;
@@ -86,7 +86,7 @@ async function send(event: SubmitEvent): Promise<void> {
       answer = {
         kind: 'hint',
         title: `Sent, in ${ms} ms`,
-        text: 'Something answered. The browser does not tell what: look at your application.',
+        text: 'The target answered, but the browser hides the answer: look at your application.',
       };
     else {
       const text = (await response.text()).slice(0, MOST_ANSWER);
@@ -100,7 +100,7 @@ async function send(event: SubmitEvent): Promise<void> {
     answer = {
       kind: 'bad',
       title: 'Not sent, or not answered',
-      text: `${String(error)}. Nothing listens there, or it does not allow this page: a browser first asks the target with OPTIONS, and it must answer with Access-Control-Allow-Origin: ${location.origin}, -Methods and -Headers. “Blind” does without; “Copy as curl” in the inbox knows no such limits.`,
+      text: `${String(error)}. Nothing listens at this URL, or the target does not allow this page: a browser first asks with OPTIONS, and the target must answer with Access-Control-Allow-Origin: ${location.origin}, -Methods and -Headers. “Blind” sends without asking; “Copy as curl” in the inbox has no such limits.`,
     };
   }
   busy = false;
@@ -114,7 +114,7 @@ function headerChoice(header: readonly string[]) {
       @change=${() => {
         if (!chosen.delete(header)) chosen.add(header);
         draw();
-      }}><span><code>${visible(name)}: ${visible(value)}</code>${never ? html` <span class="muted fine">the browser does not send it</span>` : nothing}</span></label>`;
+      }}><span><code>${visible(name)}: ${visible(value)}</code>${never ? html` <span class="muted fine">the browser does not send this header</span>` : nothing}</span></label>`;
 }
 
 function bodyField(given: Handover) {
@@ -122,7 +122,7 @@ function bodyField(given: Handover) {
     return html`<p class="muted inside">A browser sends no body with ${method}.</p>`;
   if (edited === undefined)
     return html`<p class="muted inside">${size(given.bytes.length)}, sent byte for byte. Begins: <code>${base64(given.bytes.subarray(0, 30))}</code> in base64.</p>`;
-  return html`<div class="inside"><label for="replay-body">Change it, if you like; a signature then no longer matches</label>
+  return html`<div class="inside"><label for="replay-body">You can change the body; a signature then no longer matches</label>
     <textarea id="replay-body" spellcheck="false" .value=${edited} @input=${(event: Event) => {
       edited = (event.target as HTMLTextAreaElement).value;
     }}></textarea></div>`;
@@ -157,9 +157,9 @@ function form(given: Handover) {
 
 const page = () => html`<main class="replay">
   <h1>Replay${handed ? ` content ${handed.id}` : ''}</h1>
-  <p class="muted">Your browser sends it, the service does not: so it reaches what only this machine reaches. A browser writes Host, Origin, User-Agent, Content-Length and Cookie
+  <p class="muted">Your browser sends the content, not the service: so it can reach servers that only this machine can reach. A browser writes Host, Origin, User-Agent, Content-Length and Cookie
     itself, sends header names in lower case, and cannot repeat a header line by line. The URL key and your credentials are not on this page.</p>
-  ${handed ? form(handed) : html`<p class="callout" data-kind="hint">${icon('warn')}Open it from a content in the inbox: the content is handed over from there.</p>`}
+  ${handed ? form(handed) : html`<p class="callout" data-kind="hint">${icon('warn')}Open this page with “Replay…” on a content in the inbox: the inbox hands the content over.</p>`}
 </main>`;
 
 const draw = () => render(page(), root);

@@ -1,7 +1,6 @@
-// The address of what is shown, after the #: a link to a content says which one, and nothing secret.
-import { readConsumers, readDead } from './consumers.ts';
+// The address of the shown view, after the #: a link names a content by its id and holds no secret.
 import { openContent } from './contents.ts';
-import { openRefusal } from './refusals.ts';
+import { openRefusal, readConsumers, readDead } from './polled.ts';
 import { api, app, changed, type PageRoute } from './state.ts';
 
 function routeOf(hash: string): PageRoute {
@@ -26,13 +25,13 @@ export const href = {
   new: '#/new',
 };
 
-/** Goes there without a new entry in the history, as j and k do. */
+/** Goes to an address without a new entry in the history, as the keys j and k do. */
 export function step(to: string): void {
   history.replaceState(null, '', to);
   follow();
 }
 
-/** Shows what the address says. */
+/** Shows the view that the address names. */
 export function follow(): void {
   const route = routeOf(location.hash);
   app.route = route;
@@ -58,7 +57,7 @@ async function readWebhook(id: number): Promise<void> {
   try {
     app.detail = await api().webhooks.get(id);
   } catch {
-    // One of another application: what the list says of it is all there is.
+    // A webhook of another application: the page shows what the list says of it.
   }
   changed();
 }

@@ -1,8 +1,7 @@
 // What the page knows and shows: one object, changed in place, drawn in the next frame.
 import type { Api, Consumer, Content, Refusal, Trace, Webhook } from '../client/index.ts';
 import type { DeadLetters, ListedWebhook } from './api.ts';
-import type { Body } from './body/body.ts';
-import type { ListRow } from './rows.ts';
+import type { Body } from './body.ts';
 
 interface Preset {
   readonly name: string;
@@ -22,7 +21,7 @@ export type PageRoute =
   | { readonly view: 'webhook'; readonly id: number }
   | { readonly view: 'new' };
 
-/** The live stream, as the dot tells it. */
+/** The live stream, as the status dot shows it. */
 type LiveState =
   | { readonly name: 'off' | 'connecting' | 'live' }
   | { readonly name: 'catching-up'; readonly caught: number }
@@ -45,12 +44,30 @@ export interface Open<T> {
   readonly id: number;
   item?: T;
   body?: Body;
-  /** Why it cannot be shown. */
+  /** Why the item cannot be shown. */
   problem?: string;
   tab: BodyTab;
   /** How much of the body is on the page. */
   shown: number;
   revealed: boolean;
+}
+
+/** What the list shows of a content. Bodies are not kept: there may be gigabytes. */
+export interface ListRow {
+  readonly id: number;
+  readonly wh_id: number;
+  /** Undefined for rows of other applications: the time zone of their clock is unknown. */
+  readonly at: number | undefined;
+  readonly dt: string;
+  readonly method: string;
+  readonly path: string;
+  /** The kind of the body by its Content-Type, in a word. */
+  readonly form: string;
+  readonly type: string;
+  readonly verified: string;
+  readonly duplicate_of: number | null;
+  readonly size: number;
+  readonly preview: string;
 }
 
 interface App {
@@ -72,7 +89,7 @@ interface App {
   filtering: boolean;
   /** Oldest first. */
   rows: ListRow[];
-  /** Where older ones begin; 0: there are none. */
+  /** The id at which older contents begin; 0: there are none. */
   older: number;
   loading: boolean;
   listProblem: string;
@@ -90,7 +107,7 @@ interface App {
   made: Webhook | undefined;
   detail: Webhook | undefined;
   sidebar: boolean;
-  /** Whether single keys are heard. */
+  /** Whether the page listens to single keys. */
   keys: boolean;
   toast: string;
   dialog:
@@ -139,7 +156,7 @@ const fresh = () => ({
 
 export const app: App = { about: about(), now: Date.now, ...fresh() };
 
-/** Forgets everything of a user, at once. */
+/** Forgets everything about the user at once. */
 export function forget(problem = ''): void {
   const { route } = app;
   Object.assign(app, fresh(), { problem, route });
@@ -150,7 +167,7 @@ let asked = false;
 export function drawWith(how: () => void): void {
   draw = how;
 }
-/** Draws in the next frame, once, however often it is called. */
+/** Draws once in the next frame, however often it was called. */
 export function changed(): void {
   if (asked) return;
   asked = true;
@@ -160,7 +177,7 @@ export function changed(): void {
   });
 }
 
-/** The api of who is signed in. */
+/** The API with the credentials of the signed-in user. */
 export function api(): Api {
   if (!app.api) throw new Error('signed out');
   return app.api;

@@ -1,4 +1,4 @@
-// Text as people read it: numbers, sizes, times and ages, and no character that hides or turns around the text beside it.
+// Text as people read it: numbers, sizes, times, ages, and names for characters that hide or turn around other text.
 
 export const count = (n: number): string => n.toLocaleString('en');
 export const plural = (n: number, one: string, many = `${one}s`): string => `${count(n)} ${n === 1 ? one : many}`;
@@ -26,7 +26,7 @@ const clock = new Intl.DateTimeFormat(undefined, {
 const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium', hour12: false });
 
-/** The time of today, the day of what is older. */
+/** The time for a moment of today, the day and the time for an older one. */
 export function shortTime(ms: number, now = Date.now()): string {
   const at = new Date(ms);
   return at.toDateString() === new Date(now).toDateString()
@@ -41,7 +41,7 @@ const HIDDEN =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   /[\0-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]/g;
 
-/** The text with every such character named: `␀` for NUL, `⟨U+202E⟩` for a mark that turns text around. */
+/** The text with every hidden character named: `␀` for NUL, `⟨U+202E⟩` for a mark that turns text around. */
 export const visible = (text: string): string =>
   text.replace(HIDDEN, (char) => {
     const code = char.charCodeAt(0);

@@ -287,7 +287,7 @@ test('a forgery is a refusal with its near miss; judged again after a fix, or ac
   await page.locator('.row-static a').nth(1).click();
   await page.getByText(`It would verify with the secret ending …9fA2 of webhook ${other.wh_id}.`).waitFor();
   await page.getByRole('button', { name: 'Judge again' }).click();
-  await page.getByRole('alert').getByText('It stays refused').waitFor();
+  await page.getByRole('alert').getByText('The request stays refused').waitFor();
   await call(user, 'PATCH', `/webhooks/${webhook.wh_id}`, { secrets: [SECRET] });
   await page.getByRole('button', { name: 'Judge again' }).click();
   await page.getByText('Released: it is').waitFor();

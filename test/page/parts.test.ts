@@ -1,15 +1,12 @@
-// The parts of the inbox that need no browser: JSON to the digit, forms to the byte, curl to the byte, streams in pieces.
+// The parts of the inbox that need no browser: JSON to the digit, forms to the byte, curl to the byte.
 import { execFile } from 'node:child_process';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createSseReader, type SseEvent } from '../../src/client/stream.ts';
-import { bodyOfBytes, hexText, partsOf } from '../../src/page/body/body.ts';
-import { type CodeLine, jsonLines, textLines } from '../../src/page/body/code.ts';
-import { curlOf } from '../../src/page/curl.ts';
-import { isSecret } from '../../src/page/headers.ts';
+import { bodyOfBytes, type CodeLine, hexText, jsonLines, partsOf, textLines } from '../../src/page/body.ts';
+import { curlOf, isSecret } from '../../src/page/curl.ts';
 import { visible } from '../../src/page/text.ts';
 
 const together = (lines: readonly CodeLine[]) =>
@@ -115,28 +112,6 @@ test('a body is shown by what it is, not by what it says to be', async () => {
   expect(await kind('<a/>', 'application/soap+xml')).toBe('xml');
   expect(await kind('plain', 'application/json')).toBeUndefined();
   expect((await bodyOfBytes(Uint8Array.from([255, 254]), '')).text()).toBeUndefined();
-});
-
-test('events come whole, however the stream is cut', () => {
-  void fc.assert(
-    fc.property(
-      fc.array(fc.record({ id: fc.nat(), data: fc.string({ unit: 'grapheme' }) }), { maxLength: 5 }),
-      fc.array(fc.nat({ max: 7 })),
-      (events, cuts) => {
-        const wire = `: ok\n\n${events.map(({ id, data }) => `id: ${id}\nevent: content\ndata: ${JSON.stringify(data)}\n\n: hb\n\n`).join('')}`;
-        const got: SseEvent[] = [];
-        const feed = createSseReader((event) => got.push(event));
-        for (let at = 0, i = 0; at < wire.length; i++) {
-          const end = at + 1 + (cuts[i % (cuts.length || 1)] ?? 3);
-          feed(wire.slice(at, end));
-          at = end;
-        }
-        expect(got.map(({ id, name, data }) => [Number(id), name, JSON.parse(data)])).toEqual(
-          events.map(({ id, data }) => [id, 'content', data]),
-        );
-      },
-    ),
-  );
 });
 
 test('secrets are told by the names of their headers', () => {

@@ -1,8 +1,8 @@
 // Sends a content to a target as the identical request: method, path, raw query, headers in order, bytes.
 import { request as overHttp } from 'node:http';
 import { request as overHttps } from 'node:https';
+import { resendable } from '../../client/content.ts';
 import type { Content } from '../../client/index.ts';
-import { resendable } from '../../client/resend.ts';
 
 export type Sent =
   | { readonly status: number; readonly ms: number }

@@ -1,6 +1,6 @@
-// Blocks of code in the guides: a tab for each language, a button that copies, and calls that run where they stand.
+// Blocks of code in the guides: a tab for each language, a button that copies, and calls that run in the page.
 
-/** Makes what dresses the blocks of a page that has just appeared. */
+/** Returns the function that adds tabs and buttons to the blocks of a page that has just been shown. */
 // biome-ignore lint/correctness/noUnusedVariables: docs.js, sent in the same file, begins with it
 function createDress({ main, say, send, isSignedIn, signIn }) {
   let language = 0;
@@ -37,7 +37,7 @@ function createDress({ main, say, send, isSignedIn, signIn }) {
     }
   }
 
-  /** Makes the call that a block shows, and tells below it what came. */
+  /** Makes the call that a block shows, and shows the answer below the block. */
   async function run(figure) {
     const { method, path, body, before, signedIn } = JSON.parse(figure.dataset.call);
     if (signedIn && !isSignedIn()) return signIn();
@@ -49,7 +49,7 @@ function createDress({ main, say, send, isSignedIn, signIn }) {
     try {
       const first = before && (await (await call('POST', before.path, before.body)).json());
       const taken = first?.[before.take];
-      if (before && !taken) throw new Error(first.detail ?? 'There is nothing to do it with: nothing waits.');
+      if (before && !taken) throw new Error(first.detail ?? 'This call needs a content that waits, and none does.');
       const whole = JSON.parse(JSON.stringify(body ?? null), (_, value) => (value === '\0taken' ? taken : value));
       const answer = await call(method, path.replace(/\{\w+\}/, taken), whole);
       const text = await answer.text();

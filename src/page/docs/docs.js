@@ -1,9 +1,9 @@
-// The documentation in a browser: signing in, the reference, trying calls, and walking between pages without forgetting who reads.
+// The documentation in a browser: signing in, the reference, trying calls, and staying signed in from page to page.
 (() => {
   const { base, scalar } = document.currentScript.dataset;
   const MASK = '********';
   const $ = (selector, within = document) => within.querySelector(selector);
-  /** Who is signed in: { id, token }. Here and nowhere else: no cookie, no storage, no address. */
+  /** The signed-in user: { id, token }. Kept here and nowhere else: no cookie, no storage, no address. */
   let who;
   let copyToken = false;
   let reference;
@@ -29,7 +29,7 @@
   const dress = createDress({
     main,
     say,
-    // A call that is public gets no credentials: what is sent to a webhook is kept, with its headers.
+    // A public call gets no credentials: a webhook keeps every request with its headers.
     send: (path, signedIn, options) => ask(path, signedIn ? who : null, options),
     isSignedIn: () => Boolean(who),
     signIn: () => Object.assign(panel, { open: true }),
@@ -40,7 +40,7 @@
   const pathNow = () => location.pathname.slice(base.length).replace(/\/$/, '') || '/docs';
   let shown = pathNow();
 
-  /** Loads Scalar's script once, when the reference is looked at first. */
+  /** Loads Scalar's script once, when the reader first opens the reference. */
   let loading;
   const loadScalar = () => {
     loading ??= new Promise((onload, reject) => {
@@ -55,7 +55,7 @@
     return loading;
   };
 
-  /** Sends a call of Scalar's; where it signs in with the mask, as who is signed in. */
+  /** Sends a call of Scalar's; a call that carries the mask gets the credentials of the signed-in user. */
   function complete(input, init) {
     const request = new Request(input, { ...init, credentials: 'omit' });
     const masked = who && request.headers.get('authorization') === basic({ id: who.id, token: MASK });
@@ -63,7 +63,7 @@
     return fetch(request);
   }
 
-  // Names that Scalar leaves out, for those who do not see the page.
+  // Labels for screen readers that Scalar leaves out.
   const names = { '.scalar-code-copy': 'Copy', '.code-input-lite__editor': 'Value' };
   new MutationObserver(() => {
     for (const [selector, name] of Object.entries(names))
@@ -77,7 +77,7 @@
     const [answer] = await Promise.all([given ?? ask('/openapi.json'), loadScalar()]);
     const content = await answer.json();
     if (place !== $('#reference')) return;
-    // Scalar shows what it is given: it gets the mask, and what it sends is completed on the way.
+    // Scalar shows the token that it is given: it gets the mask, and `complete` puts the token into its calls.
     const login = { username: who?.id ?? '', password: who ? MASK : '' };
     const configuration = {
       content,
@@ -101,7 +101,7 @@
     place.dataset.for = who?.id ?? '';
   }
 
-  /** Puts the page at the address of now where the last one was. */
+  /** Shows the page at the current address in place of the last one. */
   async function show(focus = false) {
     const path = pathNow();
     if (path !== '/docs') {
@@ -197,7 +197,7 @@
     copyToken = event.target.checked;
   });
 
-  // What is copied carries the token only when its owner has asked for that.
+  // Copied text carries the token only when the user has asked for that.
   const completed = (text) => (copyToken && who ? text.replaceAll(MASK, who.token) : text);
   const write = navigator.clipboard?.writeText.bind(navigator.clipboard);
   if (write) navigator.clipboard.writeText = (text) => write(completed(text));

@@ -1,7 +1,7 @@
 // Consumers: how far each is behind, what its workers have in hand, and its dead letters.
 import { html, nothing } from 'lit-html';
 import type { Consumer } from '../../client/index.ts';
-import { handOutAgain, readDead } from '../consumers.ts';
+import { handOutAgain, readDead } from '../polled.ts';
 import { href } from '../routes.ts';
 import { app, changed, webhookName } from '../state.ts';
 import { age, count, plural, shortTime, visible } from '../text.ts';
@@ -30,7 +30,7 @@ export const consumersView = () => html`<section class="list" aria-labelledby="l
     ${
       app.consumers.length === 0
         ? html`<div class="empty"><p class="mark">${icon('people')}</p><h3>No consumer yet</h3>
-          <p class="muted">It is made by its first pull:</p><pre tabindex="0" aria-label="First pull">POST /consumers/billing/pull</pre></div>`
+          <p class="muted">The first pull makes the consumer:</p><pre tabindex="0" aria-label="First pull">POST /consumers/billing/pull</pre></div>`
         : html`<ol role="list" aria-label="Consumers">${app.consumers.map(item)}</ol>`
     }
   </div>
@@ -38,7 +38,7 @@ export const consumersView = () => html`<section class="list" aria-labelledby="l
 
 function retryAll(name: string): void {
   app.dialog = {
-    title: 'Hand all of them out again?',
+    title: 'Hand out all dead letters again?',
     text: `Every dead letter of ${name} waits for its next pull, with the attempts it had before.`,
     action: 'Retry all',
     go: () => void handOutAgain(name),
@@ -63,7 +63,7 @@ export function consumerView() {
         ${one.dead > 0 ? html`<button @click=${() => retryAll(one.name)}>${icon('again')} Retry all</button>` : nothing}</div>
       ${
         dead.list.length === 0
-          ? html`<p class="muted pad">None. What is handed out ${plural(one.max_attempts, 'time')} and never acked ends here.</p>`
+          ? html`<p class="muted pad">None. A content that was handed out ${plural(one.max_attempts, 'time')} and never acked ends here.</p>`
           : html`<div class="scroll" tabindex="0" role="group" aria-label="Table of dead letters"><table class="dead">
             <thead><tr><th scope="col">Content</th><th scope="col">Why</th><th scope="col">Attempts</th><th scope="col">Since</th><th scope="col"><span class="sr">Action</span></th></tr></thead>
             <tbody>${dead.list.map(

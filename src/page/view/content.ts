@@ -1,10 +1,10 @@
-// One content in full: what it is, who sent it, what was said of it, where it stands, and what can be done with it.
+// One content in full: its facts, request and body, its delivery to each consumer, and the actions on it.
 import { html, nothing } from 'lit-html';
 import type { Content, Trace } from '../../client/index.ts';
+import { formOf } from '../body.ts';
 import { narrow, sendAgain } from '../contents.ts';
-import { curlOf } from '../curl.ts';
+import { curlOf, isSecret } from '../curl.ts';
 import { copy, download, openReplay } from '../handover.ts';
-import { formOf, isSecret } from '../headers.ts';
 import { href } from '../routes.ts';
 import { api, app, toast, webhookName } from '../state.ts';
 import { longTime, plural, size, visible } from '../text.ts';
@@ -28,9 +28,7 @@ function detail({ state, attempt, lease_until, due_at, dead_at, reason }: Stage)
     lease_until ? `until ${at(lease_until)}` : '',
     due_at ? `again at ${at(due_at)}` : '',
     dead_at ? `since ${at(dead_at)}` : '',
-    state === 'behind'
-      ? 'this consumer began after it, or was moved past it; what it acked before that is not kept'
-      : '',
+    state === 'behind' ? 'this consumer began after this content or was moved past it; earlier acks are not kept' : '',
     reason ?? '',
   ];
   return parts.filter(Boolean).join(' · ');
@@ -51,7 +49,7 @@ function traceView(trace: Trace | undefined) {
     ${
       trace.consumers.length === 0
         ? html`<p class="muted pad">No consumer reads this webhook.</p>`
-        : html`<table class="stages" aria-label="Where it stands with each consumer"><tbody>
+        : html`<table class="stages" aria-label="State with each consumer"><tbody>
           ${trace.consumers.map(
             (stage) => html`<tr><th scope="row"><a href=${href.consumer(stage.name)}>${stage.name}</a></th>
               <td><span class="state" data-state=${stage.state}>${WORDS[stage.state]}</span></td><td class="muted">${detail(stage)}</td></tr>`,
@@ -70,7 +68,7 @@ function copyCurl({ item, body, revealed }: Opened): void {
   const left = headers.length - told.length;
   const command = curlOf({ method, url: public_url, headers: told, bytes: body.bytes(), text: body.text() });
   void copy(command, 'The command is').then(() => {
-    if (left > 0) toast(`Copied without ${plural(left, 'secret header')}: reveal them first to have them in it.`);
+    if (left > 0) toast(`Copied without ${plural(left, 'secret header')}: reveal them first to include them.`);
   });
 }
 
@@ -112,7 +110,7 @@ function facts(item: Content) {
   </dl>`;
 }
 
-/** Without an event type: what the list says of it. */
+/** The title of a content without an event type, as in the list. */
 const titleOf = ({ id, request }: Content): string =>
   request ? `${request.method} ${request.url.slice(0, 200) || formOf(request.headers)}` : `Content ${id}`;
 

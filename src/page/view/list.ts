@@ -1,10 +1,9 @@
-// The list of contents: of ten thousand only those in sight are on the page, and what arrives does not move what is read.
+// The list of contents: only the rows in sight are in the document, and arriving rows do not move those being read.
 import { html, nothing, type TemplateResult } from 'lit-html';
 import { repeat } from 'lit-html/directives/repeat.js';
-import { loadOlder, narrow, retryList } from '../contents.ts';
+import { loadOlder, narrow, narrowed, retryList } from '../contents.ts';
 import { href } from '../routes.ts';
-import { type ListRow, narrowed } from '../rows.ts';
-import { app, changed, type ListFilter, NO_FILTER, webhookName } from '../state.ts';
+import { app, changed, type ListFilter, type ListRow, NO_FILTER, webhookName } from '../state.ts';
 import { count, shortTime, size, visible } from '../text.ts';
 import { icon, verdictSign } from './signs.ts';
 import { send } from './webhooks.ts';
@@ -32,10 +31,10 @@ function onInput(event: Event): void {
     pending = undefined;
     narrow({ q });
   };
-  // A search reads bodies: it waits for the end of the word.
+  // A search reads bodies: it waits until the user pauses.
   pending = { timer: setTimeout(go, 350), go };
 }
-/** Enter, or leaving the field. */
+/** The user pressed Enter or left the field. */
 const onDone = (): void => pending?.go();
 
 const chip = (name: string, value: string, without: Partial<ListFilter>) => html`<li>
@@ -111,16 +110,16 @@ const filterBar = () =>
 export function empty() {
   if (narrowed(app.filter))
     return html`<div class="empty"><h3>Nothing matches</h3>
-      <p class="muted">No content passes these filters. What comes later and passes them appears here.</p>
+      <p class="muted">No content passes these filters. New contents that pass them appear here.</p>
       <button @click=${() => narrow({ ...NO_FILTER, whid: app.filter.whid })}>Clear the filters</button></div>`;
   const webhook = app.webhooks.find(({ wh_id }) => app.filter.whid === 'all' || wh_id === app.filter.whid);
   if (!webhook)
     return html`<div class="empty"><p class="mark">${icon('inbox')}</p><h2>No webhook yet</h2>
-      <p class="muted">A webhook is a public URL that keeps everything it is sent.</p>
+      <p class="muted">A webhook is a public URL: every request sent to it is kept.</p>
       ${app.extended ? html`<a class="button primary" href=${href.new}>Make a webhook</a>` : nothing}</div>`;
   return html`<div class="empty"><p class="mark">${icon('inbox')}</p>
     <h2>Waiting for the first webhook</h2>
-    <p class="muted">Whatever is sent to <strong>${webhook.wh_name}</strong> appears here at once.</p>
+    <p class="muted">Requests to <strong>${webhook.wh_name}</strong> appear here at once.</p>
     ${send(webhook)}</div>`;
 }
 
@@ -130,7 +129,7 @@ let box: HTMLElement | undefined;
 let top = 0;
 let height = 800;
 
-/** The row at a place of the list as it is shown: newest first. */
+/** The row at an index of the list as shown: newest first. */
 const rowAt = (index: number): ListRow | undefined => app.rows[app.rows.length - 1 - index];
 const indexOf = (id: number): number => {
   const { rows } = app;
@@ -144,7 +143,7 @@ const indexOf = (id: number): number => {
   return rows[low]?.id === id ? rows.length - 1 - low : -1;
 };
 
-/** The id `by` rows from the one that is open, at the ends the last one. */
+/** The id of the row `by` rows from the open one; the list ends at its first and last row. */
 export function neighbour(by: number): number | undefined {
   const at = app.content ? indexOf(app.content.id) : -1;
   const index = at < 0 ? 0 : Math.min(Math.max(at + by, 0), app.rows.length - 1);
@@ -161,7 +160,7 @@ function onScroll(event: Event): void {
   changed();
 }
 
-/** Keeps in place what is read while new rows come above it. Before each drawing. */
+/** Called before each drawing, with `afterList`: the rows being read stay in place while new ones come above them. */
 export function beforeList(): void {
   box = document.querySelector<HTMLElement>('.rows') ?? undefined;
   height = box?.clientHeight ?? height;
@@ -227,7 +226,7 @@ function foot() {
   return nothing;
 }
 
-/** Nothing is there, and no search is to blame. */
+/** Whether the list is loaded to its end and has no row. */
 export const isEmpty = (): boolean =>
   app.loaded && !app.loading && app.rows.length === 0 && app.older === 0 && !app.listProblem;
 

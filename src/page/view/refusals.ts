@@ -1,8 +1,8 @@
-// Refusals: what came and was not let in, and one of them: why, what it was near to, and letting it in after all.
+// The list of refusals, and one refusal: its reason, its near miss, its request, and its release.
 import { html, nothing } from 'lit-html';
 import type { Refusal } from '../../client/index.ts';
 import { download } from '../handover.ts';
-import { judgeAgain, olderRefusals } from '../refusals.ts';
+import { judgeAgain, olderRefusals } from '../polled.ts';
 import { href } from '../routes.ts';
 import { api, app, changed, webhookName } from '../state.ts';
 import { longTime, shortTime, size, visible } from '../text.ts';
@@ -44,14 +44,14 @@ export const refusalsView = () => html`<section class="list" aria-labelledby="li
   </div>
 </section>`;
 
-/** Near misses are told as `would verify with …`. */
+/** The service words a near miss as `would verify with …`. */
 const asSentence = (text: string): string =>
   `${text.startsWith('would') ? 'It ' : ''}${text}${/[.!?]$/.test(text) ? '' : '.'}`;
 
 function force(id: number): void {
   app.dialog = {
-    title: 'Accept it unverified?',
-    text: 'Nothing shows that the provider sent it. It becomes a content with the verdict “not verified”, and your consumers get it.',
+    title: 'Accept this request unverified?',
+    text: 'Nothing proves that the provider sent this request. It becomes a content with the verdict “not verified”, and your consumers get it.',
     action: 'Accept unverified',
     go: () => void judgeAgain(id, true),
   };
@@ -83,10 +83,10 @@ export function refusalView() {
             <button ?disabled=${open.busy} @click=${() => force(item.id)}>Accept unverified…</button>
             <a class="button" href=${href.webhook(item.wh_id)}>${icon('link')} Webhook</a>
           </div>
-          <p class="muted fine">Judged again by the settings of now: correct the secret first, and it becomes a content.</p>`
+          <p class="muted fine">“Judge again” uses the current settings: correct the secret first, and the request becomes a content.</p>`
           : nothing
     }
-    <p class="problem" role="alert">${open.outcome ? `It stays refused. ${open.outcome}` : ''}</p>
+    <p class="problem" role="alert">${open.outcome ? `The request stays refused. ${open.outcome}` : ''}</p>
     <p class="request-line" dir="ltr"><strong>${visible(request.method)}</strong> <span class="muted">/in/…</span>${visible(request.url.slice(0, 4_000))}</p>
     <dl class="facts">
       <div><dt>Received</dt><dd><time title=${request.received_at}>${longTime(Date.parse(request.received_at))}</time></dd></div>

@@ -1,11 +1,10 @@
-// A request as it came: its headers in their order, and its body set out by its kind, as text, or in hex.
+// A request as received: its headers in their order, and its body laid out by its kind, as text, or in hex.
 import { html, nothing } from 'lit-html';
 import { guard } from 'lit-html/directives/guard.js';
-import { type Body, type Field, type FormPart, hexText, type Pretty } from '../body/body.ts';
-import type { CodeLine } from '../body/code.ts';
+import { type Body, type CodeLine, type Field, type FormPart, type HeaderList, hexText, type Pretty } from '../body.ts';
 import { narrow } from '../contents.ts';
+import { isSecret } from '../curl.ts';
 import { copy, save } from '../handover.ts';
-import { type HeaderList, isSecret } from '../headers.ts';
 import { type BodyTab, changed } from '../state.ts';
 import { plural, size, visible } from '../text.ts';
 import { icon } from './signs.ts';
@@ -20,7 +19,7 @@ export function headersView(headers: HeaderList, open: { revealed: boolean }) {
     <div class="card-head"><h3 id="headers-title">Headers</h3><span class="muted">${headers.length}</span><span class="grow"></span>
       ${secrets > 0 ? html`<button class="quiet" aria-pressed=${open.revealed} @click=${reveal}>${icon('eye')} ${open.revealed ? 'Hide' : 'Reveal'} ${plural(secrets, 'secret')}</button>` : nothing}
     </div>
-    <table class="pairs" aria-label="Headers in the order they came"><tbody>
+    <table class="pairs" aria-label="Headers in the order of the request"><tbody>
       ${headers.map(
         ([name = '', value = '']) => html`<tr>
           <th scope="row">${visible(name)}</th>
@@ -38,7 +37,7 @@ const MOST_DEPTH = 24;
 
 function onClick(event: MouseEvent): void {
   const raw = (event.target as HTMLElement).dataset?.raw;
-  // Who selects text does not want to filter.
+  // A click that ends a selection of text does not filter.
   if (raw && getSelection()?.isCollapsed) narrow({ q: raw });
 }
 
@@ -52,7 +51,7 @@ const lineView = ({ depth, parts }: CodeLine) =>
           : html`<span class=${kind} data-raw=${raw} title="Filter by this value">${visible(text)}</span>`,
   )}</div>`;
 
-/** `shown`: how many times it was asked for more. */
+/** `shown`: how many chunks of lines the user has asked for. */
 function codeView(lines: readonly CodeLine[], open: { shown: number }, label: string) {
   const until = Math.min(open.shown * CHUNK * CHUNKS, lines.length);
   const chunks: CodeLine[][] = [];
@@ -161,7 +160,7 @@ export function bodyView(body: Body | undefined, open: Shown, absent: string, do
     </div>
     ${
       body.size === 0
-        ? html`<p class="muted pad">It came without a body.</p>`
+        ? html`<p class="muted pad">The request has no body.</p>`
         : now === 'pretty' && pretty
           ? prettyView(pretty, open)
           : now === 'text'

@@ -1,19 +1,48 @@
-// The page around what is shown: the sign-in, the bar on top, the left side, one or two panes, the dialogs.
+// The frame of the page: signing in and out, the bar on top, the sidebar, one or two panes, the dialogs.
 import { html, nothing, svg } from 'lit-html';
-import { narrow, readAll, wake } from '../contents.ts';
-import { newRefusals } from '../refusals.ts';
+import { connect, sentence } from '../api.ts';
+import { hangUp, listen, narrow, narrowed, readAll, title, wake } from '../contents.ts';
+import { moveActivity, newRefusals, pollRefusals, refresh } from '../polled.ts';
 import { href } from '../routes.ts';
-import { narrowed } from '../rows.ts';
-import { signIn, signOut } from '../session.ts';
-import { app, changed } from '../state.ts';
+import { app, changed, forget } from '../state.ts';
 import { count } from '../text.ts';
-import { moveActivity } from '../webhooks.ts';
 import { consumersView, consumerView } from './consumers.ts';
 import { contentView } from './content.ts';
 import { empty, isEmpty, listView } from './list.ts';
 import { refusalsView, refusalView } from './refusals.ts';
 import { type Icon, icon } from './signs.ts';
 import { createView, webhookView } from './webhooks.ts';
+
+const REFRESH_MS = 30_000;
+const REFUSALS_MS = 5_000;
+let timers: ReturnType<typeof setInterval>[] = [];
+
+async function signIn(id: string, token: string): Promise<void> {
+  Object.assign(app, { entering: true, problem: '' });
+  changed();
+  const mine = connect(id, token, (detail) => app.api === mine && signOut(detail));
+  try {
+    const { username } = await mine.verify();
+    Object.assign(app, { api: mine, user: username, entering: false });
+    void listen();
+    await refresh();
+    timers = [setInterval(() => void refresh(), REFRESH_MS), setInterval(() => void pollRefusals(), REFUSALS_MS)];
+    void pollRefusals();
+  } catch (error) {
+    app.problem = sentence(error);
+  }
+  app.entering = false;
+  changed();
+}
+
+function signOut(problem = ''): void {
+  for (const timer of timers) clearInterval(timer);
+  timers = [];
+  hangUp();
+  forget(problem);
+  title();
+  changed();
+}
 
 function submit(event: SubmitEvent): void {
   event.preventDefault();
@@ -34,7 +63,7 @@ const signInView = () => html`<main class="enter">
       aria-invalid=${app.problem ? 'true' : nothing} aria-describedby=${app.problem ? 'enter-problem' : nothing}>
     <p class="problem" id="enter-problem" role="alert">${app.problem}</p>
     <button class="primary" ?disabled=${app.entering}>${app.entering ? 'Signing in…' : 'Sign in'}</button>
-    <p class="fine muted">Both stay in the memory of this tab. Reloading or closing it signs you out.</p>
+    <p class="fine muted">Both stay in the memory of this tab. Reloading or closing the tab signs you out.</p>
   </form>
 </main>`;
 
@@ -42,13 +71,17 @@ function words(): readonly [kind: string, text: string, why: string] {
   const { live } = app;
   switch (live.name) {
     case 'live':
-      return ['good', 'Live', 'The stream is open, and was heard of within the last half minute.'];
+      return ['good', 'Live', 'The stream is open and was active within the last half minute.'];
     case 'connecting':
       return ['busy', 'Connecting', 'The stream is being opened.'];
     case 'catching-up':
-      return ['busy', `Catching up ${live.caught}`, 'What came while the line was down is being read, none left out.'];
+      return [
+        'busy',
+        `Catching up ${live.caught}`,
+        'The page reads every content that arrived while the connection was down.',
+      ];
     case 'waiting':
-      return ['bad', 'Reconnecting', `${live.reason} It is tried again by itself, from where it stopped.`];
+      return ['bad', 'Reconnecting', `${live.reason} The page reconnects by itself and goes on where it stopped.`];
     case 'off':
       return ['off', 'Off', 'The stream is not open.'];
   }
@@ -135,8 +168,8 @@ function sidebar() {
 
 const KEYS: readonly (readonly [string, string])[] = [
   ['j  ↓', 'next content'],
-  ['k  ↑', 'the one before'],
-  ['Enter', 'open what is focused'],
+  ['k  ↑', 'previous content'],
+  ['Enter', 'open the focused row'],
   ['/', 'search'],
   ['g c', 'contents'],
   ['g r', 'refusals'],
@@ -173,7 +206,7 @@ function dialogView() {
   </dialog>`;
 }
 
-/** After each drawing: a dialog that is there is open, and above everything. */
+/** Called after each drawing: opens a new dialog above everything else. */
 export function showDialog(): void {
   const dialog = document.querySelector('dialog');
   if (dialog && !dialog.open) dialog.showModal();
@@ -217,7 +250,7 @@ function panes() {
   }
 }
 
-/** On a small screen one pane is seen: that of what is open. */
+/** A small screen shows one pane: that of the open item, if there is one. */
 const deep = () =>
   ('id' in app.route && app.route.id !== undefined) || ('name' in app.route && app.route.name !== undefined);
 

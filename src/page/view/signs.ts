@@ -1,4 +1,4 @@
-// The few signs of the page, drawn as lines in the colour of their text, and what the check of a request said as one of them.
+// The icons of the page, drawn as lines in the colour of their text, and a request's verdict as an icon or a button.
 import { html, nothing, svg } from 'lit-html';
 
 const PATHS = {
@@ -29,9 +29,9 @@ export const icon = (name: Icon) =>
   html`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true">${svg`<path d=${PATHS[name]}></path>`}</svg>`;
 
 const WORDS: Readonly<Record<string, readonly [string, string]>> = {
-  signed: ['Signed', 'The signature matches: it came from the provider, unchanged.'],
-  token: ['Token', 'It carried the shared secret. The body is not covered by a signature.'],
-  none: ['Not verified', 'Nothing was checked: anybody who knows the URL may have sent it.'],
+  signed: ['Signed', 'The signature matches: the request came from the provider, unchanged.'],
+  token: ['Token', 'The request carried the shared secret. No signature covers the body.'],
+  none: ['Not verified', 'Nothing was checked: anybody who knows the URL may have sent the request.'],
 };
 
 const verdictTitle = (verified: string): string => WORDS[verified]?.[1] ?? '';

@@ -4,14 +4,14 @@ import { type ListedWebhook, SERVICE_URL, sentence } from '../api.ts';
 import { narrow } from '../contents.ts';
 import { LANGUAGES, type Language, snippet } from '../curl.ts';
 import { copy } from '../handover.ts';
+import { refresh } from '../polled.ts';
 import { href } from '../routes.ts';
 import { api, app, changed, toast } from '../state.ts';
-import { refresh } from '../webhooks.ts';
 import { icon } from './signs.ts';
 
 let language: Language = 'curl';
 
-/** The same webhook at the address this page came from: another origin may not be asked from here. */
+/** The same webhook at the address this page came from: the page may not call another origin. */
 const hereOf = (url: string): string | undefined => {
   const [, key] = /\/in\/([^/?#]+)$/.exec(url) ?? [];
   return key && `${SERVICE_URL}/in/${key}`;
@@ -26,8 +26,8 @@ async function test(url: string): Promise<void> {
     else
       toast(
         status === 401
-          ? 'The test was refused, for it is not signed: see Refusals.'
-          : `The test was answered ${status}.`,
+          ? 'The test was refused because it is not signed: see Refusals.'
+          : `The service answered the test with ${status}.`,
       );
   } catch {
     toast('The service cannot be reached.');
@@ -45,7 +45,7 @@ function onTabKey(event: KeyboardEvent): void {
 
 const copyable = (text: string, what: string) => html`<div class="copyable">
   <pre tabindex="0" aria-label=${what}><code>${text}</code></pre>
-  <button class="icon-button" aria-label=${`Copy the ${what}`} title="Copy" @click=${() => copy(text, 'It is')}>${icon('copy')}</button>
+  <button class="icon-button" aria-label=${`Copy the ${what}`} title="Copy" @click=${() => copy(text, `The ${what} is`)}>${icon('copy')}</button>
 </div>`;
 
 export function send({ wh_url }: Pick<ListedWebhook, 'wh_url'>) {
@@ -70,7 +70,7 @@ export function send({ wh_url }: Pick<ListedWebhook, 'wh_url'>) {
     <div role="tabpanel" id="snippet" aria-labelledby=${`tab-${language}`}>${copyable(code, 'example')}</div>
     <h3>Receive on your machine</h3>
     ${copyable(`restante forward dev \\\n  --url ${SERVICE_URL} \\\n  --to http://localhost:3000/hook`, 'command')}
-    <p class="muted fine">With your credentials in the environment: <code>RESTANTE_AUTH=${app.user}:TOKEN</code>. What came while it was not running comes first.</p>
+    <p class="muted fine">With your credentials in the environment: <code>RESTANTE_AUTH=${app.user}:TOKEN</code>. Requests that came while the command was not running are forwarded first.</p>
   </div>`;
 }
 
@@ -118,12 +118,12 @@ export function createView() {
         <option value="">Nothing is checked</option>
         ${app.about.presets.map(({ name, title }) => html`<option value=${name} ?selected=${name === preset}>${title}</option>`)}
       </select>
-      <p class="muted fine">${chosen ? `Every request is checked as ${chosen.title} signs it; what fails is kept under Refusals.` : 'Anybody who knows the URL can send to it.'}</p>
+      <p class="muted fine">${chosen ? `Every request must be signed as ${chosen.title} signs; a request that fails the check is kept under Refusals.` : 'Anybody who knows the URL can send to it.'}</p>
       ${
         chosen?.secret
           ? html`<label for="new-secret">Secret <span class="muted">(can follow later)</span></label>
             <input id="new-secret" name="secret" type="password" autocomplete="off" aria-describedby="secret-hint">
-            <p class="muted fine" id="secret-hint">${chosen.secret} Until it is set, what comes waits under Refusals and is judged then.</p>`
+            <p class="muted fine" id="secret-hint">${chosen.secret} Until the secret is set, requests wait under Refusals; they are judged when it is set.</p>`
           : nothing
       }
       <p class="problem" role="alert">${problem}</p>
