@@ -7,7 +7,7 @@ import type { Log } from './log.ts';
 
 const EVERY_MS = 100;
 // The event loop is late when its lateness reaches the first of these, as a moving average, until it falls below the last. One
-// pause counts as MOST_LATE_MS however long: a process that was stopped, or a machine that slept, is not behind when it goes on.
+// pause counts as MOST_LATE_MS at most: a process that was stopped, or a machine that slept, is not behind when it goes on.
 const LATE_MS = 1_000;
 const MOST_LATE_MS = 2_000;
 const SHARE_OF_NEWEST = 0.3;
