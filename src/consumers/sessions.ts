@@ -316,17 +316,13 @@ interface Step {
 // After so long a backlog is counted anew, however well it was carried on.
 const RECOUNT_MS = 1_000;
 
-/** The backlog of a session after one change of ours; undefined when it has to be counted. */
-export const carriedOf = ({ backlog, countedAt, consumer }: Session, step: Step): Backlog | undefined =>
-  backlog && consumer?.version === step.before.version && performance.now() - countedAt < RECOUNT_MS
-    ? carriedOn(backlog, step)
-    : undefined;
-
 /**
- * Undefined when the backlog has to be counted: another process has changed the consumer; contents were given back or are due, so
- * that it is not known which were handed out; or too few are known to be left.
+ * The backlog of a session after one change of ours. Undefined when it has to be counted: another process has changed the consumer;
+ * contents were given back or are due, so that it is not known which were handed out; or too few are known to be left.
  */
-function carriedOn(backlog: Backlog, { before, after, removed, claimed, now }: Step): Backlog | undefined {
+export function carriedOf({ backlog, countedAt, consumer }: Session, step: Step): Backlog | undefined {
+  const { before, after, removed, claimed, now } = step;
+  if (!backlog || consumer?.version !== before.version || performance.now() - countedAt >= RECOUNT_MS) return undefined;
   const due = before.next_due_ms > 0 && before.next_due_ms <= now;
   if (after.version > before.version + 1 || backlog.back > 0 || due || before.dead !== after.dead) return undefined;
   const handed = claimed?.handed ?? [];
