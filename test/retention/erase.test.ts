@@ -268,7 +268,7 @@ onEveryEngine('erasing', (engine) => {
     expect((await verb('prune', '--days', '30', '--webhook', String(wh_id))).out).toBe('1 contents were removed\n');
     expect(await count('tblwh', ids)).toBe(2);
     const all = await verb('prune', '--retention-days', '30');
-    expect(all.out).toMatch(/^\d+ contents were removed(; 1 stay, for other applications inserted them.*)?\n$/);
+    expect(all.out).toMatch(/^\d+ contents were removed(; 1 stay, as other applications inserted them.*)?\n$/);
     expect(await count('tblwh', ids)).toBe(0);
     expect((await verb('prune', '--days', '1.5')).code).toBe(2);
   });
