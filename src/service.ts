@@ -28,7 +28,7 @@ import { createReceiver } from './receiver/receiver.ts';
 import { createWriter } from './receiver/writer.ts';
 import { serveDocs } from './site/docs.ts';
 import { serveInbox } from './site/inbox.ts';
-import { createBatcher, createRefreshed } from './store/batch.ts';
+import { createBatcher, createRefreshed } from './store/coalescing.ts';
 import { countStanding } from './store/consumers.ts';
 import { type ContentKey, findContents, type NewContent } from './store/contents.ts';
 import { CAUSES, causeOf } from './store/engine/causes.ts';

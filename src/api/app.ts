@@ -13,6 +13,7 @@ import { type Metrics, measureCalls, type ShedWhy } from '../observe/metrics.ts'
 import type { Overload } from '../observe/overload.ts';
 import type { Receiver } from '../receiver/receiver.ts';
 import { type Auth, type AuthParts, createAuth } from './auth.ts';
+import { createWaiting, untilClosed, type Waiting } from './cancellation.ts';
 import { openApi, routeSchema } from './openapi.ts';
 import { answerProblem, noSuchRoute, toProblem } from './problems.ts';
 import type { Route } from './route.ts';
@@ -23,7 +24,6 @@ import * as refusals from './routes/refusals.ts';
 import * as trace from './routes/trace.ts';
 import * as webhooks from './routes/webhooks.ts';
 import { shedLoad } from './shedding.ts';
-import { createWaiting, untilClosed, type Waiting } from './waiting.ts';
 
 export const ROUTES: readonly Route<ApiParts>[] = [
   operations.me, //                  GET    /

@@ -5,7 +5,7 @@ import { LRUCache } from 'lru-cache';
 import type { Config } from '../config/config.ts';
 import { tooManyFailures, unauthenticated, unavailable } from '../errors.ts';
 import type { Sender } from '../http/address.ts';
-import { createRefreshed } from '../store/batch.ts';
+import { createRefreshed } from '../store/coalescing.ts';
 import type { Store } from '../store/open.ts';
 import { findUsers, type User } from '../store/users.ts';
 

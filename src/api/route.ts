@@ -11,7 +11,7 @@ export interface Call<Q extends TSchema, P extends TSchema, B extends TSchema> {
   readonly userId: number;
   /** For classic calls: names the query parameters that were ignored. */
   readonly hint: { readonly hint?: string };
-  /** For calls that wait: aborted when the caller is gone, its token revoked, or the service stops (`reason`: see waiting.ts). */
+  /** For calls that wait: aborted when the caller is gone, its token revoked, or the service stops (`reason`: see cancellation.ts). */
   readonly watch: () => Cancellation;
   /** For calls that do not wait: aborted when the caller is gone, so that nothing is done for it. */
   readonly whileOpen: () => Cancellation;

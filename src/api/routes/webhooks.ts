@@ -1,7 +1,7 @@
 // The webhooks of a user: list, make, read, change, rotate, delete.
 import type { Config } from '../../config/config.ts';
 import { Rotate, WebhookCreate, WebhookDetail, WebhookId, WebhookList, WebhookPatch } from '../../schema/webhooks.ts';
-import type { Refreshed } from '../../store/batch.ts';
+import type { Refreshed } from '../../store/coalescing.ts';
 import type { Store } from '../../store/open.ts';
 import { deleteWebhook, listWebhooks } from '../../store/webhooks.ts';
 import { type ReleaseParts, releaseWaiting } from '../../webhooks/release.ts';
