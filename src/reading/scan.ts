@@ -27,6 +27,7 @@ interface Job extends Which {
   ids: number[];
   readonly done: Promise<Walked>;
   end(walked: Walked): void;
+  fail(error: unknown): void;
 }
 
 // A webhook with many contents fills a page within so many ids; one with few joins the walk.
@@ -132,16 +133,19 @@ function createWalk(store: Store): Walk {
     while (waiting.size > 0) {
       for (const [key, job] of waiting) walking.set(key, job);
       waiting.clear();
-      // A database that is away ends the walk; the next call begins another.
-      const ended = await pass([...walking.values()]).then(
-        () => true,
-        () => false,
+      // A database that is away ends the walk: its callers get the failure, and the next call begins another walk.
+      await pass([...walking.values()]).then(
+        () => {
+          for (const [key, job] of walking) {
+            const walked = { from: job.from, to: job.to, ids: job.ids.length > MOST_IDS ? undefined : job.ids };
+            remembered.set(key, walked);
+            job.end(walked);
+          }
+        },
+        (error: unknown) => {
+          for (const job of walking.values()) job.fail(error);
+        },
       );
-      for (const [key, job] of walking) {
-        const walked = { from: job.from, to: job.to, ids: job.ids.length > MOST_IDS ? undefined : job.ids };
-        if (ended) remembered.set(key, walked);
-        job.end(walked);
-      }
       walking.clear();
     }
     running = false;
@@ -157,14 +161,16 @@ function createWalk(store: Store): Walk {
       const key = keyOf(which);
       let job = walking.get(key) ?? waiting.get(key);
       if (!job || job.from > from) {
-        let end: Job['end'] = () => {};
-        const done = new Promise<Walked>((resolve) => {
-          end = resolve;
+        let [end, fail]: [Job['end'], Job['fail']] = [() => {}, () => {}];
+        const done = new Promise<Walked>((resolve, reject) => {
+          [end, fail] = [resolve, reject];
         });
-        job = { userId: which.userId, whid: which.whid, from, to, ids: [], done, end };
+        // A caller that no longer waits is told nothing.
+        done.catch(() => {});
+        job = { userId: which.userId, whid: which.whid, from, to, ids: [], done, end, fail };
         // A job that begins lower also answers the other one.
         const other = waiting.get(key);
-        if (other) void done.then(other.end);
+        if (other) void done.then(other.end, other.fail);
         waiting.set(key, job);
         setImmediate(run);
       }

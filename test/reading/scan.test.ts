@@ -1,6 +1,8 @@
 // Lists on a shared table without an index: one walk for all who look for little, and nothing asked twice.
 import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { createScan } from '../../src/reading/scan.ts';
+import { openStore } from '../../src/store/open.ts';
 import { type Database, emptyDatabase, type Service, startService } from '../support/engines.ts';
 
 describe.each(['mariadb', 'mysql'] as const)('%s', (engine) => {
@@ -123,3 +125,16 @@ test.each(['mariadb', 'mysql'] as const)(
     await database.drop();
   },
 );
+
+test('while the database cannot be read, each of many calls at once fails: an empty page would say that it was read', async () => {
+  const database = await emptyDatabase('mariadb');
+  const store = await openStore(database.url);
+  const scan = createScan(store);
+  await store.close();
+  const part = { from: 0, to: 100, limit: 20, maxBytes: 1024 };
+  const answers = await Promise.allSettled(
+    Array.from({ length: 6 }, (_, i) => scan({ userId: 1 + (i % 3), whid: 'all' }, part)),
+  );
+  expect(answers.map(({ status }) => status)).toEqual(Array(6).fill('rejected'));
+  await database.drop();
+});
