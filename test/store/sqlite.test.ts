@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { causeOf } from '../../src/store/engine/causes.ts';
 import { openSqlite } from '../../src/store/engine/sqlite.ts';
+import { needsRoot } from '../support/tools.ts';
 import { makeVolume } from '../support/volume.ts';
 
 const nextTurn = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
@@ -41,29 +42,26 @@ test('a read whose transaction ends behind our back harms nobody', async () => {
   await expect(async () => db.all('SELECT 1')).rejects.toMatchObject({ failure: 'other' });
 });
 
-// A tmpfs of its own, which only root may mount; a CI is root.
-test.skipIf(process.getuid?.() !== 0 && !process.env.CI)(
-  'a sort that finds no room ends its transaction: that is told by its cause, and all goes on',
-  async () => {
-    const errors = uncaught();
-    const volume = await makeVolume(join(folder(), 'small'), 8);
-    onTestFinished(() => volume.remove());
-    const db = await openSqlite(join(volume.path, 'a.db'));
-    await db.ddl('CREATE TABLE t (n INTEGER)');
-    await volume.fill(256 * 1024);
-    const sorted = `WITH RECURSIVE many(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 200000)
-      SELECT n, hex(randomblob(300)) AS big FROM many WHERE NOT EXISTS (SELECT 1 FROM t) ORDER BY big LIMIT 1`;
-    const error = await db.all(`${sorted} OFFSET 100000`).catch((error: unknown) => error);
-    await nextTurn();
-    expect(errors).toEqual([]);
-    expect(error).toMatchObject({ failure: 'away' });
-    expect(causeOf(error)?.code).toBe('disk-full');
-    await volume.free();
-    expect(await db.run('INSERT INTO t VALUES (1)')).toBe(1);
-    expect(await db.all('SELECT n FROM t')).toEqual([{ n: 1 }]);
-    await db.close();
-  },
-);
+test('a sort that finds no room ends its transaction: that is told by its cause, and all goes on', async (context) => {
+  needsRoot(context);
+  const errors = uncaught();
+  const volume = await makeVolume(join(folder(), 'small'), 8);
+  onTestFinished(() => volume.remove());
+  const db = await openSqlite(join(volume.path, 'a.db'));
+  await db.ddl('CREATE TABLE t (n INTEGER)');
+  await volume.fill(256 * 1024);
+  const sorted = `WITH RECURSIVE many(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 200000)
+    SELECT n, hex(randomblob(300)) AS big FROM many WHERE NOT EXISTS (SELECT 1 FROM t) ORDER BY big LIMIT 1`;
+  const error = await db.all(`${sorted} OFFSET 100000`).catch((error: unknown) => error);
+  await nextTurn();
+  expect(errors).toEqual([]);
+  expect(error).toMatchObject({ failure: 'away' });
+  expect(causeOf(error)?.code).toBe('disk-full');
+  await volume.free();
+  expect(await db.run('INSERT INTO t VALUES (1)')).toBe(1);
+  expect(await db.all('SELECT n FROM t')).toEqual([{ n: 1 }]);
+  await db.close();
+});
 
 test('what fails while rows are read is told by its kind, as what fails elsewhere', async () => {
   const db = await openSqlite(':memory:');
