@@ -28,12 +28,12 @@ import { createReceiver } from './receiver/receiver.ts';
 import { createWriter } from './receiver/writer.ts';
 import { serveDocs } from './site/docs.ts';
 import { serveInbox } from './site/inbox.ts';
-import { createBatcher, createRefreshed } from './store/coalescing.ts';
 import { countStanding } from './store/consumers.ts';
 import { type ContentKey, findContents, type NewContent } from './store/contents.ts';
 import { CAUSES, causeOf } from './store/engine/causes.ts';
 import { VERIFIED } from './store/events.ts';
 import type { Store } from './store/open.ts';
+import { createBatcher, createRefreshed } from './store/shared-reads.ts';
 import { createClockText } from './store/text.ts';
 import { findTargets } from './store/webhooks.ts';
 import { openSealer } from './webhooks/sealer.ts';
@@ -105,7 +105,13 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
   const metrics = await openMetrics(config.metricsToken !== undefined);
   const reading = await openReading({ store, config, log, content, onLook: measureLooks(metrics) });
   const debug = config.logLevel === 'debug';
-  let consumers = createConsumers({ store, tail: reading.tail, maxPageBytes: config.maxPageBytes, log });
+  let consumers = createConsumers({
+    store,
+    tail: reading.tail,
+    ownWrites: reading.ownWrites,
+    maxPageBytes: config.maxPageBytes,
+    log,
+  });
   if (metrics.enabled) consumers = measured(metrics, consumers);
   if (debug) consumers = followed(log, consumers);
   const writes = measureWrites(metrics, {
@@ -117,8 +123,8 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
   const quota = createQuota(store, log, config);
   /** Gives committed rows to the consumers and lists of this process that wait, which then need not look for them. */
   const committed = (rows: readonly NewContent[], ids: readonly number[]): void => {
-    consumers.committed(rows, ids);
-    reading.lists.committed(rows, ids);
+    reading.ownWrites.committed(rows, ids);
+    reading.tail.nudge(rows.length);
   };
   const writer = createWriter(store, {
     onBatch: writes.onBatch,

@@ -5,8 +5,8 @@ import { LRUCache } from 'lru-cache';
 import type { Config } from '../config/config.ts';
 import { tooManyFailures, unauthenticated, unavailable } from '../errors.ts';
 import type { Sender } from '../http/address.ts';
-import { createRefreshed } from '../store/coalescing.ts';
 import type { Store } from '../store/open.ts';
+import { createRefreshed } from '../store/shared-reads.ts';
 import { findUsers, type User } from '../store/users.ts';
 
 const MOST_VERIFIED = 50_000;

@@ -1,6 +1,6 @@
 // The consumers of the users: makes, changes and deletes them, pulls and acks, moves them, and redrives their dead letters.
 import { conflict, type FieldError, invalid, startNeeded, tooManyConsumers } from '../errors.ts';
-import { createOwnWrites, type OwnWrites } from '../reading/lists.ts';
+import type { OwnWrites } from '../reading/lists.ts';
 import type { Cancellation, Tail } from '../reading/tail.ts';
 import { countStock, readBacklog } from '../store/backlog.ts';
 import {
@@ -61,14 +61,13 @@ export interface Consumers {
   /** `more`: there are dead letters left. */
   retry(userId: number, name: string, ids?: readonly number[]): Promise<Done & { readonly more: boolean }>;
   redeliver(userId: number, name: string, ids: readonly number[]): Promise<Done>;
-  /** Contents that this process has committed: consumers of their users find them at once. */
-  readonly committed: OwnWrites['committed'];
   close(): void;
 }
 
 interface ConsumersParts {
   readonly store: Store;
   readonly tail: Pick<Tail, 'onPosition' | 'readableId' | 'age'>;
+  readonly ownWrites: Pick<OwnWrites, 'positioned'>;
   readonly maxPageBytes: number;
   readonly log?: { warn(data: object, message: string): void };
 }
@@ -91,12 +90,11 @@ const DEFAULTS: ConsumerSettings = {
 // How many dead letters one call revives.
 const MOST_RETRIED = 5_000;
 
-export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersParts): Consumers {
+export function createConsumers({ store, tail, ownWrites, maxPageBytes, log }: ConsumersParts): Consumers {
   const { db } = store;
   const onError = (error: unknown) => log?.warn({ error }, 'cannot look for changes of consumers; trying again');
   const sessions = createSessions({ db, tail, onError });
-  const own = createOwnWrites(tail);
-  const { make, checkWhids } = createMaker(store, own);
+  const { make, checkWhids } = createMaker(store, ownWrites);
 
   const seen = async (consumer: ConsumerRow): Promise<Seen> => {
     const backlog = await readBacklog(db, consumer);
@@ -177,7 +175,7 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
     pull: async (userId, name, call, ended) => {
       const { ack: acks, ...options } = call;
       const asked = acks && { lease: readLease(acks, 'body.ack'), ids: acks.ids };
-      if (call.waitMs === 0) await own.settled(userId);
+      if (call.waitMs === 0) await ownWrites.positioned(userId);
       return pull(userId, name, { ...options, ack: asked }, ended);
     },
     async ack(userId, name, call) {
@@ -192,7 +190,7 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
         extend(rows, locked, lease, call.ids, (seconds ?? locked.consumer.lease_seconds) * 1000),
       ),
     async seek(userId, name, to) {
-      await Promise.all([find(userId, name), own.settled(userId)]);
+      await Promise.all([find(userId, name), ownWrites.positioned(userId)]);
       const target = await findTarget(db, userId, to);
       return seen(
         (await change(userId, name, (rows, locked) => seek(rows, locked, target), { afresh: true })).consumer,
@@ -206,10 +204,9 @@ export function createConsumers({ store, tail, maxPageBytes, log }: ConsumersPar
       return { ...whole(result), more: ids === undefined && consumer.dead > 0 };
     },
     async redeliver(userId, name, ids) {
-      await own.settled(userId);
+      await ownWrites.positioned(userId);
       return whole((await change(userId, name, (rows, locked) => redeliver(rows, locked, ids))).result);
     },
-    committed: own.committed,
     close: () => sessions.close(),
   };
 }
@@ -234,7 +231,7 @@ interface Maker {
   checkWhids(userId: number, whids: readonly number[] | null, known: readonly number[]): Promise<void>;
 }
 
-function createMaker(store: Store, own: OwnWrites): Maker {
+function createMaker(store: Store, ownWrites: Pick<OwnWrites, 'positioned'>): Maker {
   const { db } = store;
   const making = new Map<number, Promise<unknown>>();
 
@@ -244,7 +241,7 @@ function createMaker(store: Store, own: OwnWrites): Maker {
     settings: ConsumerSettings,
     start: Start | undefined,
   ): Promise<boolean> {
-    await own.settled(userId);
+    await ownWrites.positioned(userId);
     let from = start;
     if (from === undefined) {
       const { count, oldest_ms, now } = await countStock(db, { user_id: userId, whids: settings.whids }, MOST_STOCK);

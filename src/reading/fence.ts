@@ -25,8 +25,8 @@
 // that a transaction may still fill, for its content would be skipped without a trace; and `safeId` moving back, for lists have
 // been read up to there. When tblwh was emptied or restored a new fence is made instead.
 import { type FenceSource, type Prober, type Range, type Row, WINDOW_IDS } from '../store/fence/source.ts';
+import { createProof } from './hole-proof.ts';
 import { createHoles } from './holes.ts';
-import { createProof } from './proof.ts';
 
 export type { FenceSource, Row } from '../store/fence/source.ts';
 

@@ -4,7 +4,7 @@ import { type ContentKey, type ContentRow, highestId, listByIds, listContents } 
 import type { Store } from '../store/open.ts';
 import { type Filter, searchContents } from '../store/search.ts';
 import type { Row } from './fence.ts';
-import { createKnownContents, type Which } from './known.ts';
+import { createKnownContents, type Which } from './known-contents.ts';
 import { createScan } from './scan.ts';
 import type { Cancellation, Tail } from './tail.ts';
 
@@ -30,8 +30,6 @@ export interface Lists {
   search(options: PageOptions & { readonly order: 'asc' | 'desc' }, filter: Filter): Promise<Page>;
   /** Resolves when a content with id >= from may be read, after `ms`, or when `ended` fires. Asks the database nothing. */
   wait(which: Which, from: number, ms: number, ended: Cancellation): Promise<void>;
-  /** Contents that this process has committed: their users read them at once. */
-  committed(rows: readonly { readonly user_id: number }[], ids: readonly number[]): void;
   /** Rows that may be read from now on; called by the tail before it wakes the waiters. */
   passed(rows: readonly Row[]): void;
   /** The table was emptied or restored, and the tail begins again. */
@@ -44,19 +42,19 @@ export const STALE_MS = 5_000;
 interface ListsParts {
   readonly store: Store;
   readonly tail: Tail;
+  readonly ownWrites: Pick<OwnWrites, 'readable'>;
   readonly maxPageBytes: number;
   /** Reads one content; calls at the same time share a query. */
   readonly content: (key: ContentKey) => Promise<ContentRow | undefined>;
 }
 
-export function createLists({ store, tail, maxPageBytes, content }: ListsParts): Lists {
+export function createLists({ store, tail, ownWrites, maxPageBytes, content }: ListsParts): Lists {
   const known = createKnownContents();
-  const own = createOwnWrites(tail, tail.onReadable);
   let scan = createScan(store);
 
-  async function ownWrites(userId: number): Promise<void> {
+  async function begun(userId: number): Promise<void> {
     await tail.booted;
-    await own.settled(userId);
+    await ownWrites.readable(userId);
   }
 
   /** `from` as a number. `reset`: it lies beyond all ids, and not only beyond what this process has read so far. */
@@ -68,7 +66,7 @@ export function createLists({ store, tail, maxPageBytes, content }: ListsParts):
   }
 
   async function page(options: PageOptions): Promise<Page> {
-    await ownWrites(options.userId);
+    await begun(options.userId);
     const { from, reset } = await start(options.from);
     const { readableId } = tail;
     const end = Math.max(from, readableId + 1);
@@ -108,7 +106,7 @@ export function createLists({ store, tail, maxPageBytes, content }: ListsParts):
   return {
     page,
     async newestFirst({ userId, whid, from, limit }) {
-      await ownWrites(userId);
+      await begun(userId);
       const { readableId } = tail;
       const to = from === 'latest' ? readableId : Math.min(from, readableId);
       const options = { wh_id: whid, from: 0, to, order: 'desc', limit, maxBytes: maxPageBytes } as const;
@@ -117,7 +115,7 @@ export function createLists({ store, tail, maxPageBytes, content }: ListsParts):
       return { contents, next: cut && last ? Math.max(last.id - 1, 0) : 0 };
     },
     async search({ userId, whid, limit, order, ...options }, filter) {
-      await ownWrites(userId);
+      await begun(userId);
       const { readableId } = tail;
       const list = { wh_id: whid, limit, order, maxBytes: maxPageBytes };
       if (order === 'desc') {
@@ -148,10 +146,6 @@ export function createLists({ store, tail, maxPageBytes, content }: ListsParts):
         ended.addEventListener('abort', done);
       });
     },
-    committed(rows, ids) {
-      own.committed(rows, ids);
-      tail.nudge(rows.length);
-    },
     passed: (rows) => known.passed(rows),
     forget() {
       known.forget();
@@ -165,45 +159,50 @@ export function createLists({ store, tail, maxPageBytes, content }: ListsParts):
 export interface OwnWrites {
   /** Contents that this process has committed. */
   committed(rows: readonly { readonly user_id: number }[], ids: readonly number[]): void;
-  /** Resolves when the user's latest can be read: at once when that is known, at the latest 300 ms after its commit. */
-  settled(userId: number): Promise<void>;
+  /** Resolves when lists may read the user's latest: at once when that is known, at the latest 300 ms after its commit. */
+  readable(userId: number): Promise<void>;
+  /** The same for consumers, which need its position and no more. */
+  positioned(userId: number): Promise<void>;
 }
 
 // An answer waits so long rather than come without a content that its caller has stored.
 const PATIENCE_MS = 300;
 const MOST_WRITERS = 50_000;
 
-/** `arrives` wakes the calls that wait: `onReadable` for lists; consumers need the position, too. */
-export function createOwnWrites(
-  tail: Pick<Tail, 'onPosition' | 'readableId'>,
-  arrives: (userId: number, wake: (row: { readonly id: number }) => void) => () => void = tail.onPosition,
-): OwnWrites {
+export function createOwnWrites(tail: Pick<Tail, 'onPosition' | 'onReadable' | 'readableId'>): OwnWrites {
   const written = new LRUCache<number, { readonly id: number; readonly at: number }>({ max: MOST_WRITERS });
+
+  type Arrives = (userId: number, wake: (row: { readonly id: number }) => void) => () => void;
+  async function settled(userId: number, arrives: Arrives): Promise<void> {
+    const last = written.get(userId);
+    // What lists may hand out has its position, too.
+    if (!last || tail.readableId >= last.id) return;
+    const left = last.at + PATIENCE_MS - performance.now();
+    if (left <= 0) return;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        off();
+        resolve();
+      };
+      const timer = setTimeout(done, left);
+      const off = arrives(userId, ({ id }) => id >= last.id && done());
+    });
+  }
+
   return {
     committed(rows, ids) {
       const at = performance.now();
       for (const [i, { user_id }] of rows.entries()) {
+        // Ids rise within a transaction: of one user's rows in a row the last one counts.
+        if (rows[i + 1]?.user_id === user_id) continue;
         const id = ids[i] as number;
         const before = written.get(user_id);
         // Two transactions run at once: the later commit may have the lower ids.
         if (!before || before.id < id || at - before.at > PATIENCE_MS) written.set(user_id, { id, at });
       }
     },
-    async settled(userId) {
-      const last = written.get(userId);
-      // What lists may hand out has its position, too.
-      if (!last || tail.readableId >= last.id) return;
-      const left = last.at + PATIENCE_MS - performance.now();
-      if (left <= 0) return;
-      await new Promise<void>((resolve) => {
-        const done = () => {
-          clearTimeout(timer);
-          off();
-          resolve();
-        };
-        const timer = setTimeout(done, left);
-        const off = arrives(userId, ({ id }) => id >= last.id && done());
-      });
-    },
+    readable: (userId) => settled(userId, tail.onReadable),
+    positioned: (userId) => settled(userId, tail.onPosition),
   };
 }

@@ -15,7 +15,7 @@ import {
   saveMark,
 } from '../store/positions.ts';
 import { createFence, type Fence, type FenceSource } from './fence.ts';
-import { createLists, type Lists } from './lists.ts';
+import { createLists, createOwnWrites, type Lists, type OwnWrites } from './lists.ts';
 import { retry } from './retry.ts';
 import { createSequencer, createSweep, type Sequencer } from './sequencer.ts';
 import { createTail, type Tail } from './tail.ts';
@@ -25,6 +25,7 @@ export interface Reading {
   readonly promise: () => FencePromise;
   readonly tail: Tail;
   readonly lists: Lists;
+  readonly ownWrites: OwnWrites;
   close(): Promise<void>;
 }
 
@@ -117,7 +118,8 @@ export async function openReading(parts: {
         ? log.warn({ error }, 'cannot look for new contents; trying again')
         : log.info({}, 'new contents are looked for again'),
   });
-  const lists = createLists({ store, tail, maxPageBytes: config.maxPageBytes, content });
+  const ownWrites = createOwnWrites(tail);
+  const lists = createLists({ store, tail, ownWrites, maxPageBytes: config.maxPageBytes, content });
   const saving = setInterval(() => {
     if (sequencer && tail.readableId > 0) saveMark(db, 'fence', tail.readableId).catch(() => {});
   }, SAVE_MARK_EVERY_MS);
@@ -126,6 +128,7 @@ export async function openReading(parts: {
     promise: () => opened.promise,
     tail,
     lists,
+    ownWrites,
     async close() {
       clearInterval(saving);
       ending.abort();

@@ -2,7 +2,7 @@
 import { LRUCache } from 'lru-cache';
 import { type ContentRow, listByIds, listContents, lowestId, ownersBetween } from '../store/contents.ts';
 import type { Store } from '../store/open.ts';
-import type { Which } from './known.ts';
+import type { Which } from './known-contents.ts';
 
 interface Part {
   readonly from: number;

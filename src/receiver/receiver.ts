@@ -22,7 +22,7 @@ import type { Incidents } from '../observe/incidents.ts';
 import type { ShedWhy } from '../observe/metrics.ts';
 import { type Overload, overloadProblem } from '../observe/overload.ts';
 import type { RefusalKind } from '../schema/contents.ts';
-import type { Refreshed } from '../store/coalescing.ts';
+import type { Refreshed } from '../store/shared-reads.ts';
 import type { Answer, Incoming } from '../verify/request.ts';
 import { judgeRequest, type Target, toJudged } from '../webhooks/target.ts';
 import { createOldUrls } from './old-urls.ts';

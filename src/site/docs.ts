@@ -5,7 +5,7 @@ import { noSuchRoute } from '../api/problems.ts';
 import type { Route } from '../api/route.ts';
 import { basePath } from '../config/config.ts';
 import type { Log } from '../observe/log.ts';
-import { introduction, llmsText, referenceText } from './documentation.ts';
+import { introduction, llmsText, referenceText } from './docs-text.ts';
 import {
   CSP,
   escapeHtml,

@@ -101,7 +101,8 @@ const markOf = (key: Buffer): number => createHash('sha256').update('restante').
  */
 function keyIn(file: string, mayMake: boolean): Buffer | undefined {
   try {
-    if (mayMake) writeFileSync(file, `${randomBytes(KEY_BYTES).toString('hex')}\n`, { flag: 'wx', mode: 0o600, flush: true });
+    if (mayMake)
+      writeFileSync(file, `${randomBytes(KEY_BYTES).toString('hex')}\n`, { flag: 'wx', mode: 0o600, flush: true });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }

@@ -172,8 +172,11 @@ onEveryEngine('waiting reads', (engine) => {
   test('lists at once what was just received through this process', async () => {
     const webhook = await service.webhook(user);
     for (let i = 0; i < 20; i++) {
+      const began = performance.now();
       await fetch(service.url + pathOf(webhook), { method: 'POST', body: String(i) });
-      const page = await list(`whid=${webhook.wh_id}&limit=100`);
+      let page = await list(`whid=${webhook.wh_id}&limit=100`);
+      // A list waits 300 ms from the commit on: only where the machine stood still for so long may it come without.
+      if (performance.now() - began > 300) page = await list(`whid=${webhook.wh_id}&limit=100`);
       expect(page.whcontent.map((row) => row.content)).toEqual(Array.from({ length: i + 1 }, (_, n) => String(n)));
     }
   });

@@ -73,7 +73,9 @@ describe.each(ENGINES)('%s', (engine) => {
         return () => void told.delete(wake);
       },
     };
-    const consumers = createConsumers({ store: { ...store, db: { ...db, transaction } }, tail, maxPageBytes: 1e6 });
+    const ownWrites = { positioned: async () => {} };
+    const slowly = { ...store, db: { ...db, transaction } };
+    const consumers = createConsumers({ store: slowly, tail, ownWrites, maxPageBytes: 1e6 });
     await consumers.put(userId, 'w', settings, 'earliest');
     slow.ms = slowMs;
 

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createConsumers } from '../../src/consumers/consumers.ts';
+import { createOwnWrites } from '../../src/reading/lists.ts';
 import { insertContents } from '../../src/store/contents.ts';
 import type { Db, Queries } from '../../src/store/db.ts';
 import { openStore, type Store } from '../../src/store/open.ts';
@@ -95,7 +96,9 @@ onEveryEngine('waiting pulls', (engine) => {
     const begin = () => {
       const tail = handTail(store);
       const counted = counting(store);
-      return { tail, ...counted, consumers: createConsumers({ store: counted.store, tail, maxPageBytes: 1e6 }) };
+      const ownWrites = createOwnWrites({ ...tail, onReadable: tail.onPosition });
+      const consumers = createConsumers({ store: counted.store, tail, ownWrites, maxPageBytes: 1e6 });
+      return { tail, ...counted, ownWrites, consumers };
     };
     /** Without the look for changes of other processes, once a second for all. */
     const mine = (asked: readonly string[]) => asked.filter((sql) => !sql.includes('c.updated_ms >'));
@@ -215,7 +218,7 @@ onEveryEngine('waiting pulls', (engine) => {
     });
 
     test('a pull waits a moment for what its user has just stored, and no longer', async () => {
-      const { tail, consumers } = begin();
+      const { tail, consumers, ownWrites } = begin();
       await consumers.pull(507, 'w', call(), never);
       const stored = [{ user_id: 507 }];
       // The tail tells a position only after the commit was answered.
@@ -232,13 +235,13 @@ onEveryEngine('waiting pulls', (engine) => {
           judged: null,
         },
       ]);
-      consumers.committed(stored, [id as number]);
+      ownWrites.committed(stored, [id as number]);
       const pulled = consumers.pull(507, 'w', call(), never);
       await sleep(50);
       await tail.place([{ id: id as number, user_id: 507, wh_id: 0 }]);
       expect((await pulled).items.map(({ content }) => content.id)).toEqual([id]);
       const began = performance.now();
-      consumers.committed(stored, [4e9]);
+      ownWrites.committed(stored, [4e9]);
       expect((await consumers.pull(507, 'w', call(), never)).items).toEqual([]);
       const waited = performance.now() - began;
       expect(waited > 250 && waited < 2_000).toBe(true);
@@ -248,7 +251,7 @@ onEveryEngine('waiting pulls', (engine) => {
     });
 
     test('one whose caller is gone claims nothing, wherever it stands', async () => {
-      const { tail, consumers } = begin();
+      const { tail, consumers, ownWrites } = begin();
       const gone = new AbortController();
       await consumers.pull(506, 'w', call(), never);
       const parked = consumers.pull(506, 'w', call(10_000), gone.signal);
@@ -262,7 +265,8 @@ onEveryEngine('waiting pulls', (engine) => {
       const losing = new AbortController();
       const { db } = store;
       const transaction: Db['transaction'] = (work) => db.transaction(work).finally(() => losing.abort('closed'));
-      const unlucky = createConsumers({ store: { ...store, db: { ...db, transaction } }, tail, maxPageBytes: 1e6 });
+      const breaking = { ...store, db: { ...db, transaction } };
+      const unlucky = createConsumers({ store: breaking, tail, ownWrites, maxPageBytes: 1e6 });
       expect((await unlucky.pull(506, 'w', call(), losing.signal)).items).toEqual([]);
       expect((await unlucky.get(506, 'w')).state).toMatchObject({ backlog: 1, in_flight: 0 });
       const found = await unlucky.pull(506, 'w', call(), never);

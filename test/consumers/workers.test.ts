@@ -62,7 +62,7 @@ onEveryEngine('workers', (engine) => {
       }
     }
     const workers = names.flatMap((name) => Array.from({ length: 8 }, (_, i) => worker(name, desks[i % 2] as Desk)));
-    for (const until = Date.now() + 2_000; Date.now() < until; await sleep(20))
+    for (const until = Date.now() + 2_000; Date.now() < until || sent.length < 400; await sleep(20))
       sent.push(...(await home.send(Array.from({ length: 10 }, () => 'x'))));
     sending = false;
     await Promise.all(workers);
@@ -119,7 +119,7 @@ onEveryEngine('workers', (engine) => {
       }
     }
     const workers = Array.from({ length: 4 }, (_, i) => worker(desks[i % 2] as Desk));
-    for (const until = Date.now() + 2_000; Date.now() < until; await sleep(30))
+    for (const until = Date.now() + 2_000; Date.now() < until || sent.length < 80; await sleep(30))
       sent.push(...(await home.send(['x', 'y'])));
     sending = false;
     await Promise.all(workers);

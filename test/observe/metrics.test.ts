@@ -65,8 +65,8 @@ describe('on MariaDB', () => {
     await send(webhook, '{"a":1}', sign.github('right', '{"a":1}'));
     expect((await send(webhook, '{}', sign.github('forged', '{}'))).status).toBe(401);
     await call('POST', '/whcontent?content=own');
-    // Ten at once are allowed; on a busy machine one more may have become so meanwhile.
-    const many = await Promise.all(Array.from({ length: 12 }, () => send(plain, 'many')));
+    // Ten at once are allowed; on a busy machine some more may have become so meanwhile.
+    const many = await Promise.all(Array.from({ length: 40 }, () => send(plain, 'many')));
     const passed = 1 + many.filter(({ ok }) => ok).length;
     expect(passed).toBeGreaterThanOrEqual(10);
     await service.settle();

@@ -1,8 +1,8 @@
 // The webhooks of a user: list, make, read, change, rotate, delete.
 import type { Config } from '../../config/config.ts';
 import { Rotate, WebhookCreate, WebhookDetail, WebhookId, WebhookList, WebhookPatch } from '../../schema/webhooks.ts';
-import type { Refreshed } from '../../store/coalescing.ts';
 import type { Store } from '../../store/open.ts';
+import type { Refreshed } from '../../store/shared-reads.ts';
 import { deleteWebhook, listWebhooks } from '../../store/webhooks.ts';
 import { type ReleaseParts, releaseWaiting } from '../../webhooks/release.ts';
 import type { Target } from '../../webhooks/target.ts';

@@ -1,7 +1,7 @@
 // Rows in use and a database that hangs: nobody waits for ever, questions do not pile up, and a late answer changes nothing.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { createRefreshed } from '../../src/store/coalescing.ts';
+import { createRefreshed } from '../../src/store/shared-reads.ts';
 
 interface Row {
   readonly text: string;
