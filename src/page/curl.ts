@@ -46,6 +46,8 @@ const plain = (text: string): boolean => text.length < MOST_ARGUMENT && !/^@|[\0
 export function curlOf({ method, url, headers, bytes, text }: CurlRequest): string {
   const has = (name: string) => headers.some(([other]) => other?.toLowerCase() === name.toLowerCase());
   const options: string[] = [];
+  // curl resolves dot segments before it sends a path.
+  if (/\/(\.|%2e){1,2}([/?#]|$)/i.test(url)) options.push('--path-as-is');
   if (method === 'HEAD') options.push('--head');
   else if (method !== (bytes.length > 0 ? 'POST' : 'GET')) options.push(`-X ${quoteBytes(method)}`);
   for (const [name = '', value = ''] of resendable(headers))

@@ -128,7 +128,7 @@ describe('the agent', () => {
       ['POST', '', ['Content-Type: application/json'], Buffer.from('{"ü":1}')],
       ['POST', '/a/b?x=%20y&x=2&&=', ['X-B: 1', 'x-a: 2', 'X-B: 3'], Buffer.from('a%5Bb%5D=c&d=+')],
       ['PUT', '?only=query', ['content-type: multipart/form-data; boundary=x'], multipart],
-      ['DELETE', '/..%2f', ['X-Empty: ', 'X-High: caf\xe9'], Buffer.alloc(0)],
+      ['DELETE', '/%2f..a', ['X-Empty: ', 'X-High: caf\xe9'], Buffer.alloc(0)],
       ['POST', '/large', [], Buffer.alloc(5_000_000, 'ab\x00')],
     ];
     for (const [method, more, headers, body] of cases) {
@@ -156,6 +156,40 @@ describe('the agent', () => {
       expect(named('X-Restante-Webhook')).toBe(String(webhook.wh_id));
       expect(named('X-Restante-Url')).toBe(webhook.wh_url + more);
     }
+  });
+
+  test('no path leaves that of --to, however its dots are written: a dead letter with the reason, or sent when asked', async () => {
+    const climbing = [
+      '/../admin',
+      '/%2e%2E/admin',
+      '/a/..%2f..%2fadmin',
+      '/..;x=1/admin',
+      '/..\\admin',
+      '/%252e%252e/admin',
+    ];
+    const harmless = ['/..a/b', '/a..', '/...', '/?to=/../admin', '/.%2f', '/a;b=..'];
+    const name = await fresh('climbing');
+    const line = await talk(service.port);
+    for (const path of [...climbing, ...harmless]) {
+      line.send(requestOf('POST', pathOf(webhook) + path, [], Buffer.from('x')));
+      expect((await line.answer()).status).toBe(200);
+    }
+    line.end();
+    const { out } = await forwarding(name, ['--json'], async () => {
+      const { backlog, in_flight } = await stateOf(name);
+      return backlog + in_flight === 0;
+    });
+    expect(got.map(({ url }) => url)).toEqual(harmless.map((path) => `/hook${path}`));
+    expect(out.match(/"error":"not sent/g)?.length).toBe(climbing.length);
+    const { dead } = (await (await api('GET', `/consumers/${name}/dead`)).json()) as {
+      dead: { attempts: number; reason: string }[];
+    };
+    expect(dead.map(({ attempts }) => attempts)).toEqual(climbing.map(() => 1));
+    expect(dead[0]?.reason).toContain('--path-as-is');
+    got = [];
+    await api('POST', `/consumers/${name}/dead/retry`);
+    await forwarding(name, ['--path-as-is'], () => got.length === climbing.length);
+    expect(got.map(({ url }) => url)).toEqual(climbing.map((path) => `/hook${path}`));
   });
 
   test("what GitHub signed, GitHub's own verifier accepts at the target; own content goes as bytes", async () => {
@@ -301,6 +335,24 @@ describe('the agent', () => {
     await sleep(1_200);
     expect((await cli(['pull', name, '--ack', 'none'], env)).out).toContain('"content":"bad"');
     expect((await stateOf(name)).in_flight).toBe(1);
+  });
+
+  test('pull --raw writes nowhere else, whatever a server calls its contents', async () => {
+    const name = await fresh('escaping');
+    for (const id of ['../escaped', '/tmp/escaped', 1.5, -1, 1e300, null]) {
+      const item = { id, content: 'x', ip: '', api: 1, dt: '', wh_id: 1, encoding: 'utf-8', request: null, attempt: 1 };
+      const hostile = createServer((_, response) => {
+        response.writeHead(200, { 'content-type': 'application/json' });
+        response.end(JSON.stringify({ id: 1, lease: 'x', items: [item], conflicts: [] }));
+      });
+      await new Promise<void>((resolve) => hostile.listen(0, '127.0.0.1', resolve));
+      const url = `http://127.0.0.1:${(hostile.address() as AddressInfo).port}`;
+      const raw = join(folder, 'raw');
+      const { code, err } = await cli(['pull', name, '--raw', raw, '--limit', '1'], { ...env, RESTANTE_URL: url });
+      expect([code, err]).toEqual([1, expect.stringContaining('is no id of a content')]);
+      expect([readdirSync(raw), readdirSync(folder)]).toEqual([[], ['raw']]);
+      await new Promise((resolve) => hostile.close(resolve));
+    }
   });
 
   test('pull --follow waits for what comes', async () => {

@@ -135,18 +135,20 @@ test('secrets are told by the names of their headers', () => {
     expect(isSecret(name), name).toBe(false);
 });
 
-test('a curl command sends the same method, headers and bytes, whatever they are', async () => {
-  const got: { method: string; headers: string[]; body: Buffer }[] = [];
+test('a curl command sends the same method, path, headers and bytes, whatever they are', async () => {
+  const got: { method: string; url: string; headers: string[]; body: Buffer }[] = [];
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      got.push({ method: request.method ?? '', headers: request.rawHeaders, body: Buffer.concat(chunks) });
+      const { method = '', url = '', rawHeaders: headers } = request;
+      got.push({ method, url, headers, body: Buffer.concat(chunks) });
       response.end();
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/in/x?q=a'b%20c`;
+  const path = "/in/x/../%2e%2E/./b?q=a'b%20c";
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`;
   const bodies: readonly (Buffer | string)[] = [
     '',
     '{"plain":"text"}',
@@ -183,7 +185,7 @@ test('a curl command sends the same method, headers and bytes, whatever they are
     bash.child.stdin?.end(command.replace('curl ', 'curl -sS '));
     await bash;
     const sent = got.at(-1);
-    expect(sent?.method, command.slice(0, 400)).toBe(method);
+    expect([sent?.method, sent?.url], command.slice(0, 400)).toEqual([method, path]);
     expect(sent?.body.equals(bytes), command.slice(0, 400)).toBe(true);
     const pairs: string[] = [];
     for (let n = 0; n < (sent?.headers.length ?? 0); n += 2) pairs.push(`${sent?.headers[n]}: ${sent?.headers[n + 1]}`);

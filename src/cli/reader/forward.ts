@@ -15,6 +15,7 @@ interface Options extends ClientFlags {
   readonly lease: string;
   readonly timeout: string;
   readonly ok: string;
+  readonly pathAsIs?: boolean;
   readonly start?: string;
   readonly pending?: string;
   readonly json?: boolean;
@@ -41,6 +42,10 @@ export const forwardCommand = (io: Io): Command =>
     .option('--pending <what>', 'what arrived while you were away: forward or skip; asked on a terminal')
     .option('--ok <statuses>', 'answers that count as delivered', '200-299')
     .option('--timeout <seconds>', 'how long the target may take', '30')
+    .option(
+      '--path-as-is',
+      'also send paths with "..", which may leave the path of --to; else they become dead letters',
+    )
     .option('--lease <seconds>', 'how long the server waits before it hands a content to another agent', '60')
     .option('--health-file <file>', 'written whenever the server answers, for a supervisor')
     .option('--health-port <port>', 'answers GET on 127.0.0.1: 200 while the server answered within 60 s, else 503')
@@ -73,6 +78,7 @@ export const forwardCommand = (io: Io): Command =>
           leaseSeconds: whole(options.lease, '--lease', 1, 43_200),
           timeoutMs: whole(options.timeout, '--timeout', 1, 3_600) * 1000,
           start,
+          pathAsIs: options.pathAsIs === true,
           accepts: acceptedBy(options.ok),
           json: options.json === true,
           health,
@@ -165,6 +171,7 @@ interface Forwarding {
   readonly concurrency: number;
   readonly leaseSeconds: number;
   readonly timeoutMs: number;
+  readonly pathAsIs: boolean;
   readonly start: 'earliest' | 'latest' | undefined;
   /** Whether an answer means that the target has it. */
   readonly accepts: (status: number) => boolean;
@@ -182,6 +189,7 @@ const RATE_MS = 5_000;
 // the next content is tried, for twice as long each time until the target answers: an outage spends few attempts, and no
 // content blocks the others for ever.
 const BLAME_MS = 8_000;
+const MOST_REASON = 255;
 
 /** Resolves after a stop was asked for and the contents in hand are finished. */
 async function forward(parts: Forwarding): Promise<{ readonly delivered: number; readonly failed: number }> {
@@ -238,9 +246,9 @@ async function forward(parts: Forwarding): Promise<{ readonly delivered: number;
     ahead = Math.max(0, ahead - 1);
     let cutSince = 0;
     for (let tries = 0; ; tries++) {
-      const sent = await replay(target, content, content.attempt, parts.timeoutMs);
+      const sent = await replay(target, content, content.attempt, parts);
       if ('status' in sent) blamed = 0;
-      else if (sent.why !== 'bad') {
+      else if (sent.why === 'away' || sent.why === 'cut') {
         if (!down) tell(content, sent);
         turn(true);
         if (sent.why === 'cut') cutSince ||= performance.now();
@@ -261,6 +269,9 @@ async function forward(parts: Forwarding): Promise<{ readonly delivered: number;
         return content.ack();
       }
       failed++;
+      // Another attempt would end like this one.
+      if ('failed' in sent && sent.why === 'never')
+        return content.nack({ dead: true, reason: sent.failed.slice(0, MOST_REASON) });
       throw new Error('status' in sent ? `the target answered ${sent.status}` : sent.failed);
     }
   }

@@ -145,6 +145,9 @@ async function follow(
 
 async function handle(io: Io, content: Delivery, { raw, exec }: Settings): Promise<boolean> {
   if (raw) {
+    // It becomes the name of a file: a server that is not ours must not choose another folder.
+    if (!Number.isSafeInteger(content.id) || content.id < 1)
+      throw new Complaint(`the server sent ${JSON.stringify(content.id)}, which is no id of a content`, 1);
     writeWhole(join(raw, String(content.id)), content.bytes(), 0o666);
     flushFolder(raw);
   }

@@ -8,12 +8,30 @@ export type Sent =
   | { readonly status: number; readonly ms: number }
   /**
    * `away`: there was no connection, the content is not to blame. `cut`: the connection broke before the answer, for an unknown
-   * reason. `bad`: the target is there and took too long over this content, or the content cannot be sent at all.
+   * reason. `bad`: the target is there and took too long over this content. `never`: it cannot be sent, today or later.
    */
-  | { readonly failed: string; readonly why: 'away' | 'cut' | 'bad'; readonly ms: number };
+  | { readonly failed: string; readonly why: 'away' | 'cut' | 'bad' | 'never'; readonly ms: number };
+
+const CLIMBS =
+  'not sent: its path has a "..", by which it could leave the path of --to. Use --path-as-is if your target is safe from that';
 
 // Headers that only the agent may set.
 const OURS = /^x-restante-(id|attempt|webhook|url)$/i;
+
+const DOT = /%(?:25)*(?:2e|c0%ae|e0%80%ae|u002e)/gi;
+const SLASH = /\\|%(?:25)*(?:2f|5c|c0%af|e0%80%af|u002f|u005c)/gi;
+
+/**
+ * Whether a path has a segment `..`, in any of the spellings by which servers have been led out of a folder: encoded once or
+ * more, with a backslash, in overlong UTF-8, with a parameter (`..;a=b`, as Java servers cut it off) or a byte that ends it.
+ */
+export function climbs(url: string): boolean {
+  const [path = ''] = url.split('?', 1);
+  const plain = path.replace(DOT, '.').replace(SLASH, '/');
+  return plain
+    .split('/')
+    .some((segment) => /^\s*\.\.\s*$/.test(segment.replace(/(;|%(?:25)*(?:3b|00|20|09)).*$/is, '')));
+}
 
 /** The path at the target: what followed the webhook's key is appended to the target's own path. */
 function pathAt(target: URL, url: string): string {
@@ -42,8 +60,20 @@ function headersFor(target: URL, content: Content, attempt: number, length: numb
   ];
 }
 
+export interface ReplayOptions {
+  readonly timeoutMs: number;
+  /** Sends a path with `..` as it came: the target decides what it means. */
+  readonly pathAsIs: boolean;
+}
+
 /** One request. Never rejects; the body of the answer is read and dropped. */
-export function replay(target: URL, content: Content, attempt: number, timeoutMs: number): Promise<Sent> {
+export function replay(
+  target: URL,
+  content: Content,
+  attempt: number,
+  { timeoutMs, pathAsIs }: ReplayOptions,
+): Promise<Sent> {
+  if (!pathAsIs && climbs(content.request?.url ?? '')) return Promise.resolve({ failed: CLIMBS, why: 'never', ms: 0 });
   const began = performance.now();
   const ms = () => Math.round(performance.now() - began);
   const body = content.bytes();
@@ -56,7 +86,7 @@ export function replay(target: URL, content: Content, attempt: number, timeoutMs
       clearTimeout(late);
       resolve(sent);
     };
-    const fail = (failed: string, why: 'away' | 'cut' | 'bad') => settle({ failed, why, ms: ms() });
+    const fail = (failed: string, why: 'away' | 'cut' | 'bad' | 'never') => settle({ failed, why, ms: ms() });
     try {
       const request = send(
         {
@@ -93,8 +123,8 @@ export function replay(target: URL, content: Content, attempt: number, timeoutMs
       request.on('error', (error) => fail(error.message, connected ? 'cut' : 'away'));
       request.end(body);
     } catch (error) {
-      // A path or a header that node:http will not send: it fails each time, and becomes a dead letter.
-      fail((error as Error).message, 'bad');
+      // A path or a header that node:http will not send.
+      fail((error as Error).message, 'never');
     }
   });
 }
