@@ -97,22 +97,21 @@ export function createAuth({ store, config, sender }: AuthParts): Auth {
     const began = performance.now();
     const trusted = given !== undefined && known(given);
     const end = await limits.begin(address, given?.id, { blind, trusted });
-    let failed = false;
     try {
       // No user has the id 0: credentials that cannot be parsed take the same way as those of an unknown user.
       const account = (await users.read(given?.id ?? 0)) ?? NO_ACCOUNT;
       if (opens(account, given?.token ?? UNREADABLE)) {
         verified.set(account.id, account.token);
+        end(false);
         return account.id;
       }
       if (given && known(given)) verified.delete(given.id);
-      failed = true;
     } catch (error) {
+      end(false);
       throw unavailable('The database cannot be reached. Try again soon.', error);
-    } finally {
-      end(failed);
     }
     await new Promise((resolve) => setTimeout(resolve, REFUSAL_FLOOR_MS - (performance.now() - began)));
+    end(true);
     throw refuse('Incorrect Authentication: the user id or the token is wrong. Your dashboard shows both.');
   }
 
@@ -176,7 +175,8 @@ interface Tally {
 interface Limits {
   /**
    * Waits until an attempt may be judged, and resolves with what must be called with its outcome. Throws a 429 when
-   * there were too many failures. `trusted`: these credentials were right before. `blind`: all senders look like one.
+   * there were too many failures. `trusted`: these credentials were right before. `blind`: all senders look like one, so that
+   * a limit would lock out the user instead of the guesser: only how many are judged at once is bounded.
    */
   begin(
     address: string,
@@ -217,15 +217,15 @@ export function createLimits({ windowMs = WINDOW_MS } = {}): Limits {
     async begin(address, userId, { blind, trusted }) {
       const limits = [{ tally: tallyOf(`${address} ${userId ?? ''}`), most: MOST_PER_USER }];
       if (!blind) limits.push({ tally: tallyOf(address), most: MOST_PER_ADDRESS });
+      const counted = (tally: Tally) => (blind ? 0 : tally.failed);
       // A burst of guesses must not slip in before the first verdict: pending attempts count, and those beyond the limit wait
       // for a verdict or for the end of the minute.
-      for (;;) {
+      while (!trusted) {
         const now = performance.now();
         for (const { tally } of limits) renew(tally, now);
-        if (trusted) break;
-        const wait = Math.max(...limits.map(({ tally, most }) => (tally.failed >= most ? tally.until - now : 0)));
+        const wait = Math.max(...limits.map(({ tally, most }) => (counted(tally) >= most ? tally.until - now : 0)));
         if (wait > 0) throw tooManyFailures(Math.ceil(wait / 1000));
-        if (limits.every(({ tally, most }) => tally.failed + tally.pending < most)) break;
+        if (limits.every(({ tally, most }) => counted(tally) + tally.pending < most)) break;
         await verdict(Math.ceil(Math.min(...limits.map(({ tally }) => tally.until)) - now));
       }
       for (const { tally } of limits) tally.pending++;
