@@ -1,4 +1,6 @@
 // The route table, and the few rules that hold for every route. Builds an app; its caller lets it listen.
+
+import type { IncomingHttpHeaders } from 'node:http';
 import createAjv from '@fastify/ajv-compiler';
 import cors from '@fastify/cors';
 import swagger from '@fastify/swagger';
@@ -168,10 +170,8 @@ function register(
     ...(route.body ? { bodyLimit: Math.min(MAX_JSON_BYTES, parts.config.maxBodyBytes) } : {}),
     onRequest(request, reply, done) {
       reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
-      // Browsers send Basic credentials along by themselves: another site must not act with them.
-      const { origin = '', 'sec-fetch-site': site } = request.headers;
-      if (request.method !== 'GET' && site === 'cross-site' && !parts.config.corsOrigins.includes(origin))
-        return done(forbidden('Calls from another web site that change something are not accepted.'));
+      if (request.method !== 'GET' && fromElsewhere(request.headers, parts.config))
+        return done(forbidden(FROM_ELSEWHERE));
       // A body is bytes to Fastify, whatever it says it is; a call that takes none leaves it unread.
       const { headers } = request.raw;
       if (route.body || route.rawBody) headers['content-type'] = 'application/octet-stream';
@@ -244,6 +244,24 @@ declare module 'fastify' {
   interface FastifyRequest {
     userId: number;
   }
+}
+
+const FROM_ELSEWHERE =
+  'Calls from another web site that change something are not accepted. CORS_ORIGINS allows sites; for the pages of this service set PUBLIC_URL to the address in the browser.';
+
+/**
+ * Whether a browser sends this call for the page of another site: it adds Basic credentials by itself, and the page must not act
+ * with them. `Sec-Fetch-Site` comes over https and to localhost only, `Origin` with every call that changes something. Programs
+ * send neither.
+ */
+function fromElsewhere(headers: IncomingHttpHeaders, { corsOrigins, publicUrl }: Config): boolean {
+  const { origin, 'sec-fetch-site': site, host } = headers;
+  if (origin !== undefined && corsOrigins.includes(origin)) return false;
+  if (site === 'same-origin') return false;
+  // Another host of the same domain may belong to anybody.
+  if (site === 'cross-site' || site === 'same-site') return true;
+  if (origin === undefined) return false;
+  return !URL.canParse(origin) || (origin !== new URL(publicUrl).origin && new URL(origin).host !== host);
 }
 
 /** CORS_ORIGINS: other web sites whose pages may call the API. A browser shows an answer to no others. */
