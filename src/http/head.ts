@@ -39,8 +39,12 @@ export function splitTarget(target: string): { readonly key: string; readonly re
   return { key: path.slice(4, end), rest: path.slice(end) };
 }
 
-/** A target for the log: the key of a webhook is a secret. */
-export const maskTarget = (target: string): string => target.replace(/(\/in\/)[^/?]+/, '$1***');
+/** A target for the log: the key of a webhook and what follows it are the sender's secrets, and so may be any query. */
+export const maskTarget = (target: string): string =>
+  target
+    .replace(/^[a-z]+:\/\/[^/?]*/i, '')
+    .replace(/\?.*/s, '?***')
+    .replace(/(\/in\/).*/s, '$1***');
 
 /** The URL that a sender called: PUBLIC_URL and the raw target; or the target alone, when it is absolute. */
 export const publicUrlOf = (target: string, publicUrl: string): string =>

@@ -1,9 +1,11 @@
 // /metrics: only with its token, every number moves when what it counts happens, and the page stays small.
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { WebhookDetail } from '../../src/schema/webhooks.ts';
+import { type Db, StoreError } from '../../src/store/db.ts';
 import { openStore } from '../../src/store/open.ts';
 import {
   type Database,
@@ -13,6 +15,7 @@ import {
   startService,
   type TestUser,
 } from '../support/engines.ts';
+import { ask } from '../support/raw.ts';
 import * as sign from '../support/signing.ts';
 
 const TOKEN = 'a token for whoever scrapes';
@@ -207,6 +210,43 @@ describe('on SQLite', () => {
     );
     expect(about.map(({ message }) => message)).toEqual(['stored', 'handed out', 'acked']);
     await service.close();
+  });
+
+  test('the log holds no query, no key, no body and no header, at any level, also while the database is away', async () => {
+    const service = await startService(database.url, { LOG_LEVEL: 'debug' });
+    const user = await service.user();
+    const signed = await service.webhook(user, { preset: 'github', secrets: ['hush-signing'] });
+    const plain = await service.webhook(user);
+    const all = async () => {
+      const headers = { authorization: user.auth, 'x-api-key': 'hush-header', cookie: 'hush=cookie' };
+      const body = 'hush-body';
+      for (const path of [
+        `${pathOf(plain)}/hush-path?token=hush-query`,
+        `${pathOf(signed)}?token=hush-query`,
+        '/in/hush-key/hush-path?hush-query',
+        '/whcontent?content=hush-content',
+        '/nothing/here?hush-query',
+        '/whcontent?whid=hush-query',
+      ])
+        await fetch(service.url + path, { method: 'POST', headers, body });
+      for (const path of ['/whcontent?q=hush-query', '/webhooks?hush-query', '/whcontent/1?hush-query'])
+        await fetch(service.url + path, { headers });
+      await ask(service.port, 'GET http://u:hush-password@x/webhooks?hush-query HTTP/1.1\r\nHost: x\r\n\r\n');
+    };
+    await all();
+    const db = service.store.db as { -readonly [K in keyof Db]: Db[K] };
+    const { all: read, run, transaction, insertIds } = db;
+    const away = () => Promise.reject(new StoreError('away', new Error('away')));
+    Object.assign(db, { all: away, run: away, transaction: away, insertIds: away });
+    await all();
+    Object.assign(db, { all: read, run, transaction, insertIds });
+    await service.close();
+    const told = JSON.stringify(service.log.lines.map(({ data, ...line }) => [line, inspect(data, { depth: 9 })]));
+    expect(service.log.lines.filter(({ message }) => message === 'a call got a 503').length).toBeGreaterThan(0);
+    expect(service.log.lines.filter(({ message }) => message === 'request').length).toBeGreaterThan(15);
+    expect(told.match(/.{60}hush.{40}/g)).toBe(null);
+    for (const { wh_url } of [plain, signed]) expect(told).not.toContain(wh_url.split('/').at(-1));
+    expect(told).not.toContain(user.token);
   });
 
   test('10,000 webhooks make the page no larger', async () => {
