@@ -180,7 +180,7 @@ export const SETTINGS = {
   ),
   quotaMbPerUser: optional(
     'QUOTA_MB_PER_USER',
-    'Megabytes of bodies that one user may have stored; further requests get 503 with Retry-After. Default: no limit.',
+    'Megabytes that one user may have stored, in bodies, headers and refusals; further requests get 503 with Retry-After. Default: no limit.',
     whole(1, 100_000_000),
   ),
   maxMemoryMb: optional(

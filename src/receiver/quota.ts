@@ -7,6 +7,13 @@ import type { Store } from '../store/open.ts';
 
 type Owner = { readonly user_id: number; readonly wh_id: number };
 
+/** What takes space in a row. */
+interface Stored {
+  readonly user_id: number;
+  readonly content: Buffer | null;
+  readonly head: Buffer | null;
+}
+
 interface Over {
   /** How long until the sender may try again. */
   readonly seconds: number;
@@ -18,8 +25,8 @@ interface Over {
 export interface Quota {
   /** Counts a request. Undefined: it may go on. */
   refuse(owner: Owner): Over | undefined;
-  /** Adds committed contents to what their users have stored. */
-  stored(rows: readonly { readonly user_id: number; readonly content: Buffer }[]): void;
+  /** Adds committed contents and refusals to what their users have stored. */
+  stored(rows: readonly Stored[]): void;
 }
 
 // Providers send in bursts: the unused requests of ten seconds may come at once.
@@ -118,9 +125,9 @@ export function createQuota(
     },
     stored(rows) {
       if (quota === Number.POSITIVE_INFINITY) return;
-      for (const { user_id, content } of rows) {
+      for (const { user_id, content, head } of rows) {
         const stock = stocks.get(user_id);
-        if (stock) stock.bytes += content.length;
+        if (stock) stock.bytes += (content?.length ?? 0) + (head?.length ?? 0);
       }
     },
   };

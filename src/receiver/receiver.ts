@@ -59,7 +59,7 @@ interface Rejection {
 export interface ReceiverParts extends RefusalParts {
   readonly config: Config;
   readonly writer: Writer;
-  readonly quota: Pick<Quota, 'refuse'>;
+  readonly quota: Quota;
   readonly bodies: BodyReader;
   readonly overload: Pick<Overload, 'why'>;
   readonly sender: Sender;

@@ -14,6 +14,7 @@ import { nearMiss, type OtherSecret } from '../verify/near-miss.ts';
 import type { Incoming } from '../verify/request.ts';
 import type { Sealer } from '../webhooks/sealer.ts';
 import { openSecrets, ownerOf, type Target } from '../webhooks/target.ts';
+import type { Quota } from './quota.ts';
 
 const MOST_WAITING = 1_000;
 const MOST_WAITING_BYTES = 32 * 1024 * 1024;
@@ -64,12 +65,13 @@ export interface RefusalParts {
   readonly sealer: Sealer;
   readonly metrics: Metrics;
   readonly log: Log;
+  readonly quota: Pick<Quota, 'stored'>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
 
 export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } = {}): Refusals {
-  const { store, log, now } = parts;
+  const { store, log, quota, now } = parts;
   const findNearMiss = createNearMisses(parts);
   const unjudged = createUnjudged(store);
   const warnUnfound = warnSeldom(log, causeOf, 'cannot look for near misses; refusals are noted without them');
@@ -121,6 +123,7 @@ export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } =
         const rows: NewRefusal[] = [];
         for (const { row, near } of batch) rows.push({ ...row, near_miss: await near() });
         await insertRefusals(store.db, rows);
+        quota.stored(rows);
         for (const { done } of batch) done();
       } catch (error) {
         log.warn({ error, refusals: batch.length }, 'refusals were not noted');

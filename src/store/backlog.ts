@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConsumerRow } from './consumers.ts';
 import { type Db, marks, padded, type Queries, type Value } from './db.ts';
 import { HEAD } from './positions.ts';
+import { REFUSAL_BYTES } from './refusals.ts';
 
 /** A content and its position. */
 export interface Position {
@@ -267,13 +268,19 @@ export async function activityOf(db: Db, userId: number, minutes: number): Promi
 const ROWS = 2_000;
 
 /**
- * Bytes of the bodies that came through us for a user and are still there. Reads along all rows of the user, a few at a time, and
- * rests as long as each part took.
+ * Bytes that a user's contents and refusals take, in bodies and heads, as far as they came through us. Reads along all rows of
+ * the user, a few at a time, and rests as long as each part took.
  */
 export async function storedBytes(db: Db, userId: number): Promise<number> {
-  const sql = `SELECT COUNT(*) AS n, MAX(some.pos) AS last, SUM(r.size) AS bytes
-    FROM (SELECT pos, id FROM ${BY_USER} WHERE user_id = ? AND pos > ? ORDER BY pos LIMIT ${ROWS}) some
+  const contents = `SELECT COUNT(*) AS n, MAX(some.at) AS last, SUM(r.size + COALESCE(LENGTH(r.head), 0)) AS bytes
+    FROM (SELECT pos AS at, id FROM ${BY_USER} WHERE user_id = ? AND pos > ? ORDER BY pos LIMIT ${ROWS}) some
     LEFT JOIN restante_request r ON r.id = some.id`;
+  const refusals = `SELECT COUNT(*) AS n, MAX(some.id) AS last, SUM(some.bytes) AS bytes
+    FROM (SELECT id, ${REFUSAL_BYTES} AS bytes FROM restante_refusal WHERE user_id = ? AND id > ? ORDER BY id LIMIT ${ROWS}) some`;
+  return (await sumAlong(db, contents, userId)) + (await sumAlong(db, refusals, userId));
+}
+
+async function sumAlong(db: Db, sql: string, userId: number): Promise<number> {
   let sum = 0;
   for (let after = 0; ; ) {
     const began = performance.now();

@@ -49,7 +49,7 @@ const KEEP_BYTES = 256 * 1024 * 1024;
 const MOST_DROPPED = 512;
 const WITH_BODY = "kind IN ('signature', 'secret_missing', 'handshake')";
 // The bytes of a row. The column `size` is that of the body as it was sent, whether it was kept or not.
-const STORED = `LENGTH(head) + CASE WHEN ${WITH_BODY} THEN size ELSE 0 END`;
+export const REFUSAL_BYTES = `LENGTH(head) + CASE WHEN ${WITH_BODY} THEN size ELSE 0 END`;
 const UNJUDGED = "kind = 'secret_missing' AND released_as IS NULL";
 
 export async function insertRefusals(db: Db, rows: readonly NewRefusal[]): Promise<void> {
@@ -123,7 +123,7 @@ export const listWithoutSecret = (db: Db): Promise<{ readonly user_id: number; r
 
 /** What waits for the secret of a webhook. */
 export async function sumUnjudged(db: Db, whId: number): Promise<{ n: number; bytes: number }> {
-  const sql = `SELECT COUNT(*) AS n, SUM(${STORED}) AS bytes FROM restante_refusal WHERE wh_id = ? AND ${UNJUDGED}`;
+  const sql = `SELECT COUNT(*) AS n, SUM(${REFUSAL_BYTES}) AS bytes FROM restante_refusal WHERE wh_id = ? AND ${UNJUDGED}`;
   const [row] = await db.all<{ n: number; bytes: number | string | null }>(sql, [whId]);
   return { n: row?.n ?? 0, bytes: Number(row?.bytes ?? 0) };
 }
@@ -144,13 +144,13 @@ export async function pruneRefusals(db: Db, now: number, keep: Partial<Keep> = {
     await pruneOne(db, wh_id, { rows: KEEP_ROWS, bytes: KEEP_BYTES, ...keep });
 }
 async function pruneOne(db: Db, whId: number, keep: Keep): Promise<void> {
-  const sums = `SELECT COUNT(*) AS n, SUM(${STORED}) AS bytes FROM restante_refusal WHERE wh_id = ? AND NOT (${UNJUDGED})`;
+  const sums = `SELECT COUNT(*) AS n, SUM(${REFUSAL_BYTES}) AS bytes FROM restante_refusal WHERE wh_id = ? AND NOT (${UNJUDGED})`;
   const [sum] = await db.all<{ n: number; bytes: number | string | null }>(sums, [whId]);
   if (!sum || (sum.n <= keep.rows && Number(sum.bytes) <= keep.bytes)) return;
   let { rows, bytes } = keep;
   for (const kinds of [`${WITH_BODY} AND NOT (${UNJUDGED})`, `NOT ${WITH_BODY}`]) {
     let edge = 0;
-    const sql = `SELECT id, ${STORED} AS bytes FROM restante_refusal WHERE wh_id = ? AND ${kinds} ORDER BY id DESC`;
+    const sql = `SELECT id, ${REFUSAL_BYTES} AS bytes FROM restante_refusal WHERE wh_id = ? AND ${kinds} ORDER BY id DESC`;
     await db.scan<{ id: number; bytes: number }>(sql, [whId], (row) => {
       rows--;
       bytes -= row.bytes;

@@ -91,6 +91,31 @@ onEveryEngine('rates and quotas', (engine) => {
     await again.close();
   });
 
+  test('headers and refusals count too, here and in another process', async () => {
+    const [user, other] = [await service.user(), await service.user()];
+    const plain = await service.webhook(user);
+    const signed = await service.webhook(other, { preset: 'github', secrets: ['right'] });
+    const again = await startService(database.url, { QUOTA_MB_PER_USER: '1' });
+    const many = Object.fromEntries(Array.from({ length: 4 }, (_, i) => [`x-${i}`, 'h'.repeat(14_000)]));
+    const forged = { 'x-hub-signature-256': `sha256=${'0'.repeat(64)}` };
+    const sends = [
+      () => fetch(again.url + pathOf(plain), { method: 'POST', headers: many, body: 'x' }),
+      () => fetch(again.url + pathOf(signed), { method: 'POST', headers: forged, body: 'f'.repeat(100_000) }),
+    ] as const;
+    for (const send of sends) {
+      let bytes = 0;
+      for (; (await send()).status !== 503; await sleep(20)) if ((bytes += 56_000) > 3e6) break;
+      expect(bytes).toBeLessThan(2e6);
+    }
+    await again.close();
+    const third = await startService(database.url, { QUOTA_MB_PER_USER: '1' });
+    for (const webhook of [plain, signed])
+      await expect
+        .poll(async () => (await fetch(third.url + pathOf(webhook), { method: 'POST', body: 'x' })).status)
+        .toBe(503);
+    await third.close();
+  });
+
   test('many contents are counted in parts, and nobody waits for it', async () => {
     const user = await service.user();
     const { db } = service.store;
