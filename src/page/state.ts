@@ -144,6 +144,12 @@ export function changed(): void {
   });
 }
 
+/** Changes something that is shown, and draws it. */
+export function put<T extends object>(shown: T, change: Partial<T>): void {
+  Object.assign(shown, change);
+  changed();
+}
+
 /** The API with the credentials of the signed-in user. */
 export function api(): Api {
   if (!app.api) throw new Error('signed out');
@@ -152,13 +158,9 @@ export function api(): Api {
 
 let toastTimer: ReturnType<typeof setTimeout> | undefined;
 export function toast(text: string): void {
-  app.toast = text;
+  put(app, { toast: text });
   clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => {
-    app.toast = '';
-    changed();
-  }, 5_000);
-  changed();
+  toastTimer = setTimeout(() => put(app, { toast: '' }), 5_000);
 }
 
 export const webhookName = (id: number): string =>

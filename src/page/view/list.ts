@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from 'lit-html';
 import { repeat } from 'lit-html/directives/repeat.js';
 import { loadOlder, narrow, narrowed, retryList } from '../contents.ts';
 import { href } from '../routes.ts';
-import { app, changed, type ListFilter, type ListRow, NO_FILTER, webhookName } from '../state.ts';
+import { app, changed, type ListFilter, type ListRow, NO_FILTER, put, webhookName } from '../state.ts';
 import { count, shortTime, size, visible } from '../text.ts';
 import { icon, verdictSign } from './signs.ts';
 import { send } from './webhooks.ts';
@@ -96,10 +96,7 @@ const filterBar = () =>
     ${
       app.extended
         ? html`<button class="icon-button" aria-expanded=${app.filtering} aria-controls="more-filters" aria-label="More filters" title="More filters"
-          @click=${() => {
-            app.filtering = !app.filtering;
-            changed();
-          }}>${icon('filter')}</button>`
+          @click=${() => put(app, { filtering: !app.filtering })}>${icon('filter')}</button>`
         : nothing
     }
   </div>
