@@ -5,7 +5,7 @@ import { sleep } from '../client/pump.ts';
 import { sentence, statusOf } from './api.ts';
 import { bodyOfContent, formOf } from './body.ts';
 import { bumpActivity, meet } from './polled.ts';
-import { api, app, changed, type ListFilter, type ListRow, NO_FILTER, type Open, toast } from './state.ts';
+import { api, app, changed, type ListFilter, type ListRow, NO_FILTER, type Open, put, toast } from './state.ts';
 
 const PAGE = 50;
 const MOST_ROWS = 20_000;
@@ -37,21 +37,29 @@ function remember(content: Content): void {
 }
 
 /** Loads the newest contents that pass the filter; the stream adds later ones. */
-async function load(): Promise<void> {
-  const mine = ++generation;
-  Object.assign(app, { rows: [], older: 0, above: 0, loading: true, listProblem: '' });
-  changed();
+function load(): Promise<void> {
+  generation++;
+  Object.assign(app, { rows: [], older: 0, above: 0, listProblem: '' });
+  return fill('latest');
+}
+
+export async function loadOlder(): Promise<void> {
+  if (!app.loading && app.older > 0 && !app.listProblem) await fill(app.older);
+}
+
+/** Adds a page to the list. What comes after the list was begun anew is dropped. */
+async function fill(id: number | 'latest'): Promise<void> {
+  const mine = generation;
+  put(app, { loading: true });
   try {
-    const page = await fetchPage('latest');
+    const page = await fetchPage(id);
     if (mine !== generation) return;
     merge(page);
-    await searchOn(mine);
+    if (id === 'latest') await searchOn(mine);
   } catch (error) {
     if (mine === generation) app.listProblem = sentence(error);
   }
-  if (mine !== generation) return;
-  Object.assign(app, { loading: false, loaded: true });
-  changed();
+  if (mine === generation) put(app, { loading: false, loaded: true });
 }
 
 const fetchPage = (id: number | 'latest') =>
@@ -74,23 +82,6 @@ function merge({ whcontent, next_id }: Awaited<ReturnType<typeof fetchPage>>): v
   for (const content of whcontent.slice(0, 5)) remember(content);
   app.rows.unshift(...rows.reverse());
   app.older = next_id;
-}
-
-export async function loadOlder(): Promise<void> {
-  if (app.loading || app.older === 0 || app.listProblem) return;
-  const mine = generation;
-  app.loading = true;
-  changed();
-  try {
-    const page = await fetchPage(app.older);
-    if (mine !== generation) return;
-    merge(page);
-  } catch (error) {
-    if (mine === generation) app.listProblem = sentence(error);
-  }
-  if (mine !== generation) return;
-  app.loading = false;
-  changed();
 }
 
 function arrived(content: Content): void {
@@ -135,21 +126,18 @@ function live(): void {
   if (app.live.name === 'catching-up' && app.live.caught > 0)
     toast(`Caught up: ${app.live.caught} arrived while the connection was down.`);
   lostAt = undefined;
-  app.live = { name: 'live' };
+  put(app, { live: { name: 'live' } });
   if (app.listProblem) retryList();
-  changed();
 }
 function catchingUp(caught: number): void {
-  app.live = { name: 'catching-up', caught };
+  put(app, { live: { name: 'catching-up', caught } });
   clearTimeout(quiet);
   quiet = setTimeout(live, QUIET_MS);
-  changed();
 }
 function broken(reason: string): void {
   clearTimeout(quiet);
   lostAt ??= app.now();
-  app.live = { name: 'waiting', reason };
-  changed();
+  put(app, { live: { name: 'waiting', reason } });
 }
 
 /** Loads the part of the list that failed to load. */
@@ -163,8 +151,7 @@ export async function listen(): Promise<void> {
   line.abort();
   line = new AbortController();
   const { signal } = line;
-  app.live = { name: 'connecting' };
-  changed();
+  put(app, { live: { name: 'connecting' } });
   while (!signal.aborted) {
     try {
       await readStream(signal);
