@@ -65,30 +65,21 @@ const signInView = () => html`<main class="enter">
   </form>
 </main>`;
 
-function words(): readonly [kind: string, text: string, why: string] {
-  const { live } = app;
-  switch (live.name) {
-    case 'live':
-      return ['good', 'Live', 'The stream is open and was active within the last half minute.'];
-    case 'connecting':
-      return ['busy', 'Connecting', 'The stream is being opened.'];
-    case 'catching-up':
-      return [
-        'busy',
-        `Catching up ${live.caught}`,
-        'The page reads every content that arrived while the connection was down.',
-      ];
-    case 'waiting':
-      return ['bad', 'Reconnecting', `${live.reason} The page reconnects by itself and goes on where it stopped.`];
-    case 'off':
-      return ['off', 'Off', 'The stream is not open.'];
-  }
-}
+/** Kind, text and explanation of the status, by the name of the stream's state. */
+const STATUS = {
+  live: ['good', 'Live', 'The stream is open and was active within the last half minute.'],
+  connecting: ['busy', 'Connecting', 'The stream is being opened.'],
+  'catching-up': ['busy', 'Catching up', 'The page reads every content that arrived while the connection was down.'],
+  waiting: ['bad', 'Reconnecting', 'The page reconnects by itself and goes on where it stopped.'],
+  off: ['off', 'Off', 'The stream is not open.'],
+} as const;
 
 function status() {
-  const [kind, text, why] = words();
-  return html`<button class="status" data-kind=${kind} data-state=${app.live.name} title=${why} @click=${wake}>
-    <span class="dot"></span><span role="status">${text}</span>
+  const { live } = app;
+  const [kind, text, why] = STATUS[live.name];
+  const told = live.name === 'waiting' ? `${live.reason} ${why}` : why;
+  return html`<button class="status" data-kind=${kind} data-state=${live.name} title=${told} @click=${wake}>
+    <span class="dot"></span><span role="status">${live.name === 'catching-up' ? `${text} ${live.caught}` : text}</span>
   </button>`;
 }
 
