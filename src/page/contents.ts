@@ -28,7 +28,6 @@ let lostAt: number | undefined;
 let quiet: ReturnType<typeof setTimeout> | undefined;
 let generation = 0;
 
-const known = (id: number): Content | undefined => recent.get(id);
 function remember(content: Content): void {
   if (content.content.length > MOST_RECENT_CHARACTERS) return;
   recent.delete(content.id);
@@ -111,10 +110,6 @@ function add(row: ListRow): void {
 export function title(): void {
   const n = app.unread.size;
   document.title = `${n > 0 ? `(${n > 99 ? '99+' : n}) ` : ''}Inbox · ${app.about.name}`;
-}
-function read(id: number): void {
-  if (!app.unread.delete(id)) return;
-  title();
 }
 export function readAll(): void {
   app.unread.clear();
@@ -221,7 +216,7 @@ export function narrow(change: Partial<ListFilter>): void {
 }
 
 export async function openContent(id: number): Promise<void> {
-  read(id);
+  if (app.unread.delete(id)) title();
   const before = app.content;
   // The next content opens in the tab of the last one: a reader of bytes goes on with bytes.
   const open: NonNullable<typeof app.content> = { id, tab: before?.tab ?? 'pretty', shown: 1, revealed: false };
@@ -231,7 +226,7 @@ export async function openContent(id: number): Promise<void> {
     open.body = await bodyOfContent(content, sizeOf(content));
     changed();
   };
-  const at = known(id);
+  const at = recent.get(id);
   if (at) await show(at);
   changed();
   try {
@@ -313,13 +308,13 @@ function rowOf(content: Content): ListRow {
 }
 
 /** Whether a content passes the filter, as the service decides it. */
-function matches({ whid, q, event_type, event_id, verified, minutes }: ListFilter, content: Content): boolean {
+function matches({ whid, q, event_type, event_id, verified }: ListFilter, content: Content): boolean {
   const { request } = content;
   if (whid !== 'all' && content.wh_id !== whid) return false;
   if (event_type && request?.event_type !== event_type) return false;
   if (event_id && request?.event_id !== event_id) return false;
   if (verified && (request?.verified ?? 'none') !== verified) return false;
-  void minutes; // A live content arrived just now: within any number of minutes.
+  // A live content arrived just now: within any number of minutes.
   return !q || content.content.includes(q);
 }
 

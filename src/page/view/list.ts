@@ -93,12 +93,8 @@ const filterBar = () =>
     <input id="search" type="search" placeholder="Search bodies" aria-label="Search the bodies for a text" .value=${app.filter.q}
       maxlength="1000" autocomplete="off" spellcheck="false" @input=${onInput} @change=${onDone}>
     <kbd aria-hidden="true">/</kbd>
-    ${
-      app.extended
-        ? html`<button class="icon-button" aria-expanded=${app.filtering} aria-controls="more-filters" aria-label="More filters" title="More filters"
-          @click=${() => put(app, { filtering: !app.filtering })}>${icon('filter')}</button>`
-        : nothing
-    }
+    <button class="icon-button" aria-expanded=${app.filtering} aria-controls="more-filters" aria-label="More filters" title="More filters"
+      @click=${() => put(app, { filtering: !app.filtering })}>${icon('filter')}</button>
   </div>
   ${app.filtering ? more() : nothing}
   ${chips()}

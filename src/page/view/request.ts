@@ -75,11 +75,6 @@ const field = ({ name, value, raw }: Field) => html`<tr>
   <td>${value === '' ? html`<span class="muted">empty</span>` : html`<button class="value" title="Filter by this value" @click=${() => narrow({ q: raw.slice(0, 1_000) })}>${visible(value.slice(0, MOST_TEXT))}</button>`}</td>
 </tr>`;
 
-const formView = (
-  fields: readonly Field[],
-) => html`<table class="pairs" aria-label="Fields of the form"><tbody>${fields.map(field)}</tbody>
-</table>`;
-
 function preview({ bytes, filename, type }: FormPart): string {
   if (filename || bytes.length > MOST_TEXT || /^(image|audio|video)\//.test(type)) return '';
   const text = new TextDecoder().decode(bytes);
@@ -100,7 +95,8 @@ const partsView = (parts: readonly FormPart[]) => html`<ul class="parts">
 </ul>`;
 
 function prettyView(pretty: Pretty, open: Shown) {
-  if (pretty.kind === 'form') return formView(pretty.fields);
+  if (pretty.kind === 'form')
+    return html`<table class="pairs" aria-label="Fields of the form"><tbody>${pretty.fields.map(field)}</tbody></table>`;
   if (pretty.kind === 'multipart') return partsView(pretty.parts);
   return codeView(pretty.lines, open, `Body as ${NAMES[pretty.kind]}`);
 }
