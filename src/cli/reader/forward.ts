@@ -2,11 +2,11 @@
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Command } from 'commander';
-import { type Client, type Delivery, RestanteError } from '../../client/index.ts';
+import type { Client, Delivery } from '../../client/index.ts';
 import { sleep } from '../../client/pump.ts';
 import { Complaint, createStatusLine, type Io, plain, type StatusLine } from '../io.ts';
 import { choiceOf, STARTS, verb, whole, withService } from '../verb.ts';
-import { type ClientFlags, clientOf, toComplaint } from './credentials.ts';
+import { type ClientFlags, clientOf, toComplaint, unless } from './credentials.ts';
 import { replay, type Sent } from './replay.ts';
 
 interface Options extends ClientFlags {
@@ -56,14 +56,8 @@ export const forwardCommand = (io: Io): Command =>
       const health = await startHealth(options.healthFile, port);
       try {
         await client.verify({ signal: ended.signal });
-        const began = await settlePending(
-          io,
-          client,
-          name,
-          choiceOf(options.pending, '--pending', ['forward', 'skip'] as const),
-          start,
-        );
-        if (!began) return;
+        const pending = choiceOf(options.pending, '--pending', ['forward', 'skip']);
+        if (!(await settlePending(io, client, name, pending, start))) return;
         if (!options.json) io.err(`Forwarding ${name} to ${target.href} (Ctrl-C ends it; it goes on here next time)\n`);
         const { delivered, failed } = await forward({
           client,
@@ -95,13 +89,7 @@ async function settlePending(
   pending: 'forward' | 'skip' | undefined,
   start: 'earliest' | 'latest' | undefined,
 ): Promise<boolean> {
-  const state = await client
-    .consumer(name)
-    .get()
-    .catch((error: unknown) => {
-      if (error instanceof RestanteError && error.status === 404) return undefined;
-      throw error;
-    });
+  const state = await unless(client.consumer(name).get(), 404);
   // The server refuses a new consumer with a large backlog until --start says where to begin.
   if (!state) return true;
   if (start) io.err(`--start counts for a new consumer only; ${name} goes on after content ${state.last_id}.\n`);
