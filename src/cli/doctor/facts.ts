@@ -13,9 +13,9 @@ import {
   type StaleUrl,
 } from '../../store/doctor.ts';
 import { causeOf } from '../../store/engine/causes.ts';
-import { listForeign, readKeyMark } from '../../store/webhooks.ts';
-import { openSealer, WrongSecretsKey } from '../../webhooks/sealer.ts';
+import { listForeign } from '../../store/webhooks.ts';
 import type { Io } from '../io.ts';
+import { lookAtKey } from '../open.ts';
 import { openFileLimit, readSomaxconn } from '../serve.ts';
 
 export interface Facts {
@@ -41,8 +41,7 @@ interface StoredFacts {
   readonly staleUrls: readonly StaleUrl[];
   /** Of OLD_URLS, those at which no stored wh_url begins. */
   readonly idleOrigins: readonly string[];
-  /** `none`: no secret was kept yet. */
-  readonly key: 'right' | 'none' | { readonly wrong: string };
+  readonly key: Awaited<ReturnType<typeof lookAtKey>>;
 }
 interface FilesFacts {
   readonly folder: string;
@@ -121,17 +120,6 @@ async function lookAtStored(
   }
 }
 
-/** Without a mark there is nothing to compare, and on SQLite a key file would be made. */
-async function lookAtKey(looked: Looked, config: Config): Promise<StoredFacts['key']> {
-  if (!looked.extended || (await readKeyMark(looked.db)) === undefined) return 'none';
-  try {
-    await openSealer(looked, config.secretsKey, config.databaseUrl);
-    return 'right';
-  } catch (error) {
-    if (error instanceof WrongSecretsKey) return { wrong: error.message };
-    throw error;
-  }
-}
 const after = (url: string, beginning: string): string =>
   url.startsWith(beginning) ? url.slice(beginning.length) : '';
 
