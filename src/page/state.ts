@@ -3,15 +3,10 @@ import type { Api, Consumer, Content, Refusal, Trace, Webhook } from '../client/
 import type { DeadLetters, ListedWebhook } from './api.ts';
 import type { Body } from './body.ts';
 
-interface Preset {
-  readonly name: string;
-  readonly title: string;
-  readonly secret: string;
-}
 interface About {
   readonly name: string;
   readonly publicUrl: string;
-  readonly presets: readonly Preset[];
+  readonly presets: readonly { readonly name: string; readonly title: string; readonly secret: string }[];
 }
 
 export type PageRoute =
