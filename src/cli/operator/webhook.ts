@@ -117,7 +117,7 @@ export const webhookCommand = (io: Io): Command => {
       .option('--json', 'as JSON');
     made.action(async (...given: unknown[]) => {
       const options = given.at(-2) as Options;
-      const config = configOf(io, options as Record<string, unknown>);
+      const config = configOf(io, options);
       const act = async (store: Store) => {
         if (!store.extended) throw new Complaint('webhooks need our tables: restante migrate', 2);
         const userId = await userIdOf(store, options.user);
@@ -225,7 +225,7 @@ const forgetSecretsCommand = (io: Io): Command =>
     .option('--yes', 'do not ask')
     .option('--json', 'as JSON')
     .action(async (options: ForgetOptions) => {
-      const config = configOf(io, options as Record<string, unknown>);
+      const config = configOf(io, options);
       if (!options.yes && !io.tty) throw new Complaint('there is no terminal to ask on: add --yes', 2);
       await withExtended(config, (store) => forget(io, store, config, options));
     });
