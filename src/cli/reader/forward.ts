@@ -283,28 +283,24 @@ async function forward(parts: Forwarding): Promise<{ readonly delivered: number;
 
 // Health, for a supervisor: a file that is written when the server answers, a port that says 200 or 503 --------------
 
-interface Health {
-  /** The server has answered just now. */
-  answered(): void;
-  /** In words, for the body of the answer. */
-  state: string;
-  close(): void;
-}
+type Health = Awaited<ReturnType<typeof startHealth>>;
 
 const GOOD_MS = 60_000;
 // Hundreds of answers may come in a second.
 const WRITE_MS = 1_000;
 
-async function startHealth(file: string | undefined, port: number | undefined): Promise<Health> {
+async function startHealth(file: string | undefined, port: number | undefined) {
   let last = Number.NEGATIVE_INFINITY;
   let written = Number.NEGATIVE_INFINITY;
   const server = createServer((_request, response) => {
     const good = performance.now() - last < GOOD_MS;
     response.writeHead(good ? 200 : 503, { 'content-type': 'text/plain; charset=utf-8' }).end(`${health.state}\n`);
   });
-  const health: Health = {
+  const health = {
+    /** In words, for the body of the answer. */
     state: 'connecting',
-    answered() {
+    /** The server has answered just now. */
+    answered(): void {
       last = performance.now();
       if (!file || last - written < WRITE_MS) return;
       try {
@@ -315,7 +311,7 @@ async function startHealth(file: string | undefined, port: number | undefined): 
         if (written < 0) throw new Complaint(`cannot write ${file}: ${(error as Error).message}`, 2);
       }
     },
-    close() {
+    close(): void {
       server.close();
       server.closeAllConnections();
     },
