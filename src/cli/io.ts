@@ -84,16 +84,8 @@ function told<T>(what: string, work: () => T): T {
 export const makeFolder = (path: string, mode = 0o700): void =>
   told(`${path} could not be made`, () => void mkdirSync(path, { recursive: true, mode }));
 
-interface Part {
-  write(data: string | Uint8Array): void;
-  /** It is whole: on disk, and then under its name. */
-  keep(): void;
-  /** It will not be whole: nothing is left of it. Does nothing to what was kept. */
-  drop(): void;
-}
-
 /** Opens a file that is called `path.part` until it is whole. */
-export function openPart(path: string, mode = 0o600): Part {
+export function openPart(path: string, mode = 0o600) {
   const part = `${path}.part`;
   const attempt = <T>(work: () => T): T => told(`${path} could not be written`, work);
   let fd: number | undefined = attempt(() => openSync(part, 'w', mode));
@@ -102,14 +94,16 @@ export function openPart(path: string, mode = 0o600): Part {
     fd = undefined;
   };
   return {
-    write: (data) => attempt(() => writeFully(fd as number, data)),
-    keep: () =>
+    write: (data: string | Uint8Array): void => attempt(() => writeFully(fd as number, data)),
+    /** It is whole: on disk, and then under its name. */
+    keep: (): void =>
       attempt(() => {
         fsyncSync(fd as number);
         close();
         renameSync(part, path);
       }),
-    drop() {
+    /** It will not be whole: nothing is left of it. Does nothing to what was kept. */
+    drop(): void {
       close();
       rmSync(part, { force: true });
     },
@@ -144,18 +138,12 @@ const WIDTH = 30;
 const REDRAW_MS = 200;
 const LINE_EVERY_MS = 10_000;
 
-interface Progress {
-  /** `share` of the whole that is done, 0 to 1; `what` says it in words. */
-  at(share: number, what: string): void;
-  /** Takes the bar away. */
-  end(): void;
-}
-
-export function createProgress(io: Io, title: string): Progress {
+export function createProgress(io: Io, title: string) {
   const began = Date.now();
   let shown = io.tty ? 0 : began;
   return {
-    at(share, what) {
+    /** `share` of the whole that is done, 0 to 1; `what` says it in words. */
+    at(share: number, what: string): void {
       const now = Date.now();
       if (now - shown < (io.tty ? REDRAW_MS : LINE_EVERY_MS)) return;
       shown = now;
@@ -166,7 +154,8 @@ export function createProgress(io: Io, title: string): Progress {
       const text = `${title} [${bar}] ${Math.floor(share * 100)} %, ${what}${estimate}`;
       io.err(io.tty ? `\r${text}\x1b[K` : `${text}\n`);
     },
-    end() {
+    /** Takes the bar away. */
+    end(): void {
       if (io.tty) io.err('\r\x1b[K');
     },
   };
@@ -174,29 +163,25 @@ export function createProgress(io: Io, title: string): Progress {
 
 // Status: the bottom line of a terminal; else a line when trouble begins or ends -------------------------------------
 
-export interface StatusLine {
-  /** Printed above the line. */
-  print(text: string): void;
-  /** `trouble` is empty when there is none. */
-  show(trouble: string, text: string): void;
-  end(): void;
-}
+export type StatusLine = ReturnType<typeof createStatusLine>;
 
 // The terminal cuts what is too long for it: a line that went on in the next row could not be erased.
 const [CUT, WRAP] = ['\x1b[?7l', '\x1b[?7h'];
 
 /** Lines go to `out`; the status line to the same terminal, as diagnostics. */
-export function createStatusLine(io: Pick<Io, 'out' | 'err' | 'tty'>): StatusLine {
+export function createStatusLine(io: Pick<Io, 'out' | 'err' | 'tty'>) {
   let shown = '';
   let told = '';
   const erase = () => shown && io.err('\r\x1b[K');
   return {
-    print(text) {
+    /** Printed above the line. */
+    print(text: string): void {
       erase();
       io.out(`${text}\n`);
       if (shown) io.err(shown);
     },
-    show(trouble, text) {
+    /** `trouble` is empty when there is none. */
+    show(trouble: string, text: string): void {
       if (!io.tty) {
         if (trouble !== told) io.err(`${new Date().toISOString()} ${trouble || 'all is well again'}\n`);
         told = trouble;
@@ -208,7 +193,7 @@ export function createStatusLine(io: Pick<Io, 'out' | 'err' | 'tty'>): StatusLin
       shown = line;
       io.err(shown);
     },
-    end() {
+    end(): void {
       erase();
       shown = '';
     },

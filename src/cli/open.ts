@@ -8,15 +8,16 @@ import { causeOf } from '../store/engine/causes.ts';
 import { OthersMigrate } from '../store/migrate/migrate.ts';
 import { MissingTables, openDb, openStore, type Store } from '../store/open.ts';
 import { listUserIds } from '../store/users.ts';
-import { WrongSecretsKey } from '../webhooks/sealer.ts';
+import { readKeyMark } from '../store/webhooks.ts';
+import { openSealer, WrongSecretsKey } from '../webhooks/sealer.ts';
 import { Complaint } from './io.ts';
 import { MOST_ID, whole } from './verb.ts';
 
 /** Says in one sentence why a database cannot be opened. */
 export function complain(error: unknown, config: Config): unknown {
   const where = masked(config.databaseUrl);
-  if (error instanceof MissingTables) return new Complaint(`${where}: ${error.message}`, 2);
-  if (error instanceof WrongSecretsKey) return new Complaint(`${where}: ${error.message}`, 2);
+  if (error instanceof MissingTables || error instanceof WrongSecretsKey)
+    return new Complaint(`${where}: ${error.message}`, 2);
   if (error instanceof OthersMigrate) return new Complaint(`${where}: ${error.message}`);
   const cause = causeOf(error);
   if (!cause) return error;
@@ -73,6 +74,24 @@ export const withExtended = <R>(config: Config, work: (store: Store) => Promise<
     if (!store.extended) throw new Complaint('this needs the restante_* tables: restante migrate', 2);
     return work(store);
   });
+
+/**
+ * Whether the key that is set is the one of the database. `none`: no secret was kept yet. Without a mark there is nothing to
+ * compare, and on SQLite a key file would be made.
+ */
+export async function lookAtKey(
+  store: Store,
+  { secretsKey, databaseUrl }: Config,
+): Promise<'right' | 'none' | { readonly wrong: string }> {
+  if (!store.extended || (await readKeyMark(store.db)) === undefined) return 'none';
+  try {
+    await openSealer(store, secretsKey, databaseUrl);
+    return 'right';
+  } catch (error) {
+    if (error instanceof WrongSecretsKey) return { wrong: error.message };
+    throw error;
+  }
+}
 
 /** The user whose webhooks and contents a verb is about: the only one, or the one that is named. */
 export async function userIdOf(store: Store, given: string | undefined): Promise<number> {

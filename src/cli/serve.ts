@@ -51,14 +51,12 @@ async function serve(io: Io, given: Config): Promise<void> {
   const stop = io.stopped();
   const store = await openPatiently(config, log, stop);
   if (!store) return;
-  await insistOnDurability(store, config).catch(async (error: unknown) => {
-    await store.close();
-    throw complain(error, config);
-  });
-  const service = await createService({ store, config, log, memory: io.memory }).catch(async (error: unknown) => {
-    await store.close();
-    throw complain(error, config);
-  });
+  const service = await insistOnDurability(store, config)
+    .then(() => createService({ store, config, log, memory: io.memory }))
+    .catch(async (error: unknown) => {
+      await store.close();
+      throw complain(error, config);
+    });
   boundConnections(service);
   const port = await service.listen(config).catch(async (error: NodeJS.ErrnoException) => {
     // The service first: it goes on looking into the database until it is closed.
@@ -117,12 +115,13 @@ To receive all the same: --allow-unsafe-durability, or ALLOW_UNSAFE_DURABILITY=1
   );
 }
 
+const NOT_HERE = ' --host must be an address of this machine, such as 127.0.0.1 or 0.0.0.0.';
 const HELP: Readonly<Record<string, string>> = {
   EADDRINUSE: ' Another program listens there: choose another --port.',
   EACCES: ' Ports below 1024 are for the system: choose another --port, and put a proxy in front.',
-  ENOTFOUND: ' --host must be an address of this machine, such as 127.0.0.1 or 0.0.0.0.',
-  EAI_AGAIN: ' --host must be an address of this machine, such as 127.0.0.1 or 0.0.0.0.',
-  EADDRNOTAVAIL: ' --host must be an address of this machine, such as 127.0.0.1 or 0.0.0.0.',
+  ENOTFOUND: NOT_HERE,
+  EAI_AGAIN: NOT_HERE,
+  EADDRNOTAVAIL: NOT_HERE,
 };
 const cannotListen = ({ host, port }: Config, { code = '', message }: NodeJS.ErrnoException): Complaint =>
   new Complaint(`cannot listen on ${host}:${port}: ${message}.${HELP[code] ?? ''}`);

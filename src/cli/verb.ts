@@ -75,11 +75,11 @@ export function helped(program: Command, argv: readonly string[]): readonly stri
 }
 
 /** The settings: flags of this command over the environment. */
-export function configOf(io: Io, options: Readonly<Record<string, unknown>>): Config {
+export function configOf(io: Io, options: object): Config {
   const flags: Record<string, string> = {};
   for (const { name } of Object.values(SETTINGS)) {
     const key = name.toLowerCase().replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
-    const given = options[key];
+    const given = (options as Readonly<Record<string, unknown>>)[key];
     if (typeof given === 'string') flags[name] = given;
     if (given === true) flags[name] = '1';
   }

@@ -53,7 +53,8 @@ const once = <T>(make: () => T): (() => T) => {
   };
 };
 
-function decode(bytes: Uint8Array): string | undefined {
+/** Undefined when the bytes are not UTF-8. */
+export function decode(bytes: Uint8Array): string | undefined {
   try {
     return strict.decode(bytes);
   } catch {

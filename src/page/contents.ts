@@ -5,7 +5,7 @@ import { sleep } from '../client/pump.ts';
 import { sentence, statusOf } from './api.ts';
 import { bodyOfContent, formOf } from './body.ts';
 import { bumpActivity, meet } from './polled.ts';
-import { api, app, changed, type ListFilter, type ListRow, NO_FILTER, type Open, toast } from './state.ts';
+import { api, app, changed, type ListFilter, type ListRow, NO_FILTER, type Open, put, toast } from './state.ts';
 
 const PAGE = 50;
 const MOST_ROWS = 20_000;
@@ -28,7 +28,6 @@ let lostAt: number | undefined;
 let quiet: ReturnType<typeof setTimeout> | undefined;
 let generation = 0;
 
-const known = (id: number): Content | undefined => recent.get(id);
 function remember(content: Content): void {
   if (content.content.length > MOST_RECENT_CHARACTERS) return;
   recent.delete(content.id);
@@ -37,21 +36,29 @@ function remember(content: Content): void {
 }
 
 /** Loads the newest contents that pass the filter; the stream adds later ones. */
-async function load(): Promise<void> {
-  const mine = ++generation;
-  Object.assign(app, { rows: [], older: 0, above: 0, loading: true, listProblem: '' });
-  changed();
+function load(): Promise<void> {
+  generation++;
+  Object.assign(app, { rows: [], older: 0, above: 0, listProblem: '' });
+  return fill('latest');
+}
+
+export async function loadOlder(): Promise<void> {
+  if (!app.loading && app.older > 0 && !app.listProblem) await fill(app.older);
+}
+
+/** Adds a page to the list. What comes after the list was begun anew is dropped. */
+async function fill(id: number | 'latest'): Promise<void> {
+  const mine = generation;
+  put(app, { loading: true });
   try {
-    const page = await fetchPage('latest');
+    const page = await fetchPage(id);
     if (mine !== generation) return;
     merge(page);
-    await searchOn(mine);
+    if (id === 'latest') await searchOn(mine);
   } catch (error) {
     if (mine === generation) app.listProblem = sentence(error);
   }
-  if (mine !== generation) return;
-  Object.assign(app, { loading: false, loaded: true });
-  changed();
+  if (mine === generation) put(app, { loading: false, loaded: true });
 }
 
 const fetchPage = (id: number | 'latest') =>
@@ -74,23 +81,6 @@ function merge({ whcontent, next_id }: Awaited<ReturnType<typeof fetchPage>>): v
   for (const content of whcontent.slice(0, 5)) remember(content);
   app.rows.unshift(...rows.reverse());
   app.older = next_id;
-}
-
-export async function loadOlder(): Promise<void> {
-  if (app.loading || app.older === 0 || app.listProblem) return;
-  const mine = generation;
-  app.loading = true;
-  changed();
-  try {
-    const page = await fetchPage(app.older);
-    if (mine !== generation) return;
-    merge(page);
-  } catch (error) {
-    if (mine === generation) app.listProblem = sentence(error);
-  }
-  if (mine !== generation) return;
-  app.loading = false;
-  changed();
 }
 
 function arrived(content: Content): void {
@@ -121,10 +111,6 @@ export function title(): void {
   const n = app.unread.size;
   document.title = `${n > 0 ? `(${n > 99 ? '99+' : n}) ` : ''}Inbox · ${app.about.name}`;
 }
-function read(id: number): void {
-  if (!app.unread.delete(id)) return;
-  title();
-}
 export function readAll(): void {
   app.unread.clear();
   title();
@@ -135,21 +121,18 @@ function live(): void {
   if (app.live.name === 'catching-up' && app.live.caught > 0)
     toast(`Caught up: ${app.live.caught} arrived while the connection was down.`);
   lostAt = undefined;
-  app.live = { name: 'live' };
+  put(app, { live: { name: 'live' } });
   if (app.listProblem) retryList();
-  changed();
 }
 function catchingUp(caught: number): void {
-  app.live = { name: 'catching-up', caught };
+  put(app, { live: { name: 'catching-up', caught } });
   clearTimeout(quiet);
   quiet = setTimeout(live, QUIET_MS);
-  changed();
 }
 function broken(reason: string): void {
   clearTimeout(quiet);
   lostAt ??= app.now();
-  app.live = { name: 'waiting', reason };
-  changed();
+  put(app, { live: { name: 'waiting', reason } });
 }
 
 /** Loads the part of the list that failed to load. */
@@ -163,8 +146,7 @@ export async function listen(): Promise<void> {
   line.abort();
   line = new AbortController();
   const { signal } = line;
-  app.live = { name: 'connecting' };
-  changed();
+  put(app, { live: { name: 'connecting' } });
   while (!signal.aborted) {
     try {
       await readStream(signal);
@@ -234,7 +216,7 @@ export function narrow(change: Partial<ListFilter>): void {
 }
 
 export async function openContent(id: number): Promise<void> {
-  read(id);
+  if (app.unread.delete(id)) title();
   const before = app.content;
   // The next content opens in the tab of the last one: a reader of bytes goes on with bytes.
   const open: NonNullable<typeof app.content> = { id, tab: before?.tab ?? 'pretty', shown: 1, revealed: false };
@@ -244,7 +226,7 @@ export async function openContent(id: number): Promise<void> {
     open.body = await bodyOfContent(content, sizeOf(content));
     changed();
   };
-  const at = known(id);
+  const at = recent.get(id);
   if (at) await show(at);
   changed();
   try {
@@ -326,13 +308,13 @@ function rowOf(content: Content): ListRow {
 }
 
 /** Whether a content passes the filter, as the service decides it. */
-function matches({ whid, q, event_type, event_id, verified, minutes }: ListFilter, content: Content): boolean {
+function matches({ whid, q, event_type, event_id, verified }: ListFilter, content: Content): boolean {
   const { request } = content;
   if (whid !== 'all' && content.wh_id !== whid) return false;
   if (event_type && request?.event_type !== event_type) return false;
   if (event_id && request?.event_id !== event_id) return false;
   if (verified && (request?.verified ?? 'none') !== verified) return false;
-  void minutes; // A live content arrived just now: within any number of minutes.
+  // A live content arrived just now: within any number of minutes.
   return !q || content.content.includes(q);
 }
 

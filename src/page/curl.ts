@@ -70,22 +70,19 @@ export function curlOf({ method, url, headers, bytes, text }: CurlRequest): stri
   return last === undefined ? command : `${command}\n${last.replace(/.{76}/g, '$&\n')}\nEND`;
 }
 
-export const LANGUAGES = ['curl', 'HTTPie', 'PowerShell', 'JavaScript', 'Python'] as const;
-export type Language = (typeof LANGUAGES)[number];
-
 const BODY = '{"hello":"world"}';
 
-export function snippet(language: Language, url: string): string {
-  switch (language) {
-    case 'curl':
-      return `curl '${url}' \\\n  -H 'Content-Type: application/json' \\\n  -d '${BODY}'`;
-    case 'HTTPie':
-      return `http POST '${url}' hello=world`;
-    case 'PowerShell':
-      return `Invoke-RestMethod -Method Post -Uri '${url}' \`\n  -ContentType 'application/json' \`\n  -Body '${BODY}'`;
-    case 'JavaScript':
-      return `await fetch('${url}', {\n  method: 'POST',\n  headers: { 'content-type': 'application/json' },\n  body: JSON.stringify({ hello: 'world' }),\n});`;
-    case 'Python':
-      return `import json, urllib.request\n\nurllib.request.urlopen(urllib.request.Request(\n    '${url}',\n    data=json.dumps({'hello': 'world'}).encode(),\n    headers={'Content-Type': 'application/json'},\n))`;
-  }
-}
+/** A first request to a webhook, in each language that the page offers. */
+const SNIPPETS = {
+  curl: (url: string) => `curl '${url}' \\\n  -H 'Content-Type: application/json' \\\n  -d '${BODY}'`,
+  HTTPie: (url: string) => `http POST '${url}' hello=world`,
+  PowerShell: (url: string) =>
+    `Invoke-RestMethod -Method Post -Uri '${url}' \`\n  -ContentType 'application/json' \`\n  -Body '${BODY}'`,
+  JavaScript: (url: string) =>
+    `await fetch('${url}', {\n  method: 'POST',\n  headers: { 'content-type': 'application/json' },\n  body: JSON.stringify({ hello: 'world' }),\n});`,
+  Python: (url: string) =>
+    `import json, urllib.request\n\nurllib.request.urlopen(urllib.request.Request(\n    '${url}',\n    data=json.dumps({'hello': 'world'}).encode(),\n    headers={'Content-Type': 'application/json'},\n))`,
+};
+export type Language = keyof typeof SNIPPETS;
+export const LANGUAGES = Object.keys(SNIPPETS) as Language[];
+export const snippet = (language: Language, url: string): string => SNIPPETS[language](url);

@@ -28,10 +28,15 @@ drawWith(draw);
 draw();
 follow();
 addEventListener('hashchange', follow);
-listenToKeys();
+addEventListener('keydown', onKey);
+addEventListener('online', wake);
 answerReplays();
 setInterval(() => app.route.view === 'consumers' && !document.hidden && void readConsumers(), CONSUMERS_MS);
-document.addEventListener('visibilitychange', () => !document.hidden && app.api && void refresh());
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden || !app.api) return;
+  void refresh();
+  wake();
+});
 
 let leader = false;
 
@@ -93,9 +98,3 @@ function onKey(event: KeyboardEvent): void {
   changed();
 }
 const inList = (target: EventTarget | null) => target instanceof HTMLElement && target.closest('.rows') !== null;
-
-export function listenToKeys(): void {
-  addEventListener('keydown', onKey);
-  addEventListener('online', wake);
-  document.addEventListener('visibilitychange', () => !document.hidden && wake());
-}

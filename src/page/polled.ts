@@ -1,7 +1,7 @@
 // What the page reads again every few seconds, as no stream has it: webhooks with their activity, refusals, consumers.
 import { sentence, statusOf } from './api.ts';
 import { bodyOfBytes, typeOf } from './body.ts';
-import { api, app, changed, toast } from './state.ts';
+import { api, app, changed, put, toast } from './state.ts';
 import { plural } from './text.ts';
 
 const MINUTES = 60;
@@ -97,20 +97,12 @@ export async function olderRefusals(): Promise<void> {
 export const newRefusals = (): number => app.refusals.filter(({ id }) => id > app.refusalsSeen).length;
 
 export async function openRefusal(id: number): Promise<void> {
-  const open: NonNullable<typeof app.refusal> = {
-    id,
-    tab: 'pretty',
-    shown: 1,
-    revealed: false,
-    busy: false,
-    outcome: '',
-  };
-  app.refusal = open;
-  changed();
+  const how = { tab: 'pretty', shown: 1, revealed: false } as const;
+  const open: NonNullable<typeof app.refusal> = { id, ...how, busy: false, outcome: '' };
+  put(app, { refusal: open });
   try {
     const item = await api().refusals.get(id);
-    open.item = item;
-    changed();
+    put(open, { item });
     open.body = await bodyOfBytes(await api().refusals.raw(id), typeOf(item.request.headers));
   } catch (error) {
     // A refusal whose body was not kept is shown without it.
@@ -122,8 +114,7 @@ export async function openRefusal(id: number): Promise<void> {
 export async function judgeAgain(id: number, force: boolean): Promise<void> {
   const open = app.refusal;
   if (!open || open.id !== id || open.busy) return;
-  Object.assign(open, { busy: true, outcome: '' });
-  changed();
+  put(open, { busy: true, outcome: '' });
   try {
     const { released, kept } = await api().refusals.release(id, { force });
     open.outcome = released[0] ? '' : (kept[0]?.reason ?? '');
@@ -132,9 +123,8 @@ export async function judgeAgain(id: number, force: boolean): Promise<void> {
   } catch (error) {
     open.outcome = sentence(error);
   }
-  open.busy = false;
+  put(open, { busy: false });
   void pollRefusals();
-  changed();
 }
 
 const DEAD_PAGE = 50;
@@ -142,8 +132,8 @@ const DEAD_PAGE = 50;
 export async function readConsumers(): Promise<void> {
   if (!app.api || !app.extended) return;
   try {
-    app.consumers = (await api().consumers.list()).consumers;
-    changed();
+    const { consumers } = await api().consumers.list();
+    put(app, { consumers });
   } catch {
     // The status dot shows the failure.
   }

@@ -1,6 +1,7 @@
 // The replay page: sends a content from the browser to a URL of the user, as far as a browser may. Never sees credentials.
 import { html, nothing, render } from 'lit-html';
 import { resendable } from '../client/content.ts';
+import { decode } from './body.ts';
 import { base64 } from './curl.ts';
 import type { Handover } from './handover.ts';
 import { plural, size, visible } from './text.ts';
@@ -37,20 +38,13 @@ function take(given: Handover): void {
   method = given.method;
   sendable = new Set(resendable(given.headers).filter(([name = '']) => !FORBIDDEN.test(name)));
   chosen = new Set(sendable);
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(given.bytes);
-    edited = given.bytes.length <= MOST_EDITED ? text : undefined;
-  } catch {
-    edited = undefined;
-  }
+  edited = given.bytes.length <= MOST_EDITED ? decode(given.bytes) : undefined;
   draw();
 }
 
 function body(): BodyInit | undefined {
   if (!handed || method === 'GET' || method === 'HEAD') return undefined;
-  const original =
-    edited === undefined || edited === new TextDecoder('utf-8', { ignoreBOM: true }).decode(handed.bytes);
-  return original ? handed.bytes : edited;
+  return edited === undefined || edited === decode(handed.bytes) ? handed.bytes : edited;
 }
 
 function headersToSend(): Headers {

@@ -3,15 +3,10 @@ import type { Api, Consumer, Content, Refusal, Trace, Webhook } from '../client/
 import type { DeadLetters, ListedWebhook } from './api.ts';
 import type { Body } from './body.ts';
 
-interface Preset {
-  readonly name: string;
-  readonly title: string;
-  readonly secret: string;
-}
 interface About {
   readonly name: string;
   readonly publicUrl: string;
-  readonly presets: readonly Preset[];
+  readonly presets: readonly { readonly name: string; readonly title: string; readonly secret: string }[];
 }
 
 export type PageRoute =
@@ -70,91 +65,58 @@ export interface ListRow {
   readonly preview: string;
 }
 
-interface App {
-  readonly about: About;
-  readonly now: () => number;
-  user: string;
-  api: Api | undefined;
-  entering: boolean;
-  problem: string;
-  route: PageRoute;
-  webhooks: readonly ListedWebhook[];
-  /** False when the database has only the three shared tables. */
-  extended: boolean;
-  loaded: boolean;
-  activity: Map<number, number[]>;
-  activityAt: number;
-  live: LiveState;
-  filter: ListFilter;
-  filtering: boolean;
-  /** Oldest first. */
-  rows: ListRow[];
-  /** The id at which older contents begin; 0: there are none. */
-  older: number;
-  loading: boolean;
-  listProblem: string;
-  unread: Set<number>;
-  /** Rows that came while the list was scrolled down. */
-  above: number;
-  content: (Open<Content> & { trace?: Trace }) | undefined;
-  refusals: Refusal[];
-  refusalsOlder: number;
-  refusalsSeen: number;
-  refusalsRead: boolean;
-  refusal: (Open<Refusal> & { busy: boolean; outcome: string }) | undefined;
-  consumers: readonly Consumer[];
-  dead: { readonly name: string; readonly list: DeadLetters; readonly next: number } | undefined;
-  made: Webhook | undefined;
-  detail: Webhook | undefined;
-  sidebar: boolean;
-  /** Whether the page listens to single keys. */
-  keys: boolean;
-  toast: string;
-  dialog:
-    | 'help'
-    | { readonly title: string; readonly text: string; readonly action: string; readonly go: () => void }
-    | undefined;
+/** A dialog that asks before something is done. */
+interface Question {
+  readonly title: string;
+  readonly text: string;
+  readonly action: string;
+  readonly go: () => void;
 }
 
 const about = (): About => JSON.parse(document.getElementById('about')?.textContent ?? '{}');
 
+/** All that belongs to the user. */
 const fresh = () => ({
   user: '',
-  api: undefined,
+  api: undefined as Api | undefined,
   entering: false,
   problem: '',
   route: { view: 'contents' } as PageRoute,
-  webhooks: [],
+  webhooks: [] as readonly ListedWebhook[],
+  /** False when the database has only the three shared tables. */
   extended: true,
   loaded: false,
   activity: new Map<number, number[]>(),
   activityAt: 0,
-  live: { name: 'off' } as const,
+  live: { name: 'off' } as LiveState,
   filter: NO_FILTER,
   filtering: false,
-  rows: [],
+  /** Oldest first. */
+  rows: [] as ListRow[],
+  /** The id at which older contents begin; 0: there are none. */
   older: 0,
   loading: false,
   listProblem: '',
   unread: new Set<number>(),
+  /** Rows that came while the list was scrolled down. */
   above: 0,
-  content: undefined,
-  refusals: [],
+  content: undefined as (Open<Content> & { trace?: Trace }) | undefined,
+  refusals: [] as Refusal[],
   refusalsOlder: 0,
   refusalsSeen: 0,
   refusalsRead: false,
-  refusal: undefined,
-  consumers: [],
-  dead: undefined,
-  made: undefined,
-  detail: undefined,
+  refusal: undefined as (Open<Refusal> & { busy: boolean; outcome: string }) | undefined,
+  consumers: [] as readonly Consumer[],
+  dead: undefined as { readonly name: string; readonly list: DeadLetters; readonly next: number } | undefined,
+  detail: undefined as Webhook | undefined,
   sidebar: false,
+  /** Whether the page listens to single keys. */
   keys: true,
   toast: '',
-  dialog: undefined,
+  dialog: undefined as 'help' | Question | undefined,
 });
 
-export const app: App = { about: about(), now: Date.now, ...fresh() };
+export const app = { about: about(), now: Date.now, ...fresh() };
 
 /** Forgets everything about the user at once. */
 export function forget(problem = ''): void {
@@ -177,6 +139,12 @@ export function changed(): void {
   });
 }
 
+/** Changes something that is shown, and draws it. */
+export function put<T extends object>(shown: T, change: Partial<T>): void {
+  Object.assign(shown, change);
+  changed();
+}
+
 /** The API with the credentials of the signed-in user. */
 export function api(): Api {
   if (!app.api) throw new Error('signed out');
@@ -185,13 +153,9 @@ export function api(): Api {
 
 let toastTimer: ReturnType<typeof setTimeout> | undefined;
 export function toast(text: string): void {
-  app.toast = text;
+  put(app, { toast: text });
   clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => {
-    app.toast = '';
-    changed();
-  }, 5_000);
-  changed();
+  toastTimer = setTimeout(() => put(app, { toast: '' }), 5_000);
 }
 
 export const webhookName = (id: number): string =>

@@ -35,7 +35,6 @@ export function shortTime(ms: number, now = Date.now()): string {
 }
 export const longTime = (ms: number): string => full.format(ms);
 
-const named = (code: number): string => `⟨U+${code.toString(16).toUpperCase().padStart(4, '0')}⟩`;
 // C0 but tab and line feed, DEL, C1; marks that change direction; what has no width. The joiner of emoji may stay.
 const HIDDEN =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
@@ -45,5 +44,6 @@ const HIDDEN =
 export const visible = (text: string): string =>
   text.replace(HIDDEN, (char) => {
     const code = char.charCodeAt(0);
-    return code < 0x20 ? String.fromCharCode(0x2400 + code) : named(code);
+    if (code < 0x20) return String.fromCharCode(0x2400 + code);
+    return `⟨U+${code.toString(16).toUpperCase().padStart(4, '0')}⟩`;
   });

@@ -1,5 +1,5 @@
 // The documentation: /docs and its guides, /openapi.json, llms.txt; with neutral examples, or with those of its reader.
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { Auth } from '../api/auth.ts';
 import { noSuchRoute } from '../api/problems.ts';
 import type { Route } from '../api/route.ts';
@@ -18,16 +18,17 @@ import {
   readLogo,
   readPageFile,
   referenceMain,
+  SAFE,
   sendOnce,
   sendPacked,
+  UNLISTED,
+  YEAR,
 } from './frame.ts';
 import { type Guide, guideToHtml, guideToMarkdown, type Reader, readGuides } from './guides.ts';
 import { type Document, MASK, type Mine, type MineParts, mineOf, nobody, personalised } from './samples.ts';
 
-const YEAR = 'public, max-age=31536000, immutable';
 const HTML = 'text/html; charset=utf-8';
 const MARKDOWN = 'text/markdown; charset=utf-8';
-const SAFE = { 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' };
 // An SVG may hold scripts and styles, which must not run when it is opened alone.
 const IMAGE = {
   ...SAFE,
@@ -47,7 +48,6 @@ export async function serveDocs(fastify: FastifyInstance, parts: DocsParts): Pro
   const { config, log, auth, routes } = parts;
   const { serviceName, publicUrl } = config;
   const base = basePath(config);
-  const hidden = { schema: { hide: true } };
   const scalar = findScalar();
   if (!scalar) log.warn({}, '/docs has no reference: run npm run build');
   const logo = readLogo(config.serviceLogo);
@@ -70,10 +70,10 @@ export async function serveDocs(fastify: FastifyInstance, parts: DocsParts): Pro
     return { config, style, script, scalar: scalar?.name, logo: logo?.name, guides, inbox };
   };
 
-  /** Answers with `make`: made and compressed once for readers without credentials; for others made anew and kept nowhere. */
-  function answering(make: (reader: Reader) => string, type: string, personal = true) {
+  /** Serves what `make` makes: once, compressed, for readers without credentials; for others made anew and kept nowhere. */
+  function serve(path: string, type: string, make: (reader: Reader) => string, personal = true): void {
     let packed: Packed | undefined;
-    return async (request: FastifyRequest, reply: FastifyReply) => {
+    fastify.get(path, UNLISTED, async (request, reply) => {
       reply.headers(SAFE).header('cache-control', 'no-cache');
       if (personal) reply.header('vary', 'authorization');
       if (type === HTML) reply.header('content-security-policy', CSP);
@@ -85,7 +85,7 @@ export async function serveDocs(fastify: FastifyInstance, parts: DocsParts): Pro
       const mine = await mineOf(parts, await auth.check(request.raw));
       const text = withoutToken(make(readerOf(mine)), request.headers.authorization);
       return sendOnce(request, reply, type, text);
-    };
+    });
   }
 
   const document = ({ mine }: Reader): string => {
@@ -102,38 +102,23 @@ export async function serveDocs(fastify: FastifyInstance, parts: DocsParts): Pro
       `<main class="guide">${guideToHtml(guide, reader)}${around(guides, at, base)}</main>`,
     );
 
-  fastify.get('/openapi.json', hidden, answering(document, 'application/json; charset=utf-8'));
-  fastify.get(
-    '/docs',
-    hidden,
-    answering(() => page('/docs', serviceName, referenceMain(base, scalar !== undefined)), HTML, false),
-  );
-  fastify.get(
-    '/docs/reference.md',
-    hidden,
-    answering((reader) => referenceText(serviceName, reader), MARKDOWN),
-  );
-  fastify.get(
-    '/llms.txt',
-    hidden,
-    answering(() => llmsText(serviceName, config.serviceText, guides, publicUrl), 'text/plain; charset=utf-8', false),
-  );
+  serve('/openapi.json', 'application/json; charset=utf-8', document);
+  serve('/docs', HTML, () => page('/docs', serviceName, referenceMain(base, scalar !== undefined)), false);
+  serve('/docs/reference.md', MARKDOWN, (reader) => referenceText(serviceName, reader));
+  const llms = () => llmsText(serviceName, config.serviceText, guides, publicUrl);
+  serve('/llms.txt', 'text/plain; charset=utf-8', llms, false);
   for (const [at, guide] of guides.entries()) {
-    fastify.get(`/docs/guides/${guide.name}`, hidden, answering(guidePage(guide, at), HTML));
-    fastify.get(
-      `/docs/guides/${guide.name}.md`,
-      hidden,
-      answering((reader) => guideToMarkdown(guide, reader), MARKDOWN),
-    );
+    serve(`/docs/guides/${guide.name}`, HTML, guidePage(guide, at));
+    serve(`/docs/guides/${guide.name}.md`, MARKDOWN, (reader) => guideToMarkdown(guide, reader));
   }
-  fastify.get('/docs/guides', hidden, async (_request, reply) =>
+  fastify.get('/docs/guides', UNLISTED, async (_request, reply) =>
     reply.redirect(`${base}/docs/guides/${guides[0]?.name}`),
   );
   if (logo)
-    fastify.get(`/docs/${logo.name}`, hidden, async (_request, reply) =>
+    fastify.get(`/docs/${logo.name}`, UNLISTED, async (_request, reply) =>
       reply.headers(IMAGE).type(logo.type).send(logo.bytes),
     );
-  fastify.get('/docs/:asset', hidden, async (request, reply) => {
+  fastify.get('/docs/:asset', UNLISTED, async (request, reply) => {
     const packed = assets.get((request.params as { asset: string }).asset);
     if (!packed) throw noSuchRoute(request);
     return sendPacked(request, reply.headers(SAFE).header('cache-control', YEAR), packed());

@@ -9,6 +9,12 @@ import { basePath, type Config } from '../config/config.ts';
 export const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/** A route that is no call of the API: its document does not have it. */
+export const UNLISTED = { schema: { hide: true } };
+/** For files whose name says what is in them. */
+export const YEAR = 'public, max-age=31536000, immutable';
+export const SAFE = { 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' };
+
 export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -135,19 +141,14 @@ const urls = (...paths: readonly string[]) => paths.map((path) => new URL(path, 
 const PAGE = urls('./assets/docs/', '../page/docs/');
 const GUIDES = urls('./assets/docs/', '../../dist/assets/docs/');
 const SCALAR = urls('./assets/', '../../dist/assets/');
-const holding = (folders: readonly URL[], name: string) => folders.find((folder) => existsSync(new URL(name, folder)));
 
-export function readPageFile(name: string): string {
-  const folder = holding(PAGE, name);
-  if (!folder) throw new Error(`${name} is missing: run npm run build`);
+function readFrom(folders: readonly URL[], name: string, what: string): string {
+  const folder = folders.find((one) => existsSync(new URL(name, one)));
+  if (!folder) throw new Error(`${what} is missing: run npm run build`);
   return readFileSync(new URL(name, folder), 'utf8');
 }
-
-export function readGuide(name: string): string {
-  const folder = holding(GUIDES, `${name}.json`);
-  if (!folder) throw new Error(`The guide ${name} is missing: run npm run build`);
-  return readFileSync(new URL(`${name}.json`, folder), 'utf8');
-}
+export const readPageFile = (name: string): string => readFrom(PAGE, name, name);
+export const readGuide = (name: string): string => readFrom(GUIDES, `${name}.json`, `The guide ${name}`);
 
 /** Scalar's script, compressed by the build. Undefined: there was no build. */
 export function findScalar(): { readonly name: string; readonly packed: () => Packed } | undefined {

@@ -5,12 +5,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../observe/log.ts';
 import { PRESETS } from '../verify/presets/index.ts';
-import { escapeHtml, type Packed, sendPacked } from './frame.ts';
+import { escapeHtml, type Packed, SAFE, sendPacked, UNLISTED, YEAR } from './frame.ts';
 
 // Hostile bodies are shown here: only our script and style run, and only lit-html makes markup of text.
 const csp = (connect: string) =>
   `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src ${connect}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types lit-html`;
-const YEAR = 'public, max-age=31536000, immutable';
 const TYPES: Readonly<Record<string, string>> = { js: 'text/javascript', css: 'text/css; charset=utf-8' };
 // Beside the bundle, or in dist/ when run from the sources.
 const folders = ['./page/', '../../dist/page/'].map((path) => new URL(path, import.meta.url));
@@ -57,7 +56,6 @@ export async function serveInbox(
     publicUrl: config.publicUrl,
     presets: [...PRESETS.values()].map(({ name, title, secret = '' }) => ({ name, title, secret })),
   };
-  const hidden = { schema: { hide: true } };
 
   /** Links are relative, so that the page also works behind a proxy that serves it below a path. */
   const page = (title: string, start: string, under: string, connect: string) => {
@@ -70,19 +68,18 @@ export async function serveInbox(
         .type('text/html; charset=utf-8')
         .headers({
           'content-security-policy': policy,
-          'x-content-type-options': 'nosniff',
-          'referrer-policy': 'no-referrer',
+          ...SAFE,
           'cross-origin-opener-policy': 'same-origin',
           'cross-origin-resource-policy': 'same-origin',
           'cache-control': 'no-cache',
         })
         .send(/\/(\?|$)/.test(request.url) ? slash : usual);
   };
-  fastify.get('/inbox', hidden, page('Inbox', 'inbox', 'inbox/', "'self'"));
+  fastify.get('/inbox', UNLISTED, page('Inbox', 'inbox', 'inbox/', "'self'"));
   // The only page that may call other servers, and the only one that never sees credentials.
-  fastify.get('/inbox/replay', hidden, page('Replay', 'replay', '', 'http: https:'));
+  fastify.get('/inbox/replay', UNLISTED, page('Replay', 'replay', '', 'http: https:'));
 
   const kept = { 'cache-control': YEAR, 'x-content-type-options': 'nosniff' };
   for (const [name, packed] of assets)
-    fastify.get(`/inbox/${name}`, hidden, async (request, reply) => sendPacked(request, reply.headers(kept), packed));
+    fastify.get(`/inbox/${name}`, UNLISTED, async (request, reply) => sendPacked(request, reply.headers(kept), packed));
 }

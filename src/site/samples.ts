@@ -98,16 +98,17 @@ export async function mineOf(parts: MineParts, userId: number): Promise<Mine> {
     store.extended ? parts.consumers.list(userId) : [],
     store.extended ? newestRefusals(store, userId) : [],
   ]);
-  const shown = (webhook: WebhookRow | undefined) => webhook && webhookClassic(webhook, config.publicUrl);
-  const all = rows.filter((row) => isPlainUrl(webhookClassic(row, config.publicUrl).wh_url));
+  const classic = (webhook: WebhookRow) => webhookClassic(webhook, config.publicUrl);
+  const shown = (webhook: WebhookRow | undefined) => webhook && classic(webhook);
+  const all = rows.filter((row) => isPlainUrl(classic(row).wh_url));
   const ours = all.filter(({ settings }) => settings !== null);
-  const made = ours.findLast((row) => webhookClassic(row, config.publicUrl).wh_name === TRY_WEBHOOK);
+  const made = ours.findLast((row) => classic(row).wh_name === TRY_WEBHOOK);
   const content = newest.contents[0];
   return {
     userId,
     id: String(userId),
     token: MASK,
-    webhooks: all.slice(0, MOST_SHOWN).map((row) => webhookClassic(row, config.publicUrl)),
+    webhooks: all.slice(0, MOST_SHOWN).map(classic),
     webhook: shown(ours.find((row) => row.wh_id === content?.wh_id) ?? ours[0]),
     spare: shown(made),
     open: shown((made && isOpen(made) ? made : ours.find(isOpen)) ?? ours[0]),
@@ -247,30 +248,20 @@ function fromSchemas({ params, body }: Route): Values {
 
 /** The example of a call, with the things of its reader. */
 export function sampleOf(route: Route, mine: Mine): Sample {
-  const {
-    params = {},
-    query = {},
-    body,
-    before,
-  } = (VALUES[`${route.method} ${route.url}`] ?? (() => fromSchemas(route)))(mine);
+  const values = VALUES[`${route.method} ${route.url}`]?.(mine) ?? fromSchemas(route);
+  const { params = {}, query = {}, body, before } = values;
   const path = route.url.replace(/:(\w+)/g, (_, name: string) =>
     params[name] === TAKEN ? `{${before?.take}}` : encodeURIComponent(String(params[name] ?? 1)),
   );
   const search = Object.entries(query).map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`);
   const good = Object.entries(route.answers).find(([status]) => status.startsWith('2'))?.[1];
-  const comes = good?.schema
-    ? 'json'
-    : good?.type === 'application/octet-stream'
-      ? 'bytes'
-      : good?.type
-        ? 'text'
-        : 'none';
+  const type = good?.type === 'application/octet-stream' ? 'bytes' : good?.type ? 'text' : 'none';
   return {
     method: route.method,
     path: search.length > 0 ? `${path}?${search.join('&')}` : path,
     body,
     before,
-    comes,
+    comes: good?.schema ? 'json' : type,
     signedIn: route.kind !== 'public',
     params: { ...params, ...query },
   };
@@ -289,11 +280,6 @@ export const receiverSample = (mine: Mine, publicUrl: string): Sample => ({
 
 // A call as complete code; only the token has to be filled in --------------------------------------------------------
 
-interface CodeSample {
-  readonly lang: string;
-  readonly label: string;
-  readonly source: string;
-}
 interface Caller {
   /** The start of every URL. */
   readonly base: string;
@@ -302,14 +288,12 @@ interface Caller {
 }
 
 /** The samples of a call, in the order in which pages show them. */
-export function codeSamples(sample: Sample, caller: Caller): CodeSample[] {
-  return [
-    { lang: 'shell', label: 'curl', source: curl(sample, caller) },
-    { lang: 'javascript', label: 'JavaScript', source: javascript(sample, caller) },
-    { lang: 'python', label: 'Python (requests)', source: requests(sample, caller) },
-    { lang: 'python', label: 'Python (stdlib)', source: urllib(sample, caller) },
-  ];
-}
+export const codeSamples = (sample: Sample, caller: Caller) => [
+  { lang: 'shell', label: 'curl', source: curl(sample, caller) },
+  { lang: 'javascript', label: 'JavaScript', source: javascript(sample, caller) },
+  { lang: 'python', label: 'Python (requests)', source: requests(sample, caller) },
+  { lang: 'python', label: 'Python (stdlib)', source: urllib(sample, caller) },
+];
 
 /** A value as a literal of JavaScript or Python; `taken` is the variable with what the call before brought. */
 function literal(value: unknown, taken: string, words: readonly [string, string, string]): string {
@@ -492,7 +476,7 @@ export function personalised(document: Document, routes: readonly Route[], mine:
     if (media && sample.body !== undefined) media.example = forDocument(sample.body, mine);
     for (const [status, answer] of Object.entries(operation.responses)) {
       const given = answer.content?.['application/json'];
-      const own = status === '200' ? answerOf(`${method} ${path}`, mine) : undefined;
+      const own = status === '200' && mine.userId !== null ? ANSWERS[`${method} ${path}`]?.(mine) : undefined;
       if (given && own !== undefined) given.example = own;
     }
   };
@@ -511,26 +495,13 @@ function forDocument(body: unknown, mine: Mine): unknown {
 }
 
 /** The answer that the user would get now, where it is known. */
-function answerOf(call: string, { userId, webhooks, content, consumers, refusal }: Mine): unknown {
-  if (userId === null) return undefined;
-  switch (call) {
-    case 'GET /':
-      return { username: String(userId) };
-    case 'GET /webhooks':
-      return { webhooks };
-    case 'GET /whcontent':
-      return { whcontent: content ? [content] : [], next_id: (content?.id ?? 0) + 1 };
-    case 'GET /whcontent/{id}':
-      return content;
-    case 'GET /consumers':
-      return { consumers };
-    case 'GET /consumers/{name}':
-      return consumers[0];
-    case 'GET /refusals':
-      return refusal && { refusals: [refusal], next_id: refusal.id + 1 };
-    case 'GET /refusals/{id}':
-      return refusal;
-    default:
-      return undefined;
-  }
-}
+const ANSWERS: Readonly<Record<string, (mine: Mine) => unknown>> = {
+  'GET /': ({ userId }) => ({ username: String(userId) }),
+  'GET /webhooks': ({ webhooks }) => ({ webhooks }),
+  'GET /whcontent': ({ content }) => ({ whcontent: content ? [content] : [], next_id: (content?.id ?? 0) + 1 }),
+  'GET /whcontent/{id}': ({ content }) => content,
+  'GET /consumers': ({ consumers }) => ({ consumers }),
+  'GET /consumers/{name}': ({ consumers }) => consumers[0],
+  'GET /refusals': ({ refusal }) => refusal && { refusals: [refusal], next_id: refusal.id + 1 },
+  'GET /refusals/{id}': ({ refusal }) => refusal,
+};

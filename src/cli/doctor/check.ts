@@ -28,6 +28,13 @@ export const ok = (found: string): CheckResult => ({ state: 'ok', found });
 export const warn = (found: string, fix?: string): CheckResult => ({ state: 'warn', found, ...(fix ? { fix } : {}) });
 export const fail = (found: string, fix?: string): CheckResult => ({ state: 'fail', found, ...(fix ? { fix } : {}) });
 
+/** Whether a version such as 20.19.4 is older than `least`, as numbers. */
+export function isOlder(version: string, least: readonly number[]): boolean {
+  const parts = version.split('.').map(Number);
+  const differs = least.findIndex((part, i) => part !== parts[i]);
+  return differs >= 0 && (parts[differs] ?? 0) < (least[differs] as number);
+}
+
 /** The findings of all checks that apply here. */
 export const findings = (checks: readonly Check[], facts: Facts): Finding[] =>
   checks.flatMap(({ name, fix, judge }) => {

@@ -31,7 +31,7 @@ export const doctorCommand = (io: Io): Command =>
     .option('--online', 'also ask PUBLIC_URL/healthz; without it nothing outside is called')
     .option('--json', 'as JSON')
     .action(async (options: Options) => {
-      const config = configOf(io, options as Record<string, unknown>);
+      const config = configOf(io, options);
       const found = findings(CHECKS, await gatherFacts(io, config, options.online === true));
       const failures = found.filter(({ state }) => state === 'fail').length;
       if (options.json) io.out(`${JSON.stringify({ ok: failures === 0, checks: found }, null, 2)}\n`);

@@ -4,18 +4,11 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { type Config, localUrl } from '../../config/config.ts';
 import type { Cause } from '../../observe/incidents.ts';
 import { failed } from '../../store/db.ts';
-import {
-  type DatabaseFacts,
-  examine,
-  type Looked,
-  listStaleUrls,
-  openToLook,
-  type StaleUrl,
-} from '../../store/doctor.ts';
+import { type DatabaseFacts, examine, type Looked, listStaleUrls, openToLook } from '../../store/doctor.ts';
 import { causeOf } from '../../store/engine/causes.ts';
-import { listForeign, readKeyMark } from '../../store/webhooks.ts';
-import { openSealer, WrongSecretsKey } from '../../webhooks/sealer.ts';
+import { listForeign } from '../../store/webhooks.ts';
 import type { Io } from '../io.ts';
+import { lookAtKey } from '../open.ts';
 import { openFileLimit, readSomaxconn } from '../serve.ts';
 
 export interface Facts {
@@ -24,7 +17,7 @@ export interface Facts {
   readonly database: DatabaseFacts | undefined;
   readonly unreachable: Cause | undefined;
   /** What of the database concerns the settings. */
-  readonly stored: StoredFacts | undefined;
+  readonly stored: Awaited<ReturnType<typeof lookAtStored>>;
   /** Of SQLite; undefined on a server. */
   readonly files: FilesFacts | undefined;
   readonly nodeVersion: string | undefined;
@@ -37,22 +30,7 @@ export interface Facts {
   /** With --online alone. */
   readonly online: ProbeAnswer | undefined;
 }
-interface StoredFacts {
-  readonly staleUrls: readonly StaleUrl[];
-  /** Of OLD_URLS, those at which no stored wh_url begins. */
-  readonly idleOrigins: readonly string[];
-  /** `none`: no secret was kept yet. */
-  readonly key: 'right' | 'none' | { readonly wrong: string };
-}
-interface FilesFacts {
-  readonly folder: string;
-  readonly exists: boolean;
-  readonly freeBytes: number;
-  /** The folder first, then the files of the database. */
-  readonly entries: readonly { readonly path: string; readonly mode: number; readonly uid: number }[];
-  /** Why the folder is not the database's own, so that its rights must stay as they are; undefined where it is. */
-  readonly shared: string | undefined;
-}
+type FilesFacts = ReturnType<typeof lookAtFiles>;
 /** `status` 0: no answer, and `text` says why. */
 export interface ProbeAnswer {
   readonly url: string;
@@ -103,16 +81,13 @@ async function lookAtDatabase(
 }
 
 /** Undefined without the tables or the rights: other checks tell that. */
-async function lookAtStored(
-  looked: Looked,
-  config: Config,
-  { contents }: DatabaseFacts,
-): Promise<StoredFacts | undefined> {
+async function lookAtStored(looked: Looked, config: Config, { contents }: DatabaseFacts) {
   if (!contents) return undefined;
   try {
     const key = await lookAtKey(looked, config);
     const urls = config.oldUrls.length > 0 && looked.extended ? await listForeign(looked) : [];
     const stored = urls.map(({ wh_url }) => wh_url.toString('latin1'));
+    // Those at which no stored wh_url begins.
     const idleOrigins = config.oldUrls.filter((origin) => !stored.some((url) => /^[/?]/.test(after(url, origin))));
     return { staleUrls: await listStaleUrls(looked, config.publicUrl), idleOrigins, key };
   } catch (error) {
@@ -121,23 +96,12 @@ async function lookAtStored(
   }
 }
 
-/** Without a mark there is nothing to compare, and on SQLite a key file would be made. */
-async function lookAtKey(looked: Looked, config: Config): Promise<StoredFacts['key']> {
-  if (!looked.extended || (await readKeyMark(looked.db)) === undefined) return 'none';
-  try {
-    await openSealer(looked, config.secretsKey, config.databaseUrl);
-    return 'right';
-  } catch (error) {
-    if (error instanceof WrongSecretsKey) return { wrong: error.message };
-    throw error;
-  }
-}
 const after = (url: string, beginning: string): string =>
   url.startsWith(beginning) ? url.slice(beginning.length) : '';
 
 const stat = (path: string): Stats | undefined => statSync(path, { throwIfNoEntry: false });
 
-function lookAtFiles(path: string): FilesFacts {
+function lookAtFiles(path: string) {
   const folder = dirname(path);
   let there = folder;
   // The nearest folder that exists: on its disk the others will be made.
@@ -145,23 +109,20 @@ function lookAtFiles(path: string): FilesFacts {
   const { bavail, bsize } = statfsSync(there);
   const own = new RegExp(`^${basename(path).replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(-wal|-shm|\\.key)?$`);
   const names = stat(folder) ? readdirSync(folder).filter((name) => own.test(name)) : [];
+  // The folder first, then the files of the database.
   const entries = [...(stat(folder) ? [folder] : []), ...names.map((name) => join(folder, name))].flatMap((entry) => {
     const found = stat(entry);
     return found ? [{ path: entry, mode: found.mode & 0o777, uid: found.uid }] : [];
   });
-  return {
-    folder,
-    exists: stat(path) !== undefined,
-    freeBytes: bavail * bsize,
-    entries,
-    shared: whoseElse(folder, own),
-  };
+  const exists = stat(path) !== undefined;
+  return { folder, exists, freeBytes: bavail * bsize, entries, shared: whoseElse(folder, own) };
 }
 
 const STICKY = 0o1000;
 const SYSTEM =
   /^\/(|bin|boot|dev|etc|home|lib|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)(\/(bin|etc|lib|local|log|opt|run|sbin|share|spool|tmp))*$/;
 
+/** Why the folder is not the database's own, so that its rights must stay as they are; undefined where it is. */
 function whoseElse(folder: string, own: RegExp): string | undefined {
   const found = stat(folder);
   if (!found) return undefined;

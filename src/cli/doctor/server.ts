@@ -1,6 +1,6 @@
 // The doctor's checks of a MySQL or MariaDB server: version, rights, durability, modes, sizes, clock and connections.
 import type { ServerFacts } from '../../store/doctor.ts';
-import { type Check, type CheckResult, fail, ok, warn } from './check.ts';
+import { type Check, type CheckResult, fail, isOlder, ok, warn } from './check.ts';
 import type { Facts } from './facts.ts';
 
 const MiB = 1024 * 1024;
@@ -25,10 +25,7 @@ const version = onServer(
     const [name = '', numbers = ''] = (database?.version ?? '').split(' ');
     if (/tidb|vitess/i.test(says)) return fail(`${says}: its ids are not given in the order of time.`);
     const least = LEAST[name as keyof typeof LEAST] ?? LEAST.MySQL;
-    const parts = numbers.split('.').map(Number);
-    const differs = least.findIndex((part, i) => part !== parts[i]);
-    if (differs >= 0 && (parts[differs] ?? 0) < (least[differs] as number))
-      return fail(`${says} is older than ${name} ${least.join('.')}.`);
+    if (isOlder(numbers, least)) return fail(`${says} is older than ${name} ${least.join('.')}.`);
     return ok(`${says} is supported.`);
   },
 );

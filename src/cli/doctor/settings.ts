@@ -2,7 +2,7 @@
 import type { StaleUrl } from '../../store/doctor.ts';
 import { PRESETS } from '../../verify/presets/index.ts';
 import { isPublic } from '../../webhooks/webhooks.ts';
-import { type Check, fail, ok, warn } from './check.ts';
+import { type Check, fail, isOlder, ok, warn } from './check.ts';
 import type { ProbeAnswer } from './facts.ts';
 
 const isLoopback = (host: string): boolean => /^(localhost|127\.|::1$)/.test(host);
@@ -121,9 +121,9 @@ const node: Check = {
   fix: 'Install Node.js 20.19 or later: https://nodejs.org',
   judge({ nodeVersion }) {
     if (nodeVersion === undefined) return undefined;
-    const [major = 0, minor = 0] = nodeVersion.split('.').map(Number);
-    const old = major < LEAST_NODE[0] || (major === LEAST_NODE[0] && minor < LEAST_NODE[1]);
-    return old ? fail(`Node.js ${nodeVersion} is older than 20.19.`) : ok(`Node.js ${nodeVersion}.`);
+    return isOlder(nodeVersion, LEAST_NODE)
+      ? fail(`Node.js ${nodeVersion} is older than 20.19.`)
+      : ok(`Node.js ${nodeVersion}.`);
   },
 };
 

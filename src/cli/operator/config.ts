@@ -13,7 +13,7 @@ export const configCommand = (io: Io): Command =>
   })
     .option('--json', 'as JSON')
     .action((options: { json?: boolean }) => {
-      const settings = describeConfig(configOf(io, options as Record<string, unknown>));
+      const settings = describeConfig(configOf(io, options));
       if (options.json)
         return io.out(
           `${JSON.stringify(Object.fromEntries(settings.map(({ name, value }) => [name, value])), null, 2)}\n`,

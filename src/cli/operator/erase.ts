@@ -1,7 +1,6 @@
 // restante erase: removes all that is kept of a user, or all that contains a text, and says what it cannot reach.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { Cause } from '../../observe/incidents.ts';
 import { walkIds } from '../../retention/retention.ts';
 import { type Db, failed } from '../../store/db.ts';
 import { causeOf } from '../../store/engine/causes.ts';
@@ -51,7 +50,7 @@ export const eraseCommand = (io: Io): Command =>
     .option('--no-vacuum', 'on SQLite: leave the file as it is; fragments may stay in its unused parts')
     .action(async (options: Options) => {
       const { user, match, dryRun } = options;
-      const config = configOf(io, options as unknown as Record<string, unknown>);
+      const config = configOf(io, options);
       if (user === undefined && match === undefined)
         throw new Complaint('say what: --user ID, --match TEXT, or both', 2);
       if (match !== undefined && match.length < LEAST_TEXT)
@@ -124,13 +123,8 @@ const told = ({ contents, refusals }: Counts): string => `${contents} contents a
 
 const SCRUB_TRIES = 20;
 const SCRUB_PAUSE_MS = 250;
-interface Scrubbed {
-  /** What files of the database may still have of it. */
-  readonly inFiles: readonly string[];
-  readonly failure: Cause | undefined;
-}
-/** On SQLite. */
-async function scrub({ db }: Store, rewrite: boolean): Promise<Scrubbed> {
+/** On SQLite. `inFiles`: what files of the database may still have of it. */
+async function scrub({ db }: Store, rewrite: boolean) {
   if (!db.scrub) return { inFiles: [], failure: undefined };
   const gaps = rewrite ? [] : ['unused parts of the file: without --no-vacuum it is written anew'];
   try {

@@ -33,7 +33,7 @@ export const exportCommand = (io: Io): Command =>
     .option('--out <folder>', 'write contents.ndjson there instead of to the standard output')
     .option('--raw <folder>', 'write the exact bytes of each content too, as a file with its id as the name')
     .action((options: Options) => {
-      const config = configOf(io, options as Record<string, unknown>);
+      const config = configOf(io, options);
       if (options.user === undefined) throw new Complaint('name the user: --user ID (restante user list)', 2);
       const userId = whole(options.user, '--user', 1, MOST_ID);
       return withStore(config, async (store) => {

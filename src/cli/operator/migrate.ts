@@ -67,7 +67,7 @@ export const migrateCommand = (io: Io): Command =>
     .option('--yes', 'with --remove: yes, drop them')
     .option('--force', 'with --index: also on a Galera cluster, where DDL stops all nodes')
     .action(async (options: Options) => {
-      const config = configOf(io, options as Record<string, unknown>);
+      const config = configOf(io, options);
       const mode = modeOf(options);
       const makes = mode === undefined || mode === 'createBase';
       if (mode !== 'grants') return withDb(config, (db) => act(io, db, options), { makes });

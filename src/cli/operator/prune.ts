@@ -30,7 +30,7 @@ export const pruneCommand = (io: Io): Command =>
     .option('--webhook <id>', 'only contents of this webhook; 0 = own contents')
     .option('--dry-run', 'only say what would go')
     .action((options: Options) => {
-      const config = configOf(io, options as Record<string, unknown>);
+      const config = configOf(io, options);
       const given = options.days === undefined ? undefined : whole(options.days, '--days', 1, 36_500);
       const whId = options.webhook === undefined ? undefined : whole(options.webhook, '--webhook', 0, MOST_ID);
       return withExtended(config, async ({ db }) => {

@@ -40,7 +40,7 @@ export const userCommand = (io: Io): Command => {
     .option('--write-tbluser', 'on MySQL: yes, write to that table')
     .option('--json', 'as JSON')
     .action((options: Options) => {
-      const config = configOf(io, options as Record<string, unknown>);
+      const config = configOf(io, options);
       mayWrite(config, options);
       if ([options.email, options.phone].some((text) => (text ?? '').length > 45))
         throw new Complaint('--email and --phone hold at most 45 characters', 2);
@@ -62,7 +62,7 @@ export const userCommand = (io: Io): Command => {
   })
     .option('--json', 'as JSON')
     .action((options: Options) =>
-      withStore(configOf(io, options as Record<string, unknown>), async ({ db }) => {
+      withStore(configOf(io, options), async ({ db }) => {
         const users = await listUsers(db);
         io.out(options.json ? `${JSON.stringify(users)}\n` : table(users, ['id', 'email', 'status']));
       }),
@@ -77,7 +77,7 @@ export const userCommand = (io: Io): Command => {
     .option('--write-tbluser', 'on MySQL: yes, write to that table')
     .option('--json', 'as JSON')
     .action((id: string, options: Options) => {
-      const config = configOf(io, options as Record<string, unknown>);
+      const config = configOf(io, options);
       const userId = whole(id, 'the user id', 1, MOST_ID);
       mayWrite(config, options);
       return withStore(config, async ({ db }) => {

@@ -4,16 +4,9 @@ import type { Config } from '../../config/config.ts';
 import type { WebhookDetail } from '../../schema/webhooks.ts';
 import type { Store } from '../../store/open.ts';
 import { decodeName } from '../../store/text.ts';
-import {
-  findWebhook,
-  forgetSecrets,
-  listAllSealed,
-  listWebhooks,
-  readKeyMark,
-  type WebhookRow,
-} from '../../store/webhooks.ts';
+import { findWebhook, forgetSecrets, listAllSealed, listWebhooks, type WebhookRow } from '../../store/webhooks.ts';
 import { PRESETS } from '../../verify/presets/index.ts';
-import { openSealer, type Sealer, WrongSecretsKey } from '../../webhooks/sealer.ts';
+import { openSealer, type Sealer } from '../../webhooks/sealer.ts';
 import { isToken } from '../../webhooks/target.ts';
 import {
   changeWebhook,
@@ -24,7 +17,7 @@ import {
   webhookDetail,
 } from '../../webhooks/webhooks.ts';
 import { Complaint, type Io, plain, table } from '../io.ts';
-import { userIdOf, withExtended, withStore } from '../open.ts';
+import { lookAtKey, userIdOf, withExtended, withStore } from '../open.ts';
 import { judgeWaiting } from '../serve.ts';
 import { COMMON, configOf, type Examples, MOST_ID, noun, verb, whole } from '../verb.ts';
 import { wantsToken } from './presets.ts';
@@ -124,7 +117,7 @@ export const webhookCommand = (io: Io): Command => {
       .option('--json', 'as JSON');
     made.action(async (...given: unknown[]) => {
       const options = given.at(-2) as Options;
-      const config = configOf(io, options as Record<string, unknown>);
+      const config = configOf(io, options);
       const act = async (store: Store) => {
         if (!store.extended) throw new Complaint('webhooks need our tables: restante migrate', 2);
         const userId = await userIdOf(store, options.user);
@@ -232,7 +225,7 @@ const forgetSecretsCommand = (io: Io): Command =>
     .option('--yes', 'do not ask')
     .option('--json', 'as JSON')
     .action(async (options: ForgetOptions) => {
-      const config = configOf(io, options as Record<string, unknown>);
+      const config = configOf(io, options);
       if (!options.yes && !io.tty) throw new Complaint('there is no terminal to ask on: add --yes', 2);
       await withExtended(config, (store) => forget(io, store, config, options));
     });
@@ -248,7 +241,8 @@ async function forget(io: Io, store: Store, config: Config, { yes, json }: Forge
   }));
   if (!json && sealed.length > 0) io.out(table(sealed, ['wh_id', 'user_id', 'wh_name', 'loses']));
   if (!yes) {
-    const reads = (await isRight(store, config)) ? 'The key that is set here can read them. ' : '';
+    // The key may not be lost after all.
+    const reads = (await lookAtKey(store, config)) === 'right' ? 'The key that is set here can read them. ' : '';
     const answer = await io.ask(`${reads}Forget them for good? Type yes: `);
     if (answer.trim() !== 'yes') throw new Complaint('not answered with yes: nothing was done');
   }
@@ -260,18 +254,6 @@ The secrets of ${sealed.length} webhooks are forgotten, and the key that they we
 Until a webhook has its secret again, its requests are answered and kept, but not handed out. They are verified when it is set:
 restante webhook set ID --secret-file - --user ID
 `);
-}
-
-/** The key may not be lost after all. */
-async function isRight(store: Store, { secretsKey, databaseUrl }: Config): Promise<boolean> {
-  if ((await readKeyMark(store.db)) === undefined) return false;
-  try {
-    await openSealer(store, secretsKey, databaseUrl);
-    return true;
-  } catch (error) {
-    if (error instanceof WrongSecretsKey) return false;
-    throw error;
-  }
 }
 
 // Output: a table of webhooks, or one with its settings and the steps at the provider --------------------------------

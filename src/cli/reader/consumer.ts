@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { type Client, type Consumer, type Content, RestanteError } from '../../client/index.ts';
 import { Complaint, type Io, plain, table } from '../io.ts';
 import { type Examples, MOST_ID, noun, spanMs, verb, whole, withService } from '../verb.ts';
-import { type ClientFlags, withClient } from './credentials.ts';
+import { type ClientFlags, unless, withClient } from './credentials.ts';
 
 interface Options extends ClientFlags {
   readonly json?: boolean;
@@ -182,16 +182,6 @@ const described = (letter: Letter, content: Content | undefined) => ({
   event_id: content?.request?.event_id ?? null,
 });
 
-/** Undefined when it is not kept any more. */
-async function contentOf(client: Client, id: number): Promise<Content | undefined> {
-  try {
-    return await client.contents.get(id);
-  } catch (error) {
-    if (error instanceof RestanteError && error.status === 404) return undefined;
-    throw error;
-  }
-}
-
 async function* pages(client: Client, name: string): AsyncGenerator<readonly Letter[]> {
   for (let id = 0; ; ) {
     const { dead, next_id } = await client.consumer(name).dead({ id, limit: PAGE });
@@ -208,7 +198,9 @@ async function listDead(io: Io, client: Client, name: string, json: boolean): Pr
     for (let at = 0; at < page.length; at += AT_A_TIME)
       rows.push(
         ...(await Promise.all(
-          page.slice(at, at + AT_A_TIME).map(async (one) => described(one, await contentOf(client, one.id))),
+          page
+            .slice(at, at + AT_A_TIME)
+            .map(async (one) => described(one, await unless(client.contents.get(one.id), 404))),
         )),
       );
   if (json) return io.out(`${JSON.stringify(rows)}\n`);

@@ -79,6 +79,13 @@ export async function withClient<T>(io: Io, flags: ClientFlags, work: (client: C
   }
 }
 
+/** Undefined when the service answered with one of these statuses: 404 for a thing that is not there (any more). */
+export const unless = <T>(call: Promise<T>, ...statuses: readonly number[]): Promise<T | undefined> =>
+  call.catch((error: unknown) => {
+    if (error instanceof RestanteError && statuses.includes(error.status)) return undefined;
+    throw error;
+  });
+
 /** An error of the SDK in one sentence that says what to do. */
 export function toComplaint(error: unknown): unknown {
   if (!(error instanceof RestanteError)) return error;

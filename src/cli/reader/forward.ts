@@ -2,11 +2,11 @@
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Command } from 'commander';
-import { type Client, type Delivery, RestanteError } from '../../client/index.ts';
+import type { Client, Delivery } from '../../client/index.ts';
 import { sleep } from '../../client/pump.ts';
 import { Complaint, createStatusLine, type Io, plain, type StatusLine } from '../io.ts';
 import { choiceOf, STARTS, verb, whole, withService } from '../verb.ts';
-import { type ClientFlags, clientOf, toComplaint } from './credentials.ts';
+import { type ClientFlags, clientOf, toComplaint, unless } from './credentials.ts';
 import { replay, type Sent } from './replay.ts';
 
 interface Options extends ClientFlags {
@@ -61,14 +61,8 @@ export const forwardCommand = (io: Io): Command =>
       const health = await startHealth(options.healthFile, port);
       try {
         await client.verify({ signal: ended.signal });
-        const began = await settlePending(
-          io,
-          client,
-          name,
-          choiceOf(options.pending, '--pending', ['forward', 'skip'] as const),
-          start,
-        );
-        if (!began) return;
+        const pending = choiceOf(options.pending, '--pending', ['forward', 'skip']);
+        if (!(await settlePending(io, client, name, pending, start))) return;
         if (!options.json) io.err(`Forwarding ${name} to ${target.href} (Ctrl-C ends it; it goes on here next time)\n`);
         const { delivered, failed } = await forward({
           client,
@@ -101,13 +95,7 @@ async function settlePending(
   pending: 'forward' | 'skip' | undefined,
   start: 'earliest' | 'latest' | undefined,
 ): Promise<boolean> {
-  const state = await client
-    .consumer(name)
-    .get()
-    .catch((error: unknown) => {
-      if (error instanceof RestanteError && error.status === 404) return undefined;
-      throw error;
-    });
+  const state = await unless(client.consumer(name).get(), 404);
   // The server refuses a new consumer with a large backlog until --start says where to begin.
   if (!state) return true;
   if (start) io.err(`--start counts for a new consumer only; ${name} goes on after content ${state.last_id}.\n`);
@@ -306,28 +294,24 @@ async function forward(parts: Forwarding): Promise<{ readonly delivered: number;
 
 // Health, for a supervisor: a file that is written when the server answers, a port that says 200 or 503 --------------
 
-interface Health {
-  /** The server has answered just now. */
-  answered(): void;
-  /** In words, for the body of the answer. */
-  state: string;
-  close(): void;
-}
+type Health = Awaited<ReturnType<typeof startHealth>>;
 
 const GOOD_MS = 60_000;
 // Hundreds of answers may come in a second.
 const WRITE_MS = 1_000;
 
-async function startHealth(file: string | undefined, port: number | undefined): Promise<Health> {
+async function startHealth(file: string | undefined, port: number | undefined) {
   let last = Number.NEGATIVE_INFINITY;
   let written = Number.NEGATIVE_INFINITY;
   const server = createServer((_request, response) => {
     const good = performance.now() - last < GOOD_MS;
     response.writeHead(good ? 200 : 503, { 'content-type': 'text/plain; charset=utf-8' }).end(`${health.state}\n`);
   });
-  const health: Health = {
+  const health = {
+    /** In words, for the body of the answer. */
     state: 'connecting',
-    answered() {
+    /** The server has answered just now. */
+    answered(): void {
       last = performance.now();
       if (!file || last - written < WRITE_MS) return;
       try {
@@ -338,7 +322,7 @@ async function startHealth(file: string | undefined, port: number | undefined): 
         if (written < 0) throw new Complaint(`cannot write ${file}: ${(error as Error).message}`, 2);
       }
     },
-    close() {
+    close(): void {
       server.close();
       server.closeAllConnections();
     },

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import type { Delivery } from '../../client/index.ts';
+import type { Client, Delivery } from '../../client/index.ts';
 import { Complaint, flushFolder, type Io, makeFolder, writeWhole } from '../io.ts';
 import { choiceOf, STARTS, verb, whole, withService } from '../verb.ts';
 import { type ClientFlags, clientOf, toComplaint } from './credentials.ts';
@@ -45,37 +45,34 @@ export const pullCommand = (io: Io): Command =>
       void io.stopped().then(() => ended.abort());
       try {
         await client.verify({ signal: ended.signal });
-        if (settings.whid)
-          await client
-            .consumer(name)
-            .put({ whid: settings.whid, ...(settings.start ? { start: settings.start } : {}) });
-        const failed = await (settings.follow ? follow : drain)(io, client, name, settings, ended);
+        if (settings.whid) await client.consumer(name).put({ whid: settings.whid, ...settings.start });
+        const failed = await (settings.follow ? follow : drain)({ io, client, name, settings, ended });
         if (failed > 0) throw new Complaint(`${failed} contents were not handled: they come again`, 1);
       } catch (error) {
         if (!ended.signal.aborted || error instanceof Complaint) throw toComplaint(error);
       }
     });
 
-interface Settings {
-  readonly follow: boolean;
-  readonly limit: number;
-  readonly ack: boolean;
-  readonly whid: number[] | undefined;
-  readonly start: 'earliest' | 'latest' | undefined;
-  readonly raw: string | undefined;
-  readonly exec: string | undefined;
+type Settings = ReturnType<typeof read>;
+interface Run {
+  readonly io: Io;
+  readonly client: Client;
+  readonly name: string;
+  readonly settings: Settings;
+  readonly ended: AbortController;
 }
-type Client = ReturnType<typeof clientOf>;
 
-function read({ follow, limit, ack, whid, start, raw, exec }: Options): Settings {
+function read({ follow, limit, ack, whid, start, raw, exec }: Options) {
   if (whid !== undefined && !/^\d{1,10}(,\d{1,10})*$/.test(whid))
     throw new Complaint(`--whid must be numbers of webhooks as 1,2, not ${whid}`, 2);
+  const from = choiceOf(start, '--start', STARTS);
   const settings = {
     follow: follow === true,
     limit: limit === undefined ? Number.POSITIVE_INFINITY : whole(limit, '--limit', 1, 999_999_999),
     ack: choiceOf(ack, '--ack', ['auto', 'none']) === 'auto',
     whid: whid?.split(',').map(Number),
-    start: choiceOf(start, '--start', STARTS),
+    /** For calls that may make the consumer. */
+    start: from ? { start: from } : {},
     raw,
     exec,
   };
@@ -84,21 +81,12 @@ function read({ follow, limit, ack, whid, start, raw, exec }: Options): Settings
 }
 
 /** Until nothing waits. Resolves with how many were not handled. */
-async function drain(
-  io: Io,
-  client: Client,
-  name: string,
-  settings: Settings,
-  ended: AbortController,
-): Promise<number> {
+async function drain({ io, client, name, settings, ended }: Run): Promise<number> {
   const consumer = client.consumer(name);
   let failed = 0;
   let left = settings.limit;
   while (left > 0 && !ended.signal.aborted) {
-    const { lease, items } = await consumer.pull({
-      limit: Math.min(left, 100),
-      ...(settings.start ? { start: settings.start } : {}),
-    });
+    const { lease, items } = await consumer.pull({ limit: Math.min(left, 100), ...settings.start });
     if (items.length === 0 || lease === null) break;
     left -= items.length;
     const done: number[] = [];
@@ -125,16 +113,9 @@ async function drain(
 }
 
 /** Until it is stopped, or the limit is reached. */
-async function follow(
-  io: Io,
-  client: Client,
-  name: string,
-  settings: Settings,
-  ended: AbortController,
-): Promise<number> {
+async function follow({ io, client, name, settings, ended }: Run): Promise<number> {
   let left = settings.limit;
-  const { start } = settings;
-  for await (const content of client.consume(name, { signal: ended.signal, ...(start ? { start } : {}) })) {
+  for await (const content of client.consume(name, { signal: ended.signal, ...settings.start })) {
     const good = await handle(io, content, settings);
     if (!good) await content.nack({ delay_seconds: Math.min(2 ** content.attempt, 300), reason: 'the command failed' });
     else if (settings.ack) content.ack();

@@ -1,17 +1,10 @@
 // restante why: where an event is, or why it is not here, on one screen.
 import type { Command } from 'commander';
-import {
-  type Client,
-  type Content,
-  type Refusal,
-  RestanteError,
-  type Trace,
-  type Webhook,
-} from '../../client/index.ts';
+import type { Client, Content, Refusal, Webhook } from '../../client/index.ts';
 import { PRESETS } from '../../verify/presets/index.ts';
 import { Complaint, type Io, plain } from '../io.ts';
 import { verb, withService } from '../verb.ts';
-import { type ClientFlags, withClient } from './credentials.ts';
+import { type ClientFlags, unless, withClient } from './credentials.ts';
 
 interface Options extends ClientFlags {
   readonly json?: boolean;
@@ -48,50 +41,13 @@ const MOST_WEBHOOKS = 10;
 const MOST_RECENT = 1_000;
 const RECENT_MS = 3 * 86_400_000;
 
-interface Known extends Trace {
-  readonly wh_name: string;
-  readonly event_type: string | null;
-  readonly size: number;
-  readonly ip: string;
-  readonly released_from: number | null;
-}
-interface Refused extends Omit<Refusal, 'request'> {
-  readonly wh_name: string;
-  readonly ip: string;
-  readonly received_at: string;
-  /** Whether its webhook has a secret by now. */
-  readonly secret_set: boolean;
-}
-interface Own {
-  readonly wh_id: number;
-  readonly wh_name: string;
-  readonly wh_url: string;
-  readonly enabled: boolean;
-  readonly preset: string | null;
-  /** False: its contents have no event ids. */
-  readonly keeps_ids: boolean;
-}
-interface Story {
-  readonly asked: string;
-  readonly known: boolean;
-  /** Oldest first. */
-  readonly contents: readonly Known[];
-  readonly more: boolean;
-  /** Oldest first: requests with this event id, and those that contents were released from. */
-  readonly refusals: readonly Refused[];
-  /** Only when nothing is known: where it may have got stuck. */
-  readonly elsewhere?: Elsewhere;
-}
-interface Elsewhere {
-  /** The first few. */
-  readonly webhooks: readonly Own[];
-  readonly more_webhooks: boolean;
-  /** Of the last three days, all webhooks: refusals by kind, without those that were released. */
-  readonly refused: Readonly<Record<string, number>>;
-  readonly last_refused_at: string | null;
-}
+type Known = NonNullable<Awaited<ReturnType<typeof traceOf>>>;
+type Refused = ReturnType<typeof toRefused>;
+type Story = Awaited<ReturnType<typeof gather>>;
+type Elsewhere = Awaited<ReturnType<typeof lookElsewhere>>;
 
-async function gather(client: Client, asked: string): Promise<Story> {
+/** Contents and refusals come oldest first; `elsewhere` only when nothing is known: where the event may have got stuck. */
+async function gather(client: Client, asked: string) {
   const { webhooks } = await client.webhooks.list();
   const names = new Map(webhooks.map(({ wh_id, wh_name }) => [wh_id, wh_name]));
   const nameOf = (whId: number) => (whId === 0 ? 'own content' : (names.get(whId) ?? 'deleted'));
@@ -115,11 +71,7 @@ async function gather(client: Client, asked: string): Promise<Story> {
 }
 
 /** Undefined for a thing that is not there (any more), and for webhooks of other applications. */
-const unlessGone = <T>(call: Promise<T>): Promise<T | undefined> =>
-  call.catch((error: unknown) => {
-    if (error instanceof RestanteError && (error.status === 404 || error.status === 403)) return undefined;
-    throw error;
-  });
+const unlessGone = <T>(call: Promise<T>) => unless(call, 404, 403);
 
 /** Of an event; one more than is shown. A page may end before it is full, as its bytes are limited. */
 async function contentsOf({ contents }: Client, event_id: string): Promise<Content[]> {
@@ -134,11 +86,7 @@ async function contentsOf({ contents }: Client, event_id: string): Promise<Conte
   return found;
 }
 
-async function traceOf(
-  { contents }: Client,
-  content: Content,
-  nameOf: (whId: number) => string,
-): Promise<Known | undefined> {
+async function traceOf({ contents }: Client, content: Content, nameOf: (whId: number) => string) {
   const { id, ip, request } = content;
   const trace = await unlessGone(contents.trace(id));
   return (
@@ -153,8 +101,8 @@ async function traceOf(
   );
 }
 
-/** Without the headers: some providers send a secret in them. */
-const toRefused = ({ request, ...refusal }: Refusal, wh_name: string, secret_set: boolean): Refused => {
+/** Without the headers: some providers send a secret in them. `secret_set`: whether its webhook has a secret by now. */
+const toRefused = ({ request, ...refusal }: Refusal, wh_name: string, secret_set: boolean) => {
   const { ip, received_at } = request;
   return { ...refusal, wh_name, ip, received_at, secret_set };
 };
@@ -181,7 +129,8 @@ async function secretsOf({ webhooks }: Client, whIds: ReadonlySet<number>): Prom
 
 type Listed = Awaited<ReturnType<Client['webhooks']['list']>>['webhooks'];
 
-async function lookElsewhere(client: Client, listed: Listed): Promise<Elsewhere> {
+/** The first few webhooks, and how many refusals of each kind the last three days had, without those that were released. */
+async function lookElsewhere(client: Client, listed: Listed) {
   const recent = await recentRefusals(client);
   const refused: Record<string, number> = {};
   for (const { kind } of recent) refused[kind] = (refused[kind] ?? 0) + 1;
@@ -189,6 +138,7 @@ async function lookElsewhere(client: Client, listed: Listed): Promise<Elsewhere>
     // Undefined for a webhook of another application.
     const own = await unlessGone(client.webhooks.get(wh_id));
     const { preset = null, dedupe = null, enabled = true } = own ?? {};
+    // Without this its contents have no event ids.
     const keeps_ids = (dedupe?.from ?? PRESETS.get(preset ?? '')?.dedupe) !== undefined;
     return { wh_id, wh_name, wh_url, enabled, preset, keeps_ids };
   });

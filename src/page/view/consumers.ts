@@ -3,7 +3,7 @@ import { html, nothing } from 'lit-html';
 import type { Consumer } from '../../client/index.ts';
 import { handOutAgain, readDead } from '../polled.ts';
 import { href } from '../routes.ts';
-import { app, changed, webhookName } from '../state.ts';
+import { app, put, webhookName } from '../state.ts';
 import { age, count, plural, shortTime, visible } from '../text.ts';
 import { icon } from './signs.ts';
 
@@ -37,13 +37,13 @@ export const consumersView = () => html`<section class="list" aria-labelledby="l
 </section>`;
 
 function retryAll(name: string): void {
-  app.dialog = {
+  const dialog = {
     title: 'Hand out all dead letters again?',
     text: `Every dead letter of ${name} waits for its next pull, with the attempts it had before.`,
     action: 'Retry all',
     go: () => void handOutAgain(name),
   };
-  changed();
+  put(app, { dialog });
 }
 
 export function consumerView() {

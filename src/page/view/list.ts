@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from 'lit-html';
 import { repeat } from 'lit-html/directives/repeat.js';
 import { loadOlder, narrow, narrowed, retryList } from '../contents.ts';
 import { href } from '../routes.ts';
-import { app, changed, type ListFilter, type ListRow, NO_FILTER, webhookName } from '../state.ts';
+import { app, changed, type ListFilter, type ListRow, NO_FILTER, put, webhookName } from '../state.ts';
 import { count, shortTime, size, visible } from '../text.ts';
 import { icon, verdictSign } from './signs.ts';
 import { send } from './webhooks.ts';
@@ -93,15 +93,8 @@ const filterBar = () =>
     <input id="search" type="search" placeholder="Search bodies" aria-label="Search the bodies for a text" .value=${app.filter.q}
       maxlength="1000" autocomplete="off" spellcheck="false" @input=${onInput} @change=${onDone}>
     <kbd aria-hidden="true">/</kbd>
-    ${
-      app.extended
-        ? html`<button class="icon-button" aria-expanded=${app.filtering} aria-controls="more-filters" aria-label="More filters" title="More filters"
-          @click=${() => {
-            app.filtering = !app.filtering;
-            changed();
-          }}>${icon('filter')}</button>`
-        : nothing
-    }
+    <button class="icon-button" aria-expanded=${app.filtering} aria-controls="more-filters" aria-label="More filters" title="More filters"
+      @click=${() => put(app, { filtering: !app.filtering })}>${icon('filter')}</button>
   </div>
   ${app.filtering ? more() : nothing}
   ${chips()}

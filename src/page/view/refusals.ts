@@ -4,7 +4,7 @@ import type { Refusal } from '../../client/index.ts';
 import { download } from '../handover.ts';
 import { judgeAgain, olderRefusals } from '../polled.ts';
 import { href } from '../routes.ts';
-import { api, app, changed, webhookName } from '../state.ts';
+import { api, app, put, webhookName } from '../state.ts';
 import { longTime, shortTime, size, visible } from '../text.ts';
 import { bodyView, headersView } from './request.ts';
 import { icon } from './signs.ts';
@@ -49,13 +49,13 @@ const asSentence = (text: string): string =>
   `${text.startsWith('would') ? 'It ' : ''}${text}${/[.!?]$/.test(text) ? '' : '.'}`;
 
 function force(id: number): void {
-  app.dialog = {
+  const dialog = {
     title: 'Accept this request unverified?',
     text: 'Nothing proves that the provider sent this request. It becomes a content with the verdict “not verified”, and your consumers get it.',
     action: 'Accept unverified',
     go: () => void judgeAgain(id, true),
   };
-  changed();
+  put(app, { dialog });
 }
 
 export function refusalView() {

@@ -5,16 +5,13 @@ import { type Body, type CodeLine, type Field, type FormPart, type HeaderList, h
 import { narrow } from '../contents.ts';
 import { isSecret } from '../curl.ts';
 import { copy, save } from '../handover.ts';
-import { type BodyTab, changed } from '../state.ts';
-import { plural, size, visible } from '../text.ts';
+import { type BodyTab, put } from '../state.ts';
+import { count, plural, size, visible } from '../text.ts';
 import { icon } from './signs.ts';
 
 export function headersView(headers: HeaderList, open: { revealed: boolean }) {
   const secrets = headers.filter(([name = '']) => isSecret(name)).length;
-  const reveal = () => {
-    open.revealed = !open.revealed;
-    changed();
-  };
+  const reveal = () => put(open, { revealed: !open.revealed });
   return html`<section class="card" aria-labelledby="headers-title">
     <div class="card-head"><h3 id="headers-title">Headers</h3><span class="muted">${headers.length}</span><span class="grow"></span>
       ${secrets > 0 ? html`<button class="quiet" aria-pressed=${open.revealed} @click=${reveal}>${icon('eye')} ${open.revealed ? 'Hide' : 'Reveal'} ${plural(secrets, 'secret')}</button>` : nothing}
@@ -51,6 +48,9 @@ const lineView = ({ depth, parts }: CodeLine) =>
           : html`<span class=${kind} data-raw=${raw} title="Filter by this value">${visible(text)}</span>`,
   )}</div>`;
 
+const more = (open: { shown: number }, left: string) =>
+  html`<button class="wide" @click=${() => put(open, { shown: open.shown + 1 })}>Show more: ${left}</button>`;
+
 /** `shown`: how many chunks of lines the user has asked for. */
 function codeView(lines: readonly CodeLine[], open: { shown: number }, label: string) {
   const until = Math.min(open.shown * CHUNK * CHUNKS, lines.length);
@@ -59,14 +59,7 @@ function codeView(lines: readonly CodeLine[], open: { shown: number }, label: st
   return html`<div class="code" dir="ltr" tabindex="0" role="region" aria-label=${label} @click=${onClick}>
       ${guard([lines, until], () => chunks.map((chunk) => html`<div class="chunk">${chunk.map(lineView)}</div>`))}
     </div>
-    ${
-      until < lines.length
-        ? html`<button class="wide" @click=${() => {
-            open.shown++;
-            changed();
-          }}>Show more: ${(lines.length - until).toLocaleString('en')} lines</button>`
-        : nothing
-    }`;
+    ${until < lines.length ? more(open, `${count(lines.length - until)} lines`) : nothing}`;
 }
 
 interface Shown {
@@ -81,11 +74,6 @@ const field = ({ name, value, raw }: Field) => html`<tr>
   <th scope="row">${visible(name)}</th>
   <td>${value === '' ? html`<span class="muted">empty</span>` : html`<button class="value" title="Filter by this value" @click=${() => narrow({ q: raw.slice(0, 1_000) })}>${visible(value.slice(0, MOST_TEXT))}</button>`}</td>
 </tr>`;
-
-const formView = (
-  fields: readonly Field[],
-) => html`<table class="pairs" aria-label="Fields of the form"><tbody>${fields.map(field)}</tbody>
-</table>`;
 
 function preview({ bytes, filename, type }: FormPart): string {
   if (filename || bytes.length > MOST_TEXT || /^(image|audio|video)\//.test(type)) return '';
@@ -107,7 +95,8 @@ const partsView = (parts: readonly FormPart[]) => html`<ul class="parts">
 </ul>`;
 
 function prettyView(pretty: Pretty, open: Shown) {
-  if (pretty.kind === 'form') return formView(pretty.fields);
+  if (pretty.kind === 'form')
+    return html`<table class="pairs" aria-label="Fields of the form"><tbody>${pretty.fields.map(field)}</tbody></table>`;
   if (pretty.kind === 'multipart') return partsView(pretty.parts);
   return codeView(pretty.lines, open, `Body as ${NAMES[pretty.kind]}`);
 }
@@ -117,24 +106,14 @@ function hexView(body: Body, open: Shown) {
   return html`<div class="code hex" dir="ltr" tabindex="0" role="region" aria-label="Body in hex">
       ${guard([body, lines], () => html`<pre>${hexText(body.bytes(), lines)}</pre>`)}
     </div>
-    ${
-      lines * 16 < body.size
-        ? html`<button class="wide" @click=${() => {
-            open.shown++;
-            changed();
-          }}>Show more: ${size(body.size - lines * 16)}</button>`
-        : nothing
-    }`;
+    ${lines * 16 < body.size ? more(open, size(body.size - lines * 16)) : nothing}`;
 }
 
 function tabs(open: Shown, names: readonly (readonly [BodyTab, string])[], now: BodyTab) {
   return html`<div class="segments" role="group" aria-label="Show the body as">
     ${names.map(
       ([tab, name]) =>
-        html`<button aria-pressed=${tab === now} @click=${() => {
-          Object.assign(open, { tab, shown: 1 });
-          changed();
-        }}>${name}</button>`,
+        html`<button aria-pressed=${tab === now} @click=${() => put(open, { tab, shown: 1 })}>${name}</button>`,
     )}
   </div>`;
 }

@@ -4,7 +4,7 @@ import { connect, sentence } from '../api.ts';
 import { hangUp, listen, narrow, narrowed, readAll, title, wake } from '../contents.ts';
 import { moveActivity, newRefusals, pollRefusals, refresh } from '../polled.ts';
 import { href } from '../routes.ts';
-import { app, changed, forget } from '../state.ts';
+import { app, changed, forget, put } from '../state.ts';
 import { count } from '../text.ts';
 import { consumersView, consumerView } from './consumers.ts';
 import { contentView } from './content.ts';
@@ -18,8 +18,7 @@ const REFUSALS_MS = 5_000;
 let timers: ReturnType<typeof setInterval>[] = [];
 
 async function signIn(id: string, token: string): Promise<void> {
-  Object.assign(app, { entering: true, problem: '' });
-  changed();
+  put(app, { entering: true, problem: '' });
   const mine = connect(id, token, (detail) => app.api === mine && signOut(detail));
   try {
     const { username } = await mine.verify();
@@ -31,8 +30,7 @@ async function signIn(id: string, token: string): Promise<void> {
   } catch (error) {
     app.problem = sentence(error);
   }
-  app.entering = false;
-  changed();
+  put(app, { entering: false });
 }
 
 function signOut(problem = ''): void {
@@ -67,30 +65,21 @@ const signInView = () => html`<main class="enter">
   </form>
 </main>`;
 
-function words(): readonly [kind: string, text: string, why: string] {
-  const { live } = app;
-  switch (live.name) {
-    case 'live':
-      return ['good', 'Live', 'The stream is open and was active within the last half minute.'];
-    case 'connecting':
-      return ['busy', 'Connecting', 'The stream is being opened.'];
-    case 'catching-up':
-      return [
-        'busy',
-        `Catching up ${live.caught}`,
-        'The page reads every content that arrived while the connection was down.',
-      ];
-    case 'waiting':
-      return ['bad', 'Reconnecting', `${live.reason} The page reconnects by itself and goes on where it stopped.`];
-    case 'off':
-      return ['off', 'Off', 'The stream is not open.'];
-  }
-}
+/** Kind, text and explanation of the status, by the name of the stream's state. */
+const STATUS = {
+  live: ['good', 'Live', 'The stream is open and was active within the last half minute.'],
+  connecting: ['busy', 'Connecting', 'The stream is being opened.'],
+  'catching-up': ['busy', 'Catching up', 'The page reads every content that arrived while the connection was down.'],
+  waiting: ['bad', 'Reconnecting', 'The page reconnects by itself and goes on where it stopped.'],
+  off: ['off', 'Off', 'The stream is not open.'],
+} as const;
 
 function status() {
-  const [kind, text, why] = words();
-  return html`<button class="status" data-kind=${kind} data-state=${app.live.name} title=${why} @click=${wake}>
-    <span class="dot"></span><span role="status">${text}</span>
+  const { live } = app;
+  const [kind, text, why] = STATUS[live.name];
+  const told = live.name === 'waiting' ? `${live.reason} ${why}` : why;
+  return html`<button class="status" data-kind=${kind} data-state=${live.name} title=${told} @click=${wake}>
+    <span class="dot"></span><span role="status">${live.name === 'catching-up' ? `${text} ${live.caught}` : text}</span>
   </button>`;
 }
 
@@ -179,10 +168,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   ['?', 'this list'],
 ];
 
-function closeDialog(): void {
-  app.dialog = undefined;
-  changed();
-}
+const closeDialog = () => put(app, { dialog: undefined });
 
 function dialogView() {
   const { dialog } = app;
@@ -191,10 +177,7 @@ function dialogView() {
     return html`<dialog aria-labelledby="dialog-title" @close=${closeDialog}>
       <h2 id="dialog-title">Keys</h2>
       <dl class="keys">${KEYS.map(([key, text]) => html`<div><dt>${key.split('  ').map((one) => html`<kbd>${one}</kbd> `)}</dt><dd>${text}</dd></div>`)}</dl>
-      <label class="choice"><input type="checkbox" .checked=${app.keys} @change=${() => {
-        app.keys = !app.keys;
-        changed();
-      }}><span>Listen to single keys <span class="muted">(never while you type)</span></span></label>
+      <label class="choice"><input type="checkbox" .checked=${app.keys} @change=${() => put(app, { keys: !app.keys })}><span>Listen to single keys <span class="muted">(never while you type)</span></span></label>
       <form method="dialog"><button class="primary">Close</button></form>
     </dialog>`;
   const { title, text, action, go } = dialog;
@@ -212,14 +195,8 @@ export function showDialog(): void {
   if (dialog && !dialog.open) dialog.showModal();
 }
 
-const menu = () => {
-  app.sidebar = !app.sidebar;
-  changed();
-};
-const help = () => {
-  app.dialog = 'help';
-  changed();
-};
+const menu = () => put(app, { sidebar: !app.sidebar });
+const help = () => put(app, { dialog: 'help' });
 
 const bar = () => html`<header class="bar">
   <button class="icon-button only-small" aria-label="Menu" aria-expanded=${app.sidebar} @click=${menu}>${icon('menu')}</button>
