@@ -128,3 +128,11 @@ export function padded<T>(values: readonly T[]): T[] {
   const length = [1, 8, 64, 512].find((size) => size >= values.length) ?? values.length;
   return Array.from({ length }, (_, i) => values[Math.min(i, values.length - 1)] as T);
 }
+
+/** Values in parts of `most`: `list` is the text of one after `IN`, `some` what is bound to it. */
+export function* listsOf<T>(values: readonly T[], most = 512): Generator<{ list: string; some: T[] }> {
+  for (let from = 0; from < values.length; from += most) {
+    const some = padded(values.slice(from, from + most));
+    yield { list: `(${marks(some.length)})`, some };
+  }
+}

@@ -1,5 +1,5 @@
 // The order of visibility: every statement that gives contents their positions, and the marks that survive a restart.
-import { type Db, marks, padded, type Queries } from './db.ts';
+import { type Db, listsOf, type Queries } from './db.ts';
 import { type Range, type Row, ranged } from './fence/source.ts';
 
 /** A content with its position in the order of visibility. */
@@ -121,11 +121,12 @@ async function withPosition(queries: Queries, rows: readonly Row[]): Promise<Set
     for (const { id } of await queries.all<{ id: number }>(sql, [low, high])) have.add(id);
     return have;
   }
-  for (let from = 0; from < ids.length; from += MOST_NAMED) {
-    const some = padded(ids.slice(from, from + MOST_NAMED));
-    const sql = `SELECT id FROM restante_position WHERE id IN (${marks(some.length)})`;
-    for (const { id } of await queries.all<{ id: number }>(sql, some)) have.add(id);
-  }
+  for (const { list, some } of listsOf(ids))
+    for (const { id } of await queries.all<{ id: number }>(
+      `SELECT id FROM restante_position WHERE id IN ${list}`,
+      some,
+    ))
+      have.add(id);
   return have;
 }
 

@@ -2,7 +2,7 @@
 import type { SettingsInput } from '../schema/webhooks.ts';
 import { positionBeforeTime } from './backlog.ts';
 import { type ConsumerRow, consumersOf, lockConsumer, saveConsumer } from './consumers.ts';
-import { type Db, failed, marks, padded, type Queries, type Value } from './db.ts';
+import { type Db, failed, listsOf, marks, padded, type Queries, type Value } from './db.ts';
 import type { Row } from './fence/source.ts';
 
 /**
@@ -114,16 +114,15 @@ async function look(queries: Queries, consumers: readonly ConsumerRow[], rows: r
     dead: new Set<number>(),
   }));
   const [first, last] = [rows[0]?.pos ?? 0, rows.at(-1)?.pos ?? 0];
-  for (let from = 0; from < known.length; from += MOST_IDS) {
-    const byId = new Map(known.slice(from, from + MOST_IDS).map((one) => [one.consumer.id, one]));
-    const ids = padded([...byId.keys()]);
-    const where = `consumer_id IN (${marks(ids.length)}) AND pos BETWEEN ? AND ?`;
+  const byId = new Map(known.map((one) => [one.consumer.id, one]));
+  for (const { list, some } of listsOf([...byId.keys()])) {
+    const where = `consumer_id IN ${list} AND pos BETWEEN ? AND ?`;
+    const params = [...some, first, last];
     type Out = { consumer_id: number; pos: number; waiting: number; due_ms: number };
     const out = `SELECT consumer_id, pos, waiting, due_ms FROM restante_lease WHERE ${where}`;
-    for (const row of await queries.all<Out>(out, [...ids, first, last]))
-      byId.get(row.consumer_id)?.out.set(row.pos, row);
+    for (const row of await queries.all<Out>(out, params)) byId.get(row.consumer_id)?.out.set(row.pos, row);
     const dead = `SELECT consumer_id, pos FROM restante_dead WHERE ${where}`;
-    for (const row of await queries.all<Pick<Out, 'consumer_id' | 'pos'>>(dead, [...ids, first, last]))
+    for (const row of await queries.all<Pick<Out, 'consumer_id' | 'pos'>>(dead, params))
       byId.get(row.consumer_id)?.dead.add(row.pos);
   }
   return known;
@@ -136,12 +135,9 @@ async function tell(db: Db, queries: Queries, known: Known, going: readonly Doom
   const dead = going.filter(({ pos }) => known.dead.has(pos));
   const missed = going.filter((row) => isAhead(known, row) || known.out.has(row.pos));
   if (missed.length + dead.length === 0) return;
-  for (const [table, rows] of [['restante_lease', out] as const, ['restante_dead', dead] as const]) {
-    if (rows.length === 0) continue;
-    const some = padded(rows.map(({ pos }) => pos));
-    const sql = `DELETE FROM ${table} WHERE consumer_id = ? AND pos IN (${marks(some.length)})`;
-    await queries.run(sql, [consumer.id, ...some]);
-  }
+  for (const [table, rows] of [['restante_lease', out] as const, ['restante_dead', dead] as const])
+    for (const { list, some } of listsOf(rows.map(({ pos }) => pos)))
+      await queries.run(`DELETE FROM ${table} WHERE consumer_id = ? AND pos IN ${list}`, [consumer.id, ...some]);
   const { gap } = consumer;
   const ids = missed.map(({ id }) => id);
   const wider = why === 'age' &&
