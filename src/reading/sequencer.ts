@@ -134,12 +134,6 @@ export async function createSequencer(source: SequencerSource): Promise<Sequence
 // positions. Then every minute the newest 200,000 ids, and once a day all ids. What is found goes to the sequencer, which compares
 // it, so finding a content twice does no harm. A failed search goes on where it was, after a pause, and never gives up.
 
-interface Sweep {
-  /** What was found since the last call. */
-  take(): readonly Row[];
-  close(): void;
-}
-
 const PART_IDS = 20_000;
 
 // Rows below the fence are not expected: another application chose an id of its own, or a node of a cluster was not seen.
@@ -160,10 +154,8 @@ interface SweepParts {
   readonly log: Pick<Log, 'warn'>;
 }
 
-export function createSweep({ db, from, to, readableId, log }: SweepParts): Sweep {
+export function createSweep({ db, from, to, readableId, log }: SweepParts) {
   let found: Row[] = [];
-  let rounds = 0;
-  let timer: NodeJS.Timeout | undefined;
   const ending = new AbortController();
   const { signal } = ending;
 
@@ -184,38 +176,29 @@ export function createSweep({ db, from, to, readableId, log }: SweepParts): Swee
     await retry(parts, { log, message: 'cannot look for contents without a position; trying again', signal });
   }
 
-  async function again(): Promise<void> {
-    const high = readableId();
-    rounds++;
-    await sweep(rounds % FULL_EVERY === 0 ? 0 : Math.max(0, high - NEWEST), high);
-  }
-
   // The mark follows what the sequencer got: at most the last part is compared again after a crash.
   let before = from;
   const mark = async (upTo: number) => {
     await saveMark(db, 'backfill', before);
     before = upTo;
   };
-  function then(swept: Promise<void>): void {
-    swept.then(
-      () => {
-        if (!signal.aborted) timer = setTimeout(() => then(again()), EVERY_MS).unref();
-      },
-      // It rejects only when it was closed meanwhile.
-      () => {},
-    );
+  async function run(): Promise<void> {
+    await sweep(from, to, mark);
+    for (let rounds = 1; ; rounds++) {
+      await sleep(EVERY_MS, undefined, { signal, ref: false });
+      const high = readableId();
+      await sweep(rounds % FULL_EVERY === 0 ? 0 : Math.max(0, high - NEWEST), high);
+    }
   }
-  then(sweep(from, to, mark));
+  run().catch(() => {}); // it rejects only when it was closed
 
   return {
-    take() {
+    /** What was found since the last call. */
+    take(): readonly Row[] {
       const rows = found;
       found = [];
       return rows;
     },
-    close() {
-      ending.abort();
-      clearTimeout(timer);
-    },
+    close: () => ending.abort(),
   };
 }
