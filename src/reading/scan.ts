@@ -87,15 +87,7 @@ export function createScan(store: Store): Scan {
   };
 }
 
-interface Walk {
-  /** What an earlier walk found, if it began at or before `from`. */
-  known(which: Which, from: number): Walked | undefined;
-  pending(which: Which): boolean;
-  /** Joins the next walk; undefined when it takes too long, but then it goes on. */
-  find(which: Which, from: number, to: number): Promise<Walked | undefined>;
-}
-
-function createWalk(store: Store): Walk {
+function createWalk(store: Store) {
   const remembered = new LRUCache<string, Walked>({ max: MOST_REMEMBERED });
   const waiting = new Map<string, Job>();
   const walking = new Map<string, Job>();
@@ -152,12 +144,14 @@ function createWalk(store: Store): Walk {
   }
 
   return {
-    known(which, from) {
+    /** What an earlier walk found, if it began at or before `from`. */
+    known(which: Which, from: number): Walked | undefined {
       const walked = remembered.get(keyOf(which));
       return walked && walked.from <= from ? walked : undefined;
     },
-    pending: (which) => waiting.has(keyOf(which)) || walking.has(keyOf(which)),
-    async find(which, from, to) {
+    pending: (which: Which): boolean => waiting.has(keyOf(which)) || walking.has(keyOf(which)),
+    /** Joins the next walk; undefined when it takes too long, but then it goes on. */
+    async find(which: Which, from: number, to: number): Promise<Walked | undefined> {
       const key = keyOf(which);
       let job = walking.get(key) ?? waiting.get(key);
       if (!job || job.from > from) {

@@ -42,29 +42,14 @@ export interface SequencerSource {
   readonly assignedOnInsert?: boolean;
 }
 
-export interface Sequencer {
-  /** The highest position that this process knows. */
-  readonly lastPosition: number;
-  /** Rows that were seen and may have no position yet. */
-  readonly waiting: readonly Row[];
-  /**
-   * Gives new rows their positions. Resolves with all positions that any process gave since the last call, in their order.
-   * Rejects when the database fails: nothing is forgotten, and the next call goes on.
-   */
-  run(rows: readonly Row[]): Promise<readonly PositionedRow[]>;
-  /**
-   * After a failed look: a server that started anew may have lost positions that were read before they were on disk. The newest
-   * are told again.
-   */
-  startOver(): void;
-}
+export type Sequencer = Awaited<ReturnType<typeof createSequencer>>;
 
 // A transaction holds the lock that all processes share: between short ones others get it.
 const MOST_ROWS = 2_000;
 const MOST_READ = 5_000;
 
 /** Starts at the present end: consumers find earlier positions by their own queries. */
-export async function createSequencer(source: SequencerSource): Promise<Sequencer> {
+export async function createSequencer(source: SequencerSource) {
   const start = await source.state();
   let next = start.next;
   let waiting: Row[] = [];
@@ -103,18 +88,28 @@ export async function createSequencer(source: SequencerSource): Promise<Sequence
   }
 
   return {
+    /** The highest position that this process knows. */
     get lastPosition() {
       return next - 1;
     },
-    get waiting() {
+    /** Rows that were seen and may have no position yet. */
+    get waiting(): readonly Row[] {
       return waiting;
     },
-    startOver() {
+    /**
+     * After a failed look: a server that started anew may have lost positions that were read before they were on disk. The newest
+     * are told again.
+     */
+    startOver(): void {
       next = Math.max(start.next, next - MOST_READ);
       assignedByOthers.clear();
       doubtful = true;
     },
-    async run(rows) {
+    /**
+     * Gives new rows their positions. Resolves with all positions that any process gave since the last call, in their order.
+     * Rejects when the database fails: nothing is forgotten, and the next call goes on.
+     */
+    async run(rows: readonly Row[]): Promise<readonly PositionedRow[]> {
       waiting = waiting.concat(rows);
       if (waiting.length === 0 || source.assignedOnInsert) await readOthers((await source.state()).next);
       while (waiting.length > 0) {
