@@ -24,7 +24,7 @@
 // stranger tries would fill the memory).
 import { unavailable } from '../errors.ts';
 import { STALE_MS } from '../reading/lists.ts';
-import type { Cancellation, Tail } from '../reading/tail.ts';
+import { arrival, type Cancellation, type Tail } from '../reading/tail.ts';
 import { type Backlog, MOST_COUNTED } from '../store/backlog.ts';
 import { type ConsumerRow, changedConsumers } from '../store/consumers.ts';
 import type { Db } from '../store/db.ts';
@@ -238,21 +238,18 @@ export function createSessions({ db, tail, onError }: SessionsParts): Sessions {
     },
     knownEmpty: (session) =>
       !mayHave(session) && now() - (session.consumer?.pulled_ms ?? 0) < USED_MS && tail.age < STALE_MS,
-    park: (session, ms, ended) =>
-      new Promise((resolve) => {
-        const end = (woken: boolean) => {
-          clearTimeout(timer);
-          session.waiters.delete(wakeMe);
-          ended.removeEventListener('abort', aborted);
-          resolve(woken);
-        };
-        const wakeMe = () => end(true);
-        const aborted = () => end(false);
-        const timer = setTimeout(end, ms, false);
-        ended.addEventListener('abort', aborted);
-        session.waiters.add(wakeMe);
-        wake(session);
-      }),
+    park(session, ms, ended) {
+      const parked = arrival(
+        ms,
+        (arrived) => {
+          session.waiters.add(arrived);
+          return () => session.waiters.delete(arrived);
+        },
+        ended,
+      );
+      wake(session);
+      return parked;
+    },
     wakeNext(session, woken) {
       if (woken) session.waking = false;
       wake(session);

@@ -6,7 +6,7 @@ import { type Filter, searchContents } from '../store/search.ts';
 import type { Row } from './fence.ts';
 import { createKnownContents, type Which } from './known-contents.ts';
 import { createScan } from './scan.ts';
-import type { Cancellation, Tail } from './tail.ts';
+import { arrival, type Cancellation, type Tail } from './tail.ts';
 
 export interface Page {
   readonly contents: readonly ContentRow[];
@@ -126,19 +126,8 @@ export function createLists({ store, tail, ownWrites, maxPageBytes, content }: L
     async wait(which: Which, from: number, ms: number, ended: Cancellation): Promise<void> {
       const mine = known.of(which, tail.readableId);
       if (ms <= 0 || ended.aborted || mine.ids.some((id) => id >= from) || mine.from > from) return;
-      await new Promise<void>((resolve) => {
-        const done = () => {
-          clearTimeout(timer);
-          off();
-          ended.removeEventListener('abort', done);
-          resolve();
-        };
-        const timer = setTimeout(done, ms);
-        const off = tail.onReadable(which.userId, ({ id, wh_id }) => {
-          if (id >= from && (which.whid === 'all' || which.whid === wh_id)) done();
-        });
-        ended.addEventListener('abort', done);
-      });
+      const isIt = ({ id, wh_id }: Row) => id >= from && (which.whid === 'all' || which.whid === wh_id);
+      await arrival(ms, (arrived) => tail.onReadable(which.userId, (row) => isIt(row) && arrived()), ended);
     },
     /** Rows that may be read from now on; called by the tail before it wakes the waiters. */
     passed: (rows: readonly Row[]) => known.passed(rows),
@@ -167,16 +156,7 @@ export function createOwnWrites(tail: Pick<Tail, 'onPosition' | 'onReadable' | '
     // What lists may hand out has its position, too.
     if (!last || tail.readableId >= last.id) return;
     const left = last.at + PATIENCE_MS - performance.now();
-    if (left <= 0) return;
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        off();
-        resolve();
-      };
-      const timer = setTimeout(done, left);
-      const off = arrives(userId, ({ id }) => id >= last.id && done());
-    });
+    if (left > 0) await arrival(left, (arrived) => arrives(userId, ({ id }) => id >= last.id && arrived()));
   }
 
   return {

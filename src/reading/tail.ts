@@ -24,6 +24,25 @@ export type Cancellation = Pick<AbortSignal, 'aborted' | 'reason' | 'addEventLis
 
 export type Tail = ReturnType<typeof createTail>;
 
+/** Waits for what `listen` calls back for: resolves with true then, with false after `ms` or when `ended` fires. */
+export const arrival = (
+  ms: number,
+  listen: (arrived: () => void) => () => unknown,
+  ended?: Cancellation,
+): Promise<boolean> =>
+  new Promise((resolve) => {
+    const end = (came: boolean) => {
+      clearTimeout(timer);
+      off();
+      ended?.removeEventListener('abort', aborted);
+      resolve(came);
+    };
+    const aborted = () => end(false);
+    const timer = setTimeout(end, ms, false);
+    const off = listen(() => end(true));
+    ended?.addEventListener('abort', aborted);
+  });
+
 export interface TailParts {
   readonly fence: Fence;
   /** None at the as-is level. */
