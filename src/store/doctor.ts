@@ -79,10 +79,7 @@ export async function examine(store: Looked, url: string, nodes: readonly string
       contents: complete ? await contentsOf(db, others) : undefined,
       host: db.hosts?.now(),
       lostHosts: db.hosts ? await findLost(parseMysqlUrl(url)) : [],
-      lostNodes: opened.flatMap((one, i) => {
-        const why = one.status === 'rejected' ? causeOf(one.reason) : undefined;
-        return why ? [{ ...why, node: i + 1 }] : [];
-      }),
+      lostNodes: lostOf(opened, (i) => ({ node: i + 1 })),
       server: db.kind === 'mysql' ? await examineServer(db, extended) : undefined,
       file: db.kind === 'sqlite' ? { journal: await journalOf(db), sharable: store.sharable } : undefined,
     };
@@ -95,11 +92,13 @@ async function findLost(url: MysqlUrl): Promise<DatabaseFacts['lostHosts']> {
   const tried = await Promise.allSettled(
     url.hosts.map(async (host) => (await openMysql({ ...url, hosts: [host] })).close()),
   );
-  return tried.flatMap((one, i) => {
-    const why = one.status === 'rejected' ? causeOf(one.reason) : undefined;
-    return why ? [{ ...why, host: hostText(url.hosts[i] as Host) }] : [];
-  });
+  return lostOf(tried, (i) => ({ host: hostText(url.hosts[i] as Host) }));
 }
+const lostOf = <T>(tried: readonly PromiseSettledResult<unknown>[], nameOf: (i: number) => T): (Cause & T)[] =>
+  tried.flatMap((one, i) => {
+    const why = one.status === 'rejected' ? causeOf(one.reason) : undefined;
+    return why ? [{ ...why, ...nameOf(i) }] : [];
+  });
 
 /** Undefined for an account that may not read tblwh: the check of the rights tells that. */
 async function contentsOf(db: Db, nodes: readonly Db[]): Promise<ContentFacts | undefined> {
@@ -226,13 +225,9 @@ async function missingRights(
   extended: boolean,
   grant: (right: Right) => string,
 ): Promise<ServerFacts['missing']> {
-  const first = new Map(
-    (
-      await db.all<{ t: string; c: string }>(
-        'SELECT table_name AS t, column_name AS c FROM information_schema.columns WHERE table_schema = DATABASE() AND ordinal_position = 1',
-      )
-    ).map(({ t, c }) => [t, c]),
-  );
+  const firsts = `SELECT table_name AS t, column_name AS c FROM information_schema.columns
+    WHERE table_schema = DATABASE() AND ordinal_position = 1`;
+  const first = new Map((await db.all<{ t: string; c: string }>(firsts)).map(({ t, c }) => [t, c]));
   const missing: MissingRight[] = [];
   for (const right of RIGHTS) {
     const { table, columns = '*' } = right;
