@@ -36,18 +36,14 @@ const selectFrom = (store: Store, more = ''): string => {
     : `SELECT ${columns} FROM tblwh t`;
 };
 
-type Row = Omit<ContentRow, 'receipt'> & {
-  size?: number | null;
-  crc?: number;
-  received_ms?: number;
-  full_ip?: string;
-  head?: Buffer | null;
-  verified?: number;
-  event_id?: string | null;
-  event_type?: string | null;
-  duplicate_of?: number | null;
-  released_from?: number | null;
-};
+interface Request extends Omit<Receipt, 'ip' | 'verified'> {
+  readonly size: number;
+  readonly crc: number;
+  readonly full_ip: string;
+  readonly verified: number;
+}
+/** With its request, of which all is null where there is none. */
+type Row = Omit<ContentRow, 'receipt'> & (Request | { readonly [name in keyof Request]?: null });
 
 function toContent(row: Row): ContentRow {
   const { id, content, ip, api, dt, wh_id } = row;
@@ -56,16 +52,11 @@ function toContent(row: Row): ContentRow {
   return { id, content, ip, api, dt, wh_id, receipt: ours ? toReceipt(row) : null };
 }
 
-const toReceipt = (row: Row): Receipt => ({
-  received_ms: row.received_ms ?? 0,
-  ip: row.full_ip ?? '',
-  head: row.head ?? null,
-  verified: VERIFIED[row.verified ?? 0] ?? 'none',
-  event_id: row.event_id ?? null,
-  event_type: row.event_type ?? null,
-  duplicate_of: row.duplicate_of ?? null,
-  released_from: row.released_from ?? null,
-});
+function toReceipt({ received_ms, full_ip, head, verified, ...row }: Request): Receipt {
+  const { event_id, event_type, duplicate_of, released_from } = row;
+  const event = { event_id, event_type, duplicate_of, released_from };
+  return { received_ms, ip: full_ip, head, verified: VERIFIED[verified] ?? 'none', ...event };
+}
 
 /** A content by its owner and its id. */
 export interface ContentKey {
