@@ -87,8 +87,7 @@ export function createLists({ store, tail, ownWrites, maxPageBytes, content }: L
       return { contents: one ? [one] : [], next };
     }
     const { contents, cut } = await listByIds(store, options.userId, named, maxPageBytes);
-    if (cut) return { contents, next: (contents.at(-1) as ContentRow).id + 1 };
-    return { contents, next };
+    return { contents, next: cut ? (contents.at(-1) as ContentRow).id + 1 : next };
   }
 
   return {

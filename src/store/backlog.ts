@@ -204,18 +204,12 @@ export async function positionBeforeId(db: Db, id: number): Promise<number> {
 
 /** The position before the first content that was seen at `ms` or later. Times never fall with the position. */
 export async function positionBeforeTime(db: Db, ms: number): Promise<number> {
-  const at = async (pos: number) =>
-    (
-      await db.all<{ pos: number; seen_ms: number }>(
-        'SELECT pos, seen_ms FROM restante_position WHERE pos >= ? ORDER BY pos LIMIT 1',
-        [pos],
-      )
-    )[0];
+  const sql = 'SELECT pos, seen_ms FROM restante_position WHERE pos >= ? ORDER BY pos LIMIT 1';
   let low = 0; // seen before
   let high = (await headOf(db)) + 1; // not before
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2);
-    const row = await at(middle);
+    const [row] = await db.all<{ pos: number; seen_ms: number }>(sql, [middle]);
     if (!row || row.seen_ms >= ms) high = middle;
     else low = Math.max(middle, Math.min(row.pos, high - 1));
   }

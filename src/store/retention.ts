@@ -3,7 +3,7 @@ import type { SettingsInput } from '../schema/webhooks.ts';
 import { positionBeforeTime } from './backlog.ts';
 import { type ConsumerRow, consumersOf, lockConsumer, saveConsumer } from './consumers.ts';
 import { type Db, failed, listsOf, marks, padded, type Queries, type Value } from './db.ts';
-import type { Row } from './fence/source.ts';
+import type { PositionedRow } from './positions.ts';
 
 /**
  * `age`: a content that a consumer is still to get stays, and a consumer that has missed one is told. `wish`: all contents go,
@@ -11,9 +11,7 @@ import type { Row } from './fence/source.ts';
  */
 type Why = 'age' | 'wish';
 
-interface Doomed extends Row {
-  readonly pos: number;
-}
+type Doomed = Omit<PositionedRow, 'seen_ms'>;
 interface Removed {
   /** Rows of tblwh. */
   readonly contents: number;
@@ -223,6 +221,10 @@ export interface Ids {
   readonly upTo: number;
 }
 
+/** The condition on its owner, if only one user is wanted. */
+const ownedBy = ({ userId }: Wanted, sql: string): { sql: string; params: readonly Value[] } =>
+  userId === undefined ? { sql: '', params: [] } : { sql: ` AND ${sql}`, params: [userId] };
+
 /** Ids of what is wanted. Reads every row in the range: a short one takes less time. */
 export async function findWanted(db: Db, kind: Kind, wanted: Wanted, { after, upTo }: Ids): Promise<number[]> {
   const found = new Set<number>();
@@ -230,9 +232,9 @@ export async function findWanted(db: Db, kind: Kind, wanted: Wanted, { after, up
     if (columns.length === 0 && wanted.texts.length > 0) continue;
     const { sql: condition, params } = contains(db, columns, wanted);
     const owner = sql.includes(' p ON ') ? 'COALESCE(t.user_id, p.user_id)' : 't.user_id';
-    const whose = wanted.userId === undefined ? '' : ` AND ${owner} = ?`;
-    const values = [after, upTo, ...params, ...(wanted.userId === undefined ? [] : [wanted.userId])];
-    for (const { id } of await db.all<{ id: number }>(`${sql} ${condition}${whose}`, values)) found.add(id);
+    const whose = ownedBy(wanted, `${owner} = ?`);
+    const values = [after, upTo, ...params, ...whose.params];
+    for (const { id } of await db.all<{ id: number }>(`${sql} ${condition}${whose.sql}`, values)) found.add(id);
   }
   return [...found].sort((a, b) => a - b);
 }
@@ -262,12 +264,11 @@ export function eraseWanted(db: Db, kind: Kind, ids: readonly number[]): Promise
 /** The reason that a worker gave for a nack may contain the text, too: then it is erased. */
 export function eraseReasons(db: Db, wanted: Wanted): Promise<number> {
   const { sql, params } = contains(db, ['reason'], wanted);
-  const whose =
-    wanted.userId === undefined ? '' : ' AND consumer_id IN (SELECT id FROM restante_consumer WHERE user_id = ?)';
-  const values = [...params, ...(wanted.userId === undefined ? [] : [wanted.userId])];
+  const whose = ownedBy(wanted, 'consumer_id IN (SELECT id FROM restante_consumer WHERE user_id = ?)');
+  const values = [...params, ...whose.params];
   return db.transaction(async (queries) => {
-    const leases = await queries.run(`UPDATE restante_lease SET reason = NULL WHERE ${sql}${whose}`, values);
-    return leases + (await queries.run(`UPDATE restante_dead SET reason = 'erased' WHERE ${sql}${whose}`, values));
+    const leases = await queries.run(`UPDATE restante_lease SET reason = NULL WHERE ${sql}${whose.sql}`, values);
+    return leases + (await queries.run(`UPDATE restante_dead SET reason = 'erased' WHERE ${sql}${whose.sql}`, values));
   });
 }
 
@@ -317,12 +318,7 @@ export async function positionBeforeDays(db: Db, days: number): Promise<number> 
 }
 
 /** Contents with after < pos <= upTo. */
-export const placesAfter = (
-  db: Db,
-  after: number,
-  upTo: number,
-  limit: number,
-): Promise<(Row & { readonly pos: number })[]> =>
+export const placesAfter = (db: Db, after: number, upTo: number, limit: number): Promise<Doomed[]> =>
   db.all('SELECT pos, id, user_id, wh_id FROM restante_position WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT ?', [
     after,
     upTo,
