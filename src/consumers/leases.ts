@@ -89,18 +89,13 @@ const ofAnother = (lease: Lease, ids: readonly number[] | undefined): Done => ({
   conflicts: (ids ?? lease.positions.map(({ id }) => id)).map((id) => ({ id, reason: 'other-consumer' })),
 });
 
-/** `removed`: how many of them were out. */
-interface Acked extends Done {
-  readonly removed: number;
-}
-
-/** Takes contents off the list for good. */
+/** Takes contents off the list for good. `removed`: how many of them were out. */
 export async function ack(
   rows: LeaseRows,
   { consumer }: Locked,
   lease: Lease,
   ids?: readonly number[],
-): Promise<Change<Acked>> {
+): Promise<Change<Done & { readonly removed: number }>> {
   if (lease.consumerId !== consumer.id) return { consumer, result: { ...ofAnother(lease, ids), removed: 0 } };
   const call = named(lease, ids);
   const { positions } = call;
