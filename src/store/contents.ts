@@ -1,6 +1,6 @@
 // Reads and stores contents: tblwh, with restante_request beside it.
 import { crc32 } from 'node:zlib';
-import { failed, marks, padded, type Queries, type Value } from './db.ts';
+import { type Condition, failed, marks, padded, type Queries, type Value } from './db.ts';
 import { duplicatesOf, type Event, type Judged, VERIFIED, type Verified } from './events.ts';
 import type { Row as Owner } from './fence/source.ts';
 import type { Store } from './open.ts';
@@ -116,13 +116,10 @@ export interface ListOptions {
 export const forced = ({ state: { index } }: Store): string =>
   index ? `/*! FORCE INDEX (\`${index.replaceAll('`', '``')}\`) */` : '';
 
-/** More conditions on t (tblwh) and r (restante_request), each with AND before it. */
-interface Condition {
-  readonly sql: string;
-  readonly params: readonly Value[];
-}
-
-/** Contents with from <= id <= to. Reads no more than `maxBytes`, but one content at least. */
+/**
+ * Contents with from <= id <= to. Reads no more than `maxBytes`, but one content at least. `only`: more conditions on t (tblwh) and r
+ * (restante_request), each with AND before it.
+ */
 export async function listContents(
   store: Store,
   userId: number,

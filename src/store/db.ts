@@ -2,6 +2,11 @@
 
 /** What may be bound to a `?`. Text goes as UTF-8, a Buffer as binary. */
 export type Value = string | number | null | Buffer;
+/** Words of SQL, and what is bound to the `?` in them. */
+export interface Condition {
+  readonly sql: string;
+  readonly params: readonly Value[];
+}
 export type Rows = readonly (readonly Value[])[];
 
 /** The few things in which the engines differ: words of SQL, and what follows from how they write. */

@@ -148,18 +148,13 @@ export interface Change<T> {
   readonly quiet?: boolean;
 }
 
-export interface Changed<T> extends Change<T> {
-  readonly before: ConsumerRow;
-  readonly now: number;
-}
-
 /** Changes a consumer and its rows in one transaction; undefined when there is no such consumer. `work` may be run again. */
 export function changeConsumer<T>(
   db: Db,
   userId: number,
   name: string,
   work: (rows: LeaseRows, locked: Locked) => Promise<Change<T>>,
-): Promise<Changed<T> | undefined> {
+): Promise<(Change<T> & Pick<Locked, 'now'> & { readonly before: ConsumerRow }) | undefined> {
   return db.transaction(async (queries) => {
     const locked = await lockConsumer(db, queries, [userId, name]);
     if (!locked) return undefined;

@@ -2,7 +2,7 @@
 import type { SettingsInput } from '../schema/webhooks.ts';
 import { positionBeforeTime } from './backlog.ts';
 import { type ConsumerRow, consumersOf, lockConsumer, saveConsumer } from './consumers.ts';
-import { type Db, failed, listsOf, marks, padded, type Queries, type Value } from './db.ts';
+import { type Condition, type Db, failed, listsOf, marks, padded, type Queries } from './db.ts';
 import type { PositionedRow } from './positions.ts';
 
 /**
@@ -186,7 +186,7 @@ export interface Wanted {
 export type Kind = 'contents' | 'refusals';
 
 /** A condition that is true when one of the columns has one of the texts in it, byte for byte; true when there are none. */
-function contains(db: Db, columns: readonly string[], { texts }: Wanted): { sql: string; params: readonly Value[] } {
+function contains(db: Db, columns: readonly string[], { texts }: Wanted): Condition {
   if (texts.length === 0) return { sql: 'TRUE', params: [] };
   const one = columns.flatMap((column) => texts.map(() => `INSTR(${db.dialect.bytes(column)}, ?) > 0`));
   return { sql: `(${one.join(' OR ')})`, params: columns.flatMap(() => texts) };
@@ -222,7 +222,7 @@ export interface Ids {
 }
 
 /** The condition on its owner, if only one user is wanted. */
-const ownedBy = ({ userId }: Wanted, sql: string): { sql: string; params: readonly Value[] } =>
+const ownedBy = ({ userId }: Wanted, sql: string): Condition =>
   userId === undefined ? { sql: '', params: [] } : { sql: ` AND ${sql}`, params: [userId] };
 
 /** Ids of what is wanted. Reads every row in the range: a short one takes less time. */

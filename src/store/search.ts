@@ -1,6 +1,6 @@
 // Finds contents by their event, verdict, age or bytes: by an index where there is one, else by reading a limited number of rows.
 import { type ContentRow, forced, type ListOptions, listByIds, listContents } from './contents.ts';
-import type { Value } from './db.ts';
+import type { Condition, Value } from './db.ts';
 import { eventKey, VERIFIED, type Verified } from './events.ts';
 import type { Store } from './open.ts';
 
@@ -90,7 +90,7 @@ async function byEvent(store: Store, userId: number, options: ListOptions, filte
 }
 
 /** The filter as SQL on the tables t (tblwh) and r (restante_request). */
-function where({ db }: Store, { event_type, verified, since_ms, q }: Filter): { sql: string; params: Value[] } {
+function where({ db }: Store, { event_type, verified, since_ms, q }: Filter): Condition {
   const parts: string[] = [];
   const params: Value[] = [];
   const and = (sql: string, value: Value): void => {

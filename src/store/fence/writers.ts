@@ -12,12 +12,7 @@ export interface WriterSight {
 // A missing right is asked for again only after this.
 const DENIED_FOR_MS = 60_000;
 
-interface Statement {
-  readonly k: Value;
-  readonly q?: Value;
-  readonly own: Value;
-  readonly text: Value;
-}
+type Statement = Readonly<Record<'k' | 'own' | 'text', Value>> & { readonly q?: Value };
 
 const isOther = ({ own }: Statement): boolean => Number(own) !== 1;
 const keysOf = (rows: readonly Statement[]): ReadonlySet<string> => new Set(rows.map(({ k }) => String(k)));
