@@ -7,7 +7,6 @@ import {
   type ConsumerRow,
   type ConsumerSettings,
   createConsumer,
-  type DeadLetter,
   deleteConsumer,
   findConsumer,
   type Locked,
@@ -35,34 +34,7 @@ export interface Seen {
   readonly state: ConsumerState;
 }
 
-export interface Consumers {
-  /** Makes a consumer or gives it these settings; what is left out has its default. `start` counts for a new one only. */
-  put(
-    userId: number,
-    name: string,
-    settings: Partial<ConsumerSettings>,
-    start?: Start,
-  ): Promise<Seen & { made: boolean }>;
-  get(userId: number, name: string): Promise<Seen>;
-  list(userId: number): Promise<Seen[]>;
-  remove(userId: number, name: string): Promise<void>;
-  pull(userId: number, name: string, call: PullCall, ended: Cancellation): Promise<Pulled>;
-  ack(userId: number, name: string, call: LeaseCall): Promise<Done>;
-  nack(userId: number, name: string, call: LeaseCall, how: Nack): Promise<Done>;
-  /** `due` is when the lease ends now. */
-  extend(
-    userId: number,
-    name: string,
-    call: LeaseCall,
-    leaseSeconds?: number,
-  ): Promise<Done & { readonly due: number }>;
-  seek(userId: number, name: string, to: Start): Promise<Seen>;
-  dead(userId: number, name: string, from: number, limit: number): Promise<readonly DeadLetter[]>;
-  /** `more`: there are dead letters left. */
-  retry(userId: number, name: string, ids?: readonly number[]): Promise<Done & { readonly more: boolean }>;
-  redeliver(userId: number, name: string, ids: readonly number[]): Promise<Done>;
-  close(): void;
-}
+export type Consumers = ReturnType<typeof createConsumers>;
 
 interface ConsumersParts {
   readonly store: Store;
@@ -90,7 +62,7 @@ const DEFAULTS: ConsumerSettings = {
 // How many dead letters one call revives.
 const MOST_RETRIED = 5_000;
 
-export function createConsumers({ store, tail, ownWrites, maxPageBytes, log }: ConsumersParts): Consumers {
+export function createConsumers({ store, tail, ownWrites, maxPageBytes, log }: ConsumersParts) {
   const { db } = store;
   const onError = (error: unknown) => log?.warn({ error }, 'cannot look for changes of consumers; trying again');
   const sessions = createSessions({ db, tail, onError });
@@ -153,7 +125,8 @@ export function createConsumers({ store, tail, ownWrites, maxPageBytes, log }: C
   });
 
   return {
-    async put(userId, name, given, start) {
+    /** Makes a consumer or gives it these settings; what is left out has its default. `start` counts for a new one only. */
+    async put(userId: number, name: string, given: Partial<ConsumerSettings>, start?: Start) {
       const settings = { ...DEFAULTS, ...given };
       const before = await findConsumer(db, userId, name);
       await checkWhids(userId, settings.whids, before?.whids ?? []);
@@ -165,45 +138,48 @@ export function createConsumers({ store, tail, ownWrites, maxPageBytes, log }: C
         await change(userId, name, async (_, { consumer }) => ({ consumer, result: undefined }), { afresh: true });
       return { ...(await seen(consumer)), made };
     },
-    get: async (userId, name) => seen(await find(userId, name)),
-    list: async (userId) => Promise.all((await listConsumers(db, userId)).map(seen)),
-    async remove(userId, name) {
+    get: async (userId: number, name: string) => seen(await find(userId, name)),
+    list: async (userId: number) => Promise.all((await listConsumers(db, userId)).map(seen)),
+    async remove(userId: number, name: string): Promise<void> {
       if (!(await deleteConsumer(db, userId, name))) throw deleted(name);
       const session = sessions.peek(userId, name);
       if (session) sessions.drop(session, true);
     },
-    pull: async (userId, name, call, ended) => {
+    async pull(userId: number, name: string, call: PullCall, ended: Cancellation): Promise<Pulled> {
       const { ack: acks, ...options } = call;
       const asked = acks && { lease: readLease(acks, 'body.ack'), ids: acks.ids };
       if (call.waitMs === 0) await ownWrites.positioned(userId);
       return pull(userId, name, { ...options, ack: asked }, ended);
     },
-    async ack(userId, name, call) {
+    async ack(userId: number, name: string, call: LeaseCall): Promise<Done> {
       const work = (rows: LeaseRows, locked: Locked, lease: Lease) => ack(rows, locked, lease, call.ids);
       const { done, conflicts } = await leased(userId, name, call, work, { removed: (result) => result.removed });
       return { done, conflicts };
     },
-    nack: (userId, name, call, how) =>
+    nack: (userId: number, name: string, call: LeaseCall, how: Nack): Promise<Done> =>
       leased(userId, name, call, (rows, locked, lease) => nack(rows, locked, lease, call.ids, how)),
-    extend: (userId, name, call, seconds) =>
+    /** `due` is when the lease ends now. */
+    extend: (userId: number, name: string, call: LeaseCall, seconds?: number) =>
       leased(userId, name, call, (rows, locked, lease) =>
         extend(rows, locked, lease, call.ids, (seconds ?? locked.consumer.lease_seconds) * 1000),
       ),
-    async seek(userId, name, to) {
+    async seek(userId: number, name: string, to: Start): Promise<Seen> {
       await Promise.all([find(userId, name), ownWrites.positioned(userId)]);
       const target = await findTarget(db, userId, to);
       return seen(
         (await change(userId, name, (rows, locked) => seek(rows, locked, target), { afresh: true })).consumer,
       );
     },
-    dead: async (userId, name, from, limit) => listDead(db, (await find(userId, name)).id, from, limit),
-    async retry(userId, name, ids) {
+    dead: async (userId: number, name: string, from: number, limit: number) =>
+      listDead(db, (await find(userId, name)).id, from, limit),
+    /** `more`: there are dead letters left. */
+    async retry(userId: number, name: string, ids?: readonly number[]) {
       const { consumer, result } = await change(userId, name, (rows, locked) =>
         reviveDead(rows, locked, ids, MOST_RETRIED),
       );
       return { ...whole(result), more: ids === undefined && consumer.dead > 0 };
     },
-    async redeliver(userId, name, ids) {
+    async redeliver(userId: number, name: string, ids: readonly number[]): Promise<Done> {
       await ownWrites.positioned(userId);
       return whole((await change(userId, name, (rows, locked) => redeliver(rows, locked, ids))).result);
     },
@@ -224,17 +200,11 @@ const MOST_CONSUMERS = 100;
 const MOST_UNASKED = 1_000;
 const MOST_STOCK = 100_000;
 
-interface Maker {
-  /** Resolves with false when another call made it meanwhile. */
-  make(userId: number, name: string, settings: ConsumerSettings, start: Start | undefined): Promise<boolean>;
-  /** Rejects when one of them is neither the user's nor among `known`, those that the consumer reads already. */
-  checkWhids(userId: number, whids: readonly number[] | null, known: readonly number[]): Promise<void>;
-}
-
-function createMaker(store: Store, ownWrites: Pick<OwnWrites, 'positioned'>): Maker {
+function createMaker(store: Store, ownWrites: Pick<OwnWrites, 'positioned'>) {
   const { db } = store;
   const making = new Map<number, Promise<unknown>>();
 
+  /** Resolves with false when another call made it meanwhile. */
   async function make(
     userId: number,
     name: string,
@@ -260,6 +230,7 @@ function createMaker(store: Store, ownWrites: Pick<OwnWrites, 'positioned'>): Ma
     return (await made) === 'made';
   }
 
+  /** Rejects when one of them is neither the user's nor among `known`, those that the consumer reads already. */
   async function checkWhids(userId: number, whids: readonly number[] | null, known: readonly number[]): Promise<void> {
     const asked = whids?.filter((whId) => whId !== 0 && !known.includes(whId)) ?? [];
     if (asked.length === 0) return;

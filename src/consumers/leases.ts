@@ -68,29 +68,37 @@ async function judgeStrangers(rows: LeaseRows, consumer: ConsumerRow, ids: reado
   const unknown = ids.filter((id) => !known.has(id)).map((id) => ({ id, reason: 'not-handed-out' as const }));
   return { done: judged.done, conflicts: [...judged.conflicts, ...unknown] };
 }
-const both = (a: Done, b: Done): Done => ({
-  done: [...a.done, ...b.done],
-  conflicts: [...a.conflicts, ...b.conflicts],
-});
+
+/** What became of all that a call names: `own` it has just dealt with. */
+async function outcome(
+  rows: LeaseRows,
+  consumer: ConsumerRow,
+  { positions, strangers }: Named,
+  own: readonly Position[],
+): Promise<Done> {
+  const mine = new Set(own.map(posOf));
+  const others = positions.filter(({ pos }) => !mine.has(pos));
+  const judged = [await settle(rows, consumer, others), await judgeStrangers(rows, consumer, strangers)];
+  return {
+    done: [...own.map(({ id }) => id), ...judged.flatMap(({ done }) => done)],
+    conflicts: judged.flatMap(({ conflicts }) => conflicts),
+  };
+}
 const ofAnother = (lease: Lease, ids: readonly number[] | undefined): Done => ({
   done: [],
   conflicts: (ids ?? lease.positions.map(({ id }) => id)).map((id) => ({ id, reason: 'other-consumer' })),
 });
 
-/** `removed`: how many of them were out. */
-interface Acked extends Done {
-  readonly removed: number;
-}
-
-/** Takes contents off the list for good. */
+/** Takes contents off the list for good. `removed`: how many of them were out. */
 export async function ack(
   rows: LeaseRows,
   { consumer }: Locked,
   lease: Lease,
   ids?: readonly number[],
-): Promise<Change<Acked>> {
+): Promise<Change<Done & { readonly removed: number }>> {
   if (lease.consumerId !== consumer.id) return { consumer, result: { ...ofAnother(lease, ids), removed: 0 } };
-  const { positions, strangers } = named(lease, ids);
+  const call = named(lease, ids);
+  const { positions } = call;
   const [first, last] = [positions[0], positions.at(-1)];
   const removed =
     !first || !last
@@ -98,12 +106,8 @@ export async function ack(
       : positions === lease.positions
         ? await rows.removeRange(lease.token, first.pos, last.pos)
         : await rows.remove(lease.token, positions.map(posOf));
-  const mine =
-    removed === positions.length
-      ? { done: positions.map(({ id }) => id), conflicts: [] }
-      : await settle(rows, consumer, positions);
-  const result = { ...both(mine, await judgeStrangers(rows, consumer, strangers)), removed };
-  const passed = consumer.gap && new Set(mine.done);
+  const result = { ...(await outcome(rows, consumer, call, removed === positions.length ? positions : [])), removed };
+  const passed = consumer.gap && new Set(result.done);
   const read = passed && positions.some(({ pos, id }) => pos > (consumer.gap?.pos ?? 0) && passed.has(id));
   if (removed === 0 && !read) return { consumer, result };
   return { consumer: { ...consumer, gap: read ? null : consumer.gap }, result };
@@ -126,8 +130,8 @@ export async function nack(
   { delayMs, dead, untried = false, reason }: Nack,
 ): Promise<Change<Done>> {
   if (lease.consumerId !== consumer.id) return { consumer, result: ofAnother(lease, ids) };
-  const { positions, strangers } = named(lease, ids);
-  const own = (await rows.at(positions.map(posOf))).filter(({ token }) => token === lease.token);
+  const call = named(lease, ids);
+  const own = (await rows.at(call.positions.map(posOf))).filter(({ token }) => token === lease.token);
   const held = own.filter(({ waiting }) => !waiting).sort((a, b) => a.pos - b.pos);
   const due = now + delayMs;
   // In order, a worker that fails at one has not come to those behind it.
@@ -139,16 +143,7 @@ export async function nack(
   await rows.bury(spent.map(posOf), reason, dead ? GIVEN_UP : NOT_ACKED, now);
   await rows.giveBack(back.map(posOf), { due, refund: untried ? 1 : 0, reason });
   await rows.giveBack(behind.map(posOf), { due, refund: 1 });
-  const mine = new Set(own.map(posOf));
-  const judged = await settle(
-    rows,
-    consumer,
-    positions.filter(({ pos }) => !mine.has(pos)),
-  );
-  const result = both(
-    { done: own.map(({ id }) => id), conflicts: [] },
-    both(judged, await judgeStrangers(rows, consumer, strangers)),
-  );
+  const result = await outcome(rows, consumer, call, own);
   if (spent.length + back.length + behind.length === 0) return { consumer, result };
   const next_due_ms = back.length + behind.length > 0 ? sooner(consumer.next_due_ms, due) : consumer.next_due_ms;
   return { consumer: { ...consumer, next_due_ms, dead: consumer.dead + spent.length }, result };
@@ -164,20 +159,11 @@ export async function extend(
 ): Promise<Change<Done & { readonly due: number }>> {
   const due = now + leaseMs;
   if (lease.consumerId !== consumer.id) return { consumer, result: { ...ofAnother(lease, ids), due } };
-  const { positions, strangers } = named(lease, ids);
-  const own = (await rows.at(positions.map(posOf))).filter(({ token, waiting }) => token === lease.token && !waiting);
-  const mine = new Set(own.map(posOf));
-  await rows.extend([...mine], due);
-  const judged = await settle(
-    rows,
-    consumer,
-    positions.filter(({ pos }) => !mine.has(pos)),
-  );
-  const done = both(
-    { done: own.map(({ id }) => id), conflicts: [] },
-    both(judged, await judgeStrangers(rows, consumer, strangers)),
-  );
-  const result = { ...done, due };
+  const call = named(lease, ids);
+  const found = await rows.at(call.positions.map(posOf));
+  const own = found.filter(({ token, waiting }) => token === lease.token && !waiting);
+  await rows.extend(own.map(posOf), due);
+  const result = { ...(await outcome(rows, consumer, call, own)), due };
   return own.length === 0
     ? { consumer, result }
     : { consumer: { ...consumer, next_due_ms: sooner(consumer.next_due_ms, due) }, result };

@@ -140,12 +140,6 @@ interface Turn {
   readonly backlog: Backlog | undefined;
 }
 
-interface Filled {
-  readonly items: readonly Item[];
-  /** The consumer when something had to be given back. */
-  readonly after: ConsumerRow | undefined;
-}
-
 type Next = PullState | Pulled;
 type PullState = (call: Call) => Next | Promise<Next>;
 
@@ -334,8 +328,8 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
     return inLane<ConsumerRow | undefined>(session, work, patience).catch(() => undefined);
   };
 
-  /** The contents of a claim: as many as fit, if the caller is still there. */
-  async function fill(call: Call, { consumer, token, claimed }: Turn): Promise<Filled> {
+  /** The contents of a claim: as many as fit, if the caller is still there. `after`: the consumer when something was given back. */
+  async function fill(call: Call, { consumer, token, claimed }: Turn) {
     const { session } = call;
     const handed: readonly Handed[] = claimed?.handed ?? [];
     const only = { maxBytes: maxPageBytes, skipDuplicates: consumer.duplicates === 'skip' };
@@ -380,27 +374,15 @@ export interface Item {
   readonly attempt: number;
 }
 
-interface Bodies {
-  readonly items: readonly Item[];
-  /** What did not fit. */
-  readonly surplus: readonly Position[];
-  /** Contents that were deleted meanwhile, and duplicates that the consumer skips. */
-  readonly gone: readonly Position[];
-}
-
 /** Items in the order of positions, up to `maxBytes`, but one at least. What does not fit is the last part, without a hole. */
 async function readBodies(
   store: Store,
   userId: number,
   handed: readonly Handed[],
   { maxBytes, skipDuplicates }: { readonly maxBytes: number; readonly skipDuplicates: boolean },
-): Promise<Bodies> {
-  const page = await listByIds(
-    store,
-    userId,
-    handed.map(({ id }) => id),
-    maxBytes,
-  );
+) {
+  const ids = handed.map(({ id }) => id);
+  const page = await listByIds(store, userId, ids, maxBytes);
   const found = new Map(page.contents.map((content) => [content.id, content]));
   const readUpTo = page.cut ? (page.contents.at(-1)?.id ?? 0) : Number.POSITIVE_INFINITY;
   const [first] = handed;
@@ -410,8 +392,8 @@ async function readBodies(
     if (content) found.set(first.id, content);
   }
   const items: Item[] = [];
-  const surplus: Position[] = [];
-  const gone: Position[] = [];
+  const surplus: Position[] = []; // what did not fit
+  const gone: Position[] = []; // contents that were deleted meanwhile, and duplicates that the consumer skips
   for (const one of handed) {
     const content = found.get(one.id);
     const skipped = skipDuplicates && content?.receipt?.duplicate_of != null;

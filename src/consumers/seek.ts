@@ -53,16 +53,12 @@ export async function redeliver(
     const one = found.get(id);
     const row = one && out.get(one.pos);
     const reads = one && (!consumer.whids || consumer.whids.includes(one.wh_id) || row || dead.has(one.pos));
-    if (!reads) {
-      conflicts.push({ id, reason: 'not-found' });
-      continue;
+    if (!reads) conflicts.push({ id, reason: 'not-found' });
+    else if (row && !row.waiting && row.due_ms > now) conflicts.push({ id, reason: 'in-hand' });
+    else {
+      done.push(id);
+      if (one.pos <= consumer.cursor_pos && !dead.has(one.pos)) again.push(one.pos);
     }
-    if (row && !row.waiting && row.due_ms > now) {
-      conflicts.push({ id, reason: 'in-hand' });
-      continue;
-    }
-    done.push(id);
-    if (one.pos <= consumer.cursor_pos && !dead.has(one.pos)) again.push(one.pos);
   }
   const buried = positions.filter((pos) => dead.has(pos));
   await rows.revive(buried, now);

@@ -24,7 +24,7 @@
 // stranger tries would fill the memory).
 import { unavailable } from '../errors.ts';
 import { STALE_MS } from '../reading/lists.ts';
-import type { Cancellation, Tail } from '../reading/tail.ts';
+import { arrival, type Cancellation, type Tail } from '../reading/tail.ts';
 import { type Backlog, MOST_COUNTED } from '../store/backlog.ts';
 import { type ConsumerRow, changedConsumers } from '../store/consumers.ts';
 import type { Db } from '../store/db.ts';
@@ -69,28 +69,7 @@ interface Update {
   readonly backlog?: Backlog | undefined;
 }
 
-export interface Sessions {
-  /** Begins a call: leave() ends it. */
-  enter(userId: number, name: string): Session;
-  leave(session: Session): void;
-  peek(userId: number, name: string): Session | undefined;
-  /** Forgets a session and wakes its waiters. `gone`: the consumer was deleted. */
-  drop(session: Session, gone?: boolean): void;
-  /** What a transaction of ours left behind. Without `emptyUpTo` (it did not look for contents) the one that was known stays. */
-  update(session: Session, consumer: ConsumerRow, now: number, more?: Update): void;
-  counted(session: Session, version: number, backlog: Backlog): void;
-  /** True when it is known that nothing can be handed out now. */
-  knownEmpty(session: Session): boolean;
-  /** Resolves when something may have come, after `ms`, or when `ended` fires; true when it was woken. */
-  park(session: Session, ms: number, ended: Cancellation): Promise<boolean>;
-  /** Wakes the next waiter, if there may be a content for it. `woken`: the caller itself had been woken. */
-  wakeNext(session: Session, woken: boolean): void;
-  /** The database's clock, never ahead of it. */
-  now(): number;
-  /** True when no call is to wait any more. */
-  readonly closed: boolean;
-  close(): void;
-}
+export type Sessions = ReturnType<typeof createSessions>;
 
 interface SessionsParts {
   readonly db: Db;
@@ -98,7 +77,7 @@ interface SessionsParts {
   readonly onError: (error: unknown) => void;
 }
 
-export function createSessions({ db, tail, onError }: SessionsParts): Sessions {
+export function createSessions({ db, tail, onError }: SessionsParts) {
   const sessions = new Map<string, Session>();
   const byId = new Map<number, Session>();
   const clock = createDbClock();
@@ -136,9 +115,10 @@ export function createSessions({ db, tail, onError }: SessionsParts): Sessions {
     wake(session);
   }
 
+  /** Forgets a session and wakes its waiters. `gone`: the consumer was deleted. */
   function drop(session: Session, gone = false): void {
-    if (sessions.get(keyOf(session.userId, session.name)) === session)
-      sessions.delete(keyOf(session.userId, session.name));
+    const key = keyOf(session.userId, session.name);
+    if (sessions.get(key) === session) sessions.delete(key);
     if (session.consumer && byId.get(session.consumer.id) === session) byId.delete(session.consumer.id);
     session.gone ||= gone;
     session.off();
@@ -208,20 +188,27 @@ export function createSessions({ db, tail, onError }: SessionsParts): Sessions {
   }
 
   return {
-    enter(userId, name) {
+    /** Begins a call: leave() ends it. */
+    enter(userId: number, name: string): Session {
       const session = sessions.get(keyOf(userId, name)) ?? add(userId, name);
       session.users++;
       return session;
     },
-    leave(session) {
+    leave(session: Session): void {
       session.users--;
       session.usedAt = performance.now();
       // There is no such consumer: a name that was tried is not kept.
       if (session.users === 0 && !session.consumer) drop(session);
     },
-    peek: (userId, name) => sessions.get(keyOf(userId, name)),
+    peek: (userId: number, name: string) => sessions.get(keyOf(userId, name)),
     drop,
-    update(session, consumer, dbNow, { emptyUpTo = session.emptyUpTo, backlog } = {}) {
+    /** What a transaction of ours left behind. Without `emptyUpTo` (it did not look for contents) the one that was known stays. */
+    update(
+      session: Session,
+      consumer: ConsumerRow,
+      dbNow: number,
+      { emptyUpTo = session.emptyUpTo, backlog }: Update,
+    ): void {
       clock.set(dbNow);
       const known = session.consumer?.version ?? 0;
       if (known > consumer.version || session.gone) return;
@@ -230,38 +217,39 @@ export function createSessions({ db, tail, onError }: SessionsParts): Sessions {
       session.emptyUpTo = emptyUpTo;
       byId.set(consumer.id, session);
     },
-    counted(session, version, backlog) {
+    counted(session: Session, version: number, backlog: Backlog): void {
       clock.set(backlog.now);
       if (session.consumer?.version !== version) return;
       session.backlog = backlog;
       session.countedAt = performance.now();
     },
-    knownEmpty: (session) =>
+    /** True when it is known that nothing can be handed out now. */
+    knownEmpty: (session: Session) =>
       !mayHave(session) && now() - (session.consumer?.pulled_ms ?? 0) < USED_MS && tail.age < STALE_MS,
-    park: (session, ms, ended) =>
-      new Promise((resolve) => {
-        const end = (woken: boolean) => {
-          clearTimeout(timer);
-          session.waiters.delete(wakeMe);
-          ended.removeEventListener('abort', aborted);
-          resolve(woken);
-        };
-        const wakeMe = () => end(true);
-        const aborted = () => end(false);
-        const timer = setTimeout(end, ms, false);
-        ended.addEventListener('abort', aborted);
-        session.waiters.add(wakeMe);
-        wake(session);
-      }),
-    wakeNext(session, woken) {
+    /** Resolves when something may have come, after `ms`, or when `ended` fires; true when it was woken. */
+    park(session: Session, ms: number, ended: Cancellation): Promise<boolean> {
+      const parked = arrival(
+        ms,
+        (arrived) => {
+          session.waiters.add(arrived);
+          return () => session.waiters.delete(arrived);
+        },
+        ended,
+      );
+      wake(session);
+      return parked;
+    },
+    /** Wakes the next waiter, if there may be a content for it. `woken`: the caller itself had been woken. */
+    wakeNext(session: Session, woken: boolean): void {
       if (woken) session.waking = false;
       wake(session);
     },
     now,
+    /** True when no call is to wait any more. */
     get closed() {
       return closed;
     },
-    close() {
+    close(): void {
       closed = true;
       stop();
       for (const session of [...sessions.values()]) drop(session);
@@ -271,27 +259,22 @@ export function createSessions({ db, tail, onError }: SessionsParts): Sessions {
 
 // The database's clock, estimated between two statements: one clock for all processes.
 
-interface DbClock {
-  /** What a statement has just read. */
-  set(dbNow: number): void;
-  /** Never ahead of the database: a lease that is not over there is not over here. -Infinity before the first statement. */
-  now(): number;
-}
-
 // A clock may be set back: after so long a lower reading counts, too.
 const TRUSTED_MS = 60_000;
 
-function createDbClock(): DbClock {
+function createDbClock() {
   let offset = Number.NEGATIVE_INFINITY;
   let setAt = Number.NEGATIVE_INFINITY;
   return {
-    set(dbNow) {
+    /** What a statement has just read. */
+    set(dbNow: number): void {
       const at = performance.now();
       // The answer took time to come: of several readings the highest is the closest.
       if (dbNow - at < offset && at - setAt < TRUSTED_MS) return;
       offset = dbNow - at;
       setAt = at;
     },
+    /** Never ahead of the database: a lease that is not over there is not over here. -Infinity before the first statement. */
     now: () => performance.now() + offset,
   };
 }

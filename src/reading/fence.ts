@@ -39,26 +39,7 @@ const REMIND_EVERY_MS = 60_000;
 // A row that appears below the fence is noticed if it is no further away than this.
 const WATCHED_IDS = 100_000;
 
-export interface Fence {
-  /** The highest id that a list may hand out now. */
-  readonly safeId: number;
-  /** For how many seconds it has been held; 0 = it is not. */
-  readonly heldSeconds: number;
-  /** The id up to which passed() has delivered every row. */
-  readonly deliveredId: number;
-  /** True when every row that was seen may be handed out, and the fence waits for nothing. */
-  readonly settled: boolean;
-  /**
-   * One look at the database. Resolves with the rows that were not visible before, each once, in id order: for the sequencer.
-   * After a failed look, rows that were not on disk yet come again: after a crash their ids may belong to other contents.
-   */
-  tick(): Promise<readonly Row[]>;
-  /**
-   * The rows up to `safeId` that were not delivered yet, in id order. Asks the database only after the fence was held for long;
-   * then a call delivers 20,000 at most, and the next calls the rest. One call at a time.
-   */
-  passed(): Promise<readonly Row[]>;
-}
+export type Fence = ReturnType<typeof createFence>;
 
 /** What an operator has to know. `text` is a sentence for the log. */
 export type FenceAlarm = { readonly text: string } & (
@@ -90,7 +71,7 @@ export interface FenceOptions {
   readonly onForced?: (forced: Forced) => void;
 }
 
-export function createFence(options: FenceOptions): Fence {
+export function createFence(options: FenceOptions) {
   const { source, from, maxHoldMs, nodes = [], onAlarm = () => {}, onForced = () => {} } = options;
   const now = options.now ?? (() => performance.now());
   const holes = createHoles(from);
@@ -238,24 +219,36 @@ export function createFence(options: FenceOptions): Fence {
 
   let last: Promise<unknown> = Promise.resolve();
   return {
+    /** The highest id that a list may hand out now. */
     get safeId() {
       return open.size > 0 ? 0 : flushed.safeId;
     },
+    /** For how many seconds it has been held; 0 = it is not. */
     get heldSeconds() {
       return waiting() ? (now() - heldSince) / 1000 : 0;
     },
+    /** The id up to which passed() has delivered every row. */
     get deliveredId() {
       return open.size > 0 ? 0 : flushed.deliveredId;
     },
+    /** True when every row that was seen may be handed out, and the fence waits for nothing. */
     get settled() {
       return !waiting() && flushed.safeId === Math.min(fence, newest);
     },
-    tick() {
+    /**
+     * One look at the database. Resolves with the rows that were not visible before, each once, in id order: for the sequencer.
+     * After a failed look, rows that were not on disk yet come again: after a crash their ids may belong to other contents.
+     */
+    tick(): Promise<readonly Row[]> {
       const ticked = last.then(once);
       last = ticked.catch(() => {});
       return ticked;
     },
-    passed: async () => (open.size > 0 ? [] : flushed.passed()),
+    /**
+     * The rows up to `safeId` that were not delivered yet, in id order. Asks the database only after the fence was held for long;
+     * then a call delivers 20,000 at most, and the next calls the rest. One call at a time.
+     */
+    passed: async (): Promise<readonly Row[]> => (open.size > 0 ? [] : flushed.passed()),
   };
 }
 
@@ -267,26 +260,7 @@ const MOST_ROWS = 50_000;
 const ROWS_PER_READ = 5_000;
 const ROWS_PER_CALL = 20_000;
 
-interface Flushed {
-  /** The highest id whose row cannot vanish any more, nor any row below it. ripen() alone moves it. */
-  readonly safeId: number;
-  /** passed() has delivered every row up to here. */
-  readonly deliveredId: number;
-  /** At the time `at` the fence stood at `fence`. */
-  reach(fence: number, at: number): void;
-  /**
-   * A look that was sent at `asked` succeeded: the server has lost nothing since the look before. `flushedAt`: when our latest
-   * COMMIT was sent that had returned by then.
-   */
-  ripen(asked: number, flushedAt: number): void;
-  /** Rows that were seen, for passed(). */
-  keep(rows: readonly Row[]): void;
-  passed(): Promise<readonly Row[]>;
-  /** Forgets all that may have vanished; returns the id up to which nothing can have. */
-  retreat(): number;
-}
-
-function createFlushed(source: FenceSource, from: number): Flushed {
+function createFlushed(source: FenceSource, from: number) {
   let candidates: { fence: number; at: number }[] = [];
   let safe = from;
   let rows: Row[] = [];
@@ -307,19 +281,26 @@ function createFlushed(source: FenceSource, from: number): Flushed {
   }
 
   return {
+    /** The highest id whose row cannot vanish any more, nor any row below it. ripen() alone moves it. */
     get safeId() {
       return safe;
     },
+    /** passed() has delivered every row up to here. */
     get deliveredId() {
       return delivered;
     },
-    reach(fence, at) {
+    /** At the time `at` the fence stood at `fence`. */
+    reach(fence: number, at: number): void {
       const last = candidates.at(-1);
       if (fence <= (last?.fence ?? safe)) return;
       if (last && candidates.length >= MOST_CANDIDATES) Object.assign(last, { fence, at });
       else candidates.push({ fence, at });
     },
-    ripen(asked, flushedAt) {
+    /**
+     * A look that was sent at `asked` succeeded: the server has lost nothing since the look before. `flushedAt`: when our latest
+     * COMMIT was sent that had returned by then.
+     */
+    ripen(asked: number, flushedAt: number): void {
       let ripe = 0;
       for (const { fence, at } of candidates) {
         if (source.minAgeMs > 0 && asked - at < source.minAgeMs && flushedAt <= at) break;
@@ -328,7 +309,8 @@ function createFlushed(source: FenceSource, from: number): Flushed {
       }
       if (ripe > 0) candidates = candidates.slice(ripe);
     },
-    keep(seen) {
+    /** Rows that were seen, for passed(). */
+    keep(seen: readonly Row[]): void {
       const newest = rows.at(-1)?.id ?? 0;
       let late = false;
       for (const row of seen) {
@@ -341,7 +323,7 @@ function createFlushed(source: FenceSource, from: number): Flushed {
       lost = rows.at(-1)?.id ?? lost;
       rows = [];
     },
-    async passed() {
+    async passed(): Promise<readonly Row[]> {
       const upTo = safe;
       const found = delivered < lost ? await reread(Math.min(lost, upTo)) : [];
       if (found.length > 0 || delivered < Math.min(lost, upTo) || delivered >= upTo) return found;
@@ -349,7 +331,8 @@ function createFlushed(source: FenceSource, from: number): Flushed {
       delivered = upTo;
       return rows.splice(0, end === -1 ? rows.length : end);
     },
-    retreat() {
+    /** Forgets all that may have vanished; returns the id up to which nothing can have. */
+    retreat(): number {
       candidates = [];
       rows = rows.filter((row) => row.id <= safe);
       return safe;

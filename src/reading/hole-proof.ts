@@ -26,16 +26,7 @@ interface Observation {
   readonly writers: Set<string> | null;
 }
 
-export interface Proof {
-  /** The id up to which every hole above `fence` is dead; `fence` when nothing is proven. Never rejects. */
-  prove(fence: number): Promise<number>;
-  /** The latest error that prevented a proof, for the alarm; '' = none. */
-  readonly trouble: string;
-  /** Forgets all observations: they may be those of another server. */
-  forget(): void;
-}
-
-export function createProof(holes: Holes, probers: readonly Prober[], now: () => number): Proof {
+export function createProof(holes: Holes, probers: readonly Prober[], now: () => number) {
   let observations: Observation[] = [];
   let live = 0; // where the hole begins that was alive last time: it is probed first, and alone
   let trouble = '';
@@ -108,7 +99,8 @@ export function createProof(holes: Holes, probers: readonly Prober[], now: () =>
   }
 
   return {
-    async prove(fence) {
+    /** The id up to which every hole above `fence` is dead; `fence` when nothing is proven. Never rejects. */
+    async prove(fence: number): Promise<number> {
       trouble = '';
       let proven = fence;
       const newest = observations.at(-1);
@@ -135,10 +127,12 @@ export function createProof(holes: Holes, probers: readonly Prober[], now: () =>
       observations = observations.filter((one) => one.top > proven);
       return proven;
     },
+    /** The latest error that prevented a proof, for the alarm; '' = none. */
     get trouble() {
       return trouble;
     },
-    forget() {
+    /** Forgets all observations: they may be those of another server. */
+    forget(): void {
       observations = [];
     },
   };

@@ -8,24 +8,9 @@ import type { Range } from '../store/fence/source.ts';
 const IDS = 4096;
 const WORDS = IDS / 32;
 
-export interface Holes {
-  /** The highest id that is known to have been given. */
-  readonly top: number;
-  /** Notes that this row was seen; false when that was known already. */
-  add(id: number): boolean;
-  /** Ids up to `top` have been given, though there may be no row. */
-  reach(top: number): void;
-  /** The first id at or above `from` that was not seen; top + 1 when there is none. */
-  firstMissing(from: number): number;
-  /** At most `most` ranges of ids that were not seen, within from … to. */
-  ranges(from: number, to: number, most: number): Range[];
-  /** Forgets the ids up to `below`: no range begins there any more. */
-  drop(below: number): void;
-  /** Forgets the ids above `newTop`. */
-  cut(newTop: number): void;
-}
+export type Holes = ReturnType<typeof createHoles>;
 
-export function createHoles(base: number): Holes {
+export function createHoles(base: number) {
   const chunks = new Map<number, Uint32Array>();
   let top = base;
   let floor = base;
@@ -60,10 +45,12 @@ export function createHoles(base: number): Holes {
   }
 
   return {
+    /** The highest id that is known to have been given. */
     get top() {
       return top;
     },
-    add(id) {
+    /** Notes that this row was seen; false when that was known already. */
+    add(id: number): boolean {
       const key = Math.floor(id / IDS);
       let chunk = chunks.get(key);
       if (!chunk) {
@@ -77,11 +64,14 @@ export function createHoles(base: number): Holes {
       top = Math.max(top, id);
       return !known;
     },
-    reach(to) {
+    /** Ids up to `to` have been given, though there may be no row. */
+    reach(to: number): void {
       top = Math.max(top, to);
     },
-    firstMissing: (from) => find(from, top, 0),
-    ranges(from, to, most) {
+    /** The first id at or above `from` that was not seen; top + 1 when there is none. */
+    firstMissing: (from: number): number => find(from, top, 0),
+    /** At most `most` ranges of ids that were not seen, within from … to. */
+    ranges(from: number, to: number, most: number): Range[] {
       const found: Range[] = [];
       const end = Math.min(to, top);
       for (let id = find(Math.max(from, floor + 1), end, 0); id <= end && found.length < most; ) {
@@ -91,11 +81,13 @@ export function createHoles(base: number): Holes {
       }
       return found;
     },
-    drop(below) {
+    /** Forgets the ids up to `below`: no range begins there any more. */
+    drop(below: number): void {
       floor = Math.max(floor, below);
       for (const key of chunks.keys()) if ((key + 1) * IDS - 1 <= floor) chunks.delete(key);
     },
-    cut(newTop) {
+    /** Forgets the ids above `newTop`. */
+    cut(newTop: number): void {
       top = newTop;
       for (const [key, chunk] of chunks)
         if (key * IDS > newTop) chunks.delete(key);

@@ -19,18 +19,7 @@ const MOST_KNOWN = 100_000;
 // Of each the newest ids; older ones are found by a query.
 const MOST_IDS = 100;
 
-export interface KnownContents {
-  /** What is known of `which`, from now on kept up to date; at first only what comes after `readableId`. */
-  of(which: Which, readableId: number): Known;
-  /** A query found that `ids` are all contents from `from` up to where `known` began, which was `began`. */
-  learn(known: Known, began: number, from: number, ids: readonly number[]): void;
-  /** Rows that may be read from now on. */
-  passed(rows: readonly Row[]): void;
-  /** The table was emptied: nothing that is known is true any more. */
-  forget(): void;
-}
-
-export function createKnownContents(): KnownContents {
+export function createKnownContents() {
   const all = new LRUCache<string, Known>({ max: MOST_KNOWN });
   const add = (known: Known | undefined, id: number): void => {
     if (!known || id < known.from) return;
@@ -38,7 +27,8 @@ export function createKnownContents(): KnownContents {
     trim(known);
   };
   return {
-    of({ userId, whid }, readableId) {
+    /** What is known of a webhook, from now on kept up to date; at first only what comes after `readableId`. */
+    of({ userId, whid }: Which, readableId: number): Known {
       const key = `${userId} ${whid}`;
       let known = all.get(key);
       if (!known) {
@@ -47,15 +37,18 @@ export function createKnownContents(): KnownContents {
       }
       return known;
     },
-    learn(known, began, from, ids) {
+    /** A query found that `ids` are all contents from `from` up to where `known` began, which was `began`. */
+    learn(known: Known, began: number, from: number, ids: readonly number[]): void {
       // It has been trimmed meanwhile: what was found no longer adjoins it.
       if (known.from !== began || from >= began) return;
       known.ids = [...ids.filter((id) => id < began), ...known.ids];
       known.from = from;
       trim(known);
     },
+    /** The table was emptied: nothing that is known is true any more. */
     forget: () => all.clear(),
-    passed(rows) {
+    /** Rows that may be read from now on. */
+    passed(rows: readonly Row[]): void {
       if (all.size === 0) return;
       for (const { id, user_id, wh_id } of rows) {
         // `peek`: what comes in does not make it "asked for".

@@ -6,7 +6,7 @@ import { type Filter, searchContents } from '../store/search.ts';
 import type { Row } from './fence.ts';
 import { createKnownContents, type Which } from './known-contents.ts';
 import { createScan } from './scan.ts';
-import type { Cancellation, Tail } from './tail.ts';
+import { arrival, type Cancellation, type Tail } from './tail.ts';
 
 export interface Page {
   readonly contents: readonly ContentRow[];
@@ -21,20 +21,7 @@ export interface PageOptions extends Which {
   readonly limit: number;
 }
 
-export interface Lists {
-  /** Contents with id >= from, ascending. Asks the database nothing when it is known that there are none. */
-  page(options: PageOptions): Promise<Page>;
-  /** Contents with id <= from, descending. */
-  newestFirst(options: PageOptions): Promise<Page>;
-  /** Contents that match, in the given order. A call looks at a limited number of rows; the next one begins at `next`. */
-  search(options: PageOptions & { readonly order: 'asc' | 'desc' }, filter: Filter): Promise<Page>;
-  /** Resolves when a content with id >= from may be read, after `ms`, or when `ended` fires. Asks the database nothing. */
-  wait(which: Which, from: number, ms: number, ended: Cancellation): Promise<void>;
-  /** Rows that may be read from now on; called by the tail before it wakes the waiters. */
-  passed(rows: readonly Row[]): void;
-  /** The table was emptied or restored, and the tail begins again. */
-  forget(): void;
-}
+export type Lists = ReturnType<typeof createLists>;
 
 /** After the looks for new contents have failed for so long, "nothing new" would be a guess. */
 export const STALE_MS = 5_000;
@@ -48,7 +35,7 @@ interface ListsParts {
   readonly content: (key: ContentKey) => Promise<ContentRow | undefined>;
 }
 
-export function createLists({ store, tail, ownWrites, maxPageBytes, content }: ListsParts): Lists {
+export function createLists({ store, tail, ownWrites, maxPageBytes, content }: ListsParts) {
   const known = createKnownContents();
   let scan = createScan(store);
 
@@ -65,6 +52,7 @@ export function createLists({ store, tail, ownWrites, maxPageBytes, content }: L
     return { from, reset: from > highest + 1 };
   }
 
+  /** Contents with id >= from, ascending. Asks the database nothing when it is known that there are none. */
   async function page(options: PageOptions): Promise<Page> {
     await begun(options.userId);
     const { from, reset } = await start(options.from);
@@ -99,13 +87,13 @@ export function createLists({ store, tail, ownWrites, maxPageBytes, content }: L
       return { contents: one ? [one] : [], next };
     }
     const { contents, cut } = await listByIds(store, options.userId, named, maxPageBytes);
-    if (cut) return { contents, next: (contents.at(-1) as ContentRow).id + 1 };
-    return { contents, next };
+    return { contents, next: cut ? (contents.at(-1) as ContentRow).id + 1 : next };
   }
 
   return {
     page,
-    async newestFirst({ userId, whid, from, limit }) {
+    /** Contents with id <= from, descending. */
+    async newestFirst({ userId, whid, from, limit }: PageOptions): Promise<Page> {
       await begun(userId);
       const { readableId } = tail;
       const to = from === 'latest' ? readableId : Math.min(from, readableId);
@@ -114,7 +102,11 @@ export function createLists({ store, tail, ownWrites, maxPageBytes, content }: L
       const last = contents.at(-1);
       return { contents, next: cut && last ? Math.max(last.id - 1, 0) : 0 };
     },
-    async search({ userId, whid, limit, order, ...options }, filter) {
+    /** Contents that match, in the given order. A call looks at a limited number of rows; the next one begins at `next`. */
+    async search(
+      { userId, whid, limit, order, ...options }: PageOptions & { readonly order: 'asc' | 'desc' },
+      filter: Filter,
+    ): Promise<Page> {
       await begun(userId);
       const { readableId } = tail;
       const list = { wh_id: whid, limit, order, maxBytes: maxPageBytes };
@@ -129,25 +121,17 @@ export function createLists({ store, tail, ownWrites, maxPageBytes, content }: L
       const { contents, upTo } = await searchContents(store, userId, { ...list, from, to: readableId }, filter);
       return { contents, next: Math.max(from, upTo + 1) };
     },
-    async wait(which, from, ms, ended) {
+    /** Resolves when a content with id >= from may be read, after `ms`, or when `ended` fires. Asks the database nothing. */
+    async wait(which: Which, from: number, ms: number, ended: Cancellation): Promise<void> {
       const mine = known.of(which, tail.readableId);
       if (ms <= 0 || ended.aborted || mine.ids.some((id) => id >= from) || mine.from > from) return;
-      await new Promise<void>((resolve) => {
-        const done = () => {
-          clearTimeout(timer);
-          off();
-          ended.removeEventListener('abort', done);
-          resolve();
-        };
-        const timer = setTimeout(done, ms);
-        const off = tail.onReadable(which.userId, ({ id, wh_id }) => {
-          if (id >= from && (which.whid === 'all' || which.whid === wh_id)) done();
-        });
-        ended.addEventListener('abort', done);
-      });
+      const isIt = ({ id, wh_id }: Row) => id >= from && (which.whid === 'all' || which.whid === wh_id);
+      await arrival(ms, (arrived) => tail.onReadable(which.userId, (row) => isIt(row) && arrived()), ended);
     },
-    passed: (rows) => known.passed(rows),
-    forget() {
+    /** Rows that may be read from now on; called by the tail before it wakes the waiters. */
+    passed: (rows: readonly Row[]) => known.passed(rows),
+    /** The table was emptied or restored, and the tail begins again. */
+    forget(): void {
       known.forget();
       scan = createScan(store);
     },
@@ -156,20 +140,13 @@ export function createLists({ store, tail, ownWrites, maxPageBytes, content }: L
 
 // Read your writes: what this process has just stored for a user is found at once in the user's lists and by the user's consumers.
 
-export interface OwnWrites {
-  /** Contents that this process has committed. */
-  committed(rows: readonly { readonly user_id: number }[], ids: readonly number[]): void;
-  /** Resolves when lists may read the user's latest: at once when that is known, at the latest 300 ms after its commit. */
-  readable(userId: number): Promise<void>;
-  /** The same for consumers, which need its position and no more. */
-  positioned(userId: number): Promise<void>;
-}
+export type OwnWrites = ReturnType<typeof createOwnWrites>;
 
 // An answer waits so long rather than come without a content that its caller has stored.
 const PATIENCE_MS = 300;
 const MOST_WRITERS = 50_000;
 
-export function createOwnWrites(tail: Pick<Tail, 'onPosition' | 'onReadable' | 'readableId'>): OwnWrites {
+export function createOwnWrites(tail: Pick<Tail, 'onPosition' | 'onReadable' | 'readableId'>) {
   const written = new LRUCache<number, { readonly id: number; readonly at: number }>({ max: MOST_WRITERS });
 
   type Arrives = (userId: number, wake: (row: { readonly id: number }) => void) => () => void;
@@ -178,20 +155,12 @@ export function createOwnWrites(tail: Pick<Tail, 'onPosition' | 'onReadable' | '
     // What lists may hand out has its position, too.
     if (!last || tail.readableId >= last.id) return;
     const left = last.at + PATIENCE_MS - performance.now();
-    if (left <= 0) return;
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        off();
-        resolve();
-      };
-      const timer = setTimeout(done, left);
-      const off = arrives(userId, ({ id }) => id >= last.id && done());
-    });
+    if (left > 0) await arrival(left, (arrived) => arrives(userId, ({ id }) => id >= last.id && arrived()));
   }
 
   return {
-    committed(rows, ids) {
+    /** Contents that this process has committed. */
+    committed(rows: readonly { readonly user_id: number }[], ids: readonly number[]): void {
       const at = performance.now();
       for (const [i, { user_id }] of rows.entries()) {
         // Ids rise within a transaction: of one user's rows in a row the last one counts.
@@ -202,7 +171,9 @@ export function createOwnWrites(tail: Pick<Tail, 'onPosition' | 'onReadable' | '
         if (!before || before.id < id || at - before.at > PATIENCE_MS) written.set(user_id, { id, at });
       }
     },
-    readable: (userId) => settled(userId, tail.onReadable),
-    positioned: (userId) => settled(userId, tail.onPosition),
+    /** Resolves when lists may read the user's latest: at once when that is known, at the latest 300 ms after its commit. */
+    readable: (userId: number) => settled(userId, tail.onReadable),
+    /** The same for consumers, which need its position and no more. */
+    positioned: (userId: number) => settled(userId, tail.onPosition),
   };
 }

@@ -3,7 +3,6 @@ import type { Config } from '../config/config.ts';
 import type { Log } from '../observe/log.ts';
 import type { ContentKey, ContentRow } from '../store/contents.ts';
 import { type Db, failed } from '../store/db.ts';
-import type { FencePromise } from '../store/fence/facts.ts';
 import { bootFence, openFenceSource, openNode } from '../store/fence/source.ts';
 import { openDb, type Store } from '../store/open.ts';
 import {
@@ -15,19 +14,10 @@ import {
   saveMark,
 } from '../store/positions.ts';
 import { createFence, type Fence, type FenceSource } from './fence.ts';
-import { createLists, createOwnWrites, type Lists, type OwnWrites } from './lists.ts';
+import { createLists, createOwnWrites } from './lists.ts';
 import { retry } from './retry.ts';
 import { createSequencer, createSweep, type Sequencer } from './sequencer.ts';
-import { createTail, type Tail } from './tail.ts';
-
-export interface Reading {
-  /** What lists promise on this database, as its rights and settings are now. */
-  readonly promise: () => FencePromise;
-  readonly tail: Tail;
-  readonly lists: Lists;
-  readonly ownWrites: OwnWrites;
-  close(): Promise<void>;
-}
+import { createTail } from './tail.ts';
 
 // A restart reads again what came since: at most the contents of this time.
 const SAVE_MARK_EVERY_MS = 5_000;
@@ -40,7 +30,7 @@ export async function openReading(parts: {
   readonly log: Log;
   readonly content: (key: ContentKey) => Promise<ContentRow | undefined>;
   readonly onLook?: (ms: number) => void;
-}): Promise<Reading> {
+}) {
   const { store, config, log, content, onLook } = parts;
   const { db } = store;
   const nodes = config.fenceNodes.map((url) => openNode(() => openDb(url)));
@@ -125,11 +115,12 @@ export async function openReading(parts: {
   }, SAVE_MARK_EVERY_MS);
   saving.unref();
   return {
+    /** What lists promise on this database, as its rights and settings are now. */
     promise: () => opened.promise,
     tail,
     lists,
     ownWrites,
-    async close() {
+    async close(): Promise<void> {
       clearInterval(saving);
       ending.abort();
       sweep?.close();

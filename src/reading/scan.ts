@@ -1,20 +1,18 @@
 // Finds contents of one webhook in the shared table. Without an index: by one walk over the table for all calls that wait for it.
 import { LRUCache } from 'lru-cache';
-import { type ContentRow, listByIds, listContents, lowestId, ownersBetween } from '../store/contents.ts';
+import {
+  type ContentRow,
+  type ListOptions,
+  listByIds,
+  listContents,
+  lowestId,
+  ownersBetween,
+} from '../store/contents.ts';
 import type { Store } from '../store/open.ts';
+import type { SearchPage } from '../store/search.ts';
 import type { Which } from './known-contents.ts';
 
-interface Part {
-  readonly from: number;
-  readonly to: number;
-  readonly limit: number;
-  readonly maxBytes: number;
-}
-interface Found {
-  readonly contents: readonly ContentRow[];
-  /** All contents up to this id were found: `to`, or less when the page is full or the search is not over. */
-  readonly upTo: number;
-}
+type Part = Omit<ListOptions, 'wh_id' | 'order'>;
 /** `ids` are all contents with from <= id <= to; undefined when there are too many to keep. */
 interface Walked {
   readonly from: number;
@@ -46,10 +44,8 @@ const PART_MS = 150;
 const LEAST_IDS = 1_000;
 const MOST_PART_IDS = 200_000;
 
-export type Scan = (which: Which, part: Part) => Promise<Found>;
-
-export function createScan(store: Store): Scan {
-  async function direct({ userId, whid }: Which, { from, to, limit, maxBytes }: Part): Promise<Found> {
+export function createScan(store: Store): (which: Which, part: Part) => Promise<SearchPage> {
+  async function direct({ userId, whid }: Which, { from, to, limit, maxBytes }: Part): Promise<SearchPage> {
     const options = { wh_id: whid, from, to, order: 'asc', limit, maxBytes } as const;
     const { contents, cut } = await listContents(store, userId, options);
     return { contents, upTo: cut ? (contents.at(-1) as ContentRow).id : to };
@@ -58,7 +54,7 @@ export function createScan(store: Store): Scan {
 
   const walk = createWalk(store);
   let firstReads = 0;
-  async function firstRead(which: Which, part: Part): Promise<Found | undefined> {
+  async function firstRead(which: Which, part: Part): Promise<SearchPage | undefined> {
     if (firstReads >= MOST_FIRST_READS || walk.pending(which)) return undefined;
     firstReads++;
     return direct(which, part).finally(() => firstReads--);
@@ -87,15 +83,7 @@ export function createScan(store: Store): Scan {
   };
 }
 
-interface Walk {
-  /** What an earlier walk found, if it began at or before `from`. */
-  known(which: Which, from: number): Walked | undefined;
-  pending(which: Which): boolean;
-  /** Joins the next walk; undefined when it takes too long, but then it goes on. */
-  find(which: Which, from: number, to: number): Promise<Walked | undefined>;
-}
-
-function createWalk(store: Store): Walk {
+function createWalk(store: Store) {
   const remembered = new LRUCache<string, Walked>({ max: MOST_REMEMBERED });
   const waiting = new Map<string, Job>();
   const walking = new Map<string, Job>();
@@ -152,12 +140,14 @@ function createWalk(store: Store): Walk {
   }
 
   return {
-    known(which, from) {
+    /** What an earlier walk found, if it began at or before `from`. */
+    known(which: Which, from: number): Walked | undefined {
       const walked = remembered.get(keyOf(which));
       return walked && walked.from <= from ? walked : undefined;
     },
-    pending: (which) => waiting.has(keyOf(which)) || walking.has(keyOf(which)),
-    async find(which, from, to) {
+    pending: (which: Which): boolean => waiting.has(keyOf(which)) || walking.has(keyOf(which)),
+    /** Joins the next walk; undefined when it takes too long, but then it goes on. */
+    async find(which: Which, from: number, to: number): Promise<Walked | undefined> {
       const key = keyOf(which);
       let job = walking.get(key) ?? waiting.get(key);
       if (!job || job.from > from) {

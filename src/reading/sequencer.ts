@@ -42,29 +42,14 @@ export interface SequencerSource {
   readonly assignedOnInsert?: boolean;
 }
 
-export interface Sequencer {
-  /** The highest position that this process knows. */
-  readonly lastPosition: number;
-  /** Rows that were seen and may have no position yet. */
-  readonly waiting: readonly Row[];
-  /**
-   * Gives new rows their positions. Resolves with all positions that any process gave since the last call, in their order.
-   * Rejects when the database fails: nothing is forgotten, and the next call goes on.
-   */
-  run(rows: readonly Row[]): Promise<readonly PositionedRow[]>;
-  /**
-   * After a failed look: a server that started anew may have lost positions that were read before they were on disk. The newest
-   * are told again.
-   */
-  startOver(): void;
-}
+export type Sequencer = Awaited<ReturnType<typeof createSequencer>>;
 
 // A transaction holds the lock that all processes share: between short ones others get it.
 const MOST_ROWS = 2_000;
 const MOST_READ = 5_000;
 
 /** Starts at the present end: consumers find earlier positions by their own queries. */
-export async function createSequencer(source: SequencerSource): Promise<Sequencer> {
+export async function createSequencer(source: SequencerSource) {
   const start = await source.state();
   let next = start.next;
   let waiting: Row[] = [];
@@ -103,18 +88,28 @@ export async function createSequencer(source: SequencerSource): Promise<Sequence
   }
 
   return {
+    /** The highest position that this process knows. */
     get lastPosition() {
       return next - 1;
     },
-    get waiting() {
+    /** Rows that were seen and may have no position yet. */
+    get waiting(): readonly Row[] {
       return waiting;
     },
-    startOver() {
+    /**
+     * After a failed look: a server that started anew may have lost positions that were read before they were on disk. The newest
+     * are told again.
+     */
+    startOver(): void {
       next = Math.max(start.next, next - MOST_READ);
       assignedByOthers.clear();
       doubtful = true;
     },
-    async run(rows) {
+    /**
+     * Gives new rows their positions. Resolves with all positions that any process gave since the last call, in their order.
+     * Rejects when the database fails: nothing is forgotten, and the next call goes on.
+     */
+    async run(rows: readonly Row[]): Promise<readonly PositionedRow[]> {
       waiting = waiting.concat(rows);
       if (waiting.length === 0 || source.assignedOnInsert) await readOthers((await source.state()).next);
       while (waiting.length > 0) {
@@ -133,12 +128,6 @@ export async function createSequencer(source: SequencerSource): Promise<Sequence
 // First, once: all between the mark 'backfill' and the id where the fence began, for contents that are older than the table of
 // positions. Then every minute the newest 200,000 ids, and once a day all ids. What is found goes to the sequencer, which compares
 // it, so finding a content twice does no harm. A failed search goes on where it was, after a pause, and never gives up.
-
-interface Sweep {
-  /** What was found since the last call. */
-  take(): readonly Row[];
-  close(): void;
-}
 
 const PART_IDS = 20_000;
 
@@ -160,10 +149,8 @@ interface SweepParts {
   readonly log: Pick<Log, 'warn'>;
 }
 
-export function createSweep({ db, from, to, readableId, log }: SweepParts): Sweep {
+export function createSweep({ db, from, to, readableId, log }: SweepParts) {
   let found: Row[] = [];
-  let rounds = 0;
-  let timer: NodeJS.Timeout | undefined;
   const ending = new AbortController();
   const { signal } = ending;
 
@@ -184,38 +171,29 @@ export function createSweep({ db, from, to, readableId, log }: SweepParts): Swee
     await retry(parts, { log, message: 'cannot look for contents without a position; trying again', signal });
   }
 
-  async function again(): Promise<void> {
-    const high = readableId();
-    rounds++;
-    await sweep(rounds % FULL_EVERY === 0 ? 0 : Math.max(0, high - NEWEST), high);
-  }
-
   // The mark follows what the sequencer got: at most the last part is compared again after a crash.
   let before = from;
   const mark = async (upTo: number) => {
     await saveMark(db, 'backfill', before);
     before = upTo;
   };
-  function then(swept: Promise<void>): void {
-    swept.then(
-      () => {
-        if (!signal.aborted) timer = setTimeout(() => then(again()), EVERY_MS).unref();
-      },
-      // It rejects only when it was closed meanwhile.
-      () => {},
-    );
+  async function run(): Promise<void> {
+    await sweep(from, to, mark);
+    for (let rounds = 1; ; rounds++) {
+      await sleep(EVERY_MS, undefined, { signal, ref: false });
+      const high = readableId();
+      await sweep(rounds % FULL_EVERY === 0 ? 0 : Math.max(0, high - NEWEST), high);
+    }
   }
-  then(sweep(from, to, mark));
+  run().catch(() => {}); // it rejects only when it was closed
 
   return {
-    take() {
+    /** What was found since the last call. */
+    take(): readonly Row[] {
       const rows = found;
       found = [];
       return rows;
     },
-    close() {
-      ending.abort();
-      clearTimeout(timer);
-    },
+    close: () => ending.abort(),
   };
 }

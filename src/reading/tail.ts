@@ -22,27 +22,26 @@ import type { Sequencer } from './sequencer.ts';
 /** What a waiting call needs of an AbortSignal. It fires when its caller does not want the answer any more. */
 export type Cancellation = Pick<AbortSignal, 'aborted' | 'reason' | 'addEventListener' | 'removeEventListener'>;
 
-export interface Tail {
-  /** The highest position that this process knows. A claim may find higher ones, which is right. */
-  readonly lastPosition: number;
-  /** The highest id that a list may hand out: the waiters were told of every content up to it. */
-  readonly readableId: number;
-  /** Resolves when lists have caught up after the start, or after 4 s. */
-  readonly booted: Promise<void>;
-  /** For how many seconds the fence has been held by a row that is still being written; 0 = it is not. */
-  readonly heldSeconds: number;
-  /** How long ago the last successful look began, in ms: what is known from memory is as old as this. */
-  readonly age: number;
-  /** Calls `wake` whenever a content of this user gets its position; returns a function that ends this. Runs no query. */
-  onPosition(userId: number, wake: (row: PositionedRow) => void): () => void;
-  /** Calls `wake` whenever the fence passes a content of this user; returns a function that ends this. Runs no query. */
-  onReadable(userId: number, wake: (row: Row) => void): () => void;
-  /** This process has committed rows: look at once, or soon under load. */
-  nudge(rows?: number): void;
-  /** Goes on with a new fence and sequencer: the table was emptied or restored. */
-  restart(parts: Pick<TailParts, 'fence' | 'sequencer'>): void;
-  close(): Promise<void>;
-}
+export type Tail = ReturnType<typeof createTail>;
+
+/** Waits for what `listen` calls back for: resolves with true then, with false after `ms` or when `ended` fires. */
+export const arrival = (
+  ms: number,
+  listen: (arrived: () => void) => () => unknown,
+  ended?: Cancellation,
+): Promise<boolean> =>
+  new Promise((resolve) => {
+    const end = (came: boolean) => {
+      clearTimeout(timer);
+      off();
+      ended?.removeEventListener('abort', aborted);
+      resolve(came);
+    };
+    const aborted = () => end(false);
+    const timer = setTimeout(end, ms, false);
+    const off = listen(() => end(true));
+    ended?.addEventListener('abort', aborted);
+  });
 
 export interface TailParts {
   readonly fence: Fence;
@@ -75,7 +74,7 @@ const BOOT_MS = 4_000;
 
 type Listeners<T> = Map<number, Set<(value: T) => void>>;
 
-export function createTail(parts: TailParts): Tail {
+export function createTail(parts: TailParts) {
   const { swept = () => [], onError = () => {}, onPassed = () => {}, onLook = () => {} } = parts;
   const { now = () => performance.now() } = parts;
   let { fence, sequencer } = parts;
@@ -173,32 +172,37 @@ export function createTail(parts: TailParts): Tail {
 
   plan();
   return {
-    get lastPosition() {
-      return sequencer?.lastPosition ?? 0;
-    },
+    /** How long ago the last successful look began, in ms: what is known from memory is as old as this. */
     get age() {
       return now() - succeededAt;
     },
+    /** The highest id that a list may hand out: the waiters were told of every content up to it. */
     get readableId() {
       return readableId;
     },
+    /** For how many seconds the fence has been held by a row that is still being written; 0 = it is not. */
     get heldSeconds() {
       return fence.heldSeconds;
     },
+    /** Resolves when lists have caught up after the start, or after 4 s. */
     booted,
-    onPosition: (userId, wake) => listen(positionListeners, userId, wake),
-    onReadable: (userId, wake) => listen(readableListeners, userId, wake),
-    nudge(rows = 1) {
+    /** Calls `wake` whenever a content of this user gets its position; returns a function that ends this. Runs no query. */
+    onPosition: (userId: number, wake: (row: PositionedRow) => void) => listen(positionListeners, userId, wake),
+    /** Calls `wake` whenever the fence passes a content of this user; returns a function that ends this. Runs no query. */
+    onReadable: (userId: number, wake: (row: Row) => void) => listen(readableListeners, userId, wake),
+    /** This process has committed rows: look at once, or soon under load. */
+    nudge(rows = 1): void {
       count(rows);
       if (nudged) return;
       nudged = true;
       plan();
     },
-    restart(next) {
+    /** Goes on with a new fence and sequencer: the table was emptied or restored. */
+    restart(next: Pick<TailParts, 'fence' | 'sequencer'>): void {
       ({ fence, sequencer } = next);
       readableId = fence.deliveredId;
     },
-    async close() {
+    async close(): Promise<void> {
       closed = true;
       clearTimeout(timer);
       await running;

@@ -132,15 +132,14 @@ export function startPruner(parts: PrunerParts): { stop(): Promise<void> } {
   const { db, days, foreign, log, firstMs = FIRST_MS, everyMs = EVERY_MS } = parts;
   const marks: Marks = new Map();
   const stopping = new AbortController();
-  let running = Promise.resolve();
-  let timer: NodeJS.Timeout;
+  const { signal } = stopping;
 
-  async function run(): Promise<void> {
+  async function pass(): Promise<void> {
     try {
       const rules = await readRules(db, days);
       if (rules.length === 0) return;
       const began = performance.now();
-      const sum = await prunePass(db, rules, marks, { foreign, stop: stopping.signal });
+      const sum = await prunePass(db, rules, marks, { foreign, stop: signal });
       const seconds = Math.round((performance.now() - began) / 1000);
       if (sum.contents > 0) log.info({ ...sum, seconds }, 'old contents were removed');
     } catch (error) {
@@ -148,19 +147,16 @@ export function startPruner(parts: PrunerParts): { stop(): Promise<void> } {
       log.warn({ error }, 'old contents were not removed; tried again in an hour');
     }
   }
-  const next = () => {
-    running = run().finally(() => {
-      if (!stopping.signal.aborted) plan(everyMs);
-    });
-  };
-  const plan = (ms: number) => {
-    timer = setTimeout(next, ms).unref();
-  };
-  plan(firstMs);
+  async function run(): Promise<void> {
+    for (let pause = firstMs; ; pause = everyMs) {
+      await sleep(pause, undefined, { signal, ref: false });
+      await pass();
+    }
+  }
+  const running = run().catch(() => {}); // it rejects only when it was stopped
   return {
     stop() {
       stopping.abort();
-      clearTimeout(timer);
       return running;
     },
   };

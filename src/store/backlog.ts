@@ -138,14 +138,8 @@ async function countPositions(
   return (await db.all<{ n: number }>(sql, [...params, after, upTo, most]))[0]?.n ?? 0;
 }
 
-interface Stock {
-  readonly count: number;
-  readonly oldest_ms: number | null;
-  readonly now: number;
-}
-
 /** All that a new consumer would find, counted up to `most`. */
-export async function countStock(db: Db, reading: Reading, most: number): Promise<Stock> {
+export async function countStock(db: Db, reading: Reading, most: number) {
   const head = await headOf(db);
   let count = 0;
   for (let after = 0; after < head && count < most; ) {
@@ -205,18 +199,12 @@ export async function positionBeforeId(db: Db, id: number): Promise<number> {
 
 /** The position before the first content that was seen at `ms` or later. Times never fall with the position. */
 export async function positionBeforeTime(db: Db, ms: number): Promise<number> {
-  const at = async (pos: number) =>
-    (
-      await db.all<{ pos: number; seen_ms: number }>(
-        'SELECT pos, seen_ms FROM restante_position WHERE pos >= ? ORDER BY pos LIMIT 1',
-        [pos],
-      )
-    )[0];
+  const sql = 'SELECT pos, seen_ms FROM restante_position WHERE pos >= ? ORDER BY pos LIMIT 1';
   let low = 0; // seen before
   let high = (await headOf(db)) + 1; // not before
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2);
-    const row = await at(middle);
+    const [row] = await db.all<{ pos: number; seen_ms: number }>(sql, [middle]);
     if (!row || row.seen_ms >= ms) high = middle;
     else low = Math.max(middle, Math.min(row.pos, high - 1));
   }
@@ -229,17 +217,11 @@ const MINUTE_MS = 60_000;
 /** Of a user with more in the time asked for, only the newest so many are counted: about 0.1 s. */
 const MOST_COUNTED_MINUTES = 100_000;
 
-interface Activity {
-  /** The database's clock. */
-  readonly now: number;
-  /** Not all were counted. */
-  readonly more: boolean;
-  /** By webhook, 0 = own content; oldest minute first, the last one is the minute of now. */
-  readonly webhooks: ReadonlyMap<number, readonly number[]>;
-}
-
-/** Counts the last `minutes` of one user. Where they begin is looked up first, so that nothing older is read. */
-export async function activityOf(db: Db, userId: number, minutes: number): Promise<Activity> {
+/**
+ * Counts the last `minutes` of one user, by webhook, 0 = own content; oldest minute first, the last one is the minute of `now` by
+ * the database's clock. `more`: not all were counted. Where they begin is looked up first, so that nothing older is read.
+ */
+export async function activityOf(db: Db, userId: number, minutes: number) {
   const [clock] = await db.all<{ now: number }>(`SELECT ${db.dialect.nowMs} AS now`);
   const now = clock?.now ?? 0;
   const last = Math.floor(now / MINUTE_MS);

@@ -55,7 +55,16 @@ function toConsumer({ whid, ordered, gap_from, gap_to, gap_pos, ...same }: RawCo
   const gap = gap_pos === null ? null : { from: gap_from ?? 0, to: gap_to ?? 0, pos: gap_pos };
   return { ...same, whids: whid === null ? null : (JSON.parse(whid) as number[]), ordered: ordered !== 0, gap };
 }
-const whidText = (whids: readonly number[] | null): string | null => whids && JSON.stringify(whids);
+/** For the columns whid, lease_seconds, max_attempts, ordered and duplicates. */
+const toValues = ({ whids, lease_seconds, max_attempts, ordered, duplicates }: ConsumerSettings): Value[] => [
+  whids && JSON.stringify(whids),
+  ...[lease_seconds, max_attempts, ordered ? 1 : 0, duplicates],
+];
+
+async function select(db: Db, where: string, params: readonly Value[]): Promise<ConsumerRow[]> {
+  const sql = `SELECT ${COLUMNS} FROM restante_consumer c WHERE ${where}`;
+  return (await db.all<RawConsumer>(sql, params)).map(toConsumer);
+}
 
 /** A consumer, locked until the end of the transaction. */
 export interface Locked {
@@ -100,16 +109,11 @@ export async function saveLook(queries: Queries, { cursor_pos, pulled_ms, id }: 
   ]);
 }
 
-export async function findConsumer(db: Db, userId: number, name: string): Promise<ConsumerRow | undefined> {
-  const sql = `SELECT ${COLUMNS} FROM restante_consumer c WHERE c.user_id = ? AND c.name = ?`;
-  const [row] = await db.all<RawConsumer>(sql, [userId, name]);
-  return row && toConsumer(row);
-}
+export const findConsumer = async (db: Db, userId: number, name: string): Promise<ConsumerRow | undefined> =>
+  (await select(db, 'c.user_id = ? AND c.name = ?', [userId, name]))[0];
 
-export async function listConsumers(db: Db, userId: number): Promise<ConsumerRow[]> {
-  const sql = `SELECT ${COLUMNS} FROM restante_consumer c WHERE c.user_id = ? ORDER BY c.name`;
-  return (await db.all<RawConsumer>(sql, [userId])).map(toConsumer);
-}
+export const listConsumers = (db: Db, userId: number): Promise<ConsumerRow[]> =>
+  select(db, 'c.user_id = ? ORDER BY c.name', [userId]);
 
 /** The consumers of these users, as they are now, and the database's clock. */
 export async function consumersOf(
@@ -135,8 +139,7 @@ export async function changedConsumers(
   const unknown = changed.filter(({ id, version }) => news(id, version)).map(({ id }) => id);
   if (unknown.length === 0) return [];
   const ids = padded(unknown);
-  const rows = `SELECT ${COLUMNS} FROM restante_consumer c WHERE c.id IN (${marks(ids.length)})`;
-  return (await db.all<RawConsumer>(rows, ids)).map(toConsumer);
+  return select(db, `c.id IN (${marks(ids.length)})`, ids);
 }
 
 interface NewConsumer extends ConsumerSettings {
@@ -157,15 +160,14 @@ const ONE_AT_A_TIME = {
 
 /** Makes a consumer, unless its user has `most` already: `limit`. `exists`: another call has made it. */
 export async function createConsumer(db: Db, made: NewConsumer, most: number): Promise<'made' | 'exists' | 'limit'> {
-  const { user_id, name, whids, lease_seconds, max_attempts, ordered, duplicates, start_pos, cursor_id } = made;
+  const { user_id, name, start_pos, cursor_id } = made;
   const now = db.dialect.nowMs;
   const sql = `INSERT INTO restante_consumer (user_id, name, whid, lease_seconds, max_attempts, ordered, duplicates, start_pos, cursor_pos,
     cursor_id, next_due_ms, dead, pulled_ms, version, updated_ms, created_ms) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 1, ${now}, ${now}`;
-  const settings: Value[] = [whidText(whids), lease_seconds, max_attempts, ordered ? 1 : 0, duplicates];
   try {
     await db.transaction(async (queries) => {
       await queries.run(ONE_AT_A_TIME[db.kind]);
-      await queries.run(sql, [user_id, name, ...settings, start_pos, start_pos, cursor_id]);
+      await queries.run(sql, [user_id, name, ...toValues(made), start_pos, start_pos, cursor_id]);
       const count = 'SELECT COUNT(*) AS n FROM restante_consumer WHERE user_id = ?';
       if (((await queries.all<{ n: number }>(count, [user_id]))[0]?.n ?? 0) > most) throw new TooMany();
     });
@@ -182,9 +184,7 @@ export async function updateConsumer(db: Db, userId: number, name: string, to: C
   // Due now, so that the next pull applies the new settings to the leases.
   const sql = `UPDATE restante_consumer SET whid = ?, lease_seconds = ?, max_attempts = ?, ordered = ?, duplicates = ?,
     next_due_ms = CASE WHEN next_due_ms > 0 THEN 1 ELSE 0 END, version = version + 1, updated_ms = ${db.dialect.nowMs} WHERE user_id = ? AND name = ?`;
-  const { whids, lease_seconds, max_attempts, ordered, duplicates } = to;
-  const settings: Value[] = [whidText(whids), lease_seconds, max_attempts, ordered ? 1 : 0, duplicates];
-  return db.transaction(async (queries) => (await queries.run(sql, [...settings, userId, name])) > 0);
+  return db.transaction(async (queries) => (await queries.run(sql, [...toValues(to), userId, name])) > 0);
 }
 
 const NOTICED_MS = 3_600_000;
@@ -225,26 +225,16 @@ export const listDead = (db: Db, consumerId: number, from: number, limit: number
     [consumerId, from, limit],
   );
 
-export interface Totals {
-  readonly leased: number;
-  readonly waiting: number;
-  readonly dead: number;
-  readonly consumers: number;
-}
+type Totals = Record<'leased' | 'waiting' | 'dead' | 'consumers', number>;
 
 /** What all consumers together have: in hand, given back, given up. */
 export async function countStanding(db: Db): Promise<Totals> {
   const sql = `SELECT (SELECT COUNT(*) FROM restante_lease WHERE waiting = 0) AS leased,
     (SELECT COUNT(*) FROM restante_lease WHERE waiting = 1) AS waiting, COALESCE(SUM(dead), 0) AS dead, COUNT(*) AS consumers
     FROM restante_consumer WHERE user_id <> 0`;
-  const [row] = await db.all<Record<'leased' | 'waiting' | 'dead' | 'consumers', number | string>>(sql);
-  const number = (name: 'leased' | 'waiting' | 'dead' | 'consumers') => Number(row?.[name] ?? 0);
-  return {
-    leased: number('leased'),
-    waiting: number('waiting'),
-    dead: number('dead'),
-    consumers: number('consumers'),
-  };
+  const { leased = 0, waiting = 0, dead = 0, consumers = 0 } = (await db.all<Totals>(sql))[0] ?? {};
+  // A SUM is a decimal, which the drivers of servers give as text.
+  return { leased, waiting, dead: Number(dead), consumers };
 }
 
 /** Where one content of a user stands in the order of visibility; undefined while it has no position yet. */

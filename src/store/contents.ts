@@ -1,6 +1,6 @@
 // Reads and stores contents: tblwh, with restante_request beside it.
 import { crc32 } from 'node:zlib';
-import { failed, marks, padded, type Queries, type Value } from './db.ts';
+import { type Condition, failed, marks, padded, type Queries, type Value } from './db.ts';
 import { duplicatesOf, type Event, type Judged, VERIFIED, type Verified } from './events.ts';
 import type { Row as Owner } from './fence/source.ts';
 import type { Store } from './open.ts';
@@ -36,18 +36,14 @@ const selectFrom = (store: Store, more = ''): string => {
     : `SELECT ${columns} FROM tblwh t`;
 };
 
-type Row = Omit<ContentRow, 'receipt'> & {
-  size?: number | null;
-  crc?: number;
-  received_ms?: number;
-  full_ip?: string;
-  head?: Buffer | null;
-  verified?: number;
-  event_id?: string | null;
-  event_type?: string | null;
-  duplicate_of?: number | null;
-  released_from?: number | null;
-};
+interface Request extends Omit<Receipt, 'ip' | 'verified'> {
+  readonly size: number;
+  readonly crc: number;
+  readonly full_ip: string;
+  readonly verified: number;
+}
+/** With its request, of which all is null where there is none. */
+type Row = Omit<ContentRow, 'receipt'> & (Request | { readonly [name in keyof Request]?: null });
 
 function toContent(row: Row): ContentRow {
   const { id, content, ip, api, dt, wh_id } = row;
@@ -56,16 +52,11 @@ function toContent(row: Row): ContentRow {
   return { id, content, ip, api, dt, wh_id, receipt: ours ? toReceipt(row) : null };
 }
 
-const toReceipt = (row: Row): Receipt => ({
-  received_ms: row.received_ms ?? 0,
-  ip: row.full_ip ?? '',
-  head: row.head ?? null,
-  verified: VERIFIED[row.verified ?? 0] ?? 'none',
-  event_id: row.event_id ?? null,
-  event_type: row.event_type ?? null,
-  duplicate_of: row.duplicate_of ?? null,
-  released_from: row.released_from ?? null,
-});
+function toReceipt({ received_ms, full_ip, head, verified, ...row }: Request): Receipt {
+  const { event_id, event_type, duplicate_of, released_from } = row;
+  const event = { event_id, event_type, duplicate_of, released_from };
+  return { received_ms, ip: full_ip, head, verified: VERIFIED[verified] ?? 'none', ...event };
+}
 
 /** A content by its owner and its id. */
 export interface ContentKey {
@@ -125,13 +116,10 @@ export interface ListOptions {
 export const forced = ({ state: { index } }: Store): string =>
   index ? `/*! FORCE INDEX (\`${index.replaceAll('`', '``')}\`) */` : '';
 
-/** More conditions on t (tblwh) and r (restante_request), each with AND before it. */
-interface Condition {
-  readonly sql: string;
-  readonly params: readonly Value[];
-}
-
-/** Contents with from <= id <= to. Reads no more than `maxBytes`, but one content at least. */
+/**
+ * Contents with from <= id <= to. Reads no more than `maxBytes`, but one content at least. `only`: more conditions on t (tblwh) and r
+ * (restante_request), each with AND before it.
+ */
 export async function listContents(
   store: Store,
   userId: number,

@@ -2,6 +2,11 @@
 
 /** What may be bound to a `?`. Text goes as UTF-8, a Buffer as binary. */
 export type Value = string | number | null | Buffer;
+/** Words of SQL, and what is bound to the `?` in them. */
+export interface Condition {
+  readonly sql: string;
+  readonly params: readonly Value[];
+}
 export type Rows = readonly (readonly Value[])[];
 
 /** The few things in which the engines differ: words of SQL, and what follows from how they write. */
@@ -127,4 +132,12 @@ export const marks = (count: number): string => Array(count).fill('?').join(', '
 export function padded<T>(values: readonly T[]): T[] {
   const length = [1, 8, 64, 512].find((size) => size >= values.length) ?? values.length;
   return Array.from({ length }, (_, i) => values[Math.min(i, values.length - 1)] as T);
+}
+
+/** Values in parts of `most`: `list` is the text of one after `IN`, `some` what is bound to it. */
+export function* listsOf<T>(values: readonly T[], most = 512): Generator<{ list: string; some: T[] }> {
+  for (let from = 0; from < values.length; from += most) {
+    const some = padded(values.slice(from, from + most));
+    yield { list: `(${marks(some.length)})`, some };
+  }
 }

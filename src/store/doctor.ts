@@ -6,44 +6,14 @@ import { type Db, failed, type Queries } from './db.ts';
 import { causeOf } from './engine/causes.ts';
 import { OTHER_TRANSACTIONS, openMysql, READ_CONNECTIONS } from './engine/mysql.ts';
 import { openSqlite } from './engine/sqlite.ts';
-import { DURABILITY, type FencePromise, readVariables, type Unsafe, unsafeIn, type Variables } from './fence/facts.ts';
+import { DURABILITY, readVariables, unsafeIn } from './fence/facts.ts';
 import { openFenceSource, proberOf } from './fence/source.ts';
 import { currentAccount, grantStatement, RIGHTS, type Right, sightStatements } from './migrate/grants.ts';
-import { inspect, isExtended, type SchemaState } from './migrate/migrate.ts';
+import { inspect, isExtended } from './migrate/migrate.ts';
 import { STEPS } from './migrate/steps.ts';
 import { openDb, type Store } from './open.ts';
 
-export interface DatabaseFacts {
-  readonly kind: Db['kind'];
-  readonly version: string;
-  readonly state: SchemaState;
-  readonly extended: boolean;
-  /** How many steps this program has. */
-  readonly steps: number;
-  readonly maxValueBytes: number;
-  /** Undefined without the three shared tables, or without the right to read them. */
-  readonly contents: ContentFacts | undefined;
-  /** Where several hosts were named: the one that is used. */
-  readonly host: string | undefined;
-  /** The named hosts that cannot be connected to. */
-  readonly lostHosts: readonly (Cause & { readonly host: string })[];
-  /** The other nodes of a cluster that were named and do not answer. */
-  readonly lostNodes: readonly (Cause & { readonly node: number })[];
-  /** MySQL and MariaDB. */
-  readonly server: ServerFacts | undefined;
-  /** SQLite. */
-  readonly file: FileFacts | undefined;
-}
-interface ContentFacts {
-  /** The highest id that was given. */
-  readonly top: number;
-  readonly promise: FencePromise;
-}
-interface FileFacts {
-  readonly journal: string;
-  /** True where two processes may use the file at once. */
-  readonly sharable: boolean;
-}
+export type DatabaseFacts = Awaited<ReturnType<typeof examine>>;
 
 /** A store that was opened to look at it. */
 export type Looked = Store & { readonly sharable: boolean };
@@ -63,7 +33,7 @@ export async function openToLook(url: string): Promise<Looked> {
   }
 }
 
-export async function examine(store: Looked, url: string, nodes: readonly string[]): Promise<DatabaseFacts> {
+export async function examine(store: Looked, url: string, nodes: readonly string[]) {
   const { db, state, extended } = store;
   const opened = await Promise.allSettled(nodes.map(openDb));
   const others = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
@@ -74,16 +44,20 @@ export async function examine(store: Looked, url: string, nodes: readonly string
       version: db.version,
       state,
       extended,
+      /** How many steps this program has. */
       steps: STEPS.length,
       maxValueBytes: db.maxValueBytes,
+      /** Undefined without the three shared tables, or without the right to read them. */
       contents: complete ? await contentsOf(db, others) : undefined,
+      /** Where several hosts were named: the one that is used. */
       host: db.hosts?.now(),
+      /** The named hosts that cannot be connected to. */
       lostHosts: db.hosts ? await findLost(parseMysqlUrl(url)) : [],
-      lostNodes: opened.flatMap((one, i) => {
-        const why = one.status === 'rejected' ? causeOf(one.reason) : undefined;
-        return why ? [{ ...why, node: i + 1 }] : [];
-      }),
+      /** The other nodes of a cluster that were named and do not answer. */
+      lostNodes: lostOf(opened, (i) => ({ node: i + 1 })),
+      /** MySQL and MariaDB. */
       server: db.kind === 'mysql' ? await examineServer(db, extended) : undefined,
+      /** SQLite. `sharable`: two processes may use the file at once. */
       file: db.kind === 'sqlite' ? { journal: await journalOf(db), sharable: store.sharable } : undefined,
     };
   } finally {
@@ -91,18 +65,20 @@ export async function examine(store: Looked, url: string, nodes: readonly string
   }
 }
 
-async function findLost(url: MysqlUrl): Promise<DatabaseFacts['lostHosts']> {
+async function findLost(url: MysqlUrl) {
   const tried = await Promise.allSettled(
     url.hosts.map(async (host) => (await openMysql({ ...url, hosts: [host] })).close()),
   );
-  return tried.flatMap((one, i) => {
-    const why = one.status === 'rejected' ? causeOf(one.reason) : undefined;
-    return why ? [{ ...why, host: hostText(url.hosts[i] as Host) }] : [];
-  });
+  return lostOf(tried, (i) => ({ host: hostText(url.hosts[i] as Host) }));
 }
+const lostOf = <T>(tried: readonly PromiseSettledResult<unknown>[], nameOf: (i: number) => T): (Cause & T)[] =>
+  tried.flatMap((one, i) => {
+    const why = one.status === 'rejected' ? causeOf(one.reason) : undefined;
+    return why ? [{ ...why, ...nameOf(i) }] : [];
+  });
 
-/** Undefined for an account that may not read tblwh: the check of the rights tells that. */
-async function contentsOf(db: Db, nodes: readonly Db[]): Promise<ContentFacts | undefined> {
+/** `top`: the highest id that was given. Undefined for an account that may not read tblwh: the check of the rights tells that. */
+async function contentsOf(db: Db, nodes: readonly Db[]) {
   try {
     const { source, promise } = await openFenceSource(db, nodes.map(proberOf));
     return { top: (await source.top?.(Number.MAX_SAFE_INTEGER)) ?? 0, promise };
@@ -143,31 +119,7 @@ interface MissingRight {
   /** Only the removal of contents needs it: some operators do not want that. */
   readonly toRemove: boolean;
 }
-export interface ServerFacts {
-  /** Version and version comment of the server. */
-  readonly says: string;
-  readonly variables: Variables;
-  readonly unsafe: readonly Unsafe[];
-  /** A replica of another server; undefined: the account may not know. */
-  readonly replica: boolean | undefined;
-  /** Of the shared tables. */
-  readonly engines: Readonly<Record<string, string>>;
-  /** Of tblwh.content. */
-  readonly content: { readonly type: string; readonly charset: string | null };
-  readonly missing: readonly MissingRight[];
-  /** The GRANTs with which the fence sees the statements of other accounts. */
-  readonly sight: readonly string[];
-  /** Connections open now, and what one process of ours takes. */
-  readonly connected: number;
-  readonly wanted: number;
-  /** The database's clock minus ours, and how far that may be off. */
-  readonly skewMs: number;
-  readonly skewWithinMs: number;
-  /** Why a SQL proxy seems to stand between; empty: there is no sign of one. */
-  readonly proxy: readonly string[];
-  /** Reads and transactions are answered by different servers. */
-  readonly split: boolean;
-}
+export type ServerFacts = Awaited<ReturnType<typeof examineServer>>;
 
 const VARIABLES = [
   ...DURABILITY,
@@ -175,7 +127,7 @@ const VARIABLES = [
   ...['wait_timeout', 'idle_write_transaction_timeout', 'idle_transaction_timeout'],
 ];
 
-async function examineServer(db: Db, extended: boolean): Promise<ServerFacts> {
+async function examineServer(db: Db, extended: boolean) {
   const [who] = await db.all<{ says: string; name: string }>(
     "SELECT CONCAT(VERSION(), ', ', @@version_comment) AS says, DATABASE() AS name",
   );
@@ -184,13 +136,16 @@ async function examineServer(db: Db, extended: boolean): Promise<ServerFacts> {
   const variables = await readVariables(db, VARIABLES);
   const [threads] = await db.all<{ Value: string }>("SHOW GLOBAL STATUS LIKE 'Threads_connected'");
   return {
+    /** Version and version comment of the server. */
     says,
     variables,
     unsafe: unsafeIn(variables),
     replica: await isReplica(db),
     ...(await readColumns(db)),
     missing: await missingRights(db, extended, (right) => grantStatement(name, account, right)),
+    /** The GRANTs with which the fence sees the statements of other accounts. */
     sight: sightStatements(db.dialect, name, account),
+    /** Connections open now, and what one process of ours takes. */
     connected: Number(threads?.Value ?? 0),
     wanted: READ_CONNECTIONS + db.lanes + OTHER_TRANSACTIONS,
     ...(await readSkew(db)),
@@ -198,6 +153,7 @@ async function examineServer(db: Db, extended: boolean): Promise<ServerFacts> {
   };
 }
 
+/** Undefined: the account may not know. */
 async function isReplica(db: Db): Promise<boolean | undefined> {
   try {
     return (await db.all('SHOW REPLICA STATUS')).length > 0;
@@ -207,7 +163,8 @@ async function isReplica(db: Db): Promise<boolean | undefined> {
   }
 }
 
-async function readColumns(db: Db): Promise<Pick<ServerFacts, 'engines' | 'content'>> {
+/** The engines of the shared tables, and what tblwh.content is. */
+async function readColumns(db: Db) {
   const tables = await db.all<{ t: string; e: string | null }>(
     `SELECT table_name AS t, engine AS e FROM information_schema.tables
      WHERE table_schema = DATABASE() AND table_name IN ('tbluser', 'tblwhid', 'tblwh')`,
@@ -216,7 +173,7 @@ async function readColumns(db: Db): Promise<Pick<ServerFacts, 'engines' | 'conte
     `SELECT data_type AS type, character_set_name AS charset FROM information_schema.columns
      WHERE table_schema = DATABASE() AND table_name = 'tblwh' AND column_name = 'content'`,
   );
-  const engines = Object.fromEntries(tables.map(({ t, e }) => [t, e ?? '']));
+  const engines: Readonly<Record<string, string>> = Object.fromEntries(tables.map(({ t, e }) => [t, e ?? '']));
   return { engines, content: column ?? { type: '', charset: null } };
 }
 
@@ -225,14 +182,10 @@ async function missingRights(
   db: Db,
   extended: boolean,
   grant: (right: Right) => string,
-): Promise<ServerFacts['missing']> {
-  const first = new Map(
-    (
-      await db.all<{ t: string; c: string }>(
-        'SELECT table_name AS t, column_name AS c FROM information_schema.columns WHERE table_schema = DATABASE() AND ordinal_position = 1',
-      )
-    ).map(({ t, c }) => [t, c]),
-  );
+): Promise<readonly MissingRight[]> {
+  const firsts = `SELECT table_name AS t, column_name AS c FROM information_schema.columns
+    WHERE table_schema = DATABASE() AND ordinal_position = 1`;
+  const first = new Map((await db.all<{ t: string; c: string }>(firsts)).map(({ t, c }) => [t, c]));
   const missing: MissingRight[] = [];
   for (const right of RIGHTS) {
     const { table, columns = '*' } = right;
@@ -272,7 +225,7 @@ const isDenied = (db: Db, sql: string): Promise<boolean> =>
 
 const ROUNDS = 5;
 
-/** Of a few answers the quickest is the most exact. */
+/** The database's clock minus ours, and how far that may be off. Of a few answers the quickest is the most exact. */
 async function readSkew(db: Db): Promise<{ skewMs: number; skewWithinMs: number }> {
   let best = { skewMs: 0, skewWithinMs: Number.POSITIVE_INFINITY };
   for (let i = 0; i < ROUNDS; i++) {
@@ -295,8 +248,11 @@ const whoIs = async (queries: Pick<Queries, 'all'>): Promise<Seen> => {
   return row ?? { id: 0, server: '' };
 };
 
-/** A guess: by a name, by a command that only ProxySQL knows, and by answers that one server alone would not give. */
-async function lookForProxy(db: Db, says: string): Promise<Pick<ServerFacts, 'proxy' | 'split'>> {
+/**
+ * Why a SQL proxy seems to stand between, and whether reads and transactions are answered by different servers (`split`). A guess:
+ * by a name, by a command that only ProxySQL knows, and by answers that one server alone would not give.
+ */
+async function lookForProxy(db: Db, says: string): Promise<{ split: boolean; proxy: readonly string[] }> {
   const named = /proxysql|maxscale|proxy/i.exec(says)?.[0];
   const servers = new Set<string>();
   let changed = false;

@@ -108,17 +108,9 @@ const MOST_ROWS = 50_000;
 const LEAST_REST_MS = 500;
 const REST = 9;
 
-export interface EventIndex {
-  /** Events of one transaction, after it was committed. */
-  add(events: readonly Event[]): void;
-  /** The newest content with this event that is no duplicate, among those that may not be in the index yet. */
-  first(name: string): Event | undefined;
-  /** Resolves when everything that is committed is in the index. */
-  settle(): Promise<void>;
-  close(): void;
-}
+export type EventIndex = ReturnType<typeof createEventIndex>;
 
-export function createEventIndex(db: Db): EventIndex {
+export function createEventIndex(db: Db) {
   // What was committed since the last pass began, and what that pass is indexing.
   let added = new Map<string, Event>();
   let underWay = new Map<string, Event>();
@@ -157,13 +149,16 @@ export function createEventIndex(db: Db): EventIndex {
   };
 
   return {
-    add(events) {
+    /** Events of one transaction, after it was committed. */
+    add(events: readonly Event[]): void {
       for (const event of events) added.set(eventName(event.wh_id, event.event_key), event);
       if (added.size > 0 && !running) soon();
     },
-    first: (name) => added.get(name) ?? underWay.get(name),
+    /** The newest content with this event that is no duplicate, among those that may not be in the index yet. */
+    first: (name: string): Event | undefined => added.get(name) ?? underWay.get(name),
+    /** Resolves when everything that is committed is in the index. */
     // A pass that runs now may miss the latest commits: another one follows it.
-    settle: () => (running ?? Promise.resolve()).then(settle),
+    settle: (): Promise<void> => (running ?? Promise.resolve()).then(settle),
     close: () => clearTimeout(timer),
   };
 }

@@ -1,5 +1,5 @@
 // The order of visibility: every statement that gives contents their positions, and the marks that survive a restart.
-import { type Db, marks, padded, type Queries } from './db.ts';
+import { type Db, listsOf, type Queries } from './db.ts';
 import { type Range, type Row, ranged } from './fence/source.ts';
 
 /** A content with its position in the order of visibility. */
@@ -121,11 +121,12 @@ async function withPosition(queries: Queries, rows: readonly Row[]): Promise<Set
     for (const { id } of await queries.all<{ id: number }>(sql, [low, high])) have.add(id);
     return have;
   }
-  for (let from = 0; from < ids.length; from += MOST_NAMED) {
-    const some = padded(ids.slice(from, from + MOST_NAMED));
-    const sql = `SELECT id FROM restante_position WHERE id IN (${marks(some.length)})`;
-    for (const { id } of await queries.all<{ id: number }>(sql, some)) have.add(id);
-  }
+  for (const { list, some } of listsOf(ids))
+    for (const { id } of await queries.all<{ id: number }>(
+      `SELECT id FROM restante_position WHERE id IN ${list}`,
+      some,
+    ))
+      have.add(id);
   return have;
 }
 
@@ -205,21 +206,15 @@ export async function saveMark(db: Db, mark: Mark, value: number): Promise<void>
 // A look comes within 50 ms, and finds them here; a later one reads the table.
 const MOST = 20_000;
 
-export interface Recent {
-  /** The contents of one transaction, after it was committed. */
-  add(rows: readonly PositionedRow[]): void;
-  /** Contents from the one after id `after` on, as many as are known here without a hole; none when the first is not. */
-  afterId(after: number, limit: number): readonly PositionedRow[];
-  /** The same from a position on, below `to`. */
-  fromPos(from: number, to: number): readonly PositionedRow[];
-}
+export type Recent = ReturnType<typeof createRecent>;
 
-export function createRecent(): Recent {
+export function createRecent() {
   // Without a hole in ids or positions, so that the index of a row is its distance from the first.
   let all: PositionedRow[] = [];
   const from = (index: number, to: number): readonly PositionedRow[] => (index < 0 ? [] : all.slice(index, to));
   return {
-    add(rows) {
+    /** The contents of one transaction, after it was committed. */
+    add(rows: readonly PositionedRow[]): void {
       for (const one of rows) {
         const last = all.at(-1);
         if (last && (one.id !== last.id + 1 || one.pos !== last.pos + 1)) all = [];
@@ -227,11 +222,13 @@ export function createRecent(): Recent {
       }
       if (all.length > 2 * MOST) all = all.slice(-MOST);
     },
-    afterId(after, limit) {
+    /** Contents from the one after id `after` on, as many as are known here without a hole; none when the first is not. */
+    afterId(after: number, limit: number): readonly PositionedRow[] {
       const index = after + 1 - (all[0]?.id ?? 0);
       return from(index, index + limit);
     },
-    fromPos(pos, to) {
+    /** The same from a position on, below `to`. */
+    fromPos(pos: number, to: number): readonly PositionedRow[] {
       const first = all[0]?.pos ?? 0;
       return from(pos - first, to - first);
     },

@@ -122,8 +122,9 @@ export const listWithoutSecret = (db: Db): Promise<{ readonly user_id: number; r
   db.all(`SELECT DISTINCT user_id, wh_id FROM restante_refusal WHERE ${UNJUDGED}`);
 
 /** What waits for the secret of a webhook. */
-export async function sumUnjudged(db: Db, whId: number): Promise<{ n: number; bytes: number }> {
-  const sql = `SELECT COUNT(*) AS n, SUM(${REFUSAL_BYTES}) AS bytes FROM restante_refusal WHERE wh_id = ? AND ${UNJUDGED}`;
+export const sumUnjudged = (db: Db, whId: number) => sum(db, whId, UNJUDGED);
+async function sum(db: Db, whId: number, which: string): Promise<{ n: number; bytes: number }> {
+  const sql = `SELECT COUNT(*) AS n, SUM(${REFUSAL_BYTES}) AS bytes FROM restante_refusal WHERE wh_id = ? AND ${which}`;
   const [row] = await db.all<{ n: number; bytes: number | string | null }>(sql, [whId]);
   return { n: row?.n ?? 0, bytes: Number(row?.bytes ?? 0) };
 }
@@ -144,9 +145,8 @@ export async function pruneRefusals(db: Db, now: number, keep: Partial<Keep> = {
     await pruneOne(db, wh_id, { rows: KEEP_ROWS, bytes: KEEP_BYTES, ...keep });
 }
 async function pruneOne(db: Db, whId: number, keep: Keep): Promise<void> {
-  const sums = `SELECT COUNT(*) AS n, SUM(${REFUSAL_BYTES}) AS bytes FROM restante_refusal WHERE wh_id = ? AND NOT (${UNJUDGED})`;
-  const [sum] = await db.all<{ n: number; bytes: number | string | null }>(sums, [whId]);
-  if (!sum || (sum.n <= keep.rows && Number(sum.bytes) <= keep.bytes)) return;
+  const all = await sum(db, whId, `NOT (${UNJUDGED})`);
+  if (all.n <= keep.rows && all.bytes <= keep.bytes) return;
   let { rows, bytes } = keep;
   for (const kinds of [`${WITH_BODY} AND NOT (${UNJUDGED})`, `NOT ${WITH_BODY}`]) {
     let edge = 0;

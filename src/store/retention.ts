@@ -2,8 +2,8 @@
 import type { SettingsInput } from '../schema/webhooks.ts';
 import { positionBeforeTime } from './backlog.ts';
 import { type ConsumerRow, consumersOf, lockConsumer, saveConsumer } from './consumers.ts';
-import { type Db, failed, marks, padded, type Queries, type Value } from './db.ts';
-import type { Row } from './fence/source.ts';
+import { type Condition, type Db, failed, listsOf, marks, padded, type Queries } from './db.ts';
+import type { PositionedRow } from './positions.ts';
 
 /**
  * `age`: a content that a consumer is still to get stays, and a consumer that has missed one is told. `wish`: all contents go,
@@ -11,9 +11,7 @@ import type { Row } from './fence/source.ts';
  */
 type Why = 'age' | 'wish';
 
-interface Doomed extends Row {
-  readonly pos: number;
-}
+type Doomed = Omit<PositionedRow, 'seen_ms'>;
 interface Removed {
   /** Rows of tblwh. */
   readonly contents: number;
@@ -114,16 +112,15 @@ async function look(queries: Queries, consumers: readonly ConsumerRow[], rows: r
     dead: new Set<number>(),
   }));
   const [first, last] = [rows[0]?.pos ?? 0, rows.at(-1)?.pos ?? 0];
-  for (let from = 0; from < known.length; from += MOST_IDS) {
-    const byId = new Map(known.slice(from, from + MOST_IDS).map((one) => [one.consumer.id, one]));
-    const ids = padded([...byId.keys()]);
-    const where = `consumer_id IN (${marks(ids.length)}) AND pos BETWEEN ? AND ?`;
+  const byId = new Map(known.map((one) => [one.consumer.id, one]));
+  for (const { list, some } of listsOf([...byId.keys()])) {
+    const where = `consumer_id IN ${list} AND pos BETWEEN ? AND ?`;
+    const params = [...some, first, last];
     type Out = { consumer_id: number; pos: number; waiting: number; due_ms: number };
     const out = `SELECT consumer_id, pos, waiting, due_ms FROM restante_lease WHERE ${where}`;
-    for (const row of await queries.all<Out>(out, [...ids, first, last]))
-      byId.get(row.consumer_id)?.out.set(row.pos, row);
+    for (const row of await queries.all<Out>(out, params)) byId.get(row.consumer_id)?.out.set(row.pos, row);
     const dead = `SELECT consumer_id, pos FROM restante_dead WHERE ${where}`;
-    for (const row of await queries.all<Pick<Out, 'consumer_id' | 'pos'>>(dead, [...ids, first, last]))
+    for (const row of await queries.all<Pick<Out, 'consumer_id' | 'pos'>>(dead, params))
       byId.get(row.consumer_id)?.dead.add(row.pos);
   }
   return known;
@@ -136,12 +133,9 @@ async function tell(db: Db, queries: Queries, known: Known, going: readonly Doom
   const dead = going.filter(({ pos }) => known.dead.has(pos));
   const missed = going.filter((row) => isAhead(known, row) || known.out.has(row.pos));
   if (missed.length + dead.length === 0) return;
-  for (const [table, rows] of [['restante_lease', out] as const, ['restante_dead', dead] as const]) {
-    if (rows.length === 0) continue;
-    const some = padded(rows.map(({ pos }) => pos));
-    const sql = `DELETE FROM ${table} WHERE consumer_id = ? AND pos IN (${marks(some.length)})`;
-    await queries.run(sql, [consumer.id, ...some]);
-  }
+  for (const [table, rows] of [['restante_lease', out] as const, ['restante_dead', dead] as const])
+    for (const { list, some } of listsOf(rows.map(({ pos }) => pos)))
+      await queries.run(`DELETE FROM ${table} WHERE consumer_id = ? AND pos IN ${list}`, [consumer.id, ...some]);
   const { gap } = consumer;
   const ids = missed.map(({ id }) => id);
   const wider = why === 'age' &&
@@ -192,7 +186,7 @@ export interface Wanted {
 export type Kind = 'contents' | 'refusals';
 
 /** A condition that is true when one of the columns has one of the texts in it, byte for byte; true when there are none. */
-function contains(db: Db, columns: readonly string[], { texts }: Wanted): { sql: string; params: readonly Value[] } {
+function contains(db: Db, columns: readonly string[], { texts }: Wanted): Condition {
   if (texts.length === 0) return { sql: 'TRUE', params: [] };
   const one = columns.flatMap((column) => texts.map(() => `INSTR(${db.dialect.bytes(column)}, ?) > 0`));
   return { sql: `(${one.join(' OR ')})`, params: columns.flatMap(() => texts) };
@@ -227,6 +221,10 @@ export interface Ids {
   readonly upTo: number;
 }
 
+/** The condition on its owner, if only one user is wanted. */
+const ownedBy = ({ userId }: Wanted, sql: string): Condition =>
+  userId === undefined ? { sql: '', params: [] } : { sql: ` AND ${sql}`, params: [userId] };
+
 /** Ids of what is wanted. Reads every row in the range: a short one takes less time. */
 export async function findWanted(db: Db, kind: Kind, wanted: Wanted, { after, upTo }: Ids): Promise<number[]> {
   const found = new Set<number>();
@@ -234,9 +232,9 @@ export async function findWanted(db: Db, kind: Kind, wanted: Wanted, { after, up
     if (columns.length === 0 && wanted.texts.length > 0) continue;
     const { sql: condition, params } = contains(db, columns, wanted);
     const owner = sql.includes(' p ON ') ? 'COALESCE(t.user_id, p.user_id)' : 't.user_id';
-    const whose = wanted.userId === undefined ? '' : ` AND ${owner} = ?`;
-    const values = [after, upTo, ...params, ...(wanted.userId === undefined ? [] : [wanted.userId])];
-    for (const { id } of await db.all<{ id: number }>(`${sql} ${condition}${whose}`, values)) found.add(id);
+    const whose = ownedBy(wanted, `${owner} = ?`);
+    const values = [after, upTo, ...params, ...whose.params];
+    for (const { id } of await db.all<{ id: number }>(`${sql} ${condition}${whose.sql}`, values)) found.add(id);
   }
   return [...found].sort((a, b) => a - b);
 }
@@ -266,12 +264,11 @@ export function eraseWanted(db: Db, kind: Kind, ids: readonly number[]): Promise
 /** The reason that a worker gave for a nack may contain the text, too: then it is erased. */
 export function eraseReasons(db: Db, wanted: Wanted): Promise<number> {
   const { sql, params } = contains(db, ['reason'], wanted);
-  const whose =
-    wanted.userId === undefined ? '' : ' AND consumer_id IN (SELECT id FROM restante_consumer WHERE user_id = ?)';
-  const values = [...params, ...(wanted.userId === undefined ? [] : [wanted.userId])];
+  const whose = ownedBy(wanted, 'consumer_id IN (SELECT id FROM restante_consumer WHERE user_id = ?)');
+  const values = [...params, ...whose.params];
   return db.transaction(async (queries) => {
-    const leases = await queries.run(`UPDATE restante_lease SET reason = NULL WHERE ${sql}${whose}`, values);
-    return leases + (await queries.run(`UPDATE restante_dead SET reason = 'erased' WHERE ${sql}${whose}`, values));
+    const leases = await queries.run(`UPDATE restante_lease SET reason = NULL WHERE ${sql}${whose.sql}`, values);
+    return leases + (await queries.run(`UPDATE restante_dead SET reason = 'erased' WHERE ${sql}${whose.sql}`, values));
   });
 }
 
@@ -321,12 +318,7 @@ export async function positionBeforeDays(db: Db, days: number): Promise<number> 
 }
 
 /** Contents with after < pos <= upTo. */
-export const placesAfter = (
-  db: Db,
-  after: number,
-  upTo: number,
-  limit: number,
-): Promise<(Row & { readonly pos: number })[]> =>
+export const placesAfter = (db: Db, after: number, upTo: number, limit: number): Promise<Doomed[]> =>
   db.all('SELECT pos, id, user_id, wh_id FROM restante_position WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT ?', [
     after,
     upTo,

@@ -1,6 +1,6 @@
 // Finds contents by their event, verdict, age or bytes: by an index where there is one, else by reading a limited number of rows.
 import { type ContentRow, forced, type ListOptions, listByIds, listContents } from './contents.ts';
-import type { Value } from './db.ts';
+import type { Condition, Value } from './db.ts';
 import { eventKey, VERIFIED, type Verified } from './events.ts';
 import type { Store } from './open.ts';
 
@@ -17,7 +17,7 @@ export interface Filter {
 
 export interface SearchPage {
   readonly contents: readonly ContentRow[];
-  /** Everything up to this id was looked at, in the direction of the search. */
+  /** Everything up to this id was looked at, in the direction of the search: less than was asked for when the page is full. */
   readonly upTo: number;
 }
 
@@ -81,21 +81,16 @@ async function byEvent(store: Store, userId: number, options: ListOptions, filte
     [eventKey(userId, event_id), event_id, userId, ...(wh_id === 'all' ? [] : [wh_id]), from, to, ...params, limit],
   );
   const named = ids.map(({ id }) => id);
-  const found = new Map<number, ContentRow>();
-  let cut = named.length === limit;
-  if (named.length > 0) {
-    const page = await listByIds(store, userId, named, maxBytes);
-    cut ||= page.cut;
-    for (const content of page.contents) found.set(content.id, content);
-  }
+  const page = named.length > 0 ? await listByIds(store, userId, named, maxBytes) : { contents: [], cut: false };
+  const cut = page.cut || named.length === limit;
   // Contents that did not fit were left out from the highest id on.
-  const contents = named.flatMap((id) => found.get(id) ?? []);
+  const contents = order === 'asc' ? page.contents : page.contents.toReversed();
   const last = contents.at(-1);
   return { contents: ours(contents, filter), upTo: cut && last ? last.id : order === 'asc' ? to : from };
 }
 
 /** The filter as SQL on the tables t (tblwh) and r (restante_request). */
-function where({ db }: Store, { event_type, verified, since_ms, q }: Filter): { sql: string; params: Value[] } {
+function where({ db }: Store, { event_type, verified, since_ms, q }: Filter): Condition {
   const parts: string[] = [];
   const params: Value[] = [];
   const and = (sql: string, value: Value): void => {

@@ -14,6 +14,7 @@ interface BatcherOptions {
 }
 
 interface Ask<V> {
+  readonly late: NodeJS.Timeout;
   resolve(value: V | undefined): void;
   reject(error: unknown): void;
 }
@@ -34,12 +35,17 @@ export function createBatcher<K, V>(
       batch.set(key, waiting);
       asked.delete(key);
     }
-    try {
-      const found = await load([...batch.keys()]);
-      for (const [key, waiting] of batch) for (const { resolve } of waiting) resolve(found.get(key));
-    } catch (error) {
-      for (const waiting of batch.values()) for (const { reject } of waiting) reject(error);
-    }
+    const end = (how: (ask: Ask<V>, key: K) => void) => {
+      for (const [key, waiting] of batch)
+        for (const ask of waiting) {
+          clearTimeout(ask.late);
+          how(ask, key);
+        }
+    };
+    await load([...batch.keys()]).then(
+      (found) => end(({ resolve }, key) => resolve(found.get(key))),
+      (error: unknown) => end(({ reject }) => reject(error)),
+    );
   }
 
   function start(): void {
@@ -56,16 +62,7 @@ export function createBatcher<K, V>(
   return (key) =>
     new Promise((resolve, reject) => {
       const late = setTimeout(() => reject(new StoreError('away', `no answer within ${DEADLINE_MS} ms`)), DEADLINE_MS);
-      const ask: Ask<V> = {
-        resolve(value) {
-          clearTimeout(late);
-          resolve(value);
-        },
-        reject(error) {
-          clearTimeout(late);
-          reject(error);
-        },
-      };
+      const ask: Ask<V> = { late, resolve, reject };
       const waiting = asked.get(key);
       if (waiting) waiting.push(ask);
       else asked.set(key, [ask]);
@@ -88,17 +85,7 @@ const IDLE_MS = 10 * 60_000;
 const MOST = 50_000;
 const KEYS_PER_QUERY = 500;
 
-export interface Refreshed<K, V> {
-  /** The row if it is known and was read within 5 s. */
-  get(key: K): V | undefined;
-  /** Reads the row now; calls that come while such a query runs share the next one. */
-  read(key: K): Promise<V | undefined>;
-  /** Drops the rows that match: the next get() misses, and a read that is under way puts nothing back. */
-  forget(match: (value: V) => boolean): void;
-  /** Keys used within 10 minutes, for tests and metrics. */
-  readonly size: number;
-  close(): void;
-}
+export type Refreshed<K extends string | number, V extends object> = ReturnType<typeof createRefreshed<K, V>>;
 
 interface Entry<V> {
   value: V;
@@ -124,7 +111,7 @@ async function inTime<T>(answer: Promise<T>, ms: number): Promise<T> {
 export function createRefreshed<K extends string | number, V extends object>(
   load: (keys: readonly K[]) => Promise<ReadonlyMap<K, V>>,
   { now = () => performance.now(), everyMs = EVERY_MS, deadlineMs = DEADLINE_MS }: RefreshedOptions = {},
-): Refreshed<K, V> {
+) {
   const entries = new Map<K, Entry<V>>();
   let epoch = 0;
 
@@ -165,17 +152,21 @@ export function createRefreshed<K extends string | number, V extends object>(
   timer.unref();
 
   return {
-    get(key) {
+    /** The row if it is known and was read within 5 s. */
+    get(key: K): V | undefined {
       const entry = entries.get(key);
       if (!entry) return undefined;
       entry.usedAt = now();
       return entry.usedAt - entry.readAt < VALID_MS ? entry.value : undefined;
     },
+    /** Reads the row now; calls that come while such a query runs share the next one. */
     read,
-    forget(match) {
+    /** Drops the rows that match: the next get() misses, and a read that is under way puts nothing back. */
+    forget(match: (value: V) => boolean): void {
       epoch++;
       for (const [key, { value }] of entries) if (match(value)) entries.delete(key);
     },
+    /** Keys used within 10 minutes, for tests and metrics. */
     get size() {
       return entries.size;
     },

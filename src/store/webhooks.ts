@@ -81,10 +81,7 @@ export function findTargets(db: Db, keys: readonly string[], now: number): Promi
 }
 
 /** The webhooks of a user that have secrets. */
-export async function listSealed(
-  db: Db,
-  userId: number,
-): Promise<{ readonly wh_id: number; readonly secrets: readonly SealedSecret[] }[]> {
+export async function listSealed(db: Db, userId: number): Promise<Pick<WebhookRow, 'wh_id' | 'secrets'>[]> {
   const sql = 'SELECT wh_id, secrets FROM restante_webhook WHERE user_id = ? AND secrets IS NOT NULL ORDER BY wh_id';
   const rows = await db.all<{ wh_id: number; secrets: string }>(sql, [userId]);
   return rows.map(({ wh_id, secrets }) => ({ wh_id, secrets: toSecrets(secrets) }));
@@ -166,20 +163,11 @@ export function updateWebhook(
   change: { readonly wh_name: string; readonly settings: SettingsInput; readonly secrets: readonly SealedSecret[] },
 ): Promise<boolean> {
   return store.db.transaction(async (queries) => {
-    const owned = await lockOwned(store.db, queries, userId, whId);
-    if (!owned) return false;
-    await queries.run('UPDATE restante_webhook SET settings = ?, secrets = ? WHERE wh_id = ? AND user_id = ?', [
-      JSON.stringify(change.settings),
-      textOf(change.secrets),
-      whId,
-      userId,
-    ]);
-    await queries.run('UPDATE tblwhid SET wh_name = ?, status = ? WHERE id = ? AND user_id = ?', [
-      Buffer.from(change.wh_name),
-      enabledStatus(change.settings),
-      whId,
-      userId,
-    ]);
+    if (!(await lockOwned(store.db, queries, userId, whId))) return false;
+    const ours = 'UPDATE restante_webhook SET settings = ?, secrets = ? WHERE wh_id = ? AND user_id = ?';
+    await queries.run(ours, [JSON.stringify(change.settings), textOf(change.secrets), whId, userId]);
+    const shared = 'UPDATE tblwhid SET wh_name = ?, status = ? WHERE id = ? AND user_id = ?';
+    await queries.run(shared, [Buffer.from(change.wh_name), enabledStatus(change.settings), whId, userId]);
     return true;
   });
 }
@@ -235,19 +223,12 @@ export const saveKeyMark = (db: Db, mark: number): Promise<void> =>
   db.transaction((queries) => queries.insert('restante_meta', ['k', 'v'], [[MARK, mark]]));
 
 /** The webhooks of all users that have secrets. */
-export async function listAllSealed(db: Db): Promise<
-  {
-    readonly wh_id: number;
-    readonly user_id: number;
-    readonly wh_name: Buffer;
-    readonly secrets: readonly SealedSecret[];
-  }[]
-> {
+export async function listAllSealed(db: Db): Promise<Pick<WebhookRow, 'wh_id' | 'user_id' | 'wh_name' | 'secrets'>[]> {
   const rows = await db.all<{ wh_id: number; user_id: number; wh_name: Buffer; secrets: string }>(
     `SELECT w.wh_id, w.user_id, ${db.dialect.bytes('t.wh_name')} AS wh_name, w.secrets
      FROM restante_webhook w JOIN tblwhid t ON t.id = w.wh_id WHERE w.secrets IS NOT NULL ORDER BY w.wh_id`,
   );
-  return rows.map(({ secrets, ...row }) => ({ ...row, secrets: JSON.parse(secrets) as SealedSecret[] }));
+  return rows.map((row) => ({ ...row, secrets: toSecrets(row.secrets) }));
 }
 
 /** Both in one transaction: the mark alone would refuse every key but the lost one. */

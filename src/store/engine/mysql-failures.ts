@@ -1,18 +1,18 @@
 // What the error numbers of MySQL and MariaDB mean to us.
 import { type Failure, StoreError } from '../db.ts';
 
-const AGAIN = new Set([1020, 1047, 1205, 1213, 1615, 3101, 3572]);
-const MISSING = new Set([1054, 1146]);
-const DENIED = new Set([1044, 1045, 1142, 1143, 1227, 1370, 1698]);
-const DUPLICATE = 1062;
-const EXISTS = new Set([1050, 1060, 1061]);
-// The server refuses this row: too long, wrong value, a constraint, a trigger of another application, too large a packet.
-const DATA = new Set([1048, 1153, 1264, 1265, 1292, 1364, 1366, 1406, 1452, 1644, 3819, 3988, 4025]);
-// The server answered, but cannot do it now: shutting down, full, read-only, out of time, of connections, of statements or of disk.
-const AWAY = new Set([
-  3, 1021, 1026, 1030, 1040, 1053, 1114, 1129, 1158, 1159, 1160, 1161, 1180, 1203, 1206, 1226, 1290, 1317, 1461, 1792,
-  1836, 1927, 1969, 3024, 3100, 4031,
-]);
+const NUMBERS: readonly (readonly [Failure, readonly number[]])[] = [
+  ['again', [1020, 1047, 1205, 1213, 1615, 3101, 3572]],
+  ['missing', [1054, 1146]],
+  ['denied', [1044, 1045, 1142, 1143, 1227, 1370, 1698]],
+  ['duplicate', [1062]],
+  ['exists', [1050, 1060, 1061]],
+  // The server refuses this row: too long, wrong value, a constraint, a trigger of another application, too large a packet.
+  ['data', [1048, 1153, 1264, 1265, 1292, 1364, 1366, 1406, 1452, 1644, 3819, 3988, 4025]],
+  // The server answered, but cannot do it now: shutting down, full, read-only, out of time, of connections, of statements, of disk.
+  ['away', [3, 1021, 1026, 1030, 1040, 1053, 1114, 1129, 1158, 1159, 1160, 1161, 1180, 1203, 1206, 1226, 1290, 1317]],
+  ['away', [1461, 1792, 1836, 1927, 1969, 3024, 3100, 4031]],
+];
 
 type DriverError = Error & { errno?: number | undefined; fatal?: boolean | undefined; code?: string | undefined };
 
@@ -31,35 +31,20 @@ export function worded(error: Error): Error {
   return error;
 }
 
-export function failureOf(error: DriverError): Failure {
-  const errno = error.errno;
-  if (errno === undefined || errno < 0 || AWAY.has(errno)) return 'away';
-  if (errno === DUPLICATE) return 'duplicate';
-  if (EXISTS.has(errno)) return 'exists';
-  if (AGAIN.has(errno)) return 'again';
-  if (MISSING.has(errno)) return 'missing';
-  if (DENIED.has(errno)) return 'denied';
-  if (DATA.has(errno)) return 'data';
-  return error.fatal ? 'away' : 'other';
+export function failureOf({ errno = -1, fatal }: DriverError): Failure {
+  if (errno < 0) return 'away';
+  return NUMBERS.find(([, numbers]) => numbers.includes(errno))?.[0] ?? (fatal ? 'away' : 'other');
 }
 
 /** When no id is left MariaDB answers 167; MySQL answers 1467, or that the last id is there already. */
 const isUsedUp = ({ errno, message }: DriverError): boolean =>
-  errno === 167 || errno === 1467 || (errno === DUPLICATE && /'4294967295' for key 'tblwh\.PRIMARY'/.test(message));
+  errno === 167 || errno === 1467 || (errno === 1062 && /'4294967295' for key 'tblwh\.PRIMARY'/.test(message));
 
 export function fromMysqlError(error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   const one = error as DriverError;
   // Neither `duplicate` nor `data`: every other row would fail, too, and trying again does not help.
-  if (isUsedUp(one))
-    return new StoreError(
-      'other',
-      Object.assign(
-        new Error(`the ids of this table are used up: restante doctor tells what to do (${one.message})`, {
-          cause: one,
-        }),
-        { code: 'IDS_USED_UP' },
-      ),
-    );
-  return new StoreError(failureOf(one), one);
+  if (!isUsedUp(one)) return new StoreError(failureOf(one), one);
+  const message = `the ids of this table are used up: restante doctor tells what to do (${one.message})`;
+  return new StoreError('other', Object.assign(new Error(message, { cause: one }), { code: 'IDS_USED_UP' }));
 }

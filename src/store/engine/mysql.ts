@@ -93,8 +93,6 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
 
   // Rights that are granted later count for new connections alone: a denied one is dropped.
   const isOver = (error: unknown) => failed(error, 'away', 'unknown', 'denied');
-  const giveBack = (connection: Connection, error: unknown) =>
-    isOver(error) ? drop(connection) : connection.release();
   const on = (connection: Connection, timeout: number) => queriesOn(connection, returning, timeout);
 
   async function using<T>(from: Pool, work: (queries: Queries, connection: Connection) => Promise<T>): Promise<T> {
@@ -104,7 +102,8 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
       connection.release();
       return result;
     } catch (error) {
-      giveBack(connection, error);
+      if (isOver(error)) drop(connection);
+      else connection.release();
       throw error;
     }
   }

@@ -18,7 +18,7 @@ const CHECKPOINT_PAGES = 1024;
 // SQLite's own limit for a value is 1,000,000,000 bytes; the settings bound it long before.
 const MAX_VALUE_BYTES = 256 * 1024 * 1024;
 // Before 3.51.3 a WAL reset could corrupt a database that two connections use (sqlite.org/changes.html).
-const SAFE_FOR_TWO = [3, 51, 3];
+const SAFE_FOR_TWO = '3.51.3';
 
 const load = createRequire(import.meta.url);
 type Driver = { DatabaseSync: new (path: string, options: { readOnly: boolean }) => DatabaseSyncInstance };
@@ -190,11 +190,7 @@ export async function openSqlite(
   return {
     kind: 'sqlite',
     version: `SQLite ${version}`,
-    sharable:
-      version
-        .split('.')
-        .map(Number)
-        .reduce((n, part) => n * 1000 + part, 0) >= SAFE_FOR_TWO.reduce((n, part) => n * 1000 + part, 0),
+    sharable: version.localeCompare(SAFE_FOR_TWO, 'en', { numeric: true }) >= 0,
     dialect: {
       bytes: (column) => `CAST(${column} AS BLOB)`,
       forUpdate: '',

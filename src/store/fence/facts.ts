@@ -48,18 +48,9 @@ const TEXTS: Readonly<Record<FencePromise['code'], string>> = {
 };
 
 /** Which promise holds with these facts; `nodes`: all other nodes are probed too. */
-export function promiseOf(facts: FenceFacts, nodes = false): FencePromise {
-  const code = facts.ordered
-    ? 'ordered'
-    : facts.warning
-      ? 'unsafe-durability'
-      : facts.cluster
-        ? nodes
-          ? 'nodes'
-          : 'hold'
-        : facts.sight
-          ? 'exact'
-          : 'settle';
+export function promiseOf({ ordered, warning, cluster, sight }: FenceFacts, nodes = false): FencePromise {
+  const shared = cluster ? (nodes ? 'nodes' : 'hold') : sight ? 'exact' : 'settle';
+  const code = ordered ? 'ordered' : warning ? 'unsafe-durability' : shared;
   return { code, text: TEXTS[code] };
 }
 
@@ -71,12 +62,7 @@ export type Variables = ReadonlyMap<string, string>;
 export async function readVariables(queries: Pick<Queries, 'all'>, names: readonly string[]): Promise<Variables> {
   const list = names.map((name) => `'${name}'`).join(', ');
   const rows = await queries.all<Record<string, Value>>(`SHOW VARIABLES WHERE Variable_name IN (${list})`);
-  return new Map(
-    rows.map((row): [string, string] => {
-      const [name, value] = Object.values(row);
-      return [String(name).toLowerCase(), String(value ?? '')];
-    }),
-  );
+  return new Map(rows.map(Object.values).map(([name, value]) => [String(name).toLowerCase(), String(value ?? '')]));
 }
 
 const isOn = (value: string | undefined): boolean => /^(1|ON|YES)$/i.test(value ?? '');
@@ -95,20 +81,16 @@ export function unsafeIn(variables: Variables): Unsafe[] {
   const sync = variables.get('sync_binlog');
   const harm = 'a crash can lose contents that were answered with 2xx, and give their ids to others';
   const fix = (name: string) => `SET GLOBAL ${name} = 1, and ${name} = 1 in the server's configuration file`;
-  return [
-    // MariaDB's 3 flushes at every commit as 1 does.
-    ...(flush === '1' || flush === '3'
-      ? []
-      : [
-          {
-            found: `innodb_flush_log_at_trx_commit is ${flush}: ${harm}`,
-            fix: fix('innodb_flush_log_at_trx_commit'),
-          },
-        ]),
-    ...(isOn(variables.get('log_bin')) && sync !== '1'
-      ? [{ found: `sync_binlog is ${sync} while log_bin is on: ${harm}`, fix: fix('sync_binlog') }]
-      : []),
-  ];
+  const unsafe: Unsafe[] = [];
+  // MariaDB's 3 flushes at every commit as 1 does.
+  if (flush !== '1' && flush !== '3')
+    unsafe.push({
+      found: `innodb_flush_log_at_trx_commit is ${flush}: ${harm}`,
+      fix: fix('innodb_flush_log_at_trx_commit'),
+    });
+  if (isOn(variables.get('log_bin')) && sync !== '1')
+    unsafe.push({ found: `sync_binlog is ${sync} while log_bin is on: ${harm}`, fix: fix('sync_binlog') });
+  return unsafe;
 }
 
 /** As `unsafeIn`, of the server behind these queries. */

@@ -41,16 +41,6 @@ interface Look {
 
 export type Prober = Pick<FenceSource, 'probe' | 'writers'>;
 
-interface OpenedSource {
-  readonly source: FenceSource;
-  /** The same questions to all other nodes of the cluster. */
-  readonly nodes: readonly Prober[];
-  /** As they were read last, less than a minute ago while there are looks. */
-  readonly facts: FenceFacts;
-  /** What can be promised with these facts. */
-  readonly promise: FencePromise;
-}
-
 // The server tells its uptime in whole seconds.
 const UPTIME_PRECISION_MS = 2_500;
 const FACTS_FOR_MS = 60_000;
@@ -65,7 +55,7 @@ export const ranged = (ranges: readonly Range[]): { where: string; params: numbe
 };
 
 /** Reads what there is to know of the server. `nodes` are all other nodes of a cluster with several writers. */
-export async function openFenceSource(db: Db, nodes: readonly Prober[] = [], recent?: Recent): Promise<OpenedSource> {
+export async function openFenceSource(db: Db, nodes: readonly Prober[] = [], recent?: Recent) {
   if (db.dialect.oneWriter)
     return { source: openOrdered(db, recent), nodes: [], facts: SQLITE, promise: promiseOf(SQLITE) };
   const { source, facts } = await openShared(db);
@@ -73,10 +63,12 @@ export async function openFenceSource(db: Db, nodes: readonly Prober[] = [], rec
   return {
     source,
     nodes,
-    get facts() {
+    /** As they were read last, less than a minute ago while there are looks. */
+    get facts(): FenceFacts {
       return facts();
     },
-    get promise() {
+    /** What can be promised with these facts. */
+    get promise(): FencePromise {
       return promiseOf(facts(), nodes.length > 0);
     },
   };

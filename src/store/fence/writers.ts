@@ -12,12 +12,10 @@ export interface WriterSight {
 // A missing right is asked for again only after this.
 const DENIED_FOR_MS = 60_000;
 
-interface Statement {
-  readonly k: Value;
-  readonly q?: Value;
-  readonly own: Value;
-  readonly text: Value;
-}
+type Statement = Readonly<Record<'k' | 'own' | 'text', Value>> & { readonly q?: Value };
+
+const isOther = ({ own }: Statement): boolean => Number(own) !== 1;
+const keysOf = (rows: readonly Statement[]): ReadonlySet<string> => new Set(rows.map(({ k }) => String(k)));
 
 const plain = (sql: string): string =>
   sql
@@ -29,14 +27,13 @@ const READS_OR_CHANGES = /^\(*\s*(SELECT|UPDATE|DELETE|WITH)\b/i;
 const NO_ROWS =
   /^(SHOW|BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|USE|KILL|EXPLAIN|DESC|DESCRIBE|FLUSH|CHECK|CREATE|ALTER|DROP|OPTIMIZE|ANALYZE|REPAIR)\b/i;
 
-const isOneOf = (kinds: readonly RegExp[], sql: string): boolean => kinds.some((kind) => kind.test(plain(sql)));
-
 /**
  * A SELECT, UPDATE or DELETE that uses tblwh itself takes no id: a function or a trigger may not write to a table which
  * the statement that called it uses already (error 1442). A statement that cannot be classified counts as a writer.
  */
 export function takesNoIds(sql: string): boolean {
-  return isOneOf([READS_OR_CHANGES], sql) ? /\btblwh\b/i.test(plain(sql)) : isOneOf([NO_ROWS], sql);
+  const text = plain(sql);
+  return READS_OR_CHANGES.test(text) ? /\btblwh\b/i.test(text) : NO_ROWS.test(text);
 }
 
 /** Asks again only a minute after the account was found to lack the right. */
@@ -66,14 +63,12 @@ const cut = (value: Value): string =>
   String(value ?? '')
     .replace(/\s+/g, ' ')
     .slice(0, 80);
-interface Blocker {
-  readonly id: Value;
-  readonly who: Value;
-  readonly seconds: Value;
-  readonly text: Value;
+async function blockersIn(db: Db, sql: string): Promise<string[]> {
+  type Blocker = Record<'id' | 'who' | 'seconds' | 'text', Value>;
+  const inWords = ({ id, who, seconds, text }: Blocker) =>
+    `connection ${id} of ${who}, ${seconds} s${text ? `: ${cut(text)}` : ', idle in an open transaction'}`;
+  return (await db.transaction((queries) => queries.all<Blocker>(sql))).map(inWords);
 }
-const inWords = ({ id, who, seconds, text }: Blocker): string =>
-  `connection ${id} of ${who}, ${seconds} s${text ? `: ${cut(text)}` : ', idle in an open transaction'}`;
 
 /** By the metadata locks: a statement that may take an id holds one on the table from before, until its transaction ends. */
 export function mysqlWriters(db: Db): WriterSight {
@@ -88,34 +83,27 @@ export function mysqlWriters(db: Db): WriterSight {
   t.PROCESSLIST_ID = CONNECTION_ID() AS own, COALESCE(e.SQL_TEXT, '') AS text, (SELECT MAX(id) FROM tblwh) AS top
   ${locks} LEFT JOIN performance_schema.events_statements_current e ON e.THREAD_ID = t.THREAD_ID AND e.END_EVENT_ID IS NULL
   WHERE ${onTable} AND (t.PROCESSLIST_ID = CONNECTION_ID() OR (${writing} AND COALESCE(t.PROCESSLIST_COMMAND, '') <> 'Sleep'))`,
-    (rows) =>
-      rows.some((row) => Number(row.own) === 1)
-        ? new Set(
-            rows
-              .filter((row) => Number(row.own) !== 1 && !takesNoIds(String(row.text ?? '')))
-              .map((row) => String(row.k)),
-          )
-        : null,
+    (rows) => {
+      if (rows.every(isOther)) return null;
+      return keysOf(rows.filter((row) => isOther(row) && !takesNoIds(String(row.text ?? ''))));
+    },
   );
   const opened = withSight(
     db,
     `SELECT CONCAT(m.OWNER_THREAD_ID, ':', m.OWNER_EVENT_ID) AS k, 0 AS own, '' AS text ${locks} WHERE ${onTable} AND ${writing}`,
-    (rows) => new Set(rows.map((row) => String(row.k))),
+    keysOf,
   );
   return {
     sees: statements.sees,
     writers: statements.ask,
     open: async () => ((await statements.ask()) ? opened.ask() : null),
-    async blockers() {
-      const rows = await db.transaction((queries) =>
-        queries.all<Blocker>(
-          `SELECT t.PROCESSLIST_ID AS id, CONCAT(t.PROCESSLIST_USER, '@', t.PROCESSLIST_HOST) AS who, t.PROCESSLIST_TIME AS seconds,
+    blockers: () =>
+      blockersIn(
+        db,
+        `SELECT t.PROCESSLIST_ID AS id, CONCAT(t.PROCESSLIST_USER, '@', t.PROCESSLIST_HOST) AS who, t.PROCESSLIST_TIME AS seconds,
   t.PROCESSLIST_INFO AS text ${locks} WHERE ${onTable} AND ${writing} AND t.PROCESSLIST_ID <> CONNECTION_ID()
   ORDER BY t.PROCESSLIST_TIME DESC LIMIT 10`,
-        ),
-      );
-      return rows.map(inWords);
-    },
+      ),
   };
 }
 
@@ -131,21 +119,18 @@ export function mariadbWriters(db: Db): WriterSight {
     `SELECT ID AS k, QUERY_ID AS q, ID = CONNECTION_ID() AS own, INFO AS text FROM information_schema.processlist
   WHERE COMMAND NOT IN ('Sleep', 'Daemon', 'Connect', 'Binlog Dump', 'Slave_IO', 'Slave_SQL', 'Slave_worker')`,
     (rows) => {
-      const others = rows.filter((row) => Number(row.own) !== 1 && row.text !== null);
+      const others = rows.filter((row) => isOther(row) && row.text !== null);
       // During a trigger of tblwh the list does not show the INSERT that called it: then a connection counts until it is idle.
-      if (triggers) return new Set(others.map((row) => String(row.k)));
-      const writing = others.filter(({ text }) => !isOneOf([READS_OR_CHANGES, NO_ROWS], String(text)));
+      if (triggers) return keysOf(others);
+      const ids = (text: string) => !READS_OR_CHANGES.test(text) && !NO_ROWS.test(text);
+      const writing = others.filter(({ text }) => ids(plain(String(text))));
       return new Set(writing.map((row) => `${row.k}:${row.q}`));
     },
   );
   // The server refuses this without the PROCESS right; without that right the list above shows our own account alone.
   const trx = `FROM information_schema.innodb_trx x LEFT JOIN information_schema.processlist p ON p.ID = x.trx_mysql_thread_id
   WHERE x.trx_id <> 0 AND x.trx_mysql_thread_id <> CONNECTION_ID()`;
-  const opened = withSight(
-    db,
-    `SELECT x.trx_id AS k, 0 AS own, '' AS text ${trx}`,
-    (rows) => new Set(rows.map((row) => String(row.k))),
-  );
+  const opened = withSight(db, `SELECT x.trx_id AS k, 0 AS own, '' AS text ${trx}`, keysOf);
   let provenAt = Number.NEGATIVE_INFINITY;
   async function writers(): Promise<ReadonlySet<string> | null> {
     if (performance.now() - provenAt > DENIED_FOR_MS) {
@@ -165,14 +150,11 @@ export function mariadbWriters(db: Db): WriterSight {
     sees: () => opened.sees() && statements.sees(),
     writers,
     open: opened.ask,
-    async blockers() {
-      const rows = await db.transaction((queries) =>
-        queries.all<Blocker>(
-          `SELECT x.trx_mysql_thread_id AS id, CONCAT(p.USER, '@', p.HOST) AS who,
+    blockers: () =>
+      blockersIn(
+        db,
+        `SELECT x.trx_mysql_thread_id AS id, CONCAT(p.USER, '@', p.HOST) AS who,
   TIMESTAMPDIFF(SECOND, x.trx_started, NOW()) AS seconds, p.INFO AS text ${trx} ORDER BY x.trx_started LIMIT 10`,
-        ),
-      );
-      return rows.map(inWords);
-    },
+      ),
   };
 }

@@ -143,14 +143,11 @@ export function addIndex(db: Db, tell: (line: string) => void): Promise<boolean>
 // The lock on the next position is held for one part: short enough for a service that runs meanwhile.
 const PART_ROWS = 5_000;
 
-interface Backfill {
-  /** Rows done now, and the share of all ids that are behind it, 0 to 1. */
-  readonly rows: number;
-  readonly share: number;
-}
-
-/** Resolves with the number of rows that were looked at. Safe to run again, by two at once, and beside a running service. */
-export async function backfill(db: Db, tell: (progress: Backfill) => void): Promise<number> {
+/**
+ * Resolves with the number of rows that were looked at. `tell` gets that number on the way, and the share of all ids that are
+ * behind it, 0 to 1. Safe to run again, by two at once, and beside a running service.
+ */
+export async function backfill(db: Db, tell: (progress: { rows: number; share: number }) => void): Promise<number> {
   const [end] = await db.all<{ id: number | null }>('SELECT MAX(id) AS id FROM tblwh');
   const to = end?.id ?? 0;
   const from = (await readMark(db, 'backfill')) ?? 0;
