@@ -41,13 +41,7 @@ interface Refused {
   readonly event_id?: string | null;
 }
 
-export interface Refusals {
-  /** Stores a refusal when there is time and room. */
-  add(target: Target, refused: Refused): void;
-  /** Resolves once a request that waits for its secret is stored. Rejects with a 503 when it cannot be: the sender tries again. */
-  keep(target: Target, refused: Refused): Promise<void>;
-  drain(): Promise<void>;
-}
+export type Refusals = ReturnType<typeof createRefusals>;
 
 interface Waiting {
   readonly row: NewRefusal;
@@ -68,7 +62,7 @@ export interface RefusalParts {
   readonly now: () => number;
 }
 
-export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } = {}): Refusals {
+export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } = {}) {
   const { store, log, now } = parts;
   const findNearMiss = createNearMisses(parts);
   const unjudged = createUnjudged(store);
@@ -149,8 +143,10 @@ export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } =
   }
 
   return {
-    add: (target, refused) => void push(target, refused, () => {}),
-    async keep(target, refused) {
+    /** Stores a refusal when there is time and room. */
+    add: (target: Target, refused: Refused): void => void push(target, refused, () => {}),
+    /** Resolves once a request that waits for its secret is stored. Rejects with a 503 when it cannot be: the sender tries again. */
+    async keep(target: Target, refused: Refused): Promise<void> {
       const busy = (cause?: unknown) =>
         unavailable('This request cannot be kept now, nothing was stored. Send it again later.', cause);
       const { head, incoming, ...more } = refused;
@@ -177,9 +173,7 @@ const MOST_OTHERS = 50;
 const SHARE = 0.1;
 const CREDIT_MS = 200;
 
-type NearMisses = (target: Target, incoming: Incoming) => Promise<string | null>;
-
-export function createNearMisses({ store, sealer }: Pick<RefusalParts, 'store' | 'sealer'>): NearMisses {
+export function createNearMisses({ store, sealer }: Pick<RefusalParts, 'store' | 'sealer'>) {
   /** Secrets of the user's other webhooks; no more are decrypted than are tried. */
   async function othersOf(userId: number, whId: number): Promise<OtherSecret[]> {
     const rows = (await listSealed(store.db, userId)).filter((row) => row.wh_id !== whId).slice(0, MOST_OTHERS);
@@ -197,7 +191,7 @@ export function createNearMisses({ store, sealer }: Pick<RefusalParts, 'store' |
     at = now;
   }
 
-  return async ({ user_id, wh_id, rules, secrets }, incoming) => {
+  return async ({ user_id, wh_id, rules, secrets }: Target, incoming: Incoming): Promise<string | null> => {
     spend(0);
     if (credit <= 0 || !rules || !secrets || incoming.body.length > MOST_BYTES) return null;
     const others = await othersOf(user_id, wh_id);
@@ -227,12 +221,7 @@ interface Known {
   told: boolean;
 }
 
-interface Unjudged {
-  /** Takes room for one request. `first`: the first without room since the last count. Rejects when the database fails. */
-  take(whId: number, bytes: number): Promise<{ readonly room: boolean; readonly first: boolean }>;
-}
-
-function createUnjudged({ db }: Pick<Store, 'db'>): Unjudged {
+function createUnjudged({ db }: Pick<Store, 'db'>) {
   const webhooks = new LRUCache<number, Known>({ max: MOST_KNOWN });
 
   function knownOf(whId: number): Known {
@@ -252,7 +241,8 @@ function createUnjudged({ db }: Pick<Store, 'db'>): Unjudged {
   }
 
   return {
-    async take(whId, bytes) {
+    /** Takes room for one request. `first`: the first without room since the last count. Rejects when the database fails. */
+    async take(whId: number, bytes: number): Promise<{ readonly room: boolean; readonly first: boolean }> {
       const known = knownOf(whId);
       const sum = await known.sum;
       const room = sum.n < MOST_UNJUDGED.rows && sum.bytes + bytes <= MOST_UNJUDGED.bytes;

@@ -193,21 +193,6 @@ export interface Entry {
   readonly since: number;
 }
 
-interface Queue<E extends Entry> {
-  add(entry: E): void;
-  /**
-   * At most so many rows and bytes, one of each lane in turn; a row that is larger is taken alone. An entry that is `held`
-   * stays, and so do all behind it.
-   */
-  take(mostRows: number, mostBytes: number, held: (entry: E) => boolean): E[];
-  /** Removes the entries that were added before this moment. */
-  dropBefore(until: number): E[];
-  /** The bytes in a lane, and since when its first entry waits; undefined: it is empty. */
-  of(lane: number): { readonly bytes: number; readonly since: number } | undefined;
-  readonly size: number;
-  readonly bytes: number;
-}
-
 interface Lane<E> {
   /** An entry that was taken leaves undefined behind: it must not stay in memory until the lane is tidied. */
   entries: (E | undefined)[];
@@ -216,7 +201,7 @@ interface Lane<E> {
   bytes: number;
 }
 
-export function createQueue<E extends Entry>(): Queue<E> {
+export function createQueue<E extends Entry>() {
   // In the order in which they are served: a lane that was served goes to the end.
   const lanes = new Map<number, Lane<E>>();
   let size = 0;
@@ -239,7 +224,7 @@ export function createQueue<E extends Entry>(): Queue<E> {
   }
 
   return {
-    add(entry) {
+    add(entry: E): void {
       const lane = lanes.get(entry.lane) ?? { entries: [], at: 0, bytes: 0 };
       if (lane.entries.length === 0) lanes.set(entry.lane, lane);
       lane.entries.push(entry);
@@ -247,7 +232,11 @@ export function createQueue<E extends Entry>(): Queue<E> {
       bytes += entry.bytes;
       size++;
     },
-    take(mostRows, mostBytes, held) {
+    /**
+     * At most so many rows and bytes, one of each lane in turn; a row that is larger is taken alone. An entry that is `held`
+     * stays, and so do all behind it.
+     */
+    take(mostRows: number, mostBytes: number, held: (entry: E) => boolean): E[] {
       const taken: E[] = [];
       const served = new Map<number, Lane<E>>();
       let sum = 0;
@@ -268,7 +257,8 @@ export function createQueue<E extends Entry>(): Queue<E> {
       for (const [key, lane] of served) tidy(key, lane);
       return taken;
     },
-    dropBefore(until) {
+    /** Removes the entries that were added before this moment. */
+    dropBefore(until: number): E[] {
       const dropped: E[] = [];
       for (const [key, lane] of [...lanes]) {
         for (let entry = lane.entries[lane.at]; entry && entry.since < until; entry = lane.entries[lane.at]) {
@@ -279,7 +269,8 @@ export function createQueue<E extends Entry>(): Queue<E> {
       }
       return dropped;
     },
-    of(key) {
+    /** The bytes in a lane, and since when its first entry waits; undefined: it is empty. */
+    of(key: number): { readonly bytes: number; readonly since: number } | undefined {
       const lane = lanes.get(key);
       const first = lane?.entries[lane.at];
       return lane && first && { bytes: lane.bytes, since: first.since };
