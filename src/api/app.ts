@@ -6,12 +6,11 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { basePath, type Config } from '../config/config.ts';
 import { forbidden, invalid, needsMigrate } from '../errors.ts';
 import { allFinite, type BodyReader, isTime, readBodies, readJson } from '../http/body.ts';
-import { createClose, createRequestId, createServerWith, MAX_HEADER_BYTES } from '../http/server.ts';
+import { createClose, createRequestId, createServerWith, MAX_HEADER_BYTES, type Receiver } from '../http/server.ts';
 import type { Incidents } from '../observe/incidents.ts';
 import type { Log } from '../observe/log.ts';
 import { type Metrics, measureCalls, type ShedWhy } from '../observe/metrics.ts';
 import type { Overload } from '../observe/overload.ts';
-import type { Receiver } from '../receiver/receiver.ts';
 import { type Auth, type AuthParts, createAuth } from './auth.ts';
 import { createWaiting, untilClosed, type Waiting } from './cancellation.ts';
 import { openApi, routeSchema } from './openapi.ts';
@@ -73,7 +72,7 @@ export type ApiParts = AuthParts &
   webhooks.WebhookCalls & {
     readonly config: Config;
     readonly log: Log;
-    readonly receiver: Pick<Receiver, 'take' | 'closing' | 'drain'>;
+    readonly receiver: Receiver;
     readonly bodies: BodyReader;
     readonly overload: Pick<Overload, 'why'>;
     readonly shed: (why: ShedWhy) => void;

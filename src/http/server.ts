@@ -32,16 +32,20 @@ const REQUEST_TIMEOUT_MS = 120_000;
  */
 const REQUEST_EVENTS = ['request', 'checkContinue', 'checkExpectation'] as const;
 
-/** The receiver. */
-interface First {
-  /** Answers the request, or calls `pass`. `expects`: the sender waits for 100 Continue. */
+/** What comes before the API. */
+export interface Receiver {
+  /** Answers a request for a webhook, and calls `pass` for any other. `expects`: the sender waits for 100 Continue. */
   take(request: IncomingMessage, response: ServerResponse, expects: boolean, pass: () => void): void;
+  /** Answers carry Connection: close from now on. */
+  closing(): void;
+  /** Resolves when everything accepted is answered. */
+  drain(): Promise<void>;
 }
 
-export interface ServerParts {
+interface ServerParts {
   readonly config: Pick<Config, 'keepAliveSeconds' | 'logLevel'>;
   readonly log: Log;
-  readonly receiver: First;
+  readonly receiver: Receiver;
 }
 
 export function createServerWith({ config, log, receiver }: ServerParts, api: RequestListener): Server {
@@ -121,14 +125,8 @@ function answerRaw(socket: Socket, problem: Problem): void {
 /** A kept-alive connection may have a request on its way: so long each may get one more answer, which closes it. */
 const LAST_ANSWERS_MS = 2_000;
 
-/** The receiver, which is told of the end and waited for. */
-interface Draining {
-  closing(): void;
-  drain(): Promise<void>;
-}
-
 /** The function it returns stops accepting, answers the requests under way, and commits what was accepted. */
-export function createClose(fastify: FastifyInstance, receiver: Draining): () => Promise<void> {
+export function createClose(fastify: FastifyInstance, receiver: Receiver): () => Promise<void> {
   const server = fastify.server as Server;
   const sockets = new Set<Socket>();
   server.on('connection', (socket) => {

@@ -1,10 +1,11 @@
 // The verdict on one request: is its sender the one it claims to be? One engine for every provider, over the bytes as received.
+import type { Answer } from '../schema/webhooks.ts';
 import { hmacOf, isShared, isSigned, readShared, sameSecret } from './digest.ts';
 import { type Fault, readMessage, secondsOutside } from './message.ts';
-import { type Answer, type Incoming, reader, readSource, type Secret, unexpired } from './request.ts';
+import { type Incoming, reader, readSource, type Secret, unexpired } from './request.ts';
 import type { Handshake, Rules, Shared, SignatureCheck } from './rules.ts';
 
-type Verdict =
+export type Verdict =
   | { readonly kind: 'accepted'; readonly verified: 'signed' | 'token' | 'none' }
   /** The sender gets this answer; the request never becomes a content. */
   | { readonly kind: 'handshake'; readonly answer: Answer; readonly reason: string }

@@ -18,13 +18,6 @@ export interface Secret {
   readonly expiresMs: number | null;
 }
 
-/** The answer that a sender gets. */
-export interface Answer {
-  readonly status: number;
-  readonly content_type: string;
-  readonly body: string;
-}
-
 /** The first header of this name, which must be in lower case. */
 export function headerOf({ headers }: Incoming, name: string): string | undefined {
   for (let i = 0; i + 1 < headers.length; i += 2) {

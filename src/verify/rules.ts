@@ -1,6 +1,7 @@
 // The settings of one webhook compiled once: templates and sources are parsed, and mistakes are told before they cost an event.
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import type { DedupeInput, HandshakeInput, VerifyInput } from '../schema/webhooks.ts';
+import type { FieldError } from '../errors.ts';
+import type { Answer, DedupeInput, HandshakeInput, VerifyInput } from '../schema/webhooks.ts';
 import { PRESETS } from './presets/index.ts';
 import type { Joined, Preset } from './presets/preset.ts';
 import { type Places, parseSource, placesOf, type Secret, type Source } from './request.ts';
@@ -51,8 +52,8 @@ export interface Rules {
 }
 
 export class RuleError extends Error {
-  readonly errors: readonly { readonly path: string; readonly message: string }[];
-  constructor(errors: readonly { readonly path: string; readonly message: string }[]) {
+  readonly errors: readonly FieldError[];
+  constructor(errors: readonly FieldError[]) {
     super(errors.map(({ path, message }) => `${path} ${message}`).join('; '));
     this.name = 'RuleError';
     this.errors = errors;
@@ -67,7 +68,7 @@ interface RuleSettings {
 
 /** Throws a RuleError that names every mistake. */
 export function compileRules(settings: RuleSettings): Rules {
-  const errors: { path: string; message: string }[] = [];
+  const errors: FieldError[] = [];
   const fault = (path: string, message: string): undefined => void errors.push({ path: `body.${path}`, message });
   const preset = settings.preset ? PRESETS.get(settings.preset) : undefined;
   if (settings.preset && !preset) fault('preset', `is none of ${[...PRESETS.keys()].join(', ')}`);
@@ -84,13 +85,15 @@ export function compileRules(settings: RuleSettings): Rules {
   const sources = (path: string, list: Joined): Source[] => [list].flat().flatMap((text) => source(path, text) ?? []);
   const { from } = settings.dedupe ?? {};
   const types = own.event_type ? [own.event_type] : (preset?.event_type ?? []);
-  const handshake = verify.handshake ?? preset?.handshake ?? [];
+  const handshake: readonly HandshakeInput[] = verify.handshake ?? preset?.handshake ?? [];
   const ids = (from ? [from] : (preset?.dedupe ?? [])).map((list) => sources('dedupe.from', list));
   const typed = types.map((list) => sources('verify.event_type', list));
   const rules: Rules = {
     preset,
     check: errors.length > 0 ? undefined : compileCheck(verify, source, fault),
-    handshakes: compileHandshakes(handshake as readonly HandshakeInput[], verify.scheme, source, fault),
+    handshakes: handshake.flatMap(
+      (input, i) => compileHandshake(input, `verify.handshake/${i}`, verify.scheme, source, fault) ?? [],
+    ),
     token: verify.token,
     ids,
     types: typed,
@@ -200,22 +203,10 @@ export interface Handshake {
   readonly places: Places;
   /** The signature is checked before the answer. */
   readonly signed: boolean;
-  readonly answer: {
-    readonly status: number;
-    readonly content_type: 'text/plain' | 'application/json';
-    readonly body: string;
-  };
+  readonly answer: Answer;
 }
 
 const PLACEHOLDERS = new Set(['{challenge}', '{hmac}', '{hmac_base64}']);
-
-const compileHandshakes = (
-  inputs: readonly HandshakeInput[],
-  scheme: string | undefined,
-  source: Find,
-  fault: Fault,
-): readonly Handshake[] =>
-  inputs.flatMap((input, i) => compileHandshake(input, `verify.handshake/${i}`, scheme, source, fault) ?? []);
 
 function compileHandshake(
   input: HandshakeInput,
