@@ -2,7 +2,7 @@
 import createAjv from '@fastify/ajv-compiler';
 import cors from '@fastify/cors';
 import swagger from '@fastify/swagger';
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type RouteOptions } from 'fastify';
 import { basePath, type Config } from '../config/config.ts';
 import { forbidden, invalid, needsMigrate } from '../errors.ts';
 import { allFinite, type BodyReader, isTime, readBodies, readJson } from '../http/body.ts';
@@ -138,7 +138,7 @@ export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[]
   const waiting = createWaiting(auth);
   measureCalls(fastify, parts.metrics, waiting);
   const routes = [...ROUTES, ...more];
-  for (const route of routes) register(fastify, parts, auth, waiting, route);
+  for (const route of routes) fastify.route(asServed(route, parts, auth, waiting));
   const stop = createClose(fastify, receiver);
   return {
     fastify,
@@ -152,15 +152,10 @@ export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[]
   };
 }
 
-function register(
-  fastify: FastifyInstance,
-  parts: ApiParts,
-  auth: Auth,
-  waiting: Waiting,
-  route: Route<ApiParts>,
-): void {
+/** A route with what holds for every one. */
+function asServed(route: Route<ApiParts>, parts: ApiParts, auth: Auth, waiting: Waiting): RouteOptions {
   const known = new Set(Object.keys(route.query?.properties ?? {}));
-  fastify.route({
+  return {
     method: route.method,
     url: route.url,
     schema: routeSchema(route),
@@ -176,10 +171,20 @@ function register(
       if (route.body || route.rawBody) headers['content-type'] = 'application/octet-stream';
       else for (const name of ['content-type', 'content-length', 'transfer-encoding']) delete headers[name];
       if (route.kind === 'public') return done();
-      signIn(parts, auth, route, request, reply, (error) => {
-        if (error) return done(error);
-        return done(route.kind === 'extended' && !parts.store.extended ? needsMigrate() : undefined);
-      });
+      // A person who opens the service in a browser wants to read about it.
+      if (route.url === '/' && headers.authorization === undefined && headers.accept?.includes('text/html'))
+        return void reply.redirect(`${basePath(parts.config)}/docs`);
+      const accept = (userId: number) => {
+        request.userId = userId;
+        done(route.kind === 'extended' && !parts.store.extended ? needsMigrate() : undefined);
+      };
+      try {
+        const verdict = auth.check(request.raw);
+        if (typeof verdict === 'number') accept(verdict);
+        else verdict.then(accept, done);
+      } catch (error) {
+        done(error as Error);
+      }
     },
     preValidation(request, _reply, done) {
       if (route.body) request.body = readJson(request.body as Buffer | undefined);
@@ -202,31 +207,7 @@ function register(
         request,
         reply,
       }),
-  });
-}
-
-function signIn(
-  parts: ApiParts,
-  auth: Auth,
-  route: Route<ApiParts>,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  done: (error?: Error) => void,
-) {
-  // A person who opens the service in a browser wants to read about it.
-  if (route.url === '/' && request.headers.authorization === undefined && request.headers.accept?.includes('text/html'))
-    return void reply.redirect(`${basePath(parts.config)}/docs`);
-  const accept = (userId: number) => {
-    request.userId = userId;
-    done();
   };
-  try {
-    const verdict = auth.check(request.raw);
-    if (typeof verdict === 'number') accept(verdict);
-    else verdict.then(accept, done);
-  } catch (error) {
-    done(error as Error);
-  }
 }
 
 function hintOf(request: FastifyRequest, known: ReadonlySet<string>): { hint?: string } {

@@ -43,10 +43,7 @@ function parse(header: string): Credentials | undefined {
 
 const digest = (bytes: Buffer) => createHash('sha256').update(bytes).digest();
 
-interface Account {
-  readonly id: number;
-  /** The digest of the token. */
-  readonly token: Buffer;
+interface Account extends Credentials {
   /** False for a user without a token, or whose status may not sign in. */
   readonly open: boolean;
 }
@@ -173,19 +170,7 @@ interface Tally {
   until: number;
 }
 
-interface Limits {
-  /**
-   * Waits until an attempt may be judged, and resolves with what must be called with its outcome. Throws a 429 when
-   * there were too many failures. `trusted`: these credentials were right before. `blind`: all senders look like one.
-   */
-  begin(
-    address: string,
-    userId: number | undefined,
-    sender: { readonly blind: boolean; readonly trusted: boolean },
-  ): Promise<(failed: boolean) => void>;
-}
-
-export function createLimits({ windowMs = WINDOW_MS } = {}): Limits {
+export function createLimits({ windowMs = WINDOW_MS } = {}) {
   const tallies = new LRUCache<string, Tally>({ max: MOST_REMEMBERED });
   // Attempts that wait until one more is allowed: each verdict wakes all of them.
   const waiting = new Set<() => void>();
@@ -214,7 +199,15 @@ export function createLimits({ windowMs = WINDOW_MS } = {}): Limits {
     });
 
   return {
-    async begin(address, userId, { blind, trusted }) {
+    /**
+     * Waits until an attempt may be judged, and resolves with what must be called with its outcome. Throws a 429 when
+     * there were too many failures. `trusted`: these credentials were right before. `blind`: all senders look like one.
+     */
+    async begin(
+      address: string,
+      userId: number | undefined,
+      { blind, trusted }: { readonly blind: boolean; readonly trusted: boolean },
+    ): Promise<(failed: boolean) => void> {
       const limits = [{ tally: tallyOf(`${address} ${userId ?? ''}`), most: MOST_PER_USER }];
       if (!blind) limits.push({ tally: tallyOf(address), most: MOST_PER_ADDRESS });
       // A burst of guesses must not slip in before the first verdict: pending attempts count, and those beyond the limit wait
