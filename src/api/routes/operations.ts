@@ -1,5 +1,4 @@
 // The account that signed in; and for the operator: is the process alive, is it ready, its metrics.
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { notFound, unauthenticatedBearer, unavailable } from '../../errors.ts';
 import type { Cause, Incidents } from '../../observe/incidents.ts';
@@ -10,6 +9,7 @@ import type { Writer } from '../../receiver/writer.ts';
 import { Health, Me, Ready } from '../../schema/contents.ts';
 import { causeOf } from '../../store/engine/causes.ts';
 import type { Store } from '../../store/open.ts';
+import { sameSecret } from '../../verify/digest.ts';
 import { route } from '../route.ts';
 
 /** What the operator's calls take of the service. */
@@ -113,8 +113,6 @@ const UNREADY_MS = 10_000;
 const inWords = (cause: Cause | undefined): string => (cause ? ` ${cause.code}: ${cause.found}. ${cause.fix}` : '');
 
 /** True for `Bearer TOKEN`, compared in constant time. */
-function bears(header: string | undefined, token: string | undefined): boolean {
-  if (!token || !header?.startsWith('Bearer ')) return false;
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(header.slice('Bearer '.length)), digest(token));
-}
+const bears = (header: string | undefined, token: string | undefined): boolean =>
+  Boolean(token && header?.startsWith('Bearer ')) &&
+  sameSecret(Buffer.from(String(header).slice('Bearer '.length)), Buffer.from(String(token)));
