@@ -30,18 +30,15 @@ interface Loose extends CallOptions {
   readonly waitMs?: number;
 }
 
-export interface Transport {
-  call<O extends Operation>(operation: O, input?: Input<O>): Promise<Answer<O>>;
-  /** The answer itself, once it has begun; for streams and raw bytes. */
-  open(method: string, path: string, input?: Loose & { readonly accept?: string }): Promise<Response>;
-}
+export type Transport = ReturnType<typeof createTransport>;
 
 const TIMEOUT_MS = 30_000;
 
-export function createTransport({ url, auth, fetch = globalThis.fetch, timeoutMs = TIMEOUT_MS }: Options): Transport {
+export function createTransport({ url, auth, fetch = globalThis.fetch, timeoutMs = TIMEOUT_MS }: Options) {
   const base = url.replace(/\/+$/, '');
   const authorization = `Basic ${btoa(Array.from(new TextEncoder().encode(auth), (byte) => String.fromCharCode(byte)).join(''))}`;
 
+  /** The answer itself, once it has begun; for streams and raw bytes. */
   async function open(
     method: string,
     path: string,
@@ -99,7 +96,7 @@ export function createTransport({ url, auth, fetch = globalThis.fetch, timeoutMs
 
   return {
     open,
-    async call(operation, input) {
+    async call<O extends Operation>(operation: O, input?: Input<O>): Promise<Answer<O>> {
       const [method = '', path = ''] = operation.split(' ');
       const response = await open(method, path, input as Loose);
       if (path.endsWith('/raw')) return new Uint8Array(await response.arrayBuffer()) as never;
