@@ -28,6 +28,19 @@ export interface Preset {
   readonly checked: string;
 }
 
+/** HMAC-SHA256 in hex, written `sha256=…`, as GitHub was the first to do. */
+export const hubSignature = (header: string): VerifyInput => ({
+  scheme: 'hmac',
+  signature: { from: `header:${header}`, field_separator: '=', field: 'sha256' },
+});
+/** A request that nobody signs, whose challenge is sent back as it came. */
+export const echo = (method: string, challenge_from: string): HandshakeInput => ({
+  method,
+  challenge_from,
+  signed: false,
+  answer: { body: '{challenge}' },
+});
+
 /** How a row is checked where its provider has no library to check it against. */
 export const SECOND_IMPLEMENTATION = 'a second implementation with WebCrypto';
 
