@@ -141,12 +141,7 @@ function compileCheck(verify: VerifyInput, source: Find, fault: Fault): Signatur
     return fault('verify.tolerance_seconds', 'needs verify.timestamp: there is no time to check');
   const parts = parseTemplate(verify.signed_string ?? '{body}');
   if (typeof parts === 'string') return fault('verify.signed_string', parts);
-  const wrong = faultOf(parts, {
-    coversBody: verify.covers_body !== false,
-    hash: scheme === 'hash',
-    id: verify.id !== undefined,
-    timestamp: time !== undefined,
-  });
+  const wrong = faultOf(parts, verify);
   if (wrong) return fault('verify.signed_string', wrong);
   const id = source('verify.id', verify.id);
   const timestamp = time?.from === undefined ? undefined : compileTime(time, time.from, source);
@@ -321,29 +316,24 @@ function parseTemplate(text: string): readonly Part[] | string {
   return parts;
 }
 
-/** The other settings that a template depends on. */
-interface Surroundings {
-  readonly coversBody: boolean;
-  readonly hash: boolean;
-  readonly id: boolean;
-  readonly timestamp: boolean;
-}
-
 /** Why this template must not be used; undefined: it may. */
-function faultOf(parts: readonly Part[], { coversBody, hash, id, timestamp }: Surroundings): string | undefined {
+function faultOf(
+  parts: readonly Part[],
+  { scheme, covers_body = true, id, timestamp }: VerifyInput,
+): string | undefined {
   const has = (...kinds: Part['kind'][]) => parts.some(({ kind }) => kinds.includes(kind));
   // Strangers may send too: a body that is hashed a hundred times would hold up all other requests for seconds.
   for (const kind of ['body', 'params'] as const)
     if (parts.filter((part) => part.kind === kind).length > 1) return `has {${kind}} more than once`;
   if (parts.filter(({ kind }) => kind !== 'text').length > MOST_PLACES) return `has more than ${MOST_PLACES} places`;
-  if (coversBody && !has('body', 'params'))
+  if (covers_body && !has('body', 'params'))
     return 'has no {body}: one signature would fit every body. Say covers_body: false if the provider does that';
   // The method and the URL are the same each time.
-  if (!coversBody && !has('body', 'params', 'timestamp', 'id', 'read'))
+  if (!covers_body && !has('body', 'params', 'timestamp', 'id', 'read'))
     return 'is the same for every request: one signature would fit them all';
-  if (hash && !has('secret')) return 'has no {secret}: anybody could compute the hash';
-  if (!hash && has('secret')) return 'has {secret}, which is for the scheme hash alone';
-  if (has('id') && !id) return 'has {id}, but verify.id does not say where it stands';
+  if (scheme === 'hash' && !has('secret')) return 'has no {secret}: anybody could compute the hash';
+  if (scheme !== 'hash' && has('secret')) return 'has {secret}, which is for the scheme hash alone';
+  if (has('id') && id === undefined) return 'has {id}, but verify.id does not say where it stands';
   if (has('timestamp') && !timestamp) return 'has {timestamp}, but verify.timestamp does not say where it stands';
   return undefined;
 }

@@ -23,24 +23,16 @@ export interface Sealer {
 const LOST = 'If it is lost: restante webhook forget-secrets.';
 
 /** The key is not the one with which the secrets in this database were encrypted. */
-export class WrongSecretsKey extends Error {
-  constructor(given: boolean, file?: string) {
-    super(
-      given
-        ? `SECRETS_KEY is not the key with which the secrets in this database were encrypted. Set the right one; nothing was changed. ${LOST}`
-        : file
-          ? `${file} is not there, or holds another key than the one with which the secrets in this database were encrypted. Put it back, or set SECRETS_KEY. ${LOST}`
-          : `webhooks in this database have secrets, and SECRETS_KEY is not set. Set the key with which they were encrypted. ${LOST}`,
-    );
-  }
-}
+export class WrongSecretsKey extends Error {}
 
-class BadKeyFile extends WrongSecretsKey {
-  constructor(file: string) {
-    super(false, file);
-    this.message = `${file} holds no key, which has 64 hex digits. No secret in this database needs it: remove the file, and a new one is made, or set SECRETS_KEY.`;
-  }
-}
+const wrongKey = (given: boolean, file?: string): WrongSecretsKey =>
+  new WrongSecretsKey(
+    given
+      ? `SECRETS_KEY is not the key with which the secrets in this database were encrypted. Set the right one; nothing was changed. ${LOST}`
+      : file
+        ? `${file} is not there, or holds another key than the one with which the secrets in this database were encrypted. Put it back, or set SECRETS_KEY. ${LOST}`
+        : `webhooks in this database have secrets, and SECRETS_KEY is not set. Set the key with which they were encrypted. ${LOST}`,
+  );
 
 /**
  * Takes SECRETS_KEY; on SQLite without it, a key file beside the database (0600). Rejects with WrongSecretsKey when the
@@ -56,7 +48,7 @@ export async function openSealer(
   const file = databaseUrl.startsWith('sqlite:') ? `${databaseUrl.slice('sqlite:'.length)}.key` : undefined;
   const key = given !== undefined ? Buffer.from(given, 'hex') : file && keyIn(file, kept === undefined);
   const mark = key ? markOf(key) : undefined;
-  if (kept !== undefined && kept !== mark) throw new WrongSecretsKey(given !== undefined, file);
+  if (kept !== undefined && kept !== mark) throw wrongKey(given !== undefined, file);
 
   return {
     async ready() {
@@ -109,7 +101,10 @@ function keyIn(file: string, mayMake: boolean): Buffer | undefined {
   if (!existsSync(file)) return undefined;
   const key = Buffer.from(readFileSync(file, 'utf8').trim(), 'hex');
   if (key.length === KEY_BYTES) return key;
-  throw mayMake ? new BadKeyFile(file) : new WrongSecretsKey(false, file);
+  if (!mayMake) throw wrongKey(false, file);
+  throw new WrongSecretsKey(
+    `${file} holds no key, which has 64 hex digits. No secret in this database needs it: remove the file, and a new one is made, or set SECRETS_KEY.`,
+  );
 }
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
