@@ -83,19 +83,8 @@ export type ApiParts = AuthParts &
 // Parsing a JSON body of a million members holds up all other requests for seconds; the largest that makes sense has half of this.
 const MAX_JSON_BYTES = 1024 * 1024;
 
-/** The API before it listens. */
-export interface Api {
-  /** For `inject` and for routes of your own; add them before `ready()` or `listen()`. */
-  readonly fastify: FastifyInstance;
-  readonly auth: Auth;
-  /** The calls that users are told of. */
-  readonly documented: readonly Route<ApiParts>[];
-  /** Stops accepting, answers what is under way, commits what is accepted. */
-  close(): Promise<void>;
-}
-
 /** Builds the API. Routes of your own may follow: see examples/custom.ts. */
-export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[] = []): Promise<Api> {
+export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[] = []) {
   const { config, receiver } = parts;
   const auth = createAuth(parts);
   const onError = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
@@ -141,10 +130,13 @@ export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[]
   for (const route of routes) fastify.route(asServed(route, parts, auth, waiting));
   const stop = createClose(fastify, receiver);
   return {
+    /** For `inject` and for routes of your own; add them before `ready()` or `listen()`. */
     fastify,
     auth,
+    /** The calls that users are told of. */
     documented: routes.filter((route) => !route.hidden),
-    async close() {
+    /** Stops accepting, answers what is under way, commits what is accepted. */
+    async close(): Promise<void> {
       waiting.close();
       await stop();
       auth.close();

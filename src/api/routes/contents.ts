@@ -97,14 +97,14 @@ export const listContentsRoute = route({
     } as const;
     const filter = filterOf(query);
     if (filter && !store.extended) throw needsMigrate();
-    const read = upward(parts, list, filter);
-    if (query.order !== 'desc' && wantsStream(request))
+    const desc = query.order === 'desc';
+    const read = reading(parts, list, desc, filter);
+    if (!desc && wantsStream(request))
       return streamContents(parts, list, read, startOf(query, request), watch(), reply);
     if (tail.age > STALE_MS) throw unavailable('The database cannot be reached now. Try again soon.');
-    const page =
-      query.order === 'desc'
-        ? await newestFirst(parts, list, query, filter)
-        : await waitingPage(parts, list, read, startOf(query, request), waitOf(query) * 1000, watch);
+    const page = desc
+      ? await read(query.id === undefined || query.id === 'latest' ? 'latest' : Number(query.id))
+      : await waitingPage(parts, list, read, startOf(query, request), waitOf(query) * 1000, watch);
     const empty = page.contents.length === 0;
     const elsewhere = query.whid === undefined && empty ? await hintElsewhere(store, userId) : undefined;
     const hints = [hint.hint, elsewhere].filter((text) => text !== undefined).join(' ');
@@ -137,21 +137,13 @@ function filterOf({ event_id, event_type, verified, since, q }: Static<typeof wi
   return Object.values(filter).some((value) => value !== undefined) ? filter : undefined;
 }
 
-/** Reads the list from an id on; a waiting call and a stream go on with it. */
-const upward =
-  ({ lists }: Pick<ListCalls, 'lists'>, list: Selection, filter?: Filter): Read =>
-  (from) =>
-    filter ? lists.search({ ...list, from, order: 'asc' }, filter) : lists.page({ ...list, from });
-
-function newestFirst(
-  { lists }: Pick<ListCalls, 'lists'>,
-  list: Selection,
-  { id }: Static<typeof wire.ListQuery>,
-  filter?: Filter,
-) {
-  const from = id === undefined || id === 'latest' ? 'latest' : Number(id);
-  return filter ? lists.search({ ...list, from, order: 'desc' }, filter) : lists.newestFirst({ ...list, from });
-}
+/** Reads the list from an id on, or back; a waiting call and a stream go on with it. */
+const reading =
+  ({ lists }: Pick<ListCalls, 'lists'>, list: Selection, desc: boolean, filter?: Filter): Read =>
+  (from) => {
+    if (filter) return lists.search({ ...list, from, order: desc ? 'desc' : 'asc' }, filter);
+    return desc ? lists.newestFirst({ ...list, from }) : lists.page({ ...list, from });
+  };
 
 /** A page; when it is empty, the first that is not, within `ms`. */
 async function waitingPage(

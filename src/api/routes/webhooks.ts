@@ -1,6 +1,14 @@
 // The webhooks of a user: list, make, read, change, rotate, delete.
 import type { Config } from '../../config/config.ts';
-import { Rotate, WebhookCreate, WebhookDetail, WebhookId, WebhookList, WebhookPatch } from '../../schema/webhooks.ts';
+import {
+  Rotate,
+  resolveSettings,
+  WebhookCreate,
+  WebhookDetail,
+  WebhookId,
+  WebhookList,
+  WebhookPatch,
+} from '../../schema/webhooks.ts';
 import type { Store } from '../../store/open.ts';
 import type { Refreshed } from '../../store/shared-reads.ts';
 import { deleteWebhook, listWebhooks } from '../../store/webhooks.ts';
@@ -38,19 +46,13 @@ const listed = {
   wh_name: 'Payments',
   status: 1,
 };
+const { preset, verify, ...settings } = resolveSettings({ preset: 'stripe' });
 const detail = {
   ...listed,
-  preset: 'stripe',
-  verify: null,
+  preset,
+  verify,
   secrets: [{ id: 'k3Xw9bQz', last4: '9fA2', expires_at: null }],
-  dedupe: null,
-  on_reject: 'keep',
-  response: { status: 200, content_type: 'text/plain', body: '' },
-  max_body_bytes: null,
-  allow_methods: null,
-  allow_networks: null,
-  retention_days: null,
-  enabled: true,
+  ...settings,
   created_at: '2026-11-22T10:00:00.000Z',
 };
 const common = { tag: 'Webhooks', kind: 'extended' } as const;
