@@ -18,17 +18,17 @@ export interface CallOptions {
 }
 
 type Given<T, K extends string> = [T] extends [never] ? unknown : { readonly [P in K]?: T };
-/** What an operation takes: values for the `{names}` in its path, a query, a body. */
-type Input<O extends Operation> = Given<Query<O>, 'query'> &
-  Given<Body<O>, 'body'> &
-  CallOptions & { readonly path?: Readonly<Record<string, string | number>>; readonly waitMs?: number };
-
 interface Loose extends CallOptions {
   readonly path?: Readonly<Record<string, string | number>>;
   readonly query?: object;
   readonly body?: unknown;
   readonly waitMs?: number;
+  readonly accept?: string;
 }
+/** What an operation takes: values for the `{names}` in its path, a query, a body. */
+type Input<O extends Operation> = Given<Query<O>, 'query'> &
+  Given<Body<O>, 'body'> &
+  Omit<Loose, 'query' | 'body' | 'accept'>;
 
 export type Transport = ReturnType<typeof createTransport>;
 
@@ -39,11 +39,7 @@ export function createTransport({ url, auth, fetch = globalThis.fetch, timeoutMs
   const authorization = `Basic ${btoa(Array.from(new TextEncoder().encode(auth), (byte) => String.fromCharCode(byte)).join(''))}`;
 
   /** The answer itself, once it has begun; for streams and raw bytes. */
-  async function open(
-    method: string,
-    path: string,
-    input: Loose & { readonly accept?: string } = {},
-  ): Promise<Response> {
+  async function open(method: string, path: string, input: Loose = {}): Promise<Response> {
     const { query = {}, body, signal, waitMs = 0, accept = 'application/json' } = input;
     const names = input.path ?? {};
     const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(names[name] ?? '')));
