@@ -17,13 +17,7 @@ const VERIFIED_MS = 10 * 60_000;
 // A refusal takes at least this long: the time of a database read must not show whether a user exists.
 const REFUSAL_FLOOR_MS = 25;
 
-export interface Auth {
-  /** The user id at once when the verdict is known, else a promise of it. Throws or rejects with a Problem. */
-  check(request: IncomingMessage): number | Promise<number>;
-  /** For a request that was let in and waits. The result tells, whenever it is called, whether the token was revoked since. */
-  watch(request: IncomingMessage): () => boolean | Promise<boolean>;
-  close(): void;
-}
+export type Auth = ReturnType<typeof createAuth>;
 
 interface Credentials {
   readonly id: number;
@@ -58,7 +52,7 @@ export interface AuthParts {
   readonly sender: Sender;
 }
 
-export function createAuth({ store, config, sender }: AuthParts): Auth {
+export function createAuth({ store, config, sender }: AuthParts) {
   const allowed = ({ status }: User) =>
     config.requireUserStatus.length === 0 || config.requireUserStatus.includes(status);
   // Users in use are read again every few seconds: the same token is not hashed again.
@@ -129,7 +123,8 @@ export function createAuth({ store, config, sender }: AuthParts): Auth {
   // Right headers, parsed: they are decoded and hashed once, not with every call.
   const read = new LRUCache<string, Credentials>({ max: MOST_READ });
   return {
-    check(request) {
+    /** The user id at once when the verdict is known, else a promise of it. Throws or rejects with a Problem. */
+    check(request: IncomingMessage): number | Promise<number> {
       const header = request.headers.authorization;
       if (header === undefined) throw refuse('Not authenticated: send Authorization: Basic base64(<user id>:<token>).');
       const given = read.get(header) ?? parse(header);
@@ -140,7 +135,8 @@ export function createAuth({ store, config, sender }: AuthParts): Auth {
       }
       return slow(request, header, given);
     },
-    watch({ headers: { authorization = '' } }) {
+    /** For a request that was let in and waits. The result tells, whenever it is called, whether the token was revoked since. */
+    watch({ headers: { authorization = '' } }: IncomingMessage): () => boolean | Promise<boolean> {
       const given = read.get(authorization) ?? parse(authorization);
       const closed = (account: Account | undefined) => !given || !account || !opens(account, given.token);
       return () => {
@@ -150,7 +146,7 @@ export function createAuth({ store, config, sender }: AuthParts): Auth {
         return users.read(given.id).then(closed, () => false);
       };
     },
-    close: () => users.close(),
+    close: (): void => users.close(),
   };
 }
 

@@ -67,9 +67,11 @@ export function createServerWith({ config, log, receiver }: ServerParts, api: Re
         api(request, response);
       });
     });
-  server.on('clientError', (error: Error & { code?: string }, socket: Socket) =>
-    answerBroken(error.code ?? '', socket),
-  );
+  // A request that is no HTTP gets an answer too, then the connection ends.
+  server.on('clientError', ({ code = '' }: Error & { code?: string }, socket: Socket) => {
+    if (code === 'ECONNRESET' || !socket.writable) socket.destroy();
+    else answerRaw(socket, BROKEN[code] ?? NOT_HTTP);
+  });
   server.on('connect', (_request: IncomingMessage, socket: Socket) =>
     answerRaw(socket, methodNotAllowed('GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')),
   );
@@ -84,15 +86,7 @@ function logAnswer(log: Log, { method, url = '' }: IncomingMessage, response: Se
   });
 }
 
-/** A request that is no HTTP gets an answer too, then the connection ends. */
-function answerBroken(code: string, socket: Socket): void {
-  if (code === 'ECONNRESET' || !socket.writable) socket.destroy();
-  else
-    answerRaw(
-      socket,
-      BROKEN[code] ?? new Problem(400, 'bad-request', 'Bad Request', 'This is not a well-formed HTTP request.'),
-    );
-}
+const NOT_HTTP = new Problem(400, 'bad-request', 'Bad Request', 'This is not a well-formed HTTP request.');
 const BROKEN: Readonly<Record<string, Problem>> = {
   HPE_HEADER_OVERFLOW: new Problem(
     431,

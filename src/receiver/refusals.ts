@@ -66,7 +66,11 @@ export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } =
   const { store, log, now } = parts;
   const findNearMiss = createNearMisses(parts);
   const unjudged = createUnjudged(store);
-  const warnUnfound = warnSeldom(log, causeOf, 'cannot look for near misses; refusals are noted without them');
+  const warn = warnSeldom(log, causeOf, 'cannot look for near misses; refusals are noted without them');
+  const warnUnfound = (error: unknown): null => {
+    warn(error);
+    return null;
+  };
   const countRefusal = measureRefusals(parts.metrics);
   let waiting: Waiting[] = [];
   let bytes = 0;
@@ -98,16 +102,6 @@ export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } =
     return batch;
   }
 
-  /** A near miss that cannot be looked for is left out: the refusal itself matters more. */
-  async function nearOf(target: Target, incoming: Incoming): Promise<string | null> {
-    try {
-      return await findNearMiss(target, incoming);
-    } catch (error) {
-      warnUnfound(error);
-      return null;
-    }
-  }
-
   async function run(): Promise<void> {
     while (waiting.length > 0) {
       const batch = take();
@@ -136,7 +130,9 @@ export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } =
     const event_key = event_id ? eventKey(user_id, event_id) : null;
     const row = { user_id, wh_id, kind, reason, near_miss: null, size, received_ms, ip, head, content, event_key };
     bytes += added;
-    const near = async () => (incoming && kind === 'signature' ? nearOf(target, incoming) : null);
+    // A near miss that cannot be looked for is left out: the refusal itself matters more.
+    const near = async () =>
+      incoming && kind === 'signature' ? findNearMiss(target, incoming).catch(warnUnfound) : null;
     waiting.push({ row, near, done });
     running ??= run();
     return true;

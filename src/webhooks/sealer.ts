@@ -11,14 +11,7 @@ const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-export interface Sealer {
-  /** To be called before `seal`. Rejects with a 409 without SECRETS_KEY, and when the database has secrets of another key by now. */
-  ready(): Promise<void>;
-  /** The encrypted text; only `open` with the same `owner` reads it. */
-  seal(text: string, owner: string): string;
-  /** Undefined when it cannot be decrypted: the key is another one, or the text was changed. */
-  open(sealed: string, owner: string): string | undefined;
-}
+export type Sealer = Awaited<ReturnType<typeof openSealer>>;
 
 const LOST = 'If it is lost: restante webhook forget-secrets.';
 
@@ -43,7 +36,7 @@ export async function openSealer(
   given: string | undefined,
   databaseUrl: string,
   onFirst: (from: string) => void = () => {},
-): Promise<Sealer> {
+) {
   const kept = store.extended ? await readKeyMark(store.db) : undefined;
   const file = databaseUrl.startsWith('sqlite:') ? `${databaseUrl.slice('sqlite:'.length)}.key` : undefined;
   const key = given !== undefined ? Buffer.from(given, 'hex') : file && keyIn(file, kept === undefined);
@@ -51,7 +44,8 @@ export async function openSealer(
   if (kept !== undefined && kept !== mark) throw wrongKey(given !== undefined, file);
 
   return {
-    async ready() {
+    /** To be called before `seal`. Rejects with a 409 without SECRETS_KEY, and when the database has secrets of another key by now. */
+    async ready(): Promise<void> {
       if (mark === undefined) throw secretsKeyNeeded();
       // Each time: an operator may have made the database forget its key since this process began.
       if ((await readKeyMark(store.db)) === undefined)
@@ -63,14 +57,16 @@ export async function openSealer(
         );
       if ((await readKeyMark(store.db)) !== mark) throw secretsKeyOther();
     },
-    seal(text, owner) {
+    /** The encrypted text; only `open` with the same `owner` reads it. */
+    seal(text: string, owner: string): string {
       const nonce = randomBytes(NONCE_BYTES);
       const cipher = createCipheriv(ALGORITHM, key as Buffer, nonce).setAAD(Buffer.from(owner));
       return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString(
         'base64',
       );
     },
-    open(sealed, owner) {
+    /** Undefined when it cannot be decrypted: the key is another one, or the text was changed. */
+    open(sealed: string, owner: string): string | undefined {
       try {
         const bytes = Buffer.from(sealed, 'base64');
         const end = bytes.length - TAG_BYTES;

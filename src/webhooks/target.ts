@@ -84,11 +84,7 @@ export function createTargetMaker(sealer: Sealer): (row: TargetRow) => Target {
 }
 
 const same = (a: TargetRow, b: TargetRow): boolean =>
-  a.wh_id === b.wh_id &&
-  a.user_id === b.user_id &&
-  a.settings === b.settings &&
-  a.secrets === b.secrets &&
-  a.expires_ms === b.expires_ms;
+  (['wh_id', 'user_id', 'settings', 'secrets', 'expires_ms'] as const).every((name) => a[name] === b[name]);
 
 /** A caller writes Meta's verify token in the settings; it is stored as a secret under this id. */
 export const TOKEN_ID = 'verify.token';

@@ -59,15 +59,14 @@ export const readyz = route({
   answers: { 200: { schema: Ready, example: { status: 'ready' }, description: 'Ready' } },
   async handler({ store, writer, tail, promise, config, overload, incidents }: OperationCalls, { request }) {
     const knows = bears(request.headers.authorization, config.metricsToken);
+    const told = (cause: Cause | undefined) => (knows ? inWords(cause) : '');
     const problem = overloadProblem(overload);
     if (problem) throw problem;
-    if (writer.full()) throw unavailable(`Too much is waiting to be stored.${knows ? inWords(incidents.cause) : ''}`);
+    if (writer.full()) throw unavailable(`Too much is waiting to be stored.${told(incidents.cause)}`);
     await store.db.ping().catch((error: unknown) => {
-      const cause = knows ? inWords(causeOf(error)) : '';
-      throw unavailable(`The database cannot be reached now.${cause}`, error);
+      throw unavailable(`The database cannot be reached now.${told(causeOf(error))}`, error);
     });
-    if (!incidents.storing)
-      throw unavailable(`Nothing could be stored lately.${knows ? inWords(incidents.cause) : ''}`);
+    if (!incidents.storing) throw unavailable(`Nothing could be stored lately.${told(incidents.cause)}`);
     if (tail.age > UNREADY_MS) throw unavailable('New contents cannot be looked for.');
     if (!knows) return { status: 'ready' };
     return {
