@@ -4,7 +4,6 @@ import { overLimit, unavailable } from '../errors.ts';
 import { warnSeldom } from '../observe/incidents.ts';
 import type { Log } from '../observe/log.ts';
 import { type Metrics, measureRefusals } from '../observe/metrics.ts';
-import type { RefusalKind } from '../schema/contents.ts';
 import { causeOf } from '../store/engine/causes.ts';
 import { eventKey } from '../store/events.ts';
 import type { Store } from '../store/open.ts';
@@ -28,14 +27,7 @@ const FULL_S = 60;
 // What a row takes besides in the table and its indexes, about.
 const ROW_BYTES = 300;
 
-interface Refused {
-  readonly kind: RefusalKind;
-  readonly reason: string;
-  readonly received_ms: number;
-  readonly ip: string;
-  readonly head: Buffer;
-  /** Bytes of the body as far as they are known. */
-  readonly size: number | null;
+interface Refused extends Pick<NewRefusal, 'kind' | 'reason' | 'received_ms' | 'ip' | 'head' | 'size'> {
   /** The request, to be kept with its body; and the id of its event. */
   readonly incoming?: Incoming;
   readonly event_id?: string | null;

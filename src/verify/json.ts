@@ -115,16 +115,12 @@ function inside(walk: Walk, depth: number, list: boolean): boolean {
     }
     walk.at = at;
     if (!value(walk, depth + 1)) return false;
-    leave(taken, depth);
+    for (let p = 0; p < taken.length; p++) if (taken[p] === depth + 1) taken[p] = depth;
     at = space(body, walk.at);
     walk.at = at + 1;
     if (body[at] !== COMMA) return body[at] === close;
     at = space(body, at + 1);
   }
-}
-
-function leave(taken: number[], depth: number): void {
-  for (let p = 0; p < taken.length; p++) if (taken[p] === depth + 1) taken[p] = depth;
 }
 
 function space(body: Buffer, from: number): number {

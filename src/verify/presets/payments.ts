@@ -1,5 +1,5 @@
 // Presets, one row each: the providers whose events most people wait for.
-import { echo, hubSignature, type Preset, SECOND_IMPLEMENTATION } from './preset.ts';
+import { hubSignature, type Preset, SECOND_IMPLEMENTATION } from './preset.ts';
 
 export const STANDARD = {
   verify: {
@@ -169,9 +169,12 @@ export const PAYMENTS: readonly Preset[] = [
     verify: hubSignature('X-Hub-Signature-256'),
     handshake: [
       {
-        ...echo('GET', 'query:hub.challenge'),
+        method: 'GET',
         when: [{ from: 'query:hub.mode', equals: 'subscribe' }],
         token_from: 'query:hub.verify_token',
+        challenge_from: 'query:hub.challenge',
+        signed: false,
+        answer: { body: '{challenge}' },
       },
     ],
     // `*` matches only where it is the only element. A batch that is composed anew is not the same event.
