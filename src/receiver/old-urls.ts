@@ -30,18 +30,16 @@ export function createOldUrls({ store, config, log }: Pick<ReceiverParts, 'store
       const origin = config.oldUrls.find((one) => url.startsWith(`${one}/`) || url.startsWith(`${one}?`));
       if (!origin) continue;
       const target = targetOf(url.slice(origin.length));
-      if (isApi('POST', target) || splitTarget(target) || found.has(target)) warnUnreachable(wh_id);
-      else found.set(target, { ...plainTarget(user_id, wh_id), url });
+      if (!isApi('POST', target) && !splitTarget(target) && !found.has(target))
+        found.set(target, { ...plainTarget(user_id, wh_id), url });
+      else if (!warned.has(wh_id)) {
+        warned.add(wh_id);
+        const told =
+          'OLD_URLS: the wh_url of this webhook is a path of this API or of another webhook: it gets nothing';
+        log.warn({ wh_id }, told);
+      }
     }
     byTarget = found;
-  }
-  function warnUnreachable(wh_id: number): void {
-    if (warned.has(wh_id)) return;
-    warned.add(wh_id);
-    log.warn(
-      { wh_id },
-      'OLD_URLS: the wh_url of this webhook is a path of this API or of another webhook: it gets nothing',
-    );
   }
 
   /** Reads the table once more, SOONEST_MS after the last time at the soonest. All calls that wait for it share it. */
