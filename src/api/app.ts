@@ -4,16 +4,15 @@ import type { IncomingHttpHeaders } from 'node:http';
 import createAjv from '@fastify/ajv-compiler';
 import cors from '@fastify/cors';
 import swagger from '@fastify/swagger';
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type RouteOptions } from 'fastify';
 import { basePath, type Config } from '../config/config.ts';
 import { forbidden, invalid, needsMigrate } from '../errors.ts';
 import { allFinite, type BodyReader, isTime, readBodies, readJson } from '../http/body.ts';
-import { createClose, createRequestId, createServerWith, MAX_HEADER_BYTES } from '../http/server.ts';
+import { createClose, createRequestId, createServerWith, MAX_HEADER_BYTES, type Receiver } from '../http/server.ts';
 import type { Incidents } from '../observe/incidents.ts';
 import type { Log } from '../observe/log.ts';
 import { type Metrics, measureCalls, type ShedWhy } from '../observe/metrics.ts';
 import type { Overload } from '../observe/overload.ts';
-import type { Receiver } from '../receiver/receiver.ts';
 import { type Auth, type AuthParts, createAuth } from './auth.ts';
 import { createWaiting, untilClosed, type Waiting } from './cancellation.ts';
 import { openApi, routeSchema } from './openapi.ts';
@@ -75,7 +74,7 @@ export type ApiParts = AuthParts &
   webhooks.WebhookCalls & {
     readonly config: Config;
     readonly log: Log;
-    readonly receiver: Pick<Receiver, 'take' | 'closing' | 'drain'>;
+    readonly receiver: Receiver;
     readonly bodies: BodyReader;
     readonly overload: Pick<Overload, 'why'>;
     readonly shed: (why: ShedWhy) => void;
@@ -86,19 +85,8 @@ export type ApiParts = AuthParts &
 // Parsing a JSON body of a million members holds up all other requests for seconds; the largest that makes sense has half of this.
 const MAX_JSON_BYTES = 1024 * 1024;
 
-/** The API before it listens. */
-export interface Api {
-  /** For `inject` and for routes of your own; add them before `ready()` or `listen()`. */
-  readonly fastify: FastifyInstance;
-  readonly auth: Auth;
-  /** The calls that users are told of. */
-  readonly documented: readonly Route<ApiParts>[];
-  /** Stops accepting, answers what is under way, commits what is accepted. */
-  close(): Promise<void>;
-}
-
 /** Builds the API. Routes of your own may follow: see examples/custom.ts. */
-export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[] = []): Promise<Api> {
+export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[] = []) {
   const { config, receiver } = parts;
   const auth = createAuth(parts);
   const onError = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
@@ -141,13 +129,16 @@ export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[]
   const waiting = createWaiting(auth);
   measureCalls(fastify, parts.metrics, waiting);
   const routes = [...ROUTES, ...more];
-  for (const route of routes) register(fastify, parts, auth, waiting, route);
+  for (const route of routes) fastify.route(asServed(route, parts, auth, waiting));
   const stop = createClose(fastify, receiver);
   return {
+    /** For `inject` and for routes of your own; add them before `ready()` or `listen()`. */
     fastify,
     auth,
+    /** The calls that users are told of. */
     documented: routes.filter((route) => !route.hidden),
-    async close() {
+    /** Stops accepting, answers what is under way, commits what is accepted. */
+    async close(): Promise<void> {
       waiting.close();
       await stop();
       auth.close();
@@ -155,15 +146,10 @@ export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[]
   };
 }
 
-function register(
-  fastify: FastifyInstance,
-  parts: ApiParts,
-  auth: Auth,
-  waiting: Waiting,
-  route: Route<ApiParts>,
-): void {
+/** A route with what holds for every one. */
+function asServed(route: Route<ApiParts>, parts: ApiParts, auth: Auth, waiting: Waiting): RouteOptions {
   const known = new Set(Object.keys(route.query?.properties ?? {}));
-  fastify.route({
+  return {
     method: route.method,
     url: route.url,
     schema: routeSchema(route),
@@ -177,10 +163,20 @@ function register(
       if (route.body || route.rawBody) headers['content-type'] = 'application/octet-stream';
       else for (const name of ['content-type', 'content-length', 'transfer-encoding']) delete headers[name];
       if (route.kind === 'public') return done();
-      signIn(parts, auth, route, request, reply, (error) => {
-        if (error) return done(error);
-        return done(route.kind === 'extended' && !parts.store.extended ? needsMigrate() : undefined);
-      });
+      // A person who opens the service in a browser wants to read about it.
+      if (route.url === '/' && headers.authorization === undefined && headers.accept?.includes('text/html'))
+        return void reply.redirect(`${basePath(parts.config)}/docs`);
+      const accept = (userId: number) => {
+        request.userId = userId;
+        done(route.kind === 'extended' && !parts.store.extended ? needsMigrate() : undefined);
+      };
+      try {
+        const verdict = auth.check(request.raw);
+        if (typeof verdict === 'number') accept(verdict);
+        else verdict.then(accept, done);
+      } catch (error) {
+        done(error as Error);
+      }
     },
     preValidation(request, _reply, done) {
       if (route.body) request.body = readJson(request.body as Buffer | undefined);
@@ -203,31 +199,7 @@ function register(
         request,
         reply,
       }),
-  });
-}
-
-function signIn(
-  parts: ApiParts,
-  auth: Auth,
-  route: Route<ApiParts>,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  done: (error?: Error) => void,
-) {
-  // A person who opens the service in a browser wants to read about it.
-  if (route.url === '/' && request.headers.authorization === undefined && request.headers.accept?.includes('text/html'))
-    return void reply.redirect(`${basePath(parts.config)}/docs`);
-  const accept = (userId: number) => {
-    request.userId = userId;
-    done();
   };
-  try {
-    const verdict = auth.check(request.raw);
-    if (typeof verdict === 'number') accept(verdict);
-    else verdict.then(accept, done);
-  } catch (error) {
-    done(error as Error);
-  }
 }
 
 function hintOf(request: FastifyRequest, known: ReadonlySet<string>): { hint?: string } {

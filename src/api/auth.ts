@@ -17,13 +17,7 @@ const VERIFIED_MS = 10 * 60_000;
 // A refusal takes at least this long: the time of a database read must not show whether a user exists.
 const REFUSAL_FLOOR_MS = 25;
 
-export interface Auth {
-  /** The user id at once when the verdict is known, else a promise of it. Throws or rejects with a Problem. */
-  check(request: IncomingMessage): number | Promise<number>;
-  /** For a request that was let in and waits. The result tells, whenever it is called, whether the token was revoked since. */
-  watch(request: IncomingMessage): () => boolean | Promise<boolean>;
-  close(): void;
-}
+export type Auth = ReturnType<typeof createAuth>;
 
 interface Credentials {
   readonly id: number;
@@ -43,10 +37,7 @@ function parse(header: string): Credentials | undefined {
 
 const digest = (bytes: Buffer) => createHash('sha256').update(bytes).digest();
 
-interface Account {
-  readonly id: number;
-  /** The digest of the token. */
-  readonly token: Buffer;
+interface Account extends Credentials {
   /** False for a user without a token, or whose status may not sign in. */
   readonly open: boolean;
 }
@@ -61,7 +52,7 @@ export interface AuthParts {
   readonly sender: Sender;
 }
 
-export function createAuth({ store, config, sender }: AuthParts): Auth {
+export function createAuth({ store, config, sender }: AuthParts) {
   const allowed = ({ status }: User) =>
     config.requireUserStatus.length === 0 || config.requireUserStatus.includes(status);
   // Users in use are read again every few seconds: the same token is not hashed again.
@@ -131,7 +122,8 @@ export function createAuth({ store, config, sender }: AuthParts): Auth {
   // Right headers, parsed: they are decoded and hashed once, not with every call.
   const read = new LRUCache<string, Credentials>({ max: MOST_READ });
   return {
-    check(request) {
+    /** The user id at once when the verdict is known, else a promise of it. Throws or rejects with a Problem. */
+    check(request: IncomingMessage): number | Promise<number> {
       const header = request.headers.authorization;
       if (header === undefined) throw refuse('Not authenticated: send Authorization: Basic base64(<user id>:<token>).');
       const given = read.get(header) ?? parse(header);
@@ -142,7 +134,8 @@ export function createAuth({ store, config, sender }: AuthParts): Auth {
       }
       return slow(request, header, given);
     },
-    watch({ headers: { authorization = '' } }) {
+    /** For a request that was let in and waits. The result tells, whenever it is called, whether the token was revoked since. */
+    watch({ headers: { authorization = '' } }: IncomingMessage): () => boolean | Promise<boolean> {
       const given = read.get(authorization) ?? parse(authorization);
       const closed = (account: Account | undefined) => !given || !account || !opens(account, given.token);
       return () => {
@@ -152,7 +145,7 @@ export function createAuth({ store, config, sender }: AuthParts): Auth {
         return users.read(given.id).then(closed, () => false);
       };
     },
-    close: () => users.close(),
+    close: (): void => users.close(),
   };
 }
 
@@ -172,20 +165,7 @@ interface Tally {
   until: number;
 }
 
-interface Limits {
-  /**
-   * Waits until an attempt may be judged, and resolves with what must be called with its outcome. Throws a 429 when
-   * there were too many failures. `trusted`: these credentials were right before. `blind`: all senders look like one, so that
-   * a limit would lock out the user instead of the guesser: only how many are judged at once is bounded.
-   */
-  begin(
-    address: string,
-    userId: number | undefined,
-    sender: { readonly blind: boolean; readonly trusted: boolean },
-  ): Promise<(failed: boolean) => void>;
-}
-
-export function createLimits({ windowMs = WINDOW_MS } = {}): Limits {
+export function createLimits({ windowMs = WINDOW_MS } = {}) {
   const tallies = new LRUCache<string, Tally>({ max: MOST_REMEMBERED });
   // Attempts that wait until one more is allowed: each verdict wakes all of them.
   const waiting = new Set<() => void>();
@@ -214,7 +194,16 @@ export function createLimits({ windowMs = WINDOW_MS } = {}): Limits {
     });
 
   return {
-    async begin(address, userId, { blind, trusted }) {
+    /**
+     * Waits until an attempt may be judged, and resolves with what must be called with its outcome. Throws a 429 when
+     * there were too many failures. `trusted`: these credentials were right before. `blind`: all senders look like one, so that
+     * a limit would lock out the user instead of the guesser: only how many are judged at once is bounded.
+     */
+    async begin(
+      address: string,
+      userId: number | undefined,
+      { blind, trusted }: { readonly blind: boolean; readonly trusted: boolean },
+    ): Promise<(failed: boolean) => void> {
       const limits = [{ tally: tallyOf(`${address} ${userId ?? ''}`), most: MOST_PER_USER }];
       if (!blind) limits.push({ tally: tallyOf(address), most: MOST_PER_ADDRESS });
       const counted = (tally: Tally) => (blind ? 0 : tally.failed);

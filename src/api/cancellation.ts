@@ -17,13 +17,7 @@ export const untilClosed = (socket: Socket): Cancellation => ({
   removeEventListener() {},
 });
 
-export interface Waiting {
-  /** Watches over a request until its answer is sent. */
-  watch(request: FastifyRequest, reply: FastifyReply): Cancellation;
-  readonly size: number;
-  /** Ends all requests that wait, and those that come to wait later. */
-  close(): void;
-}
+export type Waiting = ReturnType<typeof createWaiting>;
 
 interface Watched extends Cancellation {
   end(reason: Ended): void;
@@ -54,7 +48,7 @@ function createWatched(): Watched {
 
 const CHECK_EVERY_MS = 1_000;
 
-export function createWaiting(auth: Auth): Waiting {
+export function createWaiting(auth: Auth) {
   const waiting = new Map<Watched, () => boolean | Promise<boolean>>();
   let closing = false;
   const timer = setInterval(async () => {
@@ -66,7 +60,8 @@ export function createWaiting(auth: Auth): Waiting {
   timer.unref();
 
   return {
-    watch(request, reply) {
+    /** Watches over a request until its answer is sent. */
+    watch(request: FastifyRequest, reply: FastifyReply): Cancellation {
       const watched = createWatched();
       if (closing) watched.end('closing');
       if (request.raw.socket.destroyed) watched.end('closed');
@@ -77,10 +72,11 @@ export function createWaiting(auth: Auth): Waiting {
       });
       return watched;
     },
-    get size() {
+    get size(): number {
       return waiting.size;
     },
-    close() {
+    /** Ends all requests that wait, and those that come to wait later. */
+    close(): void {
       closing = true;
       clearInterval(timer);
       for (const watched of waiting.keys()) watched.end('closing');

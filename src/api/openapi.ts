@@ -1,7 +1,6 @@
 // The API document, made from the route objects: OpenAPI 3.1 with an example for every call.
 import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger';
 import type { FastifySchema } from 'fastify';
-import type { TSchema } from 'typebox';
 import type { Config } from '../config/config.ts';
 import { ProblemBody } from '../schema/contents.ts';
 import type { Route } from './route.ts';
@@ -25,12 +24,9 @@ export function routeSchema(route: Route): FastifySchema {
         }
       : { description, type: 'null' },
   ]);
+  const query = queryOf(route);
   return {
-    ...(route.query
-      ? { querystring: strictQuery(route) }
-      : route.kind === 'classic'
-        ? {}
-        : { querystring: { type: 'object', properties: {}, additionalProperties: false } }),
+    ...(query ? { querystring: query } : {}),
     ...(route.params ? { params: route.params } : {}),
     ...(route.rawBody ? { body: RAW_BODY } : route.body ? { body: route.body } : {}),
     response: Object.fromEntries([...answers, ...problemsOf(route).map((status) => [status, problem])]),
@@ -76,8 +72,8 @@ const RAW_BODY = {
 };
 
 /** Only the classic calls let unknown parameters pass. */
-const strictQuery = (route: Route): TSchema =>
-  (route.kind === 'classic' ? route.query : { ...route.query, additionalProperties: false }) as TSchema;
+const queryOf = ({ kind, query }: Route): object | undefined =>
+  kind === 'classic' ? query : { ...(query ?? { type: 'object', properties: {} }), additionalProperties: false };
 
 const receiver = {
   post: {

@@ -5,28 +5,16 @@ import { type FieldError, internal, invalid, notFound, Problem, tooLarge, unavai
 import { maskTarget } from '../http/head.ts';
 import type { Incidents } from '../observe/incidents.ts';
 import type { Log } from '../observe/log.ts';
-import { faultWords } from '../schema/common.ts';
-import { PATTERN_WORDS } from '../schema/contents.ts';
+import { type FieldFault, faultWords } from '../schema/common.ts';
 import { failed, StoreError } from '../store/db.ts';
 
-interface Fault {
-  readonly instancePath: string;
-  readonly message?: string;
-  readonly keyword: string;
-  readonly params: Readonly<Record<string, unknown>>;
-}
+/** Where in the request it stands, besides. */
+type PlacedFault = FieldFault & { readonly instancePath: string };
 interface FrameworkError extends Error {
   readonly statusCode?: number;
-  readonly validation?: readonly Fault[];
+  readonly validation?: readonly PlacedFault[];
   readonly validationContext?: string;
 }
-
-const PLACES: Readonly<Record<string, string>> = {
-  querystring: 'query',
-  params: 'params',
-  body: 'body',
-  headers: 'headers',
-};
 
 /** What Fastify refuses by itself, in words that help; its own repeat the path. */
 const TELLS: Readonly<Record<number, string>> = {
@@ -53,11 +41,8 @@ interface Members {
   readonly properties?: Readonly<Record<string, unknown>>;
 }
 
-function fieldError(
-  place: string,
-  { instancePath, message = 'is wrong', keyword, params }: Fault,
-  members: Members = {},
-): FieldError {
+function fieldError(place: string, fault: PlacedFault, members: Members = {}): FieldError {
+  const { instancePath, keyword, params } = fault;
   const at = (name: unknown) =>
     `${place}${instancePath.replaceAll('/', '.')}${name === undefined ? '' : `.${String(name).slice(0, MOST_CHARACTERS)}`}`;
   if (keyword === 'additionalProperties') {
@@ -66,8 +51,7 @@ function fieldError(
     return { path: at(params.additionalProperty), message: `is not known here${named}` };
   }
   if (keyword === 'required') return { path: at(params.missingProperty), message: 'is missing' };
-  const words = keyword === 'pattern' ? PATTERN_WORDS[String(params.pattern)] : undefined;
-  return { path: at(undefined), message: words ?? faultWords({ keyword, params, message }) };
+  return { path: at(undefined), message: faultWords(fault) };
 }
 
 /** `body`: the schema of the body that the call takes, if any. */
@@ -80,7 +64,7 @@ export function toProblem(error: unknown, maxBodyBytes: number, body?: Members):
     return unavailable('The database refuses this. Its operator finds the reason in the log. Try again later.', error);
   const { statusCode = 500, validation, validationContext = '', message } = error as FrameworkError;
   if (validation) {
-    const place = PLACES[validationContext] ?? validationContext;
+    const place = validationContext === 'querystring' ? 'query' : validationContext;
     // One word per path: a union names each of its branches. No more than can be read: a body may be wrong in a million places.
     const named = new Map<string, FieldError>();
     for (const one of validation) {
@@ -96,10 +80,8 @@ export function toProblem(error: unknown, maxBodyBytes: number, body?: Members):
     const detail = TELLS[statusCode] ?? `${message.slice(0, 200)}.`.replace(/\.\.$/, '.');
     return new Problem(statusCode, title.toLowerCase().replaceAll(' ', '-'), title, detail);
   }
-  return internalWith(error);
+  return Object.assign(internal(), { cause: error });
 }
-
-const internalWith = (cause: unknown): Problem => Object.assign(internal(), { cause });
 
 export const noSuchRoute = (request: FastifyRequest): Problem =>
   notFound(

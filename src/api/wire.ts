@@ -1,5 +1,6 @@
 // Rows to wire shapes: bytes to text and its encoding, a receipt to `request`, times to ISO.
 import { isUtf8 } from 'node:buffer';
+import type { FastifyReply } from 'fastify';
 import type { Config } from '../config/config.ts';
 import { decodeHead, publicUrlOf, splitTarget } from '../http/head.ts';
 import type * as schema from '../schema/contents.ts';
@@ -57,6 +58,17 @@ export function refusalToWire(row: RefusalRow, config: Config): schema.Refusal {
   };
   return { id, wh_id, kind, reason, near_miss, size, request, released_as };
 }
+
+export const bytesAnswer = {
+  200: { type: 'application/octet-stream', description: 'The bytes as they were received' },
+};
+/** As a file to be saved: a browser must not show what a stranger sent. */
+export const sendBytes = (reply: FastifyReply, name: string, bytes: Buffer): FastifyReply =>
+  reply
+    .type('application/octet-stream')
+    .header('content-disposition', `attachment; filename="${name}"`)
+    .header('content-security-policy', "sandbox; default-src 'none'")
+    .send(bytes);
 
 /** What followed the key; of a request to an old URL, what followed its origin. */
 const urlOf = (target: string): string => splitTarget(target)?.rest ?? target.replace(/^https?:\/\/[^/?#]*/i, '');

@@ -4,7 +4,7 @@ import type { GivenBack } from './lease.ts';
 import { type Calls, createPump, type Held, soon } from './pump.ts';
 import type { RestanteError } from './transport.ts';
 
-export type Start = 'earliest' | 'latest' | { readonly id: number } | { readonly time: string };
+type Start = 'earliest' | 'latest' | { readonly id: number } | { readonly time: string };
 
 export interface ConsumeOptions {
   /** How many loops work at a time in `forEach`; also the least that is pulled ahead. Default 1. */

@@ -13,13 +13,8 @@ export type { CallOptions, Options } from './transport.ts';
 export { RestanteError } from './transport.ts';
 
 type Many = { readonly [Name in 'id' | 'whid']?: number | string | undefined };
-/** Ids as numbers too. */
+/** Ids as numbers too: a query is text on the wire. */
 type ListQuery = Omit<Query<'GET /whcontent'>, 'id' | 'whid'> & Many;
-const texts = ({ id, whid, ...query }: ListQuery): Query<'GET /whcontent'> => ({
-  ...query,
-  ...(id === undefined ? {} : { id: String(id) }),
-  ...(whid === undefined ? {} : { whid: String(whid) }),
-});
 
 export type Api = ReturnType<typeof createApi>;
 // What the classic call says when there is no such content: its text is older than this service, and names a webhook.
@@ -52,7 +47,8 @@ export function createApi(options: Options) {
 
   const contents = {
     async list(query: ListQuery = {}, more?: CallOptions) {
-      const page = await call('GET /whcontent', { query: texts(query), waitMs: (query.wait ?? 0) * 1000, ...more });
+      const asText = query as Query<'GET /whcontent'>;
+      const page = await call('GET /whcontent', { query: asText, waitMs: (query.wait ?? 0) * 1000, ...more });
       return { ...page, whcontent: page.whcontent.map(toContent) };
     },
     get: async (id: number, more?: CallOptions): Promise<Content> =>

@@ -1,5 +1,6 @@
 // The contents in hand: which of each lease are open, done or given back; tells the server before the lease ends.
-import { type CallOptions, RestanteError } from './transport.ts';
+import type { Api } from './index.ts';
+import { RestanteError } from './transport.ts';
 
 export interface Named {
   readonly lease: string;
@@ -13,11 +14,7 @@ export interface GivenBack {
   readonly untried?: boolean;
 }
 /** The part of a consumer that leases need. */
-export interface LeaseCalls {
-  ack(body: Named, more: CallOptions): Promise<unknown>;
-  nack(body: Named & GivenBack, more: CallOptions): Promise<unknown>;
-  extend(body: Named & { readonly lease_seconds: number }, more: CallOptions): Promise<unknown>;
-}
+type LeaseCalls = Pick<ReturnType<Api['consumer']>, 'ack' | 'nack' | 'extend'>;
 
 export interface Lease {
   readonly text: string;
@@ -26,21 +23,6 @@ export interface Lease {
   readonly open: Set<number>;
   /** Worked through, not told yet. */
   readonly done: Set<number>;
-}
-
-export interface Leases {
-  add(text: string, ids: readonly number[]): Lease;
-  done(lease: Lease, id: number): void;
-  /** One lease that the next pull may ack. The caller says by `settled` whether the ack went through. */
-  take(): { readonly body: Named; settled(ok: boolean): void } | undefined;
-  /** Acks all that is done. Rejects when the server cannot be reached: nothing is forgotten, the next call goes on. */
-  flush(): Promise<void>;
-  /** Whether a content is done whose ack is neither sent nor on its way. */
-  readonly untold: boolean;
-  /** Rejects likewise. */
-  giveBack(lease: Lease, ids: readonly number[], how?: GivenBack): Promise<void>;
-  /** Gives open contents another `seconds`, of one lease or of all; those that are not ours any more are closed. False: none was open. */
-  extend(seconds: number, only?: Lease): Promise<boolean>;
 }
 
 const MOST_IDS = 500;
@@ -53,7 +35,7 @@ const conflictsOf = (error: unknown): readonly { readonly id: number }[] => {
   return (error.problem.conflicts as { id: number }[] | undefined) ?? [];
 };
 
-export function createLeases(calls: LeaseCalls): Leases {
+export function createLeases(calls: LeaseCalls) {
   const all = new Set<Lease>();
   const named = (lease: Lease, ids: readonly number[]): Named =>
     ids.length === lease.size ? { lease: lease.text } : { lease: lease.text, ids };
@@ -61,6 +43,7 @@ export function createLeases(calls: LeaseCalls): Leases {
     if (lease.open.size + lease.done.size === 0) all.delete(lease);
   };
 
+  /** One lease that the next pull may ack. The caller says by `settled` whether the ack went through. */
   function take() {
     for (const lease of all) {
       if (lease.done.size === 0) continue;
@@ -77,16 +60,17 @@ export function createLeases(calls: LeaseCalls): Leases {
   }
 
   return {
-    add(text, ids) {
+    add(text: string, ids: readonly number[]): Lease {
       const lease: Lease = { text, size: ids.length, open: new Set(ids), done: new Set() };
       all.add(lease);
       return lease;
     },
-    done(lease, id) {
+    done(lease: Lease, id: number): void {
       if (lease.open.delete(id)) lease.done.add(id);
     },
     take,
-    async flush() {
+    /** Acks all that is done. Rejects when the server cannot be reached: nothing is forgotten, the next call goes on. */
+    async flush(): Promise<void> {
       for (let one = take(); one; one = take()) {
         const { body, settled } = one;
         try {
@@ -98,7 +82,8 @@ export function createLeases(calls: LeaseCalls): Leases {
         settled(true);
       }
     },
-    async giveBack(lease, ids, how = {}) {
+    /** Rejects likewise. */
+    async giveBack(lease: Lease, ids: readonly number[], how: GivenBack = {}): Promise<void> {
       const mine = ids.filter((id) => lease.open.has(id));
       if (mine.length === 0) return;
       await calls.nack({ ...named(lease, mine), ...how }, LIMIT).catch((error: unknown) => {
@@ -108,7 +93,8 @@ export function createLeases(calls: LeaseCalls): Leases {
       for (const id of mine) lease.open.delete(id);
       tidy(lease);
     },
-    async extend(seconds, only) {
+    /** Gives open contents another `seconds`, of one lease or of all; those that are not ours any more are closed. False: none was open. */
+    async extend(seconds: number, only?: Lease): Promise<boolean> {
       let asked = false;
       for (const lease of only ? [only] : all) {
         if (lease.open.size === 0) continue;
@@ -120,7 +106,8 @@ export function createLeases(calls: LeaseCalls): Leases {
       }
       return asked;
     },
-    get untold() {
+    /** Whether a content is done whose ack is neither sent nor on its way. */
+    get untold(): boolean {
       return [...all].some(({ done }) => done.size > 0);
     },
   };

@@ -1,42 +1,17 @@
 // Pulls contents ahead of their readers, keeps their leases, and tells the server what became of them.
-import type { ConsumeOptions, Delivery, Start } from './consume.ts';
-import type { Content } from './content.ts';
-import { createLeases, type GivenBack, type Lease, type LeaseCalls, type Named } from './lease.ts';
+import type { ConsumeOptions, Delivery } from './consume.ts';
+import type { Api } from './index.ts';
+import { createLeases, type GivenBack, type Lease } from './lease.ts';
 import { type CallOptions, RestanteError } from './transport.ts';
 
-interface Pulled {
-  readonly lease: string | null;
-  readonly items: readonly (Content & { readonly attempt: number })[];
-  readonly backlog: number;
-  readonly backlog_more: boolean;
-  readonly dead: number;
-  readonly poll_after_ms: number;
-}
-export interface Calls extends LeaseCalls {
-  pull(
-    body: { limit: number; wait: number; lease_seconds: number; start?: Start; ack?: Named },
-    more: CallOptions,
-  ): Promise<Pulled>;
-  get(more: CallOptions): Promise<{ readonly ordered: boolean }>;
-  healthz(more: CallOptions): Promise<unknown>;
-}
+/** What a pump takes of the API. */
+export type Calls = ReturnType<Api['consumer']> & Pick<Api, 'healthz'>;
+type Pulled = Awaited<ReturnType<Calls['pull']>>;
 /** One content, queued or in the hand of a reader. */
 export interface Held {
   lease: Lease;
   readonly id: number;
   readonly content: Delivery;
-}
-
-interface Pump {
-  /** One more reader; the first one starts it. */
-  enter(): void;
-  /** The next content for one reader. Undefined: the pump has ended. */
-  next(): Promise<Held | undefined>;
-  /** Worked through. */
-  done(one: Held): void;
-  giveBack(one: Held, how?: GivenBack): Promise<void>;
-  /** The last reader ends it. Rejects with why it cannot go on. */
-  leave(): Promise<void>;
 }
 
 // Together they notice within 10 s a connection that died without a word. A server that is only slow gets more time at each try.
@@ -49,7 +24,7 @@ const FLUSH_MS = 200;
 // Leases are extended at least so often, which also shows that the server still answers.
 const BEAT_MS = 15_000;
 
-export function createPump(calls: Calls, options: ConsumeOptions): Pump {
+export function createPump(calls: Calls, options: ConsumeOptions) {
   const { concurrency = 1, lease_seconds = 30, batch: most = MOST_BATCH, signal, onState = () => {} } = options;
   const leases = createLeases(calls);
   const held = new Map<number, Held>();
@@ -209,14 +184,16 @@ export function createPump(calls: Calls, options: ConsumeOptions): Pump {
   }
 
   return {
-    enter() {
+    /** One more reader; the first one starts it. */
+    enter(): void {
       readers++;
       if (running) return;
       signal?.addEventListener('abort', stop);
       if (signal?.aborted) stop();
       running = run();
     },
-    async next() {
+    /** The next content for one reader. Undefined: the pump has ended. */
+    async next(): Promise<Held | undefined> {
       wakeAll();
       while (!over()) {
         const one = queue.shift();
@@ -227,12 +204,14 @@ export function createPump(calls: Calls, options: ConsumeOptions): Pump {
       }
       return undefined;
     },
-    done(one) {
+    /** Worked through. */
+    done(one: Held): void {
       done(one);
       forget(one);
     },
     giveBack,
-    async leave() {
+    /** The last reader ends it. Rejects with why it cannot go on. */
+    async leave(): Promise<void> {
       readers--;
       wakeAll();
       if (readers > 0) return;

@@ -18,35 +18,28 @@ export interface CallOptions {
 }
 
 type Given<T, K extends string> = [T] extends [never] ? unknown : { readonly [P in K]?: T };
-/** What an operation takes: values for the `{names}` in its path, a query, a body. */
-type Input<O extends Operation> = Given<Query<O>, 'query'> &
-  Given<Body<O>, 'body'> &
-  CallOptions & { readonly path?: Readonly<Record<string, string | number>>; readonly waitMs?: number };
-
 interface Loose extends CallOptions {
   readonly path?: Readonly<Record<string, string | number>>;
   readonly query?: object;
   readonly body?: unknown;
   readonly waitMs?: number;
+  readonly accept?: string;
 }
+/** What an operation takes: values for the `{names}` in its path, a query, a body. */
+type Input<O extends Operation> = Given<Query<O>, 'query'> &
+  Given<Body<O>, 'body'> &
+  Omit<Loose, 'query' | 'body' | 'accept'>;
 
-export interface Transport {
-  call<O extends Operation>(operation: O, input?: Input<O>): Promise<Answer<O>>;
-  /** The answer itself, once it has begun; for streams and raw bytes. */
-  open(method: string, path: string, input?: Loose & { readonly accept?: string }): Promise<Response>;
-}
+export type Transport = ReturnType<typeof createTransport>;
 
 const TIMEOUT_MS = 30_000;
 
-export function createTransport({ url, auth, fetch = globalThis.fetch, timeoutMs = TIMEOUT_MS }: Options): Transport {
+export function createTransport({ url, auth, fetch = globalThis.fetch, timeoutMs = TIMEOUT_MS }: Options) {
   const base = url.replace(/\/+$/, '');
   const authorization = `Basic ${btoa(Array.from(new TextEncoder().encode(auth), (byte) => String.fromCharCode(byte)).join(''))}`;
 
-  async function open(
-    method: string,
-    path: string,
-    input: Loose & { readonly accept?: string } = {},
-  ): Promise<Response> {
+  /** The answer itself, once it has begun; for streams and raw bytes. */
+  async function open(method: string, path: string, input: Loose = {}): Promise<Response> {
     const { query = {}, body, signal, waitMs = 0, accept = 'application/json' } = input;
     const names = input.path ?? {};
     const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(names[name] ?? '')));
@@ -99,7 +92,7 @@ export function createTransport({ url, auth, fetch = globalThis.fetch, timeoutMs
 
   return {
     open,
-    async call(operation, input) {
+    async call<O extends Operation>(operation: O, input?: Input<O>): Promise<Answer<O>> {
       const [method = '', path = ''] = operation.split(' ');
       const response = await open(method, path, input as Loose);
       if (path.endsWith('/raw')) return new Uint8Array(await response.arrayBuffer()) as never;

@@ -32,9 +32,9 @@ export function readConfig(env: Env, flags: Env = {}): Config {
   const problems: string[] = [];
   for (const [key, one] of Object.entries(SETTINGS) as [Name, Setting<unknown>][]) {
     try {
-      const given = textOf(one, env, flags);
       // An empty text is "not set": the default, or nothing where there is none.
-      values[key] = given === '' ? (one.default === '' ? unset(one) : one.read(one.default)) : one.read(given);
+      const text = textOf(one, env, flags) || one.default;
+      values[key] = text === '' ? (one.list ? [] : undefined) : one.read(text);
     } catch (error) {
       problems.push(`${one.name} ${(error as Error).message}`);
     }
@@ -47,8 +47,6 @@ export function readConfig(env: Env, flags: Env = {}): Config {
 /** Where this machine reaches the service. */
 export const localUrl = ({ host, port }: Pick<Config, 'host' | 'port'>): string =>
   `http://${hostText({ host: host === '0.0.0.0' || host === '::' ? 'localhost' : host, port })}`;
-
-const unset = ({ list }: Setting<unknown>): unknown => (list ? [] : undefined);
 
 /** Settings as text by name, secrets masked, for `restante config`. */
 export function describeConfig(config: Config): { name: string; value: string; default: string; help: string }[] {

@@ -73,11 +73,16 @@ function origin(value: string): string {
     throw new Error('must be origins such as https://hooks.example.org, separated by commas');
   return value;
 }
+/** An address, or a CIDR network. */
+export function isNetwork(text: string): boolean {
+  const [address = '', bits, ...more] = text.split('/');
+  const most = { 4: 32, 6: 128 }[isIP(address)];
+  return (
+    most !== undefined && more.length === 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most))
+  );
+}
 function network(value: string): string {
-  const [address = '', bits] = value.split('/');
-  const family = isIP(address);
-  const named = ['loopback', 'linklocal', 'uniquelocal'].includes(value);
-  if (!named && (!family || (bits !== undefined && !(/^\d+$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)))))
+  if (!['loopback', 'linklocal', 'uniquelocal'].includes(value) && !isNetwork(value))
     throw new Error('must be addresses, CIDR networks or loopback, linklocal, uniquelocal, separated by commas');
   return value;
 }

@@ -17,18 +17,16 @@ const MOST_BYTES = 256 * 1024 * 1024;
 // The beginning of each body is not counted: small bodies always have room.
 const SMALL_BYTES = 64 * 1024;
 
-export interface BodyReader {
-  /**
-   * The whole body; or that it is longer than `limit`, or that its lane or all bodies have used up the memory.
-   * Rejects with Aborted when the sender goes away before its end.
-   */
-  read(request: IncomingMessage, lane: number, limit: number): Promise<Buffer | 'too-large' | 'no-room'>;
-}
+export type BodyReader = ReturnType<typeof createBodyReader>;
 
-export function createBodyReader(mostBytes = MOST_BYTES): BodyReader {
+export function createBodyReader(mostBytes = MOST_BYTES) {
   const { hold } = createByteBudget(mostBytes);
   return {
-    read: (request, lane, limit) =>
+    /**
+     * The whole body; or that it is longer than `limit`, or that its lane or all bodies have used up the memory.
+     * Rejects with Aborted when the sender goes away before its end.
+     */
+    read: (request: IncomingMessage, lane: number, limit: number): Promise<Buffer | 'too-large' | 'no-room'> =>
       new Promise((resolve, reject) => {
         if (request.destroyed) return reject(new Aborted()); // gone while its webhook was looked up
         const chunks: Buffer[] = [];
@@ -80,18 +78,13 @@ export function readOn(request: IncomingMessage): void {
   request.resume();
 }
 
-interface ByteBudget {
-  /** Takes bytes for a lane. False: there is no room, and nothing was taken. Negative bytes give back. */
-  hold(lane: number, bytes: number): boolean;
-  readonly held: number;
-}
-
 /** A budget that lanes share: `mostBytes` in all, and half of it for one lane. */
-export function createByteBudget(mostBytes: number): ByteBudget {
+export function createByteBudget(mostBytes: number) {
   const lanes = new Map<number, number>();
   let all = 0;
   return {
-    hold(lane, bytes) {
+    /** Takes bytes for a lane. False: there is no room, and nothing was taken. Negative bytes give back. */
+    hold(lane: number, bytes: number): boolean {
       const held = (lanes.get(lane) ?? 0) + bytes;
       if (bytes > 0 && (all + bytes > mostBytes || held > mostBytes / 2)) return false;
       all += bytes;
@@ -99,7 +92,7 @@ export function createByteBudget(mostBytes: number): ByteBudget {
       else lanes.delete(lane);
       return true;
     },
-    get held() {
+    get held(): number {
       return all;
     },
   };

@@ -32,16 +32,20 @@ const REQUEST_TIMEOUT_MS = 120_000;
  */
 const REQUEST_EVENTS = ['request', 'checkContinue', 'checkExpectation'] as const;
 
-/** The receiver. */
-interface First {
-  /** Answers the request, or calls `pass`. `expects`: the sender waits for 100 Continue. */
+/** What comes before the API. */
+export interface Receiver {
+  /** Answers a request for a webhook, and calls `pass` for any other. `expects`: the sender waits for 100 Continue. */
   take(request: IncomingMessage, response: ServerResponse, expects: boolean, pass: () => void): void;
+  /** Answers carry Connection: close from now on. */
+  closing(): void;
+  /** Resolves when everything accepted is answered. */
+  drain(): Promise<void>;
 }
 
-export interface ServerParts {
+interface ServerParts {
   readonly config: Pick<Config, 'keepAliveSeconds' | 'logLevel'>;
   readonly log: Log;
-  readonly receiver: First;
+  readonly receiver: Receiver;
 }
 
 export function createServerWith({ config, log, receiver }: ServerParts, api: RequestListener): Server {
@@ -63,9 +67,11 @@ export function createServerWith({ config, log, receiver }: ServerParts, api: Re
         api(request, response);
       });
     });
-  server.on('clientError', (error: Error & { code?: string }, socket: Socket) =>
-    answerBroken(error.code ?? '', socket),
-  );
+  // A request that is no HTTP gets an answer too, then the connection ends.
+  server.on('clientError', ({ code = '' }: Error & { code?: string }, socket: Socket) => {
+    if (code === 'ECONNRESET' || !socket.writable) socket.destroy();
+    else answerRaw(socket, BROKEN[code] ?? NOT_HTTP);
+  });
   server.on('connect', (_request: IncomingMessage, socket: Socket) =>
     answerRaw(socket, methodNotAllowed('GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')),
   );
@@ -80,15 +86,7 @@ function logAnswer(log: Log, { method, url = '' }: IncomingMessage, response: Se
   });
 }
 
-/** A request that is no HTTP gets an answer too, then the connection ends. */
-function answerBroken(code: string, socket: Socket): void {
-  if (code === 'ECONNRESET' || !socket.writable) socket.destroy();
-  else
-    answerRaw(
-      socket,
-      BROKEN[code] ?? new Problem(400, 'bad-request', 'Bad Request', 'This is not a well-formed HTTP request.'),
-    );
-}
+const NOT_HTTP = new Problem(400, 'bad-request', 'Bad Request', 'This is not a well-formed HTTP request.');
 const BROKEN: Readonly<Record<string, Problem>> = {
   HPE_HEADER_OVERFLOW: new Problem(
     431,
@@ -121,14 +119,8 @@ function answerRaw(socket: Socket, problem: Problem): void {
 /** A kept-alive connection may have a request on its way: so long each may get one more answer, which closes it. */
 const LAST_ANSWERS_MS = 2_000;
 
-/** The receiver, which is told of the end and waited for. */
-interface Draining {
-  closing(): void;
-  drain(): Promise<void>;
-}
-
 /** The function it returns stops accepting, answers the requests under way, and commits what was accepted. */
-export function createClose(fastify: FastifyInstance, receiver: Draining): () => Promise<void> {
+export function createClose(fastify: FastifyInstance, receiver: Receiver): () => Promise<void> {
   const server = fastify.server as Server;
   const sockets = new Set<Socket>();
   server.on('connection', (socket) => {

@@ -17,22 +17,9 @@ export interface Cause {
 /** Undefined for an error that is no failure of the database. The store has it, for the engines know their errors. */
 export type CauseOf = (error: unknown) => Cause | undefined;
 
-export interface Incidents {
-  /** So many contents were not stored, and why. */
-  failed(error: unknown, rows: number): void;
-  /** A call of the API got a 503. */
-  refused(error: unknown, about: object): void;
-  /** A request was refused under overload. */
-  shed(why: string): void;
-  /** Some contents were stored. */
-  stored(): void;
-  /** False: contents could not be stored lately, and none has been stored since. */
-  readonly storing: boolean;
-  /** The cause of the incident, until contents are stored again. */
-  readonly cause: Cause | undefined;
-}
+export type Incidents = ReturnType<typeof createIncidents>;
 
-export interface IncidentParts {
+interface IncidentParts {
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   readonly causeOf: CauseOf;
   /** Told of each failure, for the metrics. */
@@ -40,7 +27,7 @@ export interface IncidentParts {
   readonly now?: () => number;
 }
 
-export function createIncidents({ log, causeOf, count, now = () => performance.now() }: IncidentParts): Incidents {
+export function createIncidents({ log, causeOf, count, now = () => performance.now() }: IncidentParts) {
   const { detailsOf, kindOf } = describe(causeOf);
   const contents = createSeldom(now);
   const calls = createSeldom(now);
@@ -50,14 +37,17 @@ export function createIncidents({ log, causeOf, count, now = () => performance.n
   let cause: Cause | undefined;
   let rows = 0;
   return {
-    get cause() {
+    /** The cause of the incident, until contents are stored again. */
+    get cause(): Cause | undefined {
       return cause;
     },
-    // True again after a while: if senders stopped because of this answer, no later success could end the incident.
-    get storing() {
+    /** False: contents could not be stored lately, and none has been stored since. */
+    get storing(): boolean {
+      // True again after a while: if senders stopped because of this answer, no later success could end the incident.
       return since === undefined || now() - failedAt > EVERY_MS;
     },
-    failed(error, failed) {
+    /** So many contents were not stored, and why. */
+    failed(error: unknown, failed: number): void {
       count(error, failed);
       failedAt = now();
       since ??= failedAt;
@@ -67,15 +57,18 @@ export function createIncidents({ log, causeOf, count, now = () => performance.n
       if (untold > 0)
         log.error({ rows: untold, ...detailsOf(error) }, 'contents were not stored; their senders got a 503');
     },
-    refused(error, about) {
+    /** A call of the API got a 503. */
+    refused(error: unknown, about: object): void {
       const untold = calls(kindOf(error), 1);
       if (untold > 0) log.warn({ ...about, calls: untold, ...detailsOf(error) }, 'a call got a 503');
     },
-    shed(why) {
+    /** A request was refused under overload. */
+    shed(why: string): void {
       const untold = sheds(why, 1);
       if (untold > 0) log.warn({ why, requests: untold }, 'requests were refused with 503, so that the rest goes on');
     },
-    stored() {
+    /** Some contents were stored. */
+    stored(): void {
       // Some contents may be stored while others fail.
       if (since === undefined || now() - failedAt < QUIET_MS) return;
       log.info({ rows, seconds: Math.round((now() - since) / 1000) }, 'contents are stored again');

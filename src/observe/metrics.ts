@@ -9,13 +9,15 @@ type Reading = number | Labelled;
 
 export interface Metrics {
   readonly enabled: boolean;
-  /** Returns the function that counts. `values` of the label begin at 0: Prometheus sees no rise when a series begins above it. */
-  counter(
+  /** Returns the function that counts. */
+  counter(name: string, help: string): (count: number) => void;
+  /** The same by a label, whose `values` begin at 0: Prometheus sees no rise when a series begins above it. */
+  labelled(
     name: string,
     help: string,
-    label?: string,
+    label: string,
     values?: readonly string[],
-  ): (count: number, value?: string) => void;
+  ): (value: string, count?: number) => void;
   /** Returns the function that observes; `buckets` are upper bounds. */
   histogram(name: string, help: string, buckets: readonly number[]): (value: number) => void;
   /** `read` is called by each scrape; undefined: unknown now. */
@@ -32,6 +34,7 @@ export interface Metrics {
 const NOTHING: Metrics = {
   enabled: false,
   counter: () => () => {},
+  labelled: () => () => {},
   histogram: () => () => {},
   gauge() {},
   page: () => undefined,
@@ -51,10 +54,14 @@ export async function openMetrics(enabled: boolean): Promise<Metrics> {
   });
   return {
     enabled: true,
-    counter(name, help, label, values = []) {
+    counter(name, help) {
+      const counter = new Counter(about(name, help));
+      return (count) => counter.inc(count);
+    },
+    labelled(name, help, label, values = []) {
       const counter = new Counter(about(name, help, label));
-      for (const value of values) counter.inc({ [label ?? '']: value }, 0);
-      return (count, value) => (label ? counter.inc({ [label]: value ?? '' }, count) : counter.inc(count));
+      for (const value of values) counter.inc({ [label]: value }, 0);
+      return (value, count = 1) => counter.inc({ [label]: value }, count);
     },
     histogram(name, help, buckets) {
       const histogram = new Histogram({ ...about(name, help), buckets: [...buckets] });
@@ -102,14 +109,14 @@ interface WriteLabels {
 
 /** For the writer: its batches, and the contents that were not stored. */
 export function measureWrites(metrics: Metrics, { verdicts, causes, causeOf }: WriteLabels) {
-  const contents = metrics.counter(
+  const contents = metrics.labelled(
     'contents_total',
     'Contents stored by this process, by what is known of the sender',
     'verified',
     [...verdicts, 'own'],
   );
   const bytes = metrics.counter('content_bytes_total', 'Bytes of the bodies that were stored');
-  const lost = metrics.counter(
+  const lost = metrics.labelled(
     'not_stored_total',
     'Contents that the database did not take; their senders got a 503',
     'cause',
@@ -128,10 +135,10 @@ export function measureWrites(metrics: Metrics, { verdicts, causes, causeOf }: W
         counts.set(verified, (counts.get(verified) ?? 0) + 1);
         size += content.length;
       }
-      for (const [verified, count] of counts) contents(count, verified);
+      for (const [verified, count] of counts) contents(verified, count);
       bytes(size);
     },
-    onError: (error: unknown, count: number): void => lost(count, causeOf(error) ?? 'other'),
+    onError: (error: unknown, count: number): void => lost(causeOf(error) ?? 'other', count),
   };
 }
 
@@ -217,24 +224,21 @@ export function measureState(metrics: Metrics, parts: State): void {
 }
 
 /** The calls of consumers that are measured. */
-interface Settling {
+type Settling = {
   pull(
     ...args: never[]
   ): Promise<{ readonly items: readonly unknown[]; readonly conflicts: readonly { readonly reason: string }[] }>;
-  ack(...args: never[]): Promise<{ readonly done: readonly number[] }>;
-  nack(...args: never[]): Promise<{ readonly done: readonly number[] }>;
-  extend(...args: never[]): Promise<{ readonly done: readonly number[] }>;
-}
+} & Record<'ack' | 'nack' | 'extend', (...args: never[]) => Promise<{ readonly done: readonly number[] }>>;
 
 /** The same consumers, measured. */
 export function measured<C extends Settling>(metrics: Metrics, consumers: C): C {
   const handedOut = metrics.counter('handed_out_total', 'Contents that consumers were given');
-  const settled = metrics.counter(
+  const settled = metrics.labelled(
     'settled_total',
     'Contents that were acked, given back or extended by a call of its own',
     'how',
   );
-  const stale = metrics.counter(
+  const stale = metrics.labelled(
     'stale_leases_total',
     'Acks and the like for what a worker had no longer in hand',
     'reason',
@@ -247,7 +251,7 @@ export function measured<C extends Settling>(metrics: Metrics, consumers: C): C 
     async (...args: A): Promise<T> => {
       try {
         const outcome = await call(...args);
-        settled(outcome.done.length, how);
+        settled(how, outcome.done.length);
         return outcome;
       } catch (error) {
         countStale((error as { members?: { conflicts?: readonly { reason: string }[] } }).members?.conflicts ?? []);
@@ -255,7 +259,7 @@ export function measured<C extends Settling>(metrics: Metrics, consumers: C): C 
       }
     };
   const countStale = (conflicts: readonly { readonly reason: string }[]) => {
-    for (const { reason } of conflicts) stale(1, reason);
+    for (const { reason } of conflicts) stale(reason);
   };
   return {
     ...consumers,
@@ -275,9 +279,9 @@ export function measured<C extends Settling>(metrics: Metrics, consumers: C): C 
 export function measureCalls(fastify: FastifyInstance, metrics: Metrics, waiting: { readonly size: number }): void {
   metrics.gauge('waiting_calls', 'Long polls, waiting pulls and streams', () => waiting.size);
   if (!metrics.enabled) return;
-  const calls = metrics.counter('calls_total', 'Calls of the API, by status', 'status');
+  const calls = metrics.labelled('calls_total', 'Calls of the API, by status', 'status');
   fastify.addHook('onResponse', (_request, { statusCode }, done) => {
-    calls(1, String(statusCode));
+    calls(String(statusCode));
     done();
   });
 }
@@ -292,17 +296,9 @@ export type ShedWhy = (typeof SHED)[number];
 /** Requests that were refused under overload, by why. */
 export const measureShed = (metrics: Metrics): ((why: ShedWhy) => void) => {
   const help = 'Requests refused with 503, and connections closed, before any work, so that the rest goes on';
-  const shed = metrics.counter('shed_total', help, 'why', SHED);
-  return (why) => shed(1, why);
+  return metrics.labelled('shed_total', help, 'why', SHED);
 };
 
 /** Requests that did not become a content, by why. */
-export const measureRefusals = (metrics: Metrics): ((kind: RefusalKind) => void) => {
-  const refusals = metrics.counter(
-    'refusals_total',
-    'Requests that did not become a content, by why',
-    'kind',
-    REFUSAL_KINDS,
-  );
-  return (kind) => refusals(1, kind);
-};
+export const measureRefusals = (metrics: Metrics): ((kind: RefusalKind) => void) =>
+  metrics.labelled('refusals_total', 'Requests that did not become a content, by why', 'kind', REFUSAL_KINDS);

@@ -21,18 +21,12 @@ const MB = 1_000_000;
 
 type Why = 'memory' | 'event-loop';
 
-export interface Overload {
-  /** Why new work is refused now; undefined: it is accepted. */
-  readonly why: Why | undefined;
-  /** Bytes in use, and the bytes above which new work is refused. */
-  readonly memory: { readonly used: number; readonly most: number };
-  close(): void;
-}
+export type Overload = ReturnType<typeof watchOverload>;
 
 export type Memory = Pick<NodeJS.Process, 'memoryUsage' | 'constrainedMemory'>;
 
 /** `maxMemoryMb`: the limit; by default 70 % of the memory of the container or the machine. */
-export function watchOverload(log: Pick<Log, 'info' | 'warn'>, memory: Memory, maxMemoryMb?: number): Overload {
+export function watchOverload(log: Pick<Log, 'info' | 'warn'>, memory: Memory, maxMemoryMb?: number) {
   const most = maxMemoryMb === undefined ? availableBytes(memory) * MEMORY_SHARE : maxMemoryMb * MB;
   const heapMost = getHeapStatistics().heap_size_limit * HEAP_SHARE;
   const collect = collector();
@@ -72,13 +66,15 @@ export function watchOverload(log: Pick<Log, 'info' | 'warn'>, memory: Memory, m
   timer.unref();
 
   return {
-    get why() {
+    /** Why new work is refused now; undefined: it is accepted. */
+    get why(): Why | undefined {
       return why;
     },
-    get memory() {
+    /** Bytes in use, and the bytes above which new work is refused. */
+    get memory(): { readonly used: number; readonly most: number } {
       return { used: usedBytes(memory), most };
     },
-    close: () => clearInterval(timer),
+    close: (): void => clearInterval(timer),
   };
 }
 

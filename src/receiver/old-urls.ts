@@ -1,12 +1,10 @@
 // OLD_URLS: the URLs of an older receiver keep working. Path and raw query must equal a stored wh_url, byte for byte.
 import { unescape as decodePercent } from 'node:querystring';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Config } from '../config/config.ts';
 import { splitTarget } from '../http/head.ts';
-import type { Log } from '../observe/log.ts';
-import type { Store } from '../store/open.ts';
 import { listForeign } from '../store/webhooks.ts';
 import { plainTarget, type Target } from '../webhooks/target.ts';
+import type { ReceiverParts } from './receiver.ts';
 
 const EVERY_MS = 4_000;
 // tblwhid has no index on wh_url: a request to an unknown URL reads the table again, at most once a second.
@@ -14,22 +12,7 @@ const SOONEST_MS = 1_000;
 // A stored wh_url must never take a call away from the API: the caller's credentials would be stored as a content.
 const API = /^\/(webhooks|whcontent|consumers|refusals|docs|openapi\.json|inbox|healthz|readyz|metrics)([/?#;]|$)/;
 
-export interface OldUrls {
-  readonly active: boolean;
-  /** The webhook of another application that has this URL. `authorization`: the header, if there is one. */
-  find(method: string, target: string, authorization?: string): Promise<Target | undefined>;
-  /** The whole URL that the sender called, with the old origin in front. */
-  absolute(target: string): string | undefined;
-  close(): void;
-}
-
-export interface OldUrlParts {
-  readonly store: Store;
-  readonly config: Pick<Config, 'oldUrls'>;
-  readonly log: Log;
-}
-
-export function createOldUrls({ store, config, log }: OldUrlParts): OldUrls {
+export function createOldUrls({ store, config, log }: Pick<ReceiverParts, 'store' | 'config' | 'log'>) {
   const active = config.oldUrls.length > 0 && store.extended;
   let byTarget = new Map<string, Target & { readonly url: string }>();
   let loadedAt = Number.NEGATIVE_INFINITY;
@@ -47,18 +30,16 @@ export function createOldUrls({ store, config, log }: OldUrlParts): OldUrls {
       const origin = config.oldUrls.find((one) => url.startsWith(`${one}/`) || url.startsWith(`${one}?`));
       if (!origin) continue;
       const target = targetOf(url.slice(origin.length));
-      if (isApi('POST', target) || splitTarget(target) || found.has(target)) warnUnreachable(wh_id);
-      else found.set(target, { ...plainTarget(user_id, wh_id), url });
+      if (!isApi('POST', target) && !splitTarget(target) && !found.has(target))
+        found.set(target, { ...plainTarget(user_id, wh_id), url });
+      else if (!warned.has(wh_id)) {
+        warned.add(wh_id);
+        const told =
+          'OLD_URLS: the wh_url of this webhook is a path of this API or of another webhook: it gets nothing';
+        log.warn({ wh_id }, told);
+      }
     }
     byTarget = found;
-  }
-  function warnUnreachable(wh_id: number): void {
-    if (warned.has(wh_id)) return;
-    warned.add(wh_id);
-    log.warn(
-      { wh_id },
-      'OLD_URLS: the wh_url of this webhook is a path of this API or of another webhook: it gets nothing',
-    );
   }
 
   /** Reads the table once more, SOONEST_MS after the last time at the soonest. All calls that wait for it share it. */
@@ -82,13 +63,15 @@ export function createOldUrls({ store, config, log }: OldUrlParts): OldUrls {
 
   return {
     active,
-    async find(method, target, authorization) {
+    /** The webhook of another application that has this URL. `authorization`: the header, if there is one. */
+    async find(method: string, target: string, authorization?: string): Promise<Target | undefined> {
       if (isApi(method, target, authorization)) return undefined;
       if (!byTarget.has(target)) await reload();
       return byTarget.get(target);
     },
-    absolute: (target) => byTarget.get(target)?.url,
-    close: () => clearInterval(timer),
+    /** The whole URL that the sender called, with the old origin in front. */
+    absolute: (target: string): string | undefined => byTarget.get(target)?.url,
+    close: (): void => clearInterval(timer),
   };
 }
 

@@ -22,12 +22,7 @@ interface Over {
   readonly first: boolean;
 }
 
-export interface Quota {
-  /** Counts a request. Undefined: it may go on. */
-  refuse(owner: Owner): Over | undefined;
-  /** Adds committed contents and refusals to what their users have stored. */
-  stored(rows: readonly Stored[]): void;
-}
+export type Quota = ReturnType<typeof createQuota>;
 
 // Providers send in bursts: the unused requests of ten seconds may come at once.
 const BURST_S = 10;
@@ -52,7 +47,7 @@ export function createQuota(
   { db, extended }: Store,
   log: { warn(data: object, message: string): void },
   config: Pick<Config, 'ratePerWebhook' | 'ratePerUser' | 'quotaMbPerUser'>,
-): Quota {
+) {
   const { ratePerWebhook = 0, ratePerUser = 0, quotaMbPerUser } = config;
   const buckets = new LRUCache<number, Bucket>({ max: MOST_REMEMBERED });
   const stocks = new LRUCache<number, Stock>({ max: MOST_REMEMBERED });
@@ -101,7 +96,8 @@ export function createQuota(
   }
 
   return {
-    refuse(owner) {
+    /** Counts a request. Undefined: it may go on. */
+    refuse(owner: Owner): Over | undefined {
       // The usual case, and every request passes here.
       if (!limited) return undefined;
       const { user_id, wh_id } = owner;
@@ -123,7 +119,8 @@ export function createQuota(
       for (const limit of limits) limit.bucket.tokens--;
       return undefined;
     },
-    stored(rows) {
+    /** Adds committed contents and refusals to what their users have stored. */
+    stored(rows: readonly Stored[]): void {
       if (quota === Number.POSITIVE_INFINITY) return;
       for (const { user_id, content, head } of rows) {
         const stock = stocks.get(user_id);

@@ -17,13 +17,14 @@ import {
 import type { Sender } from '../http/address.ts';
 import { Aborted, type BodyReader, isLong, laneOf, readOn } from '../http/body.ts';
 import { encodeHead, publicUrlOf, splitTarget } from '../http/head.ts';
-import { createRequestId } from '../http/server.ts';
+import { createRequestId, type Receiver } from '../http/server.ts';
 import type { Incidents } from '../observe/incidents.ts';
 import type { ShedWhy } from '../observe/metrics.ts';
 import { type Overload, overloadProblem } from '../observe/overload.ts';
 import type { RefusalKind } from '../schema/contents.ts';
+import type { Answer } from '../schema/webhooks.ts';
 import type { Refreshed } from '../store/shared-reads.ts';
-import type { Answer, Incoming } from '../verify/request.ts';
+import type { Incoming } from '../verify/request.ts';
 import { judgeRequest, type Target, toJudged } from '../webhooks/target.ts';
 import { createOldUrls } from './old-urls.ts';
 import type { Quota } from './quota.ts';
@@ -40,14 +41,6 @@ const SECURITY = [
 const LINGER_MS = 5_000;
 // Old URLs that were logged, remembered so that each is logged once.
 const MOST_WARNED = 10_000;
-
-export interface Receiver {
-  /** Answers a request for a webhook, and calls `pass` for any other. `expects`: the sender waits for 100 Continue. */
-  take(request: IncomingMessage, response: ServerResponse, expects: boolean, pass: () => void): void;
-  /** Answers carry Connection: close from now on. */
-  closing(): void;
-  drain(): Promise<void>;
-}
 
 /** What the sender is told, and the kind of refusal that the owner can look up (null: none). */
 interface Rejection {
@@ -98,22 +91,19 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     return overloadProblem(overload) ?? unavailable('Too much is waiting to be stored. Send it again soon.');
   }
 
+  const reject = (problem: Problem, kind: RefusalKind | null = null): Rejection => ({ problem, kind });
+
   /** Why a request is refused before its body is read; undefined: it is admitted. */
   function admission(target: Target | undefined, request: IncomingMessage, ip: string): Rejection | undefined {
-    if (!target)
-      return {
-        problem: notFound('No webhook has this URL. Copy it again from the list of your webhooks.'),
-        kind: null,
-      };
+    if (!target) return reject(notFound('No webhook has this URL. Copy it again from the list of your webhooks.'));
     const { allow_methods, allow_networks, enabled } = target.settings;
-    if (!enabled)
-      return { problem: unavailable('This webhook is switched off for now. Send it again later.'), kind: null };
+    if (!enabled) return reject(unavailable('This webhook is switched off for now. Send it again later.'));
     if (allow_methods && !allow_methods.includes(request.method ?? ''))
-      return { problem: methodNotAllowed(allow_methods.join(', ') || 'nothing'), kind: 'method' };
+      return reject(methodNotAllowed(allow_methods.join(', ') || 'nothing'), 'method');
     if (allow_networks && !inNetworks(allow_networks, ip))
-      return { problem: forbidden('Requests from this address are not accepted here.'), kind: 'network' };
+      return reject(forbidden('Requests from this address are not accepted here.'), 'network');
     if (Number(request.headers['content-length'] ?? 0) > limitOf(target))
-      return { problem: tooLarge(limitOf(target)), kind: 'too_large' };
+      return reject(tooLarge(limitOf(target)), 'too_large');
     return undefined;
   }
 
@@ -121,11 +111,10 @@ export function createReceiver(parts: ReceiverParts): Receiver {
   function overQuota(target: Target): Rejection | undefined {
     if (writer.full(laneOf(target))) {
       shed('line');
-      const problem = unavailable('Too much of this webhook is waiting to be stored. Send it again soon.');
-      return { problem, kind: null };
+      return reject(unavailable('Too much of this webhook is waiting to be stored. Send it again soon.'));
     }
     const over = quota.refuse(target);
-    return over && { problem: overLimit(over.why, over.seconds), kind: over.first ? 'limit' : null };
+    return over && reject(overLimit(over.why, over.seconds), over.first ? 'limit' : null);
   }
 
   /** `known`: the webhook of a request that came by an old URL; otherwise `key` finds it. */

@@ -4,7 +4,6 @@ import { overLimit, unavailable } from '../errors.ts';
 import { warnSeldom } from '../observe/incidents.ts';
 import type { Log } from '../observe/log.ts';
 import { type Metrics, measureRefusals } from '../observe/metrics.ts';
-import type { RefusalKind } from '../schema/contents.ts';
 import { causeOf } from '../store/engine/causes.ts';
 import { eventKey } from '../store/events.ts';
 import type { Store } from '../store/open.ts';
@@ -29,26 +28,13 @@ const FULL_S = 60;
 // What a row takes besides in the table and its indexes, about.
 const ROW_BYTES = 300;
 
-interface Refused {
-  readonly kind: RefusalKind;
-  readonly reason: string;
-  readonly received_ms: number;
-  readonly ip: string;
-  readonly head: Buffer;
-  /** Bytes of the body as far as they are known. */
-  readonly size: number | null;
+interface Refused extends Pick<NewRefusal, 'kind' | 'reason' | 'received_ms' | 'ip' | 'head' | 'size'> {
   /** The request, to be kept with its body; and the id of its event. */
   readonly incoming?: Incoming;
   readonly event_id?: string | null;
 }
 
-export interface Refusals {
-  /** Stores a refusal when there is time and room. */
-  add(target: Target, refused: Refused): void;
-  /** Resolves once a request that waits for its secret is stored. Rejects with a 503 when it cannot be: the sender tries again. */
-  keep(target: Target, refused: Refused): Promise<void>;
-  drain(): Promise<void>;
-}
+export type Refusals = ReturnType<typeof createRefusals>;
 
 interface Waiting {
   readonly row: NewRefusal;
@@ -70,11 +56,15 @@ export interface RefusalParts {
   readonly now: () => number;
 }
 
-export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } = {}): Refusals {
+export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } = {}) {
   const { store, log, quota, now } = parts;
   const findNearMiss = createNearMisses(parts);
   const unjudged = createUnjudged(store);
-  const warnUnfound = warnSeldom(log, causeOf, 'cannot look for near misses; refusals are noted without them');
+  const warn = warnSeldom(log, causeOf, 'cannot look for near misses; refusals are noted without them');
+  const warnUnfound = (error: unknown): null => {
+    warn(error);
+    return null;
+  };
   const countRefusal = measureRefusals(parts.metrics);
   let waiting: Waiting[] = [];
   let bytes = 0;
@@ -106,16 +96,6 @@ export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } =
     return batch;
   }
 
-  /** A near miss that cannot be looked for is left out: the refusal itself matters more. */
-  async function nearOf(target: Target, incoming: Incoming): Promise<string | null> {
-    try {
-      return await findNearMiss(target, incoming);
-    } catch (error) {
-      warnUnfound(error);
-      return null;
-    }
-  }
-
   async function run(): Promise<void> {
     while (waiting.length > 0) {
       const batch = take();
@@ -145,15 +125,19 @@ export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } =
     const event_key = event_id ? eventKey(user_id, event_id) : null;
     const row = { user_id, wh_id, kind, reason, near_miss: null, size, received_ms, ip, head, content, event_key };
     bytes += added;
-    const near = async () => (incoming && kind === 'signature' ? nearOf(target, incoming) : null);
+    // A near miss that cannot be looked for is left out: the refusal itself matters more.
+    const near = async () =>
+      incoming && kind === 'signature' ? findNearMiss(target, incoming).catch(warnUnfound) : null;
     waiting.push({ row, near, done });
     running ??= run();
     return true;
   }
 
   return {
-    add: (target, refused) => void push(target, refused, () => {}),
-    async keep(target, refused) {
+    /** Stores a refusal when there is time and room. */
+    add: (target: Target, refused: Refused): void => void push(target, refused, () => {}),
+    /** Resolves once a request that waits for its secret is stored. Rejects with a 503 when it cannot be: the sender tries again. */
+    async keep(target: Target, refused: Refused): Promise<void> {
       const busy = (cause?: unknown) =>
         unavailable('This request cannot be kept now, nothing was stored. Send it again later.', cause);
       const { head, incoming, ...more } = refused;
@@ -180,9 +164,7 @@ const MOST_OTHERS = 50;
 const SHARE = 0.1;
 const CREDIT_MS = 200;
 
-type NearMisses = (target: Target, incoming: Incoming) => Promise<string | null>;
-
-export function createNearMisses({ store, sealer }: Pick<RefusalParts, 'store' | 'sealer'>): NearMisses {
+export function createNearMisses({ store, sealer }: Pick<RefusalParts, 'store' | 'sealer'>) {
   /** Secrets of the user's other webhooks; no more are decrypted than are tried. */
   async function othersOf(userId: number, whId: number): Promise<OtherSecret[]> {
     const rows = (await listSealed(store.db, userId)).filter((row) => row.wh_id !== whId).slice(0, MOST_OTHERS);
@@ -200,7 +182,7 @@ export function createNearMisses({ store, sealer }: Pick<RefusalParts, 'store' |
     at = now;
   }
 
-  return async ({ user_id, wh_id, rules, secrets }, incoming) => {
+  return async ({ user_id, wh_id, rules, secrets }: Target, incoming: Incoming): Promise<string | null> => {
     spend(0);
     if (credit <= 0 || !rules || !secrets || incoming.body.length > MOST_BYTES) return null;
     const others = await othersOf(user_id, wh_id);
@@ -230,12 +212,7 @@ interface Known {
   told: boolean;
 }
 
-interface Unjudged {
-  /** Takes room for one request. `first`: the first without room since the last count. Rejects when the database fails. */
-  take(whId: number, bytes: number): Promise<{ readonly room: boolean; readonly first: boolean }>;
-}
-
-function createUnjudged({ db }: Pick<Store, 'db'>): Unjudged {
+function createUnjudged({ db }: Pick<Store, 'db'>) {
   const webhooks = new LRUCache<number, Known>({ max: MOST_KNOWN });
 
   function knownOf(whId: number): Known {
@@ -255,7 +232,8 @@ function createUnjudged({ db }: Pick<Store, 'db'>): Unjudged {
   }
 
   return {
-    async take(whId, bytes) {
+    /** Takes room for one request. `first`: the first without room since the last count. Rejects when the database fails. */
+    async take(whId: number, bytes: number): Promise<{ readonly room: boolean; readonly first: boolean }> {
       const known = knownOf(whId);
       const sum = await known.sum;
       const room = sum.n < MOST_UNJUDGED.rows && sum.bytes + bytes <= MOST_UNJUDGED.bytes;

@@ -34,21 +34,7 @@ const LANE_BYTES = QUEUE_BYTES / 2;
 // A sender is answered after this even when the database hangs: most senders wait 5 to 15 s.
 const GIVE_UP_MS = 4_000;
 
-export interface Writer {
-  /** Resolves with the id once the row is committed. Rejects with a 503 when it is not, or when that is unknown. */
-  write(row: NewContent): Promise<number>;
-  /** True when too much waits, or for too long, in the whole queue or in this lane: refuse before reading a body. */
-  full(lane?: number): boolean;
-  /** Resolves when everything accepted so far is answered. */
-  drain(): Promise<void>;
-  /** Rows and bytes that wait for their transaction. */
-  readonly waiting: number;
-  readonly waitingBytes: number;
-  /** For how long the database has had the same transaction; 0 = it has none. */
-  readonly busyMs: number;
-  /** The highest id that this process has committed. */
-  readonly highestId: number;
-}
+export type Writer = ReturnType<typeof createWriter>;
 
 interface Waiting extends Entry {
   readonly row: NewContent;
@@ -70,7 +56,7 @@ export interface WriterOptions {
 export function createWriter(
   store: Store,
   { onError = () => {}, onBatch = () => {}, onCommitted = () => {} }: WriterOptions = {},
-): Writer {
+) {
   const mostBytes = Math.min(MOST_BYTES, store.db.maxValueBytes / 4);
   const queue = createQueue<Waiting>();
   // The transactions under way, and when each began.
@@ -141,7 +127,8 @@ export function createWriter(
   timer.unref();
 
   return {
-    write: (row) =>
+    /** Resolves with the id once the row is committed. Rejects with a 503 when it is not, or when that is unknown. */
+    write: (row: NewContent): Promise<number> =>
       new Promise((resolve, reject) => {
         const bytes = row.content.length + (row.head?.length ?? 0) + 100;
         const event = row.judged?.event_key ? eventName(row.wh_id, row.judged.event_key) : undefined;
@@ -152,23 +139,28 @@ export function createWriter(
           setImmediate(start);
         }
       }),
-    full(lane) {
+    /** True when too much waits, or for too long, in the whole queue or in this lane: refuse before reading a body. */
+    full(lane?: number): boolean {
       if (queue.bytes > QUEUE_BYTES || busyFor() > QUEUE_AGE_MS) return true;
       const held = lane === undefined ? undefined : queue.of(lane);
       return held !== undefined && (held.bytes > LANE_BYTES || performance.now() - held.since > QUEUE_AGE_MS);
     },
-    drain: () =>
+    /** Resolves when everything accepted so far is answered. */
+    drain: (): Promise<void> =>
       running.size === 0 && queue.size === 0 ? Promise.resolve() : new Promise((resolve) => void drained.push(resolve)),
-    get waiting() {
+    /** Rows and bytes that wait for their transaction. */
+    get waiting(): number {
       return queue.size;
     },
-    get waitingBytes() {
+    get waitingBytes(): number {
       return queue.bytes;
     },
-    get busyMs() {
+    /** For how long the database has had the same transaction; 0 = it has none. */
+    get busyMs(): number {
       return busyFor();
     },
-    get highestId() {
+    /** The highest id that this process has committed. */
+    get highestId(): number {
       return highestId;
     },
   };
@@ -193,21 +185,6 @@ export interface Entry {
   readonly since: number;
 }
 
-interface Queue<E extends Entry> {
-  add(entry: E): void;
-  /**
-   * At most so many rows and bytes, one of each lane in turn; a row that is larger is taken alone. An entry that is `held`
-   * stays, and so do all behind it.
-   */
-  take(mostRows: number, mostBytes: number, held: (entry: E) => boolean): E[];
-  /** Removes the entries that were added before this moment. */
-  dropBefore(until: number): E[];
-  /** The bytes in a lane, and since when its first entry waits; undefined: it is empty. */
-  of(lane: number): { readonly bytes: number; readonly since: number } | undefined;
-  readonly size: number;
-  readonly bytes: number;
-}
-
 interface Lane<E> {
   /** An entry that was taken leaves undefined behind: it must not stay in memory until the lane is tidied. */
   entries: (E | undefined)[];
@@ -216,7 +193,7 @@ interface Lane<E> {
   bytes: number;
 }
 
-export function createQueue<E extends Entry>(): Queue<E> {
+export function createQueue<E extends Entry>() {
   // In the order in which they are served: a lane that was served goes to the end.
   const lanes = new Map<number, Lane<E>>();
   let size = 0;
@@ -239,7 +216,7 @@ export function createQueue<E extends Entry>(): Queue<E> {
   }
 
   return {
-    add(entry) {
+    add(entry: E): void {
       const lane = lanes.get(entry.lane) ?? { entries: [], at: 0, bytes: 0 };
       if (lane.entries.length === 0) lanes.set(entry.lane, lane);
       lane.entries.push(entry);
@@ -247,7 +224,11 @@ export function createQueue<E extends Entry>(): Queue<E> {
       bytes += entry.bytes;
       size++;
     },
-    take(mostRows, mostBytes, held) {
+    /**
+     * At most so many rows and bytes, one of each lane in turn; a row that is larger is taken alone. An entry that is `held`
+     * stays, and so do all behind it.
+     */
+    take(mostRows: number, mostBytes: number, held: (entry: E) => boolean): E[] {
       const taken: E[] = [];
       const served = new Map<number, Lane<E>>();
       let sum = 0;
@@ -268,7 +249,8 @@ export function createQueue<E extends Entry>(): Queue<E> {
       for (const [key, lane] of served) tidy(key, lane);
       return taken;
     },
-    dropBefore(until) {
+    /** Removes the entries that were added before this moment. */
+    dropBefore(until: number): E[] {
       const dropped: E[] = [];
       for (const [key, lane] of [...lanes]) {
         for (let entry = lane.entries[lane.at]; entry && entry.since < until; entry = lane.entries[lane.at]) {
@@ -279,7 +261,8 @@ export function createQueue<E extends Entry>(): Queue<E> {
       }
       return dropped;
     },
-    of(key) {
+    /** The bytes in a lane, and since when its first entry waits; undefined: it is empty. */
+    of(key: number): { readonly bytes: number; readonly since: number } | undefined {
       const lane = lanes.get(key);
       const first = lane?.entries[lane.at];
       return lane && first && { bytes: lane.bytes, since: first.since };

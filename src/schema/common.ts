@@ -23,6 +23,20 @@ export const mergePatch = <T extends Readonly<Record<string, TSchema>>>(properti
 
 /** An HTTP method. */
 export const METHOD = '^[A-Z-]{1,24}$';
+export const ID = '^(latest|[0-9]{1,15})$';
+export const WHID = '^(all|[0-9]{1,10})$';
+// Not `.` and `..`: clients remove those from a path before they send it. No lookahead: not every tool that reads the document has it.
+export const NAME =
+  '^([A-Za-z0-9_-][A-Za-z0-9._-]{0,63}|\\.[A-Za-z0-9_-][A-Za-z0-9._-]{0,62}|\\.\\.[A-Za-z0-9._-]{1,62})$';
+export const WHERE = '^(earliest|latest)$';
+/** What a pattern asks for, in words: an error shows no regular expression. */
+const PATTERN_WORDS: Readonly<Record<string, string>> = {
+  [ID]: 'must be a whole number from 0, or latest',
+  [WHID]: 'must be the number of a webhook, 0, or all',
+  [METHOD]: 'must be a method such as POST',
+  [NAME]: 'must be 1 to 64 letters, digits, dots, dashes or underscores, and not . or .. which cannot stand in a path',
+  [WHERE]: 'must be earliest, latest, {"id": …} or {"time": …}',
+};
 
 const TYPES: Readonly<Record<string, string>> = {
   integer: 'a whole number',
@@ -38,16 +52,17 @@ const TYPES: Readonly<Record<string, string>> = {
 const either = (words: readonly string[]): string =>
   [words.slice(0, -1).join(', '), words.at(-1)].filter(Boolean).join(' or ');
 
-interface Fault {
+/** What a validator says of one value. */
+export interface FieldFault {
   readonly keyword: string;
   readonly params: Readonly<Record<string, unknown>>;
-  readonly message: string;
+  readonly message?: string;
 }
 
 /** What a validator says, in words: it says itself `must be integer,null`. */
-export function faultWords({ keyword, params, message }: Fault): string {
+export function faultWords({ keyword, params, message = 'is wrong' }: FieldFault): string {
   const listed = (value: unknown) => (Array.isArray(value) ? value : String(value).split(',')).map(String);
   if (keyword === 'type') return `must be ${either(listed(params.type).map((type) => TYPES[type] ?? type))}`;
   if (keyword === 'enum') return `must be ${either((params.allowedValues as readonly unknown[]).map(String))}`;
-  return message;
+  return (keyword === 'pattern' && PATTERN_WORDS[String(params.pattern)]) || message;
 }

@@ -1,6 +1,6 @@
 // The wire of consumers: their settings, pulls, leases and dead letters, and the life of one content.
 import { type Static, Type } from 'typebox';
-import { nullable, strict } from './common.ts';
+import { NAME, nullable, oneOf, strict, WHERE } from './common.ts';
 import { Content } from './contents.ts';
 
 const Moment = Type.String({ format: 'date-time' });
@@ -8,9 +8,6 @@ const Id = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
 // Settings ----------------------------------------------------------------------------------------------------------
 
-// Not `.` and `..`: clients remove those from a path before they send it. No lookahead: not every tool that reads the document has it.
-const NAME = '^([A-Za-z0-9_-][A-Za-z0-9._-]{0,63}|\\.[A-Za-z0-9_-][A-Za-z0-9._-]{0,62}|\\.\\.[A-Za-z0-9._-]{1,62})$';
-const WHERE = '^(earliest|latest)$';
 const MOST_LEASE_SECONDS = 43_200;
 const MOST_IDS = 500;
 
@@ -50,11 +47,10 @@ const settings = {
   ordered: Type.Boolean({
     description: 'One lease at a time; nothing is handed out before what came earlier is acked or dead. Default false.',
   }),
-  duplicates: Type.Unsafe<'deliver' | 'skip'>({
-    type: 'string',
-    enum: ['deliver', 'skip'],
-    description: 'skip: an event that a provider sent twice is handed out once. Default deliver.',
-  }),
+  duplicates: oneOf(
+    ['deliver', 'skip'],
+    'skip: an event that a provider sent twice is handed out once. Default deliver.',
+  ),
 };
 export const ConsumerInput = Type.Object(
   { ...Type.Partial(Type.Object(settings)).properties, start: Type.Optional(Start) },
@@ -185,7 +181,7 @@ export const SeekInput = Type.Unsafe<
 >({
   type: ['object', 'string'],
   pattern: WHERE,
-  properties: { id: Id, time: Moment, to: { type: 'string', enum: ['earliest', 'latest'] } },
+  properties: { id: Id, time: Moment, to: oneOf(['earliest', 'latest']) },
   ...strict,
   minProperties: 1,
   maxProperties: 1,
@@ -234,12 +230,10 @@ export const Trace = Type.Object({
   consumers: Type.Array(
     Type.Object({
       name: Type.String(),
-      state: Type.Unsafe<'waiting' | 'leased' | 'acked' | 'dead' | 'behind'>({
-        type: 'string',
-        enum: ['waiting', 'leased', 'acked', 'dead', 'behind'],
-        description:
-          'behind: before the position where the consumer began or to which it was moved. Acks from before are not kept.',
-      }),
+      state: oneOf(
+        ['waiting', 'leased', 'acked', 'dead', 'behind'],
+        'behind: before the position where the consumer began or to which it was moved. Acks from before are not kept.',
+      ),
       attempt: Type.Optional(Type.Integer({ description: 'How often it was handed out.' })),
       lease_until: Type.Optional(Moment),
       due_at: Type.Optional(Type.String({ format: 'date-time', description: 'It is handed out again then.' })),

@@ -1,18 +1,6 @@
 // The wire: one TypeBox value is one shape, its TypeScript type and its schema in the API document.
 import { type Static, Type } from 'typebox';
-import { METHOD, nullable, oneOf, strict } from './common.ts';
-
-const ID = '^(latest|[0-9]{1,15})$';
-const WHID = '^(all|[0-9]{1,10})$';
-/** What a pattern asks for, in words: an error shows no regular expression. */
-export const PATTERN_WORDS: Readonly<Record<string, string>> = {
-  [ID]: 'must be a whole number from 0, or latest',
-  [WHID]: 'must be the number of a webhook, 0, or all',
-  [METHOD]: 'must be a method such as POST',
-  '^([A-Za-z0-9_-][A-Za-z0-9._-]{0,63}|\\.[A-Za-z0-9_-][A-Za-z0-9._-]{0,62}|\\.\\.[A-Za-z0-9._-]{1,62})$':
-    'must be 1 to 64 letters, digits, dots, dashes or underscores, and not . or .. which cannot stand in a path',
-  '^(earliest|latest)$': 'must be earliest, latest, {"id": …} or {"time": …}',
-};
+import { ID, nullable, oneOf, strict, WHID } from './common.ts';
 
 // Contents ----------------------------------------------------------------------------------------------------------
 

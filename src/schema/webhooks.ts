@@ -195,22 +195,21 @@ const settings = {
 export const SettingsInput = Type.Partial(Type.Object(settings), strict);
 export type SettingsInput = Static<typeof SettingsInput>;
 
-export interface Settings {
-  readonly response: Static<typeof ResponseSettings>;
-  readonly preset: string | null;
-  readonly verify: VerifyInput | null;
-  readonly dedupe: DedupeInput | null;
-  readonly on_reject: 'keep' | 'drop';
-  readonly max_body_bytes: number | null;
-  readonly allow_methods: readonly string[] | null;
-  readonly allow_networks: readonly string[] | null;
-  readonly retention_days: number | null;
-  readonly enabled: boolean;
-}
+/** With every default filled in, as they are told. */
+export type Settings = Pick<WebhookDetail, keyof typeof settings>;
 
-type Answer = { readonly status: number; readonly content_type: string; readonly body: string };
+/** The answer that a sender gets. */
+export interface Answer {
+  readonly status: number;
+  readonly content_type: string;
+  readonly body: string;
+}
 /** Settings with every default filled in; a preset has an answer of its own. */
 export const resolveSettings = (input: SettingsInput, answer?: Answer): Settings => ({
+  preset: input.preset ?? null,
+  verify: input.verify ?? null,
+  dedupe: input.dedupe ?? null,
+  on_reject: input.on_reject ?? 'keep',
   response: {
     status: 200,
     content_type: 'text/plain',
@@ -218,10 +217,6 @@ export const resolveSettings = (input: SettingsInput, answer?: Answer): Settings
     ...(answer as SettingsInput['response']),
     ...input.response,
   },
-  preset: input.preset ?? null,
-  verify: input.verify ?? null,
-  dedupe: input.dedupe ?? null,
-  on_reject: input.on_reject ?? 'keep',
   max_body_bytes: input.max_body_bytes ?? null,
   allow_methods: input.allow_methods ?? null,
   allow_networks: input.allow_networks ?? null,

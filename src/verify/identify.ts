@@ -1,6 +1,5 @@
 // Finds the id and the type of the event in a request, so that a duplicate is recognised.
-import { createHash } from 'node:crypto';
-import { familyOf, type Incoming, isParsed, MOST_PARSED_BYTES, reader, type Source } from './request.ts';
+import { familyOf, type Incoming, isParsed, MOST_PARSED_BYTES, reader, type Source, sha256Text } from './request.ts';
 import type { Rules } from './rules.ts';
 
 const MOST_CHARACTERS = 200;
@@ -30,15 +29,13 @@ export function identify(rules: Rules, incoming: Incoming): Identity {
     return null;
   };
   const unread = large && ids.some((parts) => parts.some(isParsed));
-  return { event_id: first(ids) ?? (unread ? hash(incoming.body) : null), event_type: first(types) };
+  return { event_id: first(ids) ?? (unread ? sha256Text(incoming.body) : null), event_type: first(types) };
 }
-
-const hash = (bytes: Buffer | string): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
 /** An id as it is stored: one that is longer than 200 characters, or has control characters, is replaced by its SHA-256. */
 export function normalEventId(text: string): string {
   // Most ids are of these characters, and this test costs a tenth of the one below.
   if (text.length <= MOST_CHARACTERS && /^[\w.:/=+-]*$/.test(text)) return text;
   const whole = text.toWellFormed();
-  return whole.length > MOST_CHARACTERS || /\p{Cc}/u.test(whole) ? hash(whole) : whole;
+  return whole.length > MOST_CHARACTERS || /\p{Cc}/u.test(whole) ? sha256Text(whole) : whole;
 }

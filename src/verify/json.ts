@@ -65,18 +65,16 @@ interface Walk {
   readonly spans: number[];
 }
 
-/** `value`, `members` and `elements` leave `at` behind what they have read; false: it is no JSON. */
+/** `value` and `inside` leave `at` behind what they have read; false: it is no JSON. */
 function value(walk: Walk, depth: number): boolean {
   const { body, pointers, taken, spans } = walk;
   const start = space(body, walk.at);
   walk.at = start;
-  let inside = false;
+  let enter = false;
   for (let p = 0; p < pointers.length; p++)
-    if (taken[p] === depth && (pointers[p] as Pointer).segments.length > depth) inside = true;
-  if (inside && body[start] === OPEN_OBJECT) {
-    if (!members(walk, depth)) return false;
-  } else if (inside && body[start] === OPEN_LIST) {
-    if (!elements(walk, depth)) return false;
+    if (taken[p] === depth && (pointers[p] as Pointer).segments.length > depth) enter = true;
+  if (enter && (body[start] === OPEN_OBJECT || body[start] === OPEN_LIST)) {
+    if (!inside(walk, depth, body[start] === OPEN_LIST)) return false;
   } else {
     walk.at = skip(body, start);
     if (walk.at < 0) return false;
@@ -89,60 +87,40 @@ function value(walk: Walk, depth: number): boolean {
   return true;
 }
 
-function members(walk: Walk, depth: number): boolean {
+/** The members of an object, or the elements of a list. */
+function inside(walk: Walk, depth: number, list: boolean): boolean {
   const { body, pointers, taken, spans } = walk;
+  const close = list ? CLOSE_LIST : CLOSE_OBJECT;
   let at = space(body, walk.at + 1);
-  if (body[at] === CLOSE_OBJECT) walk.at = at + 1;
-  else
-    for (;;) {
-      if (body[at] !== QUOTE) return false;
-      const end = endOfString(body, at);
+  walk.at = at + 1;
+  if (body[at] === close) return true;
+  for (let index = 0; ; index++) {
+    const name = at;
+    let end = at;
+    if (!list) {
+      if (body[name] !== QUOTE) return false;
+      end = endOfString(body, name);
       if (end < 0) return false;
-      for (let p = 0; p < pointers.length; p++) {
-        const segment = (pointers[p] as Pointer).segments[depth];
-        if (!segment || taken[p] !== depth || !isName(body, at + 1, end - 1, segment)) continue;
-        taken[p] = depth + 1;
-        spans[2 * p] = -1;
-      }
       at = space(body, end);
-      if (body[at] !== COLON) return false;
-      walk.at = at + 1;
-      if (!value(walk, depth + 1)) return false;
-      leave(taken, depth);
-      at = space(body, walk.at);
-      walk.at = at + 1;
-      if (body[at] !== COMMA) return body[at] === CLOSE_OBJECT;
-      at = space(body, at + 1);
+      if (body[at++] !== COLON) return false;
     }
-  return true;
-}
-
-function elements(walk: Walk, depth: number): boolean {
-  const { body, pointers, taken, spans } = walk;
-  const first = space(body, walk.at + 1);
-  if (body[first] === CLOSE_LIST) walk.at = first + 1;
-  else
-    for (let index = 0; ; index++) {
-      for (let p = 0; p < pointers.length; p++) {
-        const segment = (pointers[p] as Pointer).segments[depth];
-        if (!segment || taken[p] !== depth) continue;
-        const only = segment.name === '*';
-        const here = only ? index === 0 : segment.index === index;
-        if (here) taken[p] = depth + 1;
-        if (here || (only && index === 1)) spans[2 * p] = -1;
-      }
-      if (index === 0) walk.at = first;
-      if (!value(walk, depth + 1)) return false;
-      leave(taken, depth);
-      const at = space(body, walk.at);
-      walk.at = at + 1;
-      if (body[at] !== COMMA) return body[at] === CLOSE_LIST;
+    for (let p = 0; p < pointers.length; p++) {
+      const segment = (pointers[p] as Pointer).segments[depth];
+      if (!segment || taken[p] !== depth) continue;
+      const only = list && segment.name === '*';
+      const place = only ? 0 : segment.index;
+      const here = list ? place === index : isName(body, name + 1, end - 1, segment);
+      if (here) taken[p] = depth + 1;
+      if (here || (only && index === 1)) spans[2 * p] = -1;
     }
-  return true;
-}
-
-function leave(taken: number[], depth: number): void {
-  for (let p = 0; p < taken.length; p++) if (taken[p] === depth + 1) taken[p] = depth;
+    walk.at = at;
+    if (!value(walk, depth + 1)) return false;
+    for (let p = 0; p < taken.length; p++) if (taken[p] === depth + 1) taken[p] = depth;
+    at = space(body, walk.at);
+    walk.at = at + 1;
+    if (body[at] !== COMMA) return body[at] === close;
+    at = space(body, at + 1);
+  }
 }
 
 function space(body: Buffer, from: number): number {

@@ -1,10 +1,11 @@
 // The verdict on one request: is its sender the one it claims to be? One engine for every provider, over the bytes as received.
+import type { Answer } from '../schema/webhooks.ts';
 import { hmacOf, isShared, isSigned, readShared, sameSecret } from './digest.ts';
 import { type Fault, readMessage, secondsOutside } from './message.ts';
-import { type Answer, type Incoming, reader, readSource, type Secret, unexpired } from './request.ts';
+import { type Incoming, reader, readSource, type Secret, unexpired } from './request.ts';
 import type { Handshake, Rules, Shared, SignatureCheck } from './rules.ts';
 
-type Verdict =
+export type Verdict =
   | { readonly kind: 'accepted'; readonly verified: 'signed' | 'token' | 'none' }
   /** The sender gets this answer; the request never becomes a content. */
   | { readonly kind: 'handshake'; readonly answer: Answer; readonly reason: string }
@@ -25,31 +26,26 @@ export function verdictOn(rules: Rules, secrets: readonly Secret[], incoming: In
     check.scheme === 'shared-secret' ? proveShared(check, usable, incoming) : proveSigned(check, usable, incoming);
   if ('fault' in proof) return { kind: 'signature', reason: proof.fault };
   const signed = findHandshake(rules, incoming, true);
-  if (signed) return shake(rules, signed, incoming, proof.secret);
+  if (signed) return shake(rules, signed, incoming, proof);
   return { kind: 'accepted', verified: check.scheme === 'shared-secret' ? 'token' : 'signed' };
 }
 
-/** The secret that fits. */
-interface Proof {
-  readonly secret: Secret;
-}
-
-function proveShared(check: Shared, secrets: readonly Secret[], incoming: Incoming): Proof | Fault {
+/** The secret that fits; `proveSigned` likewise. */
+function proveShared(check: Shared, secrets: readonly Secret[], incoming: Incoming): Secret | Fault {
   const texts = readShared(check, incoming);
   if ('fault' in texts) return texts;
   const secret = secrets.find((candidate) => isShared(texts, candidate));
-  if (secret) return { secret };
-  return { fault: `The ${nameOf(check)} is not the secret of this webhook.` };
+  return secret ?? { fault: `The ${nameOf(check)} is not the secret of this webhook.` };
 }
 
-function proveSigned(check: SignatureCheck, secrets: readonly Secret[], incoming: Incoming): Proof | Fault {
+function proveSigned(check: SignatureCheck, secrets: readonly Secret[], incoming: Incoming): Secret | Fault {
   const message = readMessage(check, incoming);
   if ('fault' in message) return message;
   const secret = secrets.find((candidate) => isSigned(check, candidate, message));
   if (!secret) return { fault: mismatch(check, message.signatures) };
   // Last, so that a sender whose only fault is its clock is told so.
   const outside = secondsOutside(check, message.timeMs, incoming.receivedMs);
-  if (outside === 0) return { secret };
+  if (outside === 0) return secret;
   const when = (message.timeMs ?? 0) > incoming.receivedMs ? 'in the future' : 'old';
   const by = outside + check.toleranceMs / 1000;
   return {

@@ -16,8 +16,16 @@ export interface OtherSecret {
   readonly wh_id: number;
   readonly secret: Secret;
 }
-/** Whether the request would verify, apart from its time. */
-type Fits = (secret: Secret, incoming: Incoming, check?: SignatureCheck | Shared) => boolean;
+/** What every try looks at. */
+interface Case {
+  readonly check: SignatureCheck | Shared;
+  readonly secrets: readonly Secret[];
+  /** Those of them that had not expired. */
+  readonly usable: readonly Secret[];
+  readonly incoming: Incoming;
+  /** Whether the request would verify, apart from its time. */
+  readonly fits: (secret: Secret, incoming: Incoming, check?: SignatureCheck | Shared) => boolean;
+}
 
 /** At most 250 characters; names a secret by its last four characters only. Null: nothing near. */
 export function nearMiss(
@@ -34,16 +42,15 @@ export function nearMiss(
   const other = looks && `this looks like a request of ${looks.title}: try the preset ${looks.name}`;
   if (isMissing(check, incoming))
     return cut(other ?? `it came unsigned: is the secret set at ${preset?.title ?? 'the provider'}?`);
-  const fits = limited(check);
-  const usable = unexpired(secrets, incoming);
+  const tried: Case = { check, secrets, usable: unexpired(secrets, incoming), incoming, fits: limited(check) };
   const found =
-    window(check, usable, incoming, fits) ??
-    expired(secrets, usable, incoming, fits) ??
-    trimmed(usable, incoming, fits) ??
-    body(usable, incoming, fits) ??
-    asText(check, usable, incoming, fits) ??
-    url(check, usable, incoming, fits) ??
-    another(others, incoming, fits) ??
+    window(tried) ??
+    expired(tried) ??
+    trimmed(tried) ??
+    body(tried) ??
+    asText(tried) ??
+    url(tried) ??
+    another(others, tried) ??
     other;
   return found ? cut(found) : null;
 }
@@ -61,7 +68,7 @@ function isMissing(check: SignatureCheck | Shared, incoming: Incoming): boolean 
   return 'missing' in read && read.missing === true;
 }
 
-function limited(own: SignatureCheck | Shared): Fits {
+function limited(own: SignatureCheck | Shared): Case['fits'] {
   let left = MOST_BYTES;
   return (secret, incoming, check = own) => {
     left -= incoming.body.length + BYTES_A_TRY;
@@ -81,13 +88,8 @@ function nameOf({ value }: Secret): string {
   return shown > 0 ? `the secret ending …${value.slice(-shown)}` : 'the secret';
 }
 
-function window(
-  check: SignatureCheck | Shared,
-  secrets: readonly Secret[],
-  incoming: Incoming,
-  fits: Fits,
-): string | undefined {
-  if (check.scheme === 'shared-secret' || !secrets.some((secret) => fits(secret, incoming))) return undefined;
+function window({ check, usable, incoming, fits }: Case): string | undefined {
+  if (check.scheme === 'shared-secret' || !usable.some((secret) => fits(secret, incoming))) return undefined;
   const message = readMessage(check, incoming);
   const timeMs = 'fault' in message ? undefined : message.timeMs;
   const outside = secondsOutside(check, timeMs, incoming.receivedMs);
@@ -97,69 +99,51 @@ function window(
   return `${outside} s outside the window of ${check.toleranceMs / 1000} s: ${why}`;
 }
 
-function expired(secrets: readonly Secret[], usable: readonly Secret[], incoming: Incoming, fits: Fits) {
+function expired({ secrets, usable, incoming, fits }: Case): string | undefined {
   const found = secrets.find((secret) => !usable.includes(secret) && fits(secret, incoming));
   const when = found && new Date(found.expiresMs ?? 0).toISOString().slice(0, 19);
   return found && `would verify with ${nameOf(found)} of this webhook, which expired at ${when}Z`;
 }
 
-function trimmed(secrets: readonly Secret[], incoming: Incoming, fits: Fits): string | undefined {
-  const found = secrets.find(({ value }) => {
+function trimmed({ usable, incoming, fits }: Case): string | undefined {
+  const found = usable.find(({ value }) => {
     const bare = value.trim();
     return bare !== value && bare !== '' && fits({ value: bare, expiresMs: null }, incoming);
   });
   return found && `would verify without the white space around ${nameOf({ ...found, value: found.value.trim() })}`;
 }
 
-const LF = Buffer.from('\n');
-const CRLF = Buffer.from('\r\n');
-
-function body(secrets: readonly Secret[], incoming: Incoming, fits: Fits): string | undefined {
+function body({ usable, incoming, fits }: Case): string | undefined {
   const whole = incoming.body;
-  const variants: { readonly body: Buffer; readonly words: string }[] = [
-    {
-      body: Buffer.concat([whole, LF]),
-      words: 'with a newline at the end of the body: something on the way cut it off',
-    },
-    { body: Buffer.concat([whole, CRLF]), words: 'with CRLF at the end of the body: something on the way cut it off' },
-  ];
-  const bare = 'without the trailing newline of the body: something on the way added it';
-  if (whole.at(-1) === 10) variants.unshift({ body: whole.subarray(0, -1), words: bare });
-  if (whole.at(-1) === 10 && whole.at(-2) === 13) variants.unshift({ body: whole.subarray(0, -2), words: bare });
-  const found = variants.find((variant) => secrets.some((secret) => fits(secret, { ...incoming, body: variant.body })));
-  return found && `would verify ${found.words}`;
+  const works = (changed: Buffer) => usable.some((secret) => fits(secret, { ...incoming, body: changed }));
+  if (whole.at(-1) === 10 && ((whole.at(-2) === 13 && works(whole.subarray(0, -2))) || works(whole.subarray(0, -1))))
+    return 'would verify without the trailing newline of the body: something on the way added it';
+  for (const [end, name] of [['\n', 'a newline'] as const, ['\r\n', 'CRLF'] as const])
+    if (works(Buffer.concat([whole, Buffer.from(end)])))
+      return `would verify with ${name} at the end of the body: something on the way cut it off`;
+  return undefined;
 }
 
 /** Some providers that follow Standard Webhooks use the characters of the secret as the key. */
-function asText(
-  check: SignatureCheck | Shared,
-  secrets: readonly Secret[],
-  incoming: Incoming,
-  fits: Fits,
-): string | undefined {
+function asText({ check, usable, incoming, fits }: Case): string | undefined {
   if (check.scheme !== 'hmac' || check.keyEncoding === 'utf8') return undefined;
   const text = { ...check, keyEncoding: 'utf8', keyPrefix: '', keys: new WeakMap() } as const;
-  const found = secrets.find((secret) => fits(secret, incoming, text));
+  const found = usable.find((secret) => fits(secret, incoming, text));
   return (
     found && `would verify with ${nameOf(found)} taken as text: set verify.key_encoding to utf8 and key_prefix to ""`
   );
 }
 
-function url(
-  check: SignatureCheck | Shared,
-  secrets: readonly Secret[],
-  incoming: Incoming,
-  fits: Fits,
-): string | undefined {
+function url({ check, usable, incoming, fits }: Case): string | undefined {
   if (check.scheme === 'shared-secret' || !check.template.some(({ kind }) => kind === 'url')) return undefined;
   const found = urlVariants(incoming).find((variant) =>
-    secrets.some((secret) => fits(secret, { ...incoming, publicUrl: variant.url })),
+    usable.some((secret) => fits(secret, { ...incoming, publicUrl: variant.url })),
   );
   const blame = found?.ours ? 'PUBLIC_URL is wrong' : 'another URL was pasted at the provider';
   return found && `would verify ${found.words}: ${blame}`;
 }
 
-function another(others: readonly OtherSecret[], incoming: Incoming, fits: Fits): string | undefined {
+function another(others: readonly OtherSecret[], { incoming, fits }: Case): string | undefined {
   const found = others.find(({ secret }) => fits(secret, incoming));
   return found && `would verify with ${nameOf(found.secret)} of webhook ${found.wh_id}`;
 }
@@ -198,14 +182,6 @@ function lookalike(expected: Preset | undefined, incoming: Incoming): Preset | u
 
 // URL variants: the forms that the public URL may have at the provider, when ours is not the one that was signed.
 
-interface UrlVariant {
-  readonly url: string;
-  /** The difference, to be read after `would verify `. */
-  readonly words: string;
-  /** PUBLIC_URL is wrong, and not the URL at the provider. */
-  readonly ours: boolean;
-}
-
 /** One form of a part of the URL; no words: the form that we have. */
 interface Choice {
   readonly value: string;
@@ -217,29 +193,25 @@ const HOST = /^([A-Za-z0-9.-]{1,100}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?$/;
 const PREFIX = /^\/[A-Za-z0-9._~/-]{1,100}$/;
 const MOST = 200;
 
-/** The variants with the fewest differences first. Headers of proxies are used only here, where no verdict depends on them. */
-function urlVariants(incoming: Incoming): readonly UrlVariant[] {
+/**
+ * The variants with the fewest differences first. Headers of proxies are used only here, where no verdict depends on them. `words`:
+ * the difference, to be read after `would verify `. `ours`: PUBLIC_URL is wrong, and not the URL at the provider.
+ */
+function urlVariants(incoming: Incoming) {
   const [whole, scheme = '', host = '', port = '', path = '', query = ''] = PARTS.exec(incoming.publicUrl) ?? [];
   if (!whole) return [];
-  const same = { value: '', words: '' };
+  const same = (value: string): Choice => ({ value, words: '' });
   const other = scheme.toLowerCase() === 'https' ? 'http' : 'https';
-  const schemes: Choice[] = [
-    { ...same, value: scheme },
-    { value: other, words: `with ${other}://` },
-  ];
-  const places: Choice[] = [{ ...same, value: host + port }, ...placesOf(incoming, host, port)];
-  const paths: Choice[] = [{ ...same, value: path }, ...pathsOf(incoming, path)];
+  const schemes: Choice[] = [same(scheme), { value: other, words: `with ${other}://` }];
+  const places: Choice[] = [same(host + port), ...placesOf(incoming, host, port)];
+  const paths: Choice[] = [same(path), ...pathsOf(incoming, path)];
   const variants = schemes.flatMap((a) =>
     places.flatMap((b) =>
       paths.map((c) => {
         const words = [a, b, c].flatMap((choice) => choice.words || []);
         const ours = c.words === '' || a.words !== '' || b.words !== '' || !c.words.includes('slash');
-        return {
-          url: `${a.value}://${b.value}${c.value}${query}`,
-          words: words.join(' and '),
-          ours,
-          count: words.length,
-        };
+        const url = `${a.value}://${b.value}${c.value}${query}`;
+        return { url, words: words.join(' and '), ours, count: words.length };
       }),
     ),
   );

@@ -18,12 +18,8 @@ export interface Secret {
   readonly expiresMs: number | null;
 }
 
-/** The answer that a sender gets. */
-export interface Answer {
-  readonly status: number;
-  readonly content_type: string;
-  readonly body: string;
-}
+export const sha256Text = (bytes: Buffer | string): string =>
+  `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
 /** The first header of this name, which must be in lower case. */
 export function headerOf({ headers }: Incoming, name: string): string | undefined {
@@ -34,17 +30,9 @@ export function headerOf({ headers }: Incoming, name: string): string | undefine
   return undefined;
 }
 
-/** The raw query: what follows the first question mark. */
-function queryOf({ publicUrl }: Incoming): string {
-  const start = publicUrl.indexOf('?');
-  if (start < 0) return '';
-  const end = publicUrl.indexOf('#', start);
-  return publicUrl.slice(start + 1, end < 0 ? undefined : end);
-}
-
-/** The first parameter of the query of this name, decoded. */
-export const queryParameter = (incoming: Incoming, name: string): string | undefined =>
-  decodeForm(queryOf(incoming), name);
+/** The first parameter of the query of this name, decoded. The query is what follows the first question mark. */
+export const queryParameter = ({ publicUrl }: Incoming, name: string): string | undefined =>
+  decodeForm(/\?([^#]*)/.exec(publicUrl)?.[1] ?? '', name);
 
 export const isForm = (incoming: Incoming): boolean =>
   /^application\/x-www-form-urlencoded *(;|$)/i.test(headerOf(incoming, 'content-type') ?? '');
@@ -182,6 +170,6 @@ function readOther(
     case 'form':
       return (isForm(incoming) && decodeForm(incoming.body.toString('latin1'), source.name)) || undefined;
     case 'sha256':
-      return `sha256:${createHash('sha256').update(incoming.body).digest('hex')}`;
+      return sha256Text(incoming.body);
   }
 }

@@ -1,6 +1,7 @@
 // The settings of one webhook compiled once: templates and sources are parsed, and mistakes are told before they cost an event.
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import type { DedupeInput, HandshakeInput, VerifyInput } from '../schema/webhooks.ts';
+import type { FieldError } from '../errors.ts';
+import type { Answer, DedupeInput, HandshakeInput, VerifyInput } from '../schema/webhooks.ts';
 import { PRESETS } from './presets/index.ts';
 import type { Joined, Preset } from './presets/preset.ts';
 import { type Places, parseSource, placesOf, type Secret, type Source } from './request.ts';
@@ -51,8 +52,8 @@ export interface Rules {
 }
 
 export class RuleError extends Error {
-  readonly errors: readonly { readonly path: string; readonly message: string }[];
-  constructor(errors: readonly { readonly path: string; readonly message: string }[]) {
+  readonly errors: readonly FieldError[];
+  constructor(errors: readonly FieldError[]) {
     super(errors.map(({ path, message }) => `${path} ${message}`).join('; '));
     this.name = 'RuleError';
     this.errors = errors;
@@ -67,7 +68,7 @@ interface RuleSettings {
 
 /** Throws a RuleError that names every mistake. */
 export function compileRules(settings: RuleSettings): Rules {
-  const errors: { path: string; message: string }[] = [];
+  const errors: FieldError[] = [];
   const fault = (path: string, message: string): undefined => void errors.push({ path: `body.${path}`, message });
   const preset = settings.preset ? PRESETS.get(settings.preset) : undefined;
   if (settings.preset && !preset) fault('preset', `is none of ${[...PRESETS.keys()].join(', ')}`);
@@ -84,13 +85,15 @@ export function compileRules(settings: RuleSettings): Rules {
   const sources = (path: string, list: Joined): Source[] => [list].flat().flatMap((text) => source(path, text) ?? []);
   const { from } = settings.dedupe ?? {};
   const types = own.event_type ? [own.event_type] : (preset?.event_type ?? []);
-  const handshake = verify.handshake ?? preset?.handshake ?? [];
+  const handshake: readonly HandshakeInput[] = verify.handshake ?? preset?.handshake ?? [];
   const ids = (from ? [from] : (preset?.dedupe ?? [])).map((list) => sources('dedupe.from', list));
   const typed = types.map((list) => sources('verify.event_type', list));
   const rules: Rules = {
     preset,
     check: errors.length > 0 ? undefined : compileCheck(verify, source, fault),
-    handshakes: compileHandshakes(handshake as readonly HandshakeInput[], verify.scheme, source, fault),
+    handshakes: handshake.flatMap(
+      (input, i) => compileHandshake(input, `verify.handshake/${i}`, verify.scheme, source, fault) ?? [],
+    ),
     token: verify.token,
     ids,
     types: typed,
@@ -138,12 +141,7 @@ function compileCheck(verify: VerifyInput, source: Find, fault: Fault): Signatur
     return fault('verify.tolerance_seconds', 'needs verify.timestamp: there is no time to check');
   const parts = parseTemplate(verify.signed_string ?? '{body}');
   if (typeof parts === 'string') return fault('verify.signed_string', parts);
-  const wrong = faultOf(parts, {
-    coversBody: verify.covers_body !== false,
-    hash: scheme === 'hash',
-    id: verify.id !== undefined,
-    timestamp: time !== undefined,
-  });
+  const wrong = faultOf(parts, verify);
   if (wrong) return fault('verify.signed_string', wrong);
   const id = source('verify.id', verify.id);
   const timestamp = time?.from === undefined ? undefined : compileTime(time, time.from, source);
@@ -200,22 +198,10 @@ export interface Handshake {
   readonly places: Places;
   /** The signature is checked before the answer. */
   readonly signed: boolean;
-  readonly answer: {
-    readonly status: number;
-    readonly content_type: 'text/plain' | 'application/json';
-    readonly body: string;
-  };
+  readonly answer: Answer;
 }
 
 const PLACEHOLDERS = new Set(['{challenge}', '{hmac}', '{hmac_base64}']);
-
-const compileHandshakes = (
-  inputs: readonly HandshakeInput[],
-  scheme: string | undefined,
-  source: Find,
-  fault: Fault,
-): readonly Handshake[] =>
-  inputs.flatMap((input, i) => compileHandshake(input, `verify.handshake/${i}`, scheme, source, fault) ?? []);
 
 function compileHandshake(
   input: HandshakeInput,
@@ -330,29 +316,24 @@ function parseTemplate(text: string): readonly Part[] | string {
   return parts;
 }
 
-/** The other settings that a template depends on. */
-interface Surroundings {
-  readonly coversBody: boolean;
-  readonly hash: boolean;
-  readonly id: boolean;
-  readonly timestamp: boolean;
-}
-
 /** Why this template must not be used; undefined: it may. */
-function faultOf(parts: readonly Part[], { coversBody, hash, id, timestamp }: Surroundings): string | undefined {
+function faultOf(
+  parts: readonly Part[],
+  { scheme, covers_body = true, id, timestamp }: VerifyInput,
+): string | undefined {
   const has = (...kinds: Part['kind'][]) => parts.some(({ kind }) => kinds.includes(kind));
   // Strangers may send too: a body that is hashed a hundred times would hold up all other requests for seconds.
   for (const kind of ['body', 'params'] as const)
     if (parts.filter((part) => part.kind === kind).length > 1) return `has {${kind}} more than once`;
   if (parts.filter(({ kind }) => kind !== 'text').length > MOST_PLACES) return `has more than ${MOST_PLACES} places`;
-  if (coversBody && !has('body', 'params'))
+  if (covers_body && !has('body', 'params'))
     return 'has no {body}: one signature would fit every body. Say covers_body: false if the provider does that';
   // The method and the URL are the same each time.
-  if (!coversBody && !has('body', 'params', 'timestamp', 'id', 'read'))
+  if (!covers_body && !has('body', 'params', 'timestamp', 'id', 'read'))
     return 'is the same for every request: one signature would fit them all';
-  if (hash && !has('secret')) return 'has no {secret}: anybody could compute the hash';
-  if (!hash && has('secret')) return 'has {secret}, which is for the scheme hash alone';
-  if (has('id') && !id) return 'has {id}, but verify.id does not say where it stands';
+  if (scheme === 'hash' && !has('secret')) return 'has no {secret}: anybody could compute the hash';
+  if (scheme !== 'hash' && has('secret')) return 'has {secret}, which is for the scheme hash alone';
+  if (has('id') && id === undefined) return 'has {id}, but verify.id does not say where it stands';
   if (has('timestamp') && !timestamp) return 'has {timestamp}, but verify.timestamp does not say where it stands';
   return undefined;
 }

@@ -15,7 +15,7 @@ import {
 import { findWebhook } from '../store/webhooks.ts';
 import type { Incoming } from '../verify/request.ts';
 import type { Sealer } from './sealer.ts';
-import { type Judgement, judgeRequest, readyTarget, type Target, toJudged } from './target.ts';
+import { judgeRequest, readyTarget, type Target, toJudged } from './target.ts';
 
 export interface ReleaseParts {
   readonly store: Store;
@@ -36,6 +36,7 @@ export interface Releases {
 // Refusals that one call judges, and that one query reads.
 const MOST = 1_000;
 const PAGE = 100;
+const UNVERIFIED = { kind: 'accepted', verified: 'none' } as const;
 
 /** The webhook as it is now; undefined when it is gone. */
 async function targetOf({ store, sealer }: ReleaseParts, userId: number, whId: number): Promise<Target | undefined> {
@@ -67,7 +68,10 @@ async function releaseOne(
     body,
     receivedMs: received_ms,
   };
-  const judged = force ? forced(target, incoming) : judgeRequest(target, incoming);
+  const verdict = judgeRequest(target, incoming);
+  // Forced: without verification, as the owner asked; the id and type of the event are kept all the same.
+  const { event_id = null, event_type = null } = verdict.kind === 'unreadable' ? {} : verdict;
+  const judged = force && verdict.kind !== 'accepted' ? { ...UNVERIFIED, event_id, event_type } : verdict;
   if (judged.kind === 'unreadable')
     return 'The secrets of its webhook cannot be read: SECRETS_KEY is not the right one.';
   if (judged.kind !== 'accepted') {
@@ -90,14 +94,6 @@ async function releaseOne(
   if (id === undefined) return 'It was released before.';
   parts.onReleased?.([row], [id]);
   return id;
-}
-
-/** Accepts without verification, as the owner asked; the id and type of the event are kept all the same. */
-function forced(target: Target, incoming: Incoming): Judgement {
-  const judged = judgeRequest(target, incoming);
-  if (judged.kind === 'accepted') return judged;
-  const { event_id = null, event_type = null } = judged.kind === 'unreadable' ? {} : judged;
-  return { kind: 'accepted', verified: 'none', event_id, event_type };
 }
 
 /** One refusal of a user. */

@@ -11,36 +11,21 @@ const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-export interface Sealer {
-  /** To be called before `seal`. Rejects with a 409 without SECRETS_KEY, and when the database has secrets of another key by now. */
-  ready(): Promise<void>;
-  /** The encrypted text; only `open` with the same `owner` reads it. */
-  seal(text: string, owner: string): string;
-  /** Undefined when it cannot be decrypted: the key is another one, or the text was changed. */
-  open(sealed: string, owner: string): string | undefined;
-}
+export type Sealer = Awaited<ReturnType<typeof openSealer>>;
 
 const LOST = 'If it is lost: restante webhook forget-secrets.';
 
 /** The key is not the one with which the secrets in this database were encrypted. */
-export class WrongSecretsKey extends Error {
-  constructor(given: boolean, file?: string) {
-    super(
-      given
-        ? `SECRETS_KEY is not the key with which the secrets in this database were encrypted. Set the right one; nothing was changed. ${LOST}`
-        : file
-          ? `${file} is not there, or holds another key than the one with which the secrets in this database were encrypted. Put it back, or set SECRETS_KEY. ${LOST}`
-          : `webhooks in this database have secrets, and SECRETS_KEY is not set. Set the key with which they were encrypted. ${LOST}`,
-    );
-  }
-}
+export class WrongSecretsKey extends Error {}
 
-class BadKeyFile extends WrongSecretsKey {
-  constructor(file: string) {
-    super(false, file);
-    this.message = `${file} holds no key, which has 64 hex digits. No secret in this database needs it: remove the file, and a new one is made, or set SECRETS_KEY.`;
-  }
-}
+const wrongKey = (given: boolean, file?: string): WrongSecretsKey =>
+  new WrongSecretsKey(
+    given
+      ? `SECRETS_KEY is not the key with which the secrets in this database were encrypted. Set the right one; nothing was changed. ${LOST}`
+      : file
+        ? `${file} is not there, or holds another key than the one with which the secrets in this database were encrypted. Put it back, or set SECRETS_KEY. ${LOST}`
+        : `webhooks in this database have secrets, and SECRETS_KEY is not set. Set the key with which they were encrypted. ${LOST}`,
+  );
 
 /**
  * Takes SECRETS_KEY; on SQLite without it, a key file beside the database (0600). Rejects with WrongSecretsKey when the
@@ -51,15 +36,16 @@ export async function openSealer(
   given: string | undefined,
   databaseUrl: string,
   onFirst: (from: string) => void = () => {},
-): Promise<Sealer> {
+) {
   const kept = store.extended ? await readKeyMark(store.db) : undefined;
   const file = databaseUrl.startsWith('sqlite:') ? `${databaseUrl.slice('sqlite:'.length)}.key` : undefined;
   const key = given !== undefined ? Buffer.from(given, 'hex') : file && keyIn(file, kept === undefined);
   const mark = key ? markOf(key) : undefined;
-  if (kept !== undefined && kept !== mark) throw new WrongSecretsKey(given !== undefined, file);
+  if (kept !== undefined && kept !== mark) throw wrongKey(given !== undefined, file);
 
   return {
-    async ready() {
+    /** To be called before `seal`. Rejects with a 409 without SECRETS_KEY, and when the database has secrets of another key by now. */
+    async ready(): Promise<void> {
       if (mark === undefined) throw secretsKeyNeeded();
       // Each time: an operator may have made the database forget its key since this process began.
       if ((await readKeyMark(store.db)) === undefined)
@@ -71,14 +57,16 @@ export async function openSealer(
         );
       if ((await readKeyMark(store.db)) !== mark) throw secretsKeyOther();
     },
-    seal(text, owner) {
+    /** The encrypted text; only `open` with the same `owner` reads it. */
+    seal(text: string, owner: string): string {
       const nonce = randomBytes(NONCE_BYTES);
       const cipher = createCipheriv(ALGORITHM, key as Buffer, nonce).setAAD(Buffer.from(owner));
       return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString(
         'base64',
       );
     },
-    open(sealed, owner) {
+    /** Undefined when it cannot be decrypted: the key is another one, or the text was changed. */
+    open(sealed: string, owner: string): string | undefined {
       try {
         const bytes = Buffer.from(sealed, 'base64');
         const end = bytes.length - TAG_BYTES;
@@ -109,7 +97,10 @@ function keyIn(file: string, mayMake: boolean): Buffer | undefined {
   if (!existsSync(file)) return undefined;
   const key = Buffer.from(readFileSync(file, 'utf8').trim(), 'hex');
   if (key.length === KEY_BYTES) return key;
-  throw mayMake ? new BadKeyFile(file) : new WrongSecretsKey(false, file);
+  if (!mayMake) throw wrongKey(false, file);
+  throw new WrongSecretsKey(
+    `${file} holds no key, which has 64 hex digits. No secret in this database needs it: remove the file, and a new one is made, or set SECRETS_KEY.`,
+  );
 }
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';

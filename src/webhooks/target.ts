@@ -1,11 +1,11 @@
 // Webhooks as the receiver needs them: settings with their defaults, rules made ready, secrets decrypted; kept while in use.
 import { LRUCache } from 'lru-cache';
 import { resolveSettings, type Settings, type SettingsInput } from '../schema/webhooks.ts';
-import { eventKey, type Judged, type Verified } from '../store/events.ts';
+import { eventKey, type Judged } from '../store/events.ts';
 import type { SealedSecret, TargetRow } from '../store/webhooks.ts';
 import { type Identity, identify } from '../verify/identify.ts';
-import { verdictOn } from '../verify/judge.ts';
-import type { Answer, Incoming, Secret } from '../verify/request.ts';
+import { type Verdict, verdictOn } from '../verify/judge.ts';
+import type { Incoming, Secret } from '../verify/request.ts';
 import { compileRules, type Rules } from '../verify/rules.ts';
 import type { Sealer } from './sealer.ts';
 
@@ -28,10 +28,7 @@ export const ownerOf = (userId: number, whId: number): string => `restante:${use
 export function openSecrets(sealer: Sealer, owner: string, secrets: readonly SealedSecret[]): Secret[] | undefined {
   const opened = secrets
     .filter((one) => !isToken(one))
-    .map(({ sealed, expires_ms }) => ({
-      value: sealer.open(sealed, owner),
-      expiresMs: expires_ms,
-    }));
+    .map(({ sealed, expires_ms }) => ({ value: sealer.open(sealed, owner), expiresMs: expires_ms }));
   return opened.every((one): one is Secret => one.value !== undefined) ? opened : undefined;
 }
 
@@ -87,11 +84,7 @@ export function createTargetMaker(sealer: Sealer): (row: TargetRow) => Target {
 }
 
 const same = (a: TargetRow, b: TargetRow): boolean =>
-  a.wh_id === b.wh_id &&
-  a.user_id === b.user_id &&
-  a.settings === b.settings &&
-  a.secrets === b.secrets &&
-  a.expires_ms === b.expires_ms;
+  (['wh_id', 'user_id', 'settings', 'secrets', 'expires_ms'] as const).every((name) => a[name] === b[name]);
 
 /** A caller writes Meta's verify token in the settings; it is stored as a secret under this id. */
 export const TOKEN_ID = 'verify.token';
@@ -103,11 +96,8 @@ export const isToken = ({ id }: Pick<SealedSecret, 'id'>): boolean => id === TOK
 
 const DAY_S = 86_400;
 
-type Accepted = { readonly kind: 'accepted'; readonly verified: Verified } & Identity;
 export type Judgement =
-  | Accepted
-  | ({ readonly kind: 'handshake'; readonly answer: Answer; readonly reason: string } & Identity)
-  | ({ readonly kind: 'secret_missing' | 'signature'; readonly reason: string } & Identity)
+  | (Verdict & Identity)
   /** The secrets cannot be decrypted, so a signature cannot be called wrong. */
   | { readonly kind: 'unreadable' };
 
@@ -122,11 +112,10 @@ const NO_EVENT: Identity = { event_id: null, event_type: null };
 
 /** As it is stored with the content. */
 export function toJudged(
-  target: Target,
-  { verified, event_id, event_type }: Accepted,
+  { user_id, settings }: Target,
+  { verified, event_id, event_type }: Extract<Judgement, { kind: 'accepted' }>,
   releasedFrom: number | null,
 ): Judged {
-  const { user_id, settings } = target;
   return {
     verified,
     event_id,

@@ -1,6 +1,6 @@
 // Webhooks made and changed, for the API and the command line alike: settings checked, secrets sealed, URLs made.
-import { isIP } from 'node:net';
 import type { Config } from '../config/config.ts';
+import { isNetwork } from '../config/settings.ts';
 import { type FieldError, forbidden, invalid, notFound } from '../errors.ts';
 import {
   resolveSettings,
@@ -35,34 +35,16 @@ export const webhookClassic = (webhook: WebhookRow, publicUrl: string) => ({
 export const webhookDetail = (webhook: WebhookRow, publicUrl: string): WebhookDetail => {
   const input = showToken(webhook.settings ?? {}, webhook.secrets);
   const preset = PRESETS.get(input.preset ?? '');
-  const settings = resolveSettings(input, preset?.response);
-  const {
-    response,
-    verify,
-    dedupe,
-    on_reject,
-    max_body_bytes,
-    allow_methods,
-    allow_networks,
-    retention_days,
-    enabled,
-  } = settings;
+  const { preset: name, verify, ...settings } = resolveSettings(input, preset?.response);
   const classic = webhookClassic(webhook, publicUrl);
   return {
     ...classic,
-    preset: settings.preset,
+    preset: name,
     verify,
     secrets: webhook.secrets
       .filter((one) => !isToken(one))
       .map(({ id, last4, expires_ms }) => ({ id, last4, expires_at: isoOrNull(expires_ms) })),
-    dedupe,
-    on_reject,
-    response,
-    max_body_bytes,
-    allow_methods: allow_methods && [...allow_methods],
-    allow_networks: allow_networks && [...allow_networks],
-    retention_days,
-    enabled,
+    ...settings,
     created_at: new Date(webhook.created_ms ?? 0).toISOString(),
     ...(preset ? { steps: preset.steps.map((step) => step.replaceAll('{url}', classic.wh_url)) } : {}),
     ...(preset && !isPublic(publicUrl)
@@ -191,12 +173,7 @@ function check(wh_name: string, settings: SettingsInput): void {
   if (Buffer.byteLength(wh_name) > 45)
     errors.push({ path: 'body.wh_name', message: 'must be at most 45 bytes of UTF-8' });
   for (const [i, network] of (allow_networks ?? []).entries()) {
-    const [address = '', bits, ...more] = network.split('/');
-    const family = isIP(address);
-    const most = family === 4 ? 32 : 128;
-    const good =
-      family && more.length === 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most));
-    if (!good)
+    if (!isNetwork(network))
       errors.push({ path: `body.allow_networks.${i}`, message: 'must be an address or a network such as 10.0.0.0/8' });
   }
   if (errors.length > 0) throw invalid(errors);

@@ -5,27 +5,10 @@ import type { Consumers, Seen } from '../../consumers/consumers.ts';
 import type { Item } from '../../consumers/pull.ts';
 import type { Start } from '../../consumers/seek.ts';
 import { invalid, revoked } from '../../errors.ts';
-import {
-  Consumer,
-  ConsumerInput,
-  ConsumerList,
-  ConsumerName,
-  DeadPage,
-  DeadQuery,
-  Extended,
-  ExtendInput,
-  LeaseInput,
-  NackInput,
-  Outcome,
-  PullAnswer,
-  PullInput,
-  RedeliverInput,
-  Retried,
-  RetryInput,
-  SeekInput,
-} from '../../schema/consumers.ts';
+import * as wire from '../../schema/consumers.ts';
 import { route } from '../route.ts';
 import { contentToWire } from '../wire.ts';
+import { exampleContent, MOST_WAIT_S } from './contents.ts';
 
 /** What the calls on consumers take of the service. */
 export interface ConsumerCalls {
@@ -33,6 +16,7 @@ export interface ConsumerCalls {
   readonly config: Config;
 }
 
+const state = { backlog: 3, backlog_more: false, oldest_age_s: 12, in_flight: 2, dead: 0 };
 export const exampleConsumer = {
   name: 'billing',
   whid: [7],
@@ -43,17 +27,13 @@ export const exampleConsumer = {
   created_at: '2026-11-22T10:00:00.000Z',
   pulled_at: '2026-11-22T10:00:04.120Z',
   last_id: 27,
-  backlog: 3,
-  backlog_more: false,
-  oldest_age_s: 12,
-  in_flight: 2,
-  dead: 0,
+  ...state,
 };
 const common = { tag: 'Consumers', kind: 'extended' } as const;
 
 export const isoTime = (ms: number): string => new Date(ms).toISOString();
 
-export function consumerToWire({ consumer, state }: Seen): Consumer {
+export function consumerToWire({ consumer, state }: Seen): wire.Consumer {
   const { name, whids, lease_seconds, max_attempts, ordered, duplicates, created_ms, pulled_ms, cursor_id, gap } =
     consumer;
   return {
@@ -71,7 +51,7 @@ export function consumerToWire({ consumer, state }: Seen): Consumer {
   };
 }
 
-type WireStart = NonNullable<Static<typeof ConsumerInput>['start']>;
+type WireStart = NonNullable<Static<typeof wire.ConsumerInput>['start']>;
 
 /** `earliest`, `latest`, an id or a moment, as consumers take it. */
 function startOf(start: WireStart | undefined, path: string): Start | undefined {
@@ -90,12 +70,12 @@ export const putConsumer = route({
   summary: 'Make or change a consumer',
   description:
     'What is left out has its default. Position and leases of a consumer that exists stay; `start` counts at creation only.',
-  params: ConsumerName,
-  body: ConsumerInput,
+  params: wire.ConsumerName,
+  body: wire.ConsumerInput,
   answers: {
-    200: { schema: Consumer, example: exampleConsumer, description: 'Changed' },
+    200: { schema: wire.Consumer, example: exampleConsumer, description: 'Changed' },
     201: {
-      schema: Consumer,
+      schema: wire.Consumer,
       example: { ...exampleConsumer, pulled_at: null, last_id: 0, in_flight: 0 },
       description: 'Made',
     },
@@ -120,8 +100,8 @@ export const getConsumer = route({
   method: 'GET',
   url: '/consumers/:name',
   summary: 'Read a consumer and how far it is',
-  params: ConsumerName,
-  answers: { 200: { schema: Consumer, example: exampleConsumer, description: 'The consumer' } },
+  params: wire.ConsumerName,
+  answers: { 200: { schema: wire.Consumer, example: exampleConsumer, description: 'The consumer' } },
   handler: async ({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, userId }) =>
     consumerToWire(await consumers.get(userId, params.name)),
 });
@@ -132,7 +112,11 @@ export const listConsumersRoute = route({
   url: '/consumers',
   summary: 'List your consumers',
   answers: {
-    200: { schema: ConsumerList, example: { consumers: [exampleConsumer] }, description: 'Your consumers by name' },
+    200: {
+      schema: wire.ConsumerList,
+      example: { consumers: [exampleConsumer] },
+      description: 'Your consumers by name',
+    },
   },
   handler: async ({ consumers }: Pick<ConsumerCalls, 'consumers'>, { userId }) => ({
     consumers: (await consumers.list(userId)).map(consumerToWire),
@@ -145,7 +129,7 @@ export const deleteConsumerRoute = route({
   url: '/consumers/:name',
   summary: 'Delete a consumer',
   description: 'With its leases and dead letters. The contents stay.',
-  params: ConsumerName,
+  params: wire.ConsumerName,
   answers: { 204: { description: 'Deleted' } },
   async handler({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, userId, reply }) {
     await consumers.remove(userId, params.name);
@@ -156,24 +140,11 @@ export const deleteConsumerRoute = route({
 // Pull, ack, nack, extend, seek, dead letters -----------------------------------------------------------------------
 
 const MOST_ITEMS = 500;
-const MOST_WAIT_S = 55;
 const lease = 'AQGS5f2Yv6kBARs2AQI';
-const item = {
-  id: 27,
-  content: '{"id":"evt_1","type":"charge.succeeded"}',
-  ip: '3.18.12.63',
-  api: 1,
-  dt: '2026-11-22 10:00:00',
-  wh_id: 7,
-  encoding: 'utf-8',
-  request: null,
-  attempt: 1,
-  lease_until: '2026-11-22T10:00:34.120Z',
-};
-const state = { backlog: 3, backlog_more: false, oldest_age_s: 12, in_flight: 1, dead: 0 };
+const item = { ...exampleContent, attempt: 1, lease_until: '2026-11-22T10:00:34.120Z' };
 const done = { done: [27], conflicts: [] };
-const action = { ...common, method: 'POST', params: ConsumerName } as const;
-const outcome = { 200: { schema: Outcome, example: done, description: 'All of it is done' } };
+const action = { ...common, method: 'POST', params: wire.ConsumerName } as const;
+const outcome = { 200: { schema: wire.Outcome, example: done, description: 'All of it is done' } };
 const told = 'When not all of it could be done the answer is 409 with `done` and `conflicts`; what is `done` is done.';
 
 // Assigned, not spread: V8 makes a slow object of a spread.
@@ -186,11 +157,11 @@ export const pullConsumer = route({
   summary: 'Pull contents',
   description:
     'Acks first, if `ack` is given, then hands out what waits, in order of arrival, for as long as the lease lasts. What is not acked until then is handed out again. A consumer that does not exist is made.',
-  body: PullInput,
+  body: wire.PullInput,
   answers: {
     200: {
-      schema: PullAnswer,
-      example: { lease, items: [item], conflicts: [], ...state, poll_after_ms: 0 },
+      schema: wire.PullAnswer,
+      example: { lease, items: [item], conflicts: [], ...state, in_flight: 1, poll_after_ms: 0 },
       description: 'What there is; `items` is empty when there is nothing',
     },
   },
@@ -224,7 +195,7 @@ export const ackConsumer = route({
   url: '/consumers/:name/ack',
   summary: 'Ack a lease or some of it',
   description: `Only the latest lease of a content acks it. ${told}`,
-  body: LeaseInput,
+  body: wire.LeaseInput,
   answers: outcome,
   handler: ({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, body, userId }) =>
     consumers.ack(userId, params.name, body),
@@ -235,7 +206,7 @@ export const nackConsumer = route({
   url: '/consumers/:name/nack',
   summary: 'Give contents back',
   description: `They are handed out again after \`delay_seconds\`; with \`dead\` they become dead letters. ${told}`,
-  body: NackInput,
+  body: wire.NackInput,
   answers: outcome,
   handler: ({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, body, userId }) => {
     const { delay_seconds = 0, dead = false, untried = false, reason = null } = body;
@@ -248,10 +219,10 @@ export const extendConsumer = route({
   url: '/consumers/:name/extend',
   summary: 'Keep contents in hand for longer',
   description: `The lease lasts \`lease_seconds\` from now; its text stays the same. ${told}`,
-  body: ExtendInput,
+  body: wire.ExtendInput,
   answers: {
     200: {
-      schema: Extended,
+      schema: wire.Extended,
       example: { ...done, lease_until: item.lease_until },
       description: 'All of it is extended',
     },
@@ -268,8 +239,10 @@ export const seekConsumer = route({
   summary: 'Move a consumer',
   description:
     'The next pull begins there. What is in hand or was given back is dropped, and the dead letters at or after the new position with it.',
-  body: SeekInput,
-  answers: { 200: { schema: Consumer, example: { ...exampleConsumer, in_flight: 0 }, description: 'As it is now' } },
+  body: wire.SeekInput,
+  answers: {
+    200: { schema: wire.Consumer, example: { ...exampleConsumer, in_flight: 0 }, description: 'As it is now' },
+  },
   async handler({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, body, userId }) {
     const to = typeof body === 'object' && body.to !== undefined ? body.to : startOf(body as 'earliest', 'body');
     return consumerToWire(await consumers.seek(userId, params.name, to ?? 'latest'));
@@ -281,11 +254,11 @@ export const listDeadRoute = route({
   method: 'GET',
   url: '/consumers/:name/dead',
   summary: 'List dead letters',
-  params: ConsumerName,
-  query: DeadQuery,
+  params: wire.ConsumerName,
+  query: wire.DeadQuery,
   answers: {
     200: {
-      schema: DeadPage,
+      schema: wire.DeadPage,
       example: {
         dead: [
           { id: 27, wh_id: 7, attempts: 10, reason: 'the account is closed', dead_at: '2026-11-22T10:05:00.000Z' },
@@ -314,8 +287,10 @@ export const retryDeadRoute = route({
   url: '/consumers/:name/dead/retry',
   summary: 'Hand dead letters out again',
   description: `With all their attempts before them. Without \`ids\` all of them, 5,000 a call. ${told}`,
-  body: RetryInput,
-  answers: { 200: { schema: Retried, example: { ...done, more: false }, description: 'They wait for the next pull' } },
+  body: wire.RetryInput,
+  answers: {
+    200: { schema: wire.Retried, example: { ...done, more: false }, description: 'They wait for the next pull' },
+  },
   async handler({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, body, userId }) {
     const { done: ids, conflicts, more } = await consumers.retry(userId, params.name, body.ids);
     return { done: ids, conflicts, more };
@@ -327,7 +302,7 @@ export const redeliverConsumer = route({
   url: '/consumers/:name/redeliver',
   summary: 'Hand contents out again to one consumer',
   description: `Also those that were acked. Those that are still ahead of it come anyway. ${told}`,
-  body: RedeliverInput,
+  body: wire.RedeliverInput,
   answers: outcome,
   handler: ({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, body, userId }) =>
     consumers.redeliver(userId, params.name, body.ids),

@@ -21,16 +21,7 @@ import { type Lists, type Page, STALE_MS } from '../../reading/lists.ts';
 import type { Cancellation, Tail } from '../../reading/tail.ts';
 import type { Quota } from '../../receiver/quota.ts';
 import type { Writer } from '../../receiver/writer.ts';
-import {
-  ActivityPage,
-  ActivityQuery,
-  ContentId,
-  ContentOne,
-  ContentPage,
-  ListQuery,
-  Posted,
-  PostQuery,
-} from '../../schema/contents.ts';
+import * as wire from '../../schema/contents.ts';
 import { activityOf } from '../../store/backlog.ts';
 import type { ContentKey, ContentRow } from '../../store/contents.ts';
 import { failed } from '../../store/db.ts';
@@ -42,7 +33,7 @@ import { listWebhooks } from '../../store/webhooks.ts';
 import { normalEventId } from '../../verify/identify.ts';
 import { decodeBytes } from '../../verify/request.ts';
 import { route } from '../route.ts';
-import { contentToWire } from '../wire.ts';
+import { bytesAnswer, contentToWire, sendBytes } from '../wire.ts';
 import { type Read, type Selection, streamContents, wantsStream } from './stream.ts';
 
 /** What lists and streams take of the service. */
@@ -68,8 +59,9 @@ export interface ContentCalls extends ListCalls {
 
 const MOST = 100;
 const MOST_NAMED = 5;
-const MOST_WAIT_S = 55;
-const example = {
+/** The longest wait of one call, in seconds. */
+export const MOST_WAIT_S = 55;
+export const exampleContent = {
   id: 27,
   content: '{"id":"evt_1","type":"charge.succeeded"}',
   ip: '3.18.12.63',
@@ -88,9 +80,13 @@ export const listContentsRoute = route({
   summary: 'List contents',
   description:
     'Pass `next_id` of the answer as the next `id`, and every content comes once. With `wait` the answer comes when there is something. With `Accept: text/event-stream` the same list, with its filters, is a live stream that goes on after `Last-Event-ID`.',
-  query: ListQuery,
+  query: wire.ListQuery,
   answers: {
-    200: { schema: ContentPage, example: { whcontent: [example], next_id: 28 }, description: 'A page of contents' },
+    200: {
+      schema: wire.ContentPage,
+      example: { whcontent: [exampleContent], next_id: 28 },
+      description: 'A page of contents',
+    },
   },
   async handler(parts: ListCalls, { query, userId, hint, watch, request, reply }) {
     const { store, tail, config } = parts;
@@ -101,14 +97,14 @@ export const listContentsRoute = route({
     } as const;
     const filter = filterOf(query);
     if (filter && !store.extended) throw needsMigrate();
-    const read = upward(parts, list, filter);
-    if (query.order !== 'desc' && wantsStream(request))
+    const desc = query.order === 'desc';
+    const read = reading(parts, list, desc, filter);
+    if (!desc && wantsStream(request))
       return streamContents(parts, list, read, startOf(query, request), watch(), reply);
     if (tail.age > STALE_MS) throw unavailable('The database cannot be reached now. Try again soon.');
-    const page =
-      query.order === 'desc'
-        ? await newestFirst(parts, list, query, filter)
-        : await waitingPage(parts, list, read, startOf(query, request), waitOf(query) * 1000, watch);
+    const page = desc
+      ? await read(query.id === undefined || query.id === 'latest' ? 'latest' : Number(query.id))
+      : await waitingPage(parts, list, read, startOf(query, request), waitOf(query) * 1000, watch);
     const empty = page.contents.length === 0;
     const elsewhere = query.whid === undefined && empty ? await hintElsewhere(store, userId) : undefined;
     const hints = [hint.hint, elsewhere].filter((text) => text !== undefined).join(' ');
@@ -122,15 +118,15 @@ export const listContentsRoute = route({
   },
 });
 
-const startOf = (query: Static<typeof ListQuery>, request: FastifyRequest): number | 'latest' => {
+const startOf = (query: Static<typeof wire.ListQuery>, request: FastifyRequest): number | 'latest' => {
   const last = request.headers['last-event-id'];
   if (wantsStream(request) && typeof last === 'string' && /^\d{1,15}$/.test(last)) return Number(last) + 1;
   return query.id === 'latest' ? 'latest' : Number(query.id ?? 0);
 };
-const waitOf = (query: Static<typeof ListQuery>): number => Math.min(query.wait ?? 0, MOST_WAIT_S);
+const waitOf = (query: Static<typeof wire.ListQuery>): number => Math.min(query.wait ?? 0, MOST_WAIT_S);
 
 /** What narrows the list; undefined when nothing does. */
-function filterOf({ event_id, event_type, verified, since, q }: Static<typeof ListQuery>): Filter | undefined {
+function filterOf({ event_id, event_type, verified, since, q }: Static<typeof wire.ListQuery>): Filter | undefined {
   const filter = {
     event_id: event_id === undefined ? undefined : normalEventId(event_id),
     event_type: event_type === undefined ? undefined : normalEventId(event_type),
@@ -141,21 +137,13 @@ function filterOf({ event_id, event_type, verified, since, q }: Static<typeof Li
   return Object.values(filter).some((value) => value !== undefined) ? filter : undefined;
 }
 
-/** Reads the list from an id on; a waiting call and a stream go on with it. */
-const upward =
-  ({ lists }: Pick<ListCalls, 'lists'>, list: Selection, filter?: Filter): Read =>
-  (from) =>
-    filter ? lists.search({ ...list, from, order: 'asc' }, filter) : lists.page({ ...list, from });
-
-function newestFirst(
-  { lists }: Pick<ListCalls, 'lists'>,
-  list: Selection,
-  { id }: Static<typeof ListQuery>,
-  filter?: Filter,
-) {
-  const from = id === undefined || id === 'latest' ? 'latest' : Number(id);
-  return filter ? lists.search({ ...list, from, order: 'desc' }, filter) : lists.newestFirst({ ...list, from });
-}
+/** Reads the list from an id on, or back; a waiting call and a stream go on with it. */
+const reading =
+  ({ lists }: Pick<ListCalls, 'lists'>, list: Selection, desc: boolean, filter?: Filter): Read =>
+  (from) => {
+    if (filter) return lists.search({ ...list, from, order: desc ? 'desc' : 'asc' }, filter);
+    return desc ? lists.newestFirst({ ...list, from }) : lists.page({ ...list, from });
+  };
 
 /** A page; when it is empty, the first that is not, within `ms`. */
 async function waitingPage(
@@ -198,8 +186,8 @@ export const getContent = route({
   tag: 'Contents',
   kind: 'classic',
   summary: 'Fetch one content',
-  params: ContentId,
-  answers: { 200: { schema: ContentOne, example, description: 'The content' } },
+  params: wire.ContentId,
+  answers: { 200: { schema: wire.ContentOne, example: exampleContent, description: 'The content' } },
   async handler({ content, config }: Pick<ContentCalls, 'content' | 'config'>, { params, userId, hint }) {
     const row = await content({ userId, id: params.id });
     if (!row) throw notFound(CLASSIC_MISSING);
@@ -215,8 +203,8 @@ export const getRaw = route({
   summary: 'Fetch the exact bytes of one content',
   description:
     'Always `application/octet-stream` as an attachment; the type its sender told is in `X-Original-Content-Type`.',
-  params: ContentId,
-  answers: { 200: { type: 'application/octet-stream', description: 'The bytes as they were received' } },
+  params: wire.ContentId,
+  answers: bytesAnswer,
   async handler({ content }: Pick<ContentCalls, 'content'>, { params, userId, reply }) {
     const row = await content({ userId, id: params.id });
     if (!row) throw noSuchContent(params.id);
@@ -224,11 +212,7 @@ export const getRaw = route({
     const type = head?.headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1];
     // Only what may stand in a header of an answer; the exact value is in `request.headers`.
     if (type && /^[\x20-\x7e]{1,1000}$/.test(type)) reply.header('x-original-content-type', type);
-    return reply
-      .type('application/octet-stream')
-      .header('content-disposition', `attachment; filename="content-${params.id}"`)
-      .header('content-security-policy', "sandbox; default-src 'none'")
-      .send(row.content);
+    return sendBytes(reply, `content-${params.id}`, row.content);
   },
 });
 
@@ -240,7 +224,7 @@ export const deleteContentRoute = route({
   summary: 'Delete one content',
   description:
     'For good, with its request and the refusal that it may have been. No list and no consumer hands it out any more; a worker that has it in hand can still ack it.',
-  params: ContentId,
+  params: wire.ContentId,
   answers: { 204: { description: 'Deleted' } },
   problems: [403],
   async handler({ store }: Pick<ContentCalls, 'store'>, { params, userId, reply }) {
@@ -262,9 +246,9 @@ export const postContent = route({
   summary: 'Post your own content',
   description:
     'Stored on webhook 0. Taken from `?content=`, else from a JSON object whose only member is a string `content`, else the body as it is.',
-  query: PostQuery,
+  query: wire.PostQuery,
   rawBody: true,
-  answers: { 201: { schema: Posted, example: { result: 'ok', id: 28 }, description: 'Stored' } },
+  answers: { 201: { schema: wire.Posted, example: { result: 'ok', id: 28 }, description: 'Stored' } },
   async handler(
     { store, writer, quota, sender, clockText, now }: ContentCalls,
     { query, request, userId, reply, hint },
@@ -361,10 +345,10 @@ export const activityRoute = route({
   summary: 'Count contents per minute',
   description:
     'Only webhooks that received something in that time, by wh_id; 0 = own content. The last number is the minute of `now`, which is not over yet.',
-  query: ActivityQuery,
+  query: wire.ActivityQuery,
   answers: {
     200: {
-      schema: ActivityPage,
+      schema: wire.ActivityPage,
       example: { webhooks: [{ wh_id: 7, total: 3, minutes: [0, 2, 1] }], now: '2026-11-22T10:00:12.000Z', more: false },
       description: 'The counts',
     },

@@ -1,5 +1,4 @@
 // The account that signed in; and for the operator: is the process alive, is it ready, its metrics.
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { notFound, unauthenticatedBearer, unavailable } from '../../errors.ts';
 import type { Cause, Incidents } from '../../observe/incidents.ts';
@@ -10,6 +9,7 @@ import type { Writer } from '../../receiver/writer.ts';
 import { Health, Me, Ready } from '../../schema/contents.ts';
 import { causeOf } from '../../store/engine/causes.ts';
 import type { Store } from '../../store/open.ts';
+import { sameSecret } from '../../verify/digest.ts';
 import { route } from '../route.ts';
 
 /** What the operator's calls take of the service. */
@@ -59,15 +59,14 @@ export const readyz = route({
   answers: { 200: { schema: Ready, example: { status: 'ready' }, description: 'Ready' } },
   async handler({ store, writer, tail, promise, config, overload, incidents }: OperationCalls, { request }) {
     const knows = bears(request.headers.authorization, config.metricsToken);
+    const told = (cause: Cause | undefined) => (knows ? inWords(cause) : '');
     const problem = overloadProblem(overload);
     if (problem) throw problem;
-    if (writer.full()) throw unavailable(`Too much is waiting to be stored.${knows ? inWords(incidents.cause) : ''}`);
+    if (writer.full()) throw unavailable(`Too much is waiting to be stored.${told(incidents.cause)}`);
     await store.db.ping().catch((error: unknown) => {
-      const cause = knows ? inWords(causeOf(error)) : '';
-      throw unavailable(`The database cannot be reached now.${cause}`, error);
+      throw unavailable(`The database cannot be reached now.${told(causeOf(error))}`, error);
     });
-    if (!incidents.storing)
-      throw unavailable(`Nothing could be stored lately.${knows ? inWords(incidents.cause) : ''}`);
+    if (!incidents.storing) throw unavailable(`Nothing could be stored lately.${told(incidents.cause)}`);
     if (tail.age > UNREADY_MS) throw unavailable('New contents cannot be looked for.');
     if (!knows) return { status: 'ready' };
     return {
@@ -113,8 +112,6 @@ const UNREADY_MS = 10_000;
 const inWords = (cause: Cause | undefined): string => (cause ? ` ${cause.code}: ${cause.found}. ${cause.fix}` : '');
 
 /** True for `Bearer TOKEN`, compared in constant time. */
-function bears(header: string | undefined, token: string | undefined): boolean {
-  if (!token || !header?.startsWith('Bearer ')) return false;
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(header.slice('Bearer '.length)), digest(token));
-}
+const bears = (header: string | undefined, token: string | undefined): boolean =>
+  Boolean(token && header?.startsWith('Bearer ')) &&
+  sameSecret(Buffer.from(String(header).slice('Bearer '.length)), Buffer.from(String(token)));

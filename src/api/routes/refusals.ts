@@ -1,22 +1,14 @@
 // Refusals: requests that did not become a content, and why; released after a fix.
 import type { Config } from '../../config/config.ts';
 import { notFound } from '../../errors.ts';
-import {
-  ContentId,
-  Refusal,
-  RefusalPage,
-  RefusalQuery,
-  ReleaseInput,
-  ReleaseManyInput,
-  ReleaseResult,
-} from '../../schema/contents.ts';
+import * as wire from '../../schema/contents.ts';
 import { eventKey } from '../../store/events.ts';
 import type { Store } from '../../store/open.ts';
 import { findRefusal, findRefusedBody, listRefusals } from '../../store/refusals.ts';
 import { normalEventId } from '../../verify/identify.ts';
 import { type ReleaseParts, release, releaseMany } from '../../webhooks/release.ts';
 import { route } from '../route.ts';
-import { refusalToWire } from '../wire.ts';
+import { bytesAnswer, refusalToWire, sendBytes } from '../wire.ts';
 
 /** What the calls on refusals take of the service. */
 export interface RefusalCalls extends ReleaseParts {
@@ -51,9 +43,13 @@ export const listRefusalsRoute = route({
   tag: 'Refusals',
   kind: 'extended',
   summary: 'List refusals',
-  query: RefusalQuery,
+  query: wire.RefusalQuery,
   answers: {
-    200: { schema: RefusalPage, example: { refusals: [example], next_id: 2 }, description: 'Refusals, oldest first' },
+    200: {
+      schema: wire.RefusalPage,
+      example: { refusals: [example], next_id: 2 },
+      description: 'Refusals, oldest first',
+    },
   },
   async handler({ store, config }: RefusalCalls, { query, userId }) {
     const desc = query.order === 'desc';
@@ -82,8 +78,8 @@ export const getRefusal = route({
   tag: 'Refusals',
   kind: 'extended',
   summary: 'Fetch one refusal',
-  params: ContentId,
-  answers: { 200: { schema: Refusal, example, description: 'The refusal' } },
+  params: wire.ContentId,
+  answers: { 200: { schema: wire.Refusal, example, description: 'The refusal' } },
   async handler({ store, config }: RefusalCalls, { params, userId }) {
     const row = await findRefusal(store.db, userId, params.id);
     if (!row) throw notFound(`You have no refusal ${params.id}.`);
@@ -97,17 +93,13 @@ export const getRefusalRaw = route({
   tag: 'Refusals',
   kind: 'extended',
   summary: 'Fetch the exact bytes of one refusal',
-  params: ContentId,
-  answers: { 200: { type: 'application/octet-stream', description: 'The bytes as they were received' } },
+  params: wire.ContentId,
+  answers: bytesAnswer,
   async handler({ store }: RefusalCalls, { params, userId, reply }) {
     const body = await findRefusedBody(store.db, userId, params.id);
     if (body === undefined) throw notFound(`You have no refusal ${params.id}.`);
     if (body === null) throw notFound(`The body of refusal ${params.id} was not kept.`);
-    return reply
-      .type('application/octet-stream')
-      .header('content-disposition', `attachment; filename="refusal-${params.id}"`)
-      .header('content-security-policy', "sandbox; default-src 'none'")
-      .send(body);
+    return sendBytes(reply, `refusal-${params.id}`, body);
   },
 });
 
@@ -119,9 +111,9 @@ export const releaseRefusalRoute = route({
   url: '/refusals/:id/release',
   summary: 'Release one refusal',
   description: 'It is judged again by the present settings, and becomes a content, once, when it passes.',
-  params: ContentId,
-  body: ReleaseInput,
-  answers: { 200: { schema: ReleaseResult, example: released, description: 'What became of it' } },
+  params: wire.ContentId,
+  body: wire.ReleaseInput,
+  answers: { 200: { schema: wire.ReleaseResult, example: released, description: 'What became of it' } },
   async handler(parts: RefusalCalls, { params, body, userId }) {
     const refusal = await findRefusal(parts.store.db, userId, params.id);
     if (!refusal) throw notFound(`You have no refusal ${params.id}.`);
@@ -134,8 +126,8 @@ export const releaseRefusalsRoute = route({
   url: '/refusals/release',
   summary: 'Release the refusals of a webhook',
   description: 'Oldest first, as many as one call can: go on with `next_id` while there is one.',
-  body: ReleaseManyInput,
-  answers: { 200: { schema: ReleaseResult, example: released, description: 'What became of each' } },
+  body: wire.ReleaseManyInput,
+  answers: { 200: { schema: wire.ReleaseResult, example: released, description: 'What became of each' } },
   async handler(parts: RefusalCalls, { body, userId }) {
     const filter = { wh_id: body.whid, since_ms: momentOf(body.since) };
     const options = { force: body.force ?? false, from: body.id ?? 0 };

@@ -42,26 +42,6 @@ function stageOf(consumer: ConsumerRow, standing: Standing | undefined, pos: num
 
 const MOST_DUPLICATES = 100;
 
-async function traceOf(store: Store, userId: number, content: ContentRow): Promise<Trace> {
-  const { id, wh_id, receipt } = content;
-  const event_id = receipt?.event_id ?? null;
-  const [place, consumers] = await Promise.all([findPosition(store.db, userId, id), listConsumers(store.db, userId)]);
-  const reading = consumers.filter(({ whids }) => !whids || whids.includes(wh_id));
-  const rows = place && reading.length > 0 ? await standings(store.db, userId, place.pos) : [];
-  const standingOf = new Map(rows.map((one) => [one.consumer_id, one]));
-  return {
-    id,
-    wh_id,
-    received_at: receipt ? isoTime(receipt.received_ms) : null,
-    seen_at: place ? isoTime(place.seen_ms) : null,
-    verified: receipt?.head ? receipt.verified : null,
-    event_id,
-    duplicate_of: receipt?.duplicate_of ?? null,
-    duplicates: event_id === null ? [] : await listDuplicates(store, userId, { id, event_id }, MOST_DUPLICATES),
-    consumers: reading.map((one) => stageOf(one, standingOf.get(one.id), place?.pos ?? Number.POSITIVE_INFINITY)),
-  };
-}
-
 export const traceContent = route({
   method: 'GET',
   url: '/whcontent/:id/trace',
@@ -89,10 +69,26 @@ export const traceContent = route({
       description: 'Its life so far',
     },
   },
-  async handler(parts: TraceCalls, { params, userId }) {
+  async handler({ store, content: find }: TraceCalls, { params, userId }): Promise<Trace> {
     const { id } = params;
-    const content = await parts.content({ userId, id });
+    const content = await find({ userId, id });
     if (!content) throw noSuchContent(id);
-    return traceOf(parts.store, userId, content);
+    const { wh_id, receipt } = content;
+    const event_id = receipt?.event_id ?? null;
+    const [place, consumers] = await Promise.all([findPosition(store.db, userId, id), listConsumers(store.db, userId)]);
+    const reading = consumers.filter(({ whids }) => !whids || whids.includes(wh_id));
+    const rows = place && reading.length > 0 ? await standings(store.db, userId, place.pos) : [];
+    const standingOf = new Map(rows.map((one) => [one.consumer_id, one]));
+    return {
+      id,
+      wh_id,
+      received_at: receipt ? isoTime(receipt.received_ms) : null,
+      seen_at: place ? isoTime(place.seen_ms) : null,
+      verified: receipt?.head ? receipt.verified : null,
+      event_id,
+      duplicate_of: receipt?.duplicate_of ?? null,
+      duplicates: event_id === null ? [] : await listDuplicates(store, userId, { id, event_id }, MOST_DUPLICATES),
+      consumers: reading.map((one) => stageOf(one, standingOf.get(one.id), place?.pos ?? Number.POSITIVE_INFINITY)),
+    };
   },
 });

@@ -1,6 +1,6 @@
 // The webhooks of a user: list, make, read, change, rotate, delete.
 import type { Config } from '../../config/config.ts';
-import { Rotate, WebhookCreate, WebhookDetail, WebhookId, WebhookList, WebhookPatch } from '../../schema/webhooks.ts';
+import * as wire from '../../schema/webhooks.ts';
 import type { Store } from '../../store/open.ts';
 import type { Refreshed } from '../../store/shared-reads.ts';
 import { deleteWebhook, listWebhooks } from '../../store/webhooks.ts';
@@ -38,19 +38,13 @@ const listed = {
   wh_name: 'Payments',
   status: 1,
 };
+const { preset, verify, ...settings } = wire.resolveSettings({ preset: 'stripe' });
 const detail = {
   ...listed,
-  preset: 'stripe',
-  verify: null,
+  preset,
+  verify,
   secrets: [{ id: 'k3Xw9bQz', last4: '9fA2', expires_at: null }],
-  dedupe: null,
-  on_reject: 'keep',
-  response: { status: 200, content_type: 'text/plain', body: '' },
-  max_body_bytes: null,
-  allow_methods: null,
-  allow_networks: null,
-  retention_days: null,
-  enabled: true,
+  ...settings,
   created_at: '2026-11-22T10:00:00.000Z',
 };
 const common = { tag: 'Webhooks', kind: 'extended' } as const;
@@ -61,7 +55,7 @@ export const listWebhooksRoute = route({
   method: 'GET',
   url: '/webhooks',
   summary: 'List your webhooks',
-  answers: { 200: { schema: WebhookList, example: { webhooks: [listed] }, description: 'Your webhooks by id' } },
+  answers: { 200: { schema: wire.WebhookList, example: { webhooks: [listed] }, description: 'Your webhooks by id' } },
   async handler({ store, config }: Pick<WebhookCalls, 'store' | 'config'>, { userId, hint }) {
     const webhooks = await listWebhooks(store, userId);
     return { webhooks: webhooks.map((webhook) => webhookClassic(webhook, config.publicUrl)), ...hint };
@@ -73,8 +67,8 @@ export const createWebhookRoute = route({
   method: 'POST',
   url: '/webhooks',
   summary: 'Make a webhook',
-  body: WebhookCreate,
-  answers: { 201: { schema: WebhookDetail, example: detail, description: 'Made; `wh_url` receives from now on' } },
+  body: wire.WebhookCreate,
+  answers: { 201: { schema: wire.WebhookDetail, example: detail, description: 'Made; `wh_url` receives from now on' } },
   async handler(parts: WebhookCalls, { body, userId, reply }) {
     reply.code(201);
     return makeWebhook(parts, userId, body);
@@ -86,8 +80,8 @@ export const getWebhook = route({
   method: 'GET',
   url: '/webhooks/:wh_id',
   summary: 'Read a webhook and its settings',
-  params: WebhookId,
-  answers: { 200: { schema: WebhookDetail, example: detail, description: 'The webhook' } },
+  params: wire.WebhookId,
+  answers: { 200: { schema: wire.WebhookDetail, example: detail, description: 'The webhook' } },
   problems: [403],
   handler: async (parts: WebhookCalls, { params, userId }) =>
     webhookDetail(await owned(parts, userId, params.wh_id), parts.config.publicUrl),
@@ -99,9 +93,9 @@ export const patchWebhook = route({
   url: '/webhooks/:wh_id',
   summary: 'Change a webhook',
   description: 'RFC 7396: a member replaces, `null` goes back to the default, what is left out stays.',
-  params: WebhookId,
-  body: WebhookPatch,
-  answers: { 200: { schema: WebhookDetail, example: { ...detail, enabled: false }, description: 'As it is now' } },
+  params: wire.WebhookId,
+  body: wire.WebhookPatch,
+  answers: { 200: { schema: wire.WebhookDetail, example: { ...detail, enabled: false }, description: 'As it is now' } },
   handler: (parts: WebhookCalls, { params, body, userId }) =>
     atOnce(parts, params.wh_id, changeWebhook(parts, userId, params.wh_id, body)).then((changed) => {
       // What came before its secret is judged now; the caller does not wait for that.
@@ -117,9 +111,9 @@ export const rotateWebhookRoute = route({
   summary: 'Give a webhook a new URL',
   description:
     'The old URL goes on receiving for `grace_seconds`, so that nothing is lost while you change it at the provider.',
-  params: WebhookId,
-  body: Rotate,
-  answers: { 200: { schema: WebhookDetail, example: detail, description: 'With its new URL' } },
+  params: wire.WebhookId,
+  body: wire.Rotate,
+  answers: { 200: { schema: wire.WebhookDetail, example: detail, description: 'With its new URL' } },
   handler: (parts: WebhookCalls, { params, body, userId }) =>
     atOnce(parts, params.wh_id, rotateWebhook(parts, userId, params.wh_id, body.grace_seconds)),
 });
@@ -130,7 +124,7 @@ export const deleteWebhookRoute = route({
   url: '/webhooks/:wh_id',
   summary: 'Delete a webhook',
   description: 'Its URLs end at once. Its contents stay.',
-  params: WebhookId,
+  params: wire.WebhookId,
   answers: { 204: { description: 'Deleted' } },
   async handler(parts: WebhookCalls, { params, userId, reply }) {
     await owned(parts, userId, params.wh_id);

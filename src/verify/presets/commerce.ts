@@ -1,5 +1,5 @@
 // Presets, one row each: payments, forms, meetings and support.
-import { type Preset, SECOND_IMPLEMENTATION } from './preset.ts';
+import { hubSignature, type Preset, SECOND_IMPLEMENTATION } from './preset.ts';
 
 export const COMMERCE: readonly Preset[] = [
   {
@@ -194,10 +194,7 @@ export const COMMERCE: readonly Preset[] = [
   {
     name: 'notion',
     title: 'Notion',
-    verify: {
-      scheme: 'hmac',
-      signature: { from: 'header:X-Notion-Signature', field_separator: '=', field: 'sha256' },
-    },
+    verify: hubSignature('X-Notion-Signature'),
     dedupe: ['body:/id'],
     event_type: ['body:/type'],
     secret:

@@ -1,6 +1,6 @@
 // Presets, one row each: code, chat, mail and files.
 import { STANDARD } from './payments.ts';
-import { type Preset, SECOND_IMPLEMENTATION } from './preset.ts';
+import { echo, hubSignature, type Preset, SECOND_IMPLEMENTATION } from './preset.ts';
 
 export const DEVELOPER: readonly Preset[] = [
   {
@@ -38,10 +38,7 @@ export const DEVELOPER: readonly Preset[] = [
   {
     name: 'bitbucket',
     title: 'Bitbucket Cloud',
-    verify: {
-      scheme: 'hmac',
-      signature: { from: 'header:X-Hub-Signature', field_separator: '=', field: 'sha256' },
-    },
+    verify: hubSignature('X-Hub-Signature'),
     dedupe: ['header:X-Request-UUID'],
     event_type: ['header:X-Event-Key'],
     secret: 'You choose it yourself, or let Bitbucket generate it.',
@@ -57,10 +54,7 @@ export const DEVELOPER: readonly Preset[] = [
   {
     name: 'jira',
     title: 'Jira Cloud',
-    verify: {
-      scheme: 'hmac',
-      signature: { from: 'header:X-Hub-Signature', field_separator: '=', field: 'sha256' },
-    },
+    verify: hubSignature('X-Hub-Signature'),
     dedupe: ['header:X-Atlassian-Webhook-Identifier'],
     event_type: ['body:/webhookEvent'],
     secret: 'You choose it yourself, or let Jira generate it.',
@@ -193,14 +187,7 @@ export const DEVELOPER: readonly Preset[] = [
     name: 'msgraph',
     title: 'Microsoft Graph',
     verify: { scheme: 'shared-secret', secret_from: 'body:/value/*/clientState' },
-    handshake: [
-      {
-        method: 'POST',
-        challenge_from: 'query:validationToken',
-        signed: false,
-        answer: { body: '{challenge}' },
-      },
-    ],
+    handshake: [echo('POST', 'query:validationToken')],
     dedupe: ['body:/value/*/id'],
     event_type: ['body:/value/*/lifecycleEvent', 'body:/value/*/changeType'],
     secret: 'You choose it yourself: clientState, of up to 128 characters, when you create the subscription.',
@@ -218,14 +205,7 @@ export const DEVELOPER: readonly Preset[] = [
     name: 'dropbox',
     title: 'Dropbox',
     verify: { scheme: 'hmac', signature: { from: 'header:X-Dropbox-Signature' } },
-    handshake: [
-      {
-        method: 'GET',
-        challenge_from: 'query:challenge',
-        signed: false,
-        answer: { body: '{challenge}' },
-      },
-    ],
+    handshake: [echo('GET', 'query:challenge')],
     // No id: a request only names the accounts that changed, and is the same the next time.
     secret: 'Dropbox calls it the App secret: App Console > Settings.',
     steps: [

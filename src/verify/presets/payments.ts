@@ -1,5 +1,5 @@
 // Presets, one row each: the providers whose events most people wait for.
-import { type Preset, SECOND_IMPLEMENTATION } from './preset.ts';
+import { hubSignature, type Preset, SECOND_IMPLEMENTATION } from './preset.ts';
 
 export const STANDARD = {
   verify: {
@@ -99,10 +99,7 @@ export const PAYMENTS: readonly Preset[] = [
   {
     name: 'github',
     title: 'GitHub',
-    verify: {
-      scheme: 'hmac',
-      signature: { from: 'header:X-Hub-Signature-256', field_separator: '=', field: 'sha256' },
-    },
+    verify: hubSignature('X-Hub-Signature-256'),
     dedupe: ['header:X-GitHub-Delivery'],
     event_type: ['header:X-GitHub-Event'],
     secret: 'You choose it yourself when you create the webhook: a long random text.',
@@ -169,10 +166,7 @@ export const PAYMENTS: readonly Preset[] = [
   {
     name: 'meta',
     title: 'Meta (WhatsApp, Messenger, Instagram)',
-    verify: {
-      scheme: 'hmac',
-      signature: { from: 'header:X-Hub-Signature-256', field_separator: '=', field: 'sha256' },
-    },
+    verify: hubSignature('X-Hub-Signature-256'),
     handshake: [
       {
         method: 'GET',

@@ -1,5 +1,5 @@
 // A preset: what is known of one provider, as a row of data.
-import type { HandshakeInput, VerifyInput } from '../../schema/webhooks.ts';
+import type { Answer, HandshakeInput, VerifyInput } from '../../schema/webhooks.ts';
 
 /** Sources whose texts are joined by `/`: all of them must be in the request. */
 export type Joined = string | readonly string[];
@@ -14,7 +14,7 @@ export interface Preset {
   /** Where the type of the event stands: the first of these that the request has. */
   readonly event_type?: readonly Joined[];
   /** The answer that the provider wants, where it is not an empty 200. */
-  readonly response?: { readonly status: number; readonly content_type: string; readonly body: string };
+  readonly response?: Answer;
   /** What the provider calls the secret, and where it stands; undefined: no secret is needed. */
   readonly secret?: string;
   /** The exact steps to paste the URL at the provider; `{url}` stands for the URL of the webhook. */
@@ -27,6 +27,19 @@ export interface Preset {
   /** Against what this row is tested. */
   readonly checked: string;
 }
+
+/** HMAC-SHA256 in hex, written `sha256=…`, as GitHub was the first to do. */
+export const hubSignature = (header: string): VerifyInput => ({
+  scheme: 'hmac',
+  signature: { from: `header:${header}`, field_separator: '=', field: 'sha256' },
+});
+/** A request that nobody signs, whose challenge is sent back as it came. */
+export const echo = (method: string, challenge_from: string): HandshakeInput => ({
+  method,
+  challenge_from,
+  signed: false,
+  answer: { body: '{challenge}' },
+});
 
 /** How a row is checked where its provider has no library to check it against. */
 export const SECOND_IMPLEMENTATION = 'a second implementation with WebCrypto';
