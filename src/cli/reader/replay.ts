@@ -25,7 +25,7 @@ const SLASH = /\\|%(?:25)*(?:2f|5c|c0%af|e0%80%af|u002f|u005c)/gi;
  * Whether a path has a segment `..`, in any of the spellings by which servers have been led out of a folder: encoded once or
  * more, with a backslash, in overlong UTF-8, with a parameter (`..;a=b`, as Java servers cut it off) or a byte that ends it.
  */
-export function climbs(url: string): boolean {
+function climbs(url: string): boolean {
   const [path = ''] = url.split('?', 1);
   const plain = path.replace(DOT, '.').replace(SLASH, '/');
   return plain
