@@ -1,5 +1,4 @@
 // The route table, and the few rules that hold for every route. Builds an app; its caller lets it listen.
-
 import type { IncomingHttpHeaders } from 'node:http';
 import createAjv from '@fastify/ajv-compiler';
 import cors from '@fastify/cors';
@@ -7,7 +6,7 @@ import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type RouteOptions } from 'fastify';
 import { basePath, type Config } from '../config/config.ts';
 import { forbidden, invalid, needsMigrate } from '../errors.ts';
-import { allFinite, type BodyReader, isTime, readBodies, readJson } from '../http/body.ts';
+import { allFinite, type BodyReader, isTime, type Lengths, overlong, readBodies, readJson } from '../http/body.ts';
 import { createClose, createRequestId, createServerWith, MAX_HEADER_BYTES, type Receiver } from '../http/server.ts';
 import type { Incidents } from '../observe/incidents.ts';
 import type { Log } from '../observe/log.ts';
@@ -85,8 +84,19 @@ export type ApiParts = AuthParts &
 // Parsing a JSON body of a million members holds up all other requests for seconds; the largest that makes sense has half of this.
 const MAX_JSON_BYTES = 1024 * 1024;
 
+/** The API before it listens. */
+export interface Api {
+  /** For `inject` and for routes of your own; add them before `ready()` or `listen()`. */
+  readonly fastify: FastifyInstance;
+  readonly auth: Auth;
+  /** The calls that users are told of. */
+  readonly documented: readonly Route<ApiParts>[];
+  /** Stops accepting, answers what is under way, commits what is accepted. */
+  close(): Promise<void>;
+}
+
 /** Builds the API. Routes of your own may follow: see examples/custom.ts. */
-export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[] = []) {
+export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[] = []): Promise<Api> {
   const { config, receiver } = parts;
   const auth = createAuth(parts);
   const onError = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
@@ -132,13 +142,10 @@ export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[]
   for (const route of routes) fastify.route(asServed(route, parts, auth, waiting));
   const stop = createClose(fastify, receiver);
   return {
-    /** For `inject` and for routes of your own; add them before `ready()` or `listen()`. */
     fastify,
     auth,
-    /** The calls that users are told of. */
     documented: routes.filter((route) => !route.hidden),
-    /** Stops accepting, answers what is under way, commits what is accepted. */
-    async close(): Promise<void> {
+    async close() {
       waiting.close();
       await stop();
       auth.close();
@@ -179,8 +186,10 @@ function asServed(route: Route<ApiParts>, parts: ApiParts, auth: Auth, waiting: 
       }
     },
     preValidation(request, _reply, done) {
-      if (route.body) request.body = readJson(request.body as Buffer | undefined);
-      done();
+      if (!route.body) return done();
+      request.body = readJson(request.body as Buffer | undefined);
+      const long = overlong(request.body, route.body as Lengths);
+      done(long && invalid([long]));
     },
     preHandler(request, _reply, done) {
       const places = ['query', 'params', ...(route.body ? (['body'] as const) : [])] as const;

@@ -24,7 +24,7 @@ import { findTarget, redeliver, reviveDead, type Start, seek } from './seek.ts';
 import { carriedOf, createSessions, inLane } from './sessions.ts';
 
 /** A lease as a call names it, and which of its contents are meant; undefined = all. */
-interface LeaseCall {
+export interface LeaseCall {
   readonly lease: string;
   readonly ids?: readonly number[] | undefined;
 }

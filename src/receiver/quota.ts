@@ -22,7 +22,12 @@ interface Over {
   readonly first: boolean;
 }
 
-export type Quota = ReturnType<typeof createQuota>;
+export interface Quota {
+  /** Counts a request. Undefined: it may go on. */
+  refuse(owner: Owner): Over | undefined;
+  /** Adds committed contents and refusals to what their users have stored. */
+  stored(rows: readonly Stored[]): void;
+}
 
 // Providers send in bursts: the unused requests of ten seconds may come at once.
 const BURST_S = 10;
@@ -47,7 +52,7 @@ export function createQuota(
   { db, extended }: Store,
   log: { warn(data: object, message: string): void },
   config: Pick<Config, 'ratePerWebhook' | 'ratePerUser' | 'quotaMbPerUser'>,
-) {
+): Quota {
   const { ratePerWebhook = 0, ratePerUser = 0, quotaMbPerUser } = config;
   const buckets = new LRUCache<number, Bucket>({ max: MOST_REMEMBERED });
   const stocks = new LRUCache<number, Stock>({ max: MOST_REMEMBERED });
@@ -96,8 +101,7 @@ export function createQuota(
   }
 
   return {
-    /** Counts a request. Undefined: it may go on. */
-    refuse(owner: Owner): Over | undefined {
+    refuse(owner) {
       // The usual case, and every request passes here.
       if (!limited) return undefined;
       const { user_id, wh_id } = owner;
@@ -119,8 +123,7 @@ export function createQuota(
       for (const limit of limits) limit.bucket.tokens--;
       return undefined;
     },
-    /** Adds committed contents and refusals to what their users have stored. */
-    stored(rows: readonly Stored[]): void {
+    stored(rows) {
       if (quota === Number.POSITIVE_INFINITY) return;
       for (const { user_id, content, head } of rows) {
         const stock = stocks.get(user_id);

@@ -157,17 +157,23 @@ async function pageOf(
   return { contents, cut };
 }
 
-/** Contents of a user by their ids, ascending, no more than `maxBytes`, but one at least; `cut` when there are more. */
-export async function listByIds(store: Store, userId: number, ids: readonly number[], maxBytes: number): Promise<Page> {
+/** Contents of a user by their ids, in this order, no more than `maxBytes`, but one at least; `cut` when there are more. */
+export async function listByIds(
+  store: Store,
+  userId: number,
+  ids: readonly number[],
+  maxBytes: number,
+  order: 'asc' | 'desc' = 'asc',
+): Promise<Page> {
   const [low, high] = [Math.min(...ids), Math.max(...ids)];
   // `+`: SQLite would otherwise use the index of the user. A range is read twice as fast as single ids.
   if (high - low < 2 * ids.length) {
     const wanted = new Set(ids);
-    const sql = `${selectFrom(store)} WHERE t.id BETWEEN ? AND ? AND +t.user_id = ? ORDER BY t.id`;
+    const sql = `${selectFrom(store)} WHERE t.id BETWEEN ? AND ? AND +t.user_id = ? ORDER BY t.id ${order}`;
     return pageOf(store, sql, [low, high, userId], maxBytes, (row) => wanted.has(row.id));
   }
   const some = padded(ids);
-  const sql = `${selectFrom(store)} WHERE t.id IN (${marks(some.length)}) AND +t.user_id = ? ORDER BY t.id`;
+  const sql = `${selectFrom(store)} WHERE t.id IN (${marks(some.length)}) AND +t.user_id = ? ORDER BY t.id ${order}`;
   return pageOf(store, sql, [...some, userId], maxBytes);
 }
 

@@ -81,12 +81,10 @@ async function byEvent(store: Store, userId: number, options: ListOptions, filte
     [eventKey(userId, event_id), event_id, userId, ...(wh_id === 'all' ? [] : [wh_id]), from, to, ...params, limit],
   );
   const named = ids.map(({ id }) => id);
-  const page = named.length > 0 ? await listByIds(store, userId, named, maxBytes) : { contents: [], cut: false };
+  const page = named.length > 0 ? await listByIds(store, userId, named, maxBytes, order) : { contents: [], cut: false };
   const cut = page.cut || named.length === limit;
-  // Contents that did not fit were left out from the highest id on.
-  const contents = order === 'asc' ? page.contents : page.contents.toReversed();
-  const last = contents.at(-1);
-  return { contents: ours(contents, filter), upTo: cut && last ? last.id : order === 'asc' ? to : from };
+  const last = page.contents.at(-1);
+  return { contents: ours(page.contents, filter), upTo: cut && last ? last.id : order === 'asc' ? to : from };
 }
 
 /** The filter as SQL on the tables t (tblwh) and r (restante_request). */

@@ -1,9 +1,11 @@
 // Bodies that are being read: exact whatever their chunks, bounded in all and for each webhook, and small ones always pass.
+
 import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, createConnection, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
+import * as fc from 'fast-check';
 import { afterEach, expect, test, vi } from 'vitest';
-import { createBodyReader, readOn } from '../../src/http/body.ts';
+import { createBodyReader, holdsMore, readOn } from '../../src/http/body.ts';
 
 const KIB = 1024;
 const closing: (() => void)[] = [];
@@ -82,4 +84,24 @@ test('refused again and again, nothing of it stays counted', async () => {
   const { url } = await listen();
   for (let i = 0; i < 20; i++) expect(await post(url, 1, 800 * KIB)).toBe('no-room');
   expect(await post(url, 1, 550 * KIB)).toBe(`${550 * KIB} 120 120`);
+});
+
+test('the values of JSON are counted without parsing it', () => {
+  const valuesIn = (value: unknown): number =>
+    typeof value === 'object' && value !== null
+      ? Object.values(value).reduce((sum: number, one) => sum + valuesIn(one), 1)
+      : 1;
+  const json = fc.tuple(fc.jsonValue({ maxDepth: 5 }), fc.constantFrom(undefined, 2));
+  void fc.assert(
+    fc.property(json, ([value, indent]) => {
+      const [bytes, count] = [Buffer.from(JSON.stringify(value, null, indent)), valuesIn(value)];
+      // An empty list or object counts for one more at most.
+      expect(holdsMore(bytes, 2 * count + 1)).toBe(false);
+      if (count > 1) expect(holdsMore(bytes, Math.ceil((count - 1) / 2))).toBe(true);
+    }),
+    { numRuns: 500 },
+  );
+  expect([holdsMore(Buffer.from('[1,2,3]'), 4), holdsMore(Buffer.from('[1,2,3]'), 3)]).toEqual([false, true]);
+  expect(holdsMore(Buffer.from('"a,[{\\",,,"'), 1)).toBe(false);
+  for (const broken of ['"', '"\\', '\\"', '}]', '']) expect(holdsMore(Buffer.from(broken), 3)).toBe(false);
 });

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createNearMisses } from '../../src/receiver/refusals.ts';
 import type { Content, Refusal } from '../../src/schema/contents.ts';
 import type { WebhookDetail } from '../../src/schema/webhooks.ts';
+import { searchContents } from '../../src/store/search.ts';
 import type { Target } from '../../src/webhooks/target.ts';
 import {
   type Database,
@@ -243,6 +244,28 @@ onEveryEngine('verdicts', (engine) => {
     expect(refusal?.near_miss).toContain(String(other.wh_id));
     expect(refusal?.near_miss).toContain('7xQ1');
     expect(refusal?.near_miss).not.toContain('AnotherWebhook');
+  });
+
+  test('an event with large bodies is found whole over several pages, in both directions', async () => {
+    const webhook = await hook({ preset: 'stripe', secrets: [SECRET] });
+    const sent: number[] = [];
+    for (let i = 0; i < 6; i++) {
+      const body = bodyOf('evt_large', { type: 'a', note: String(i).repeat(40_000) });
+      await send(webhook, body, sign.stripe(SECRET, body));
+    }
+    for (const { id } of await contents(webhook, '&event_id=evt_large')) sent.push(id);
+    expect(sent).toHaveLength(6);
+    for (const order of ['asc', 'desc'] as const) {
+      const found: number[] = [];
+      for (let [from, to] = [0, sent.at(-1) as number]; from <= to && found.length < 9; ) {
+        const options = { wh_id: 'all', from, to, order, limit: 10, maxBytes: 100_000 } as const;
+        const page = await searchContents(service.store, user.id, options, { event_id: 'evt_large' });
+        found.push(...page.contents.map(({ id }) => id));
+        if (order === 'asc') from = page.upTo + 1;
+        else to = page.upTo - 1;
+      }
+      expect([order, found]).toEqual([order, order === 'asc' ? sent : sent.toReversed()]);
+    }
   });
 
   test('lists are narrowed by event, type, verdict, time and text, in both directions', async () => {
