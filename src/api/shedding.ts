@@ -5,7 +5,7 @@ import { createByteBudget } from '../http/body.ts';
 import type { ShedWhy } from '../observe/metrics.ts';
 import { type Overload, overloadProblem } from '../observe/overload.ts';
 
-// Of all answers that are being sent; one user may take half of it. A page has up to 8 MiB of bodies.
+// Of all answers that are being sent. A page has up to 8 MiB of bodies.
 const MOST_BYTES = 512 * 1024 * 1024;
 // Smaller answers are not counted and never refused.
 const SMALL_BYTES = 64 * 1024;
@@ -27,9 +27,9 @@ export function shedLoad(
     const bytes = sizeOf(payload);
     if (bytes <= SMALL_BYTES) return done(null, payload);
     // No user has the id 0: readers of the documentation share it.
-    const lane = request.userId ?? 0;
-    if (budget.hold(lane, bytes)) {
-      reply.raw.once('close', () => budget.hold(lane, -bytes));
+    const owner = { user_id: request.userId ?? 0, wh_id: 0 };
+    if (budget.hold(owner, bytes)) {
+      reply.raw.once('close', () => budget.hold(owner, -bytes));
       return done(null, payload);
     }
     shed('answers');

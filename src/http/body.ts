@@ -12,10 +12,10 @@ export class Aborted extends Error {
   readonly statusCode = 400;
 }
 
-// Memory for all large bodies that are being read; one webhook may take half of it. Slow senders must not fill the memory.
+// Memory for all large bodies that are being read. Slow senders must not fill the memory.
 const MOST_BYTES = 256 * 1024 * 1024;
 // The beginning of each body is not counted: small bodies always have room.
-const SMALL_BYTES = 64 * 1024;
+export const SMALL_BYTES = 64 * 1024;
 
 export type BodyReader = ReturnType<typeof createBodyReader>;
 
@@ -23,24 +23,27 @@ export function createBodyReader(mostBytes = MOST_BYTES) {
   const { hold } = createByteBudget(mostBytes);
   return {
     /**
-     * The whole body; or that it is longer than `limit`, or that its lane or all bodies have used up the memory.
+     * The whole body; or that it is longer than `limit`, or that its owner or all bodies have used up the memory.
      * Rejects with Aborted when the sender goes away before its end.
      */
-    read: (request: IncomingMessage, lane: number, limit: number): Promise<Buffer | 'too-large' | 'no-room'> =>
+    read: (request: IncomingMessage, owner: Owner, limit: number): Promise<Buffer | 'too-large' | 'no-room'> =>
       new Promise((resolve, reject) => {
         if (request.destroyed) return reject(new Aborted()); // gone while its webhook was looked up
         const chunks: Buffer[] = [];
         let size = 0;
-        let held = 0;
+        // What the sender declares is held from the start: else others who come meanwhile would take its place half-way.
+        const declared = Math.min(Number(request.headers['content-length'] ?? 0), limit);
+        let held = Math.max(0, declared - SMALL_BYTES);
+        if (held > 0 && !hold(owner, held)) return resolve('no-room');
         function settle(): void {
           chunks.length = 0;
-          if (held > 0) hold(lane, -held);
+          if (held > 0) hold(owner, -held);
           held = 0;
         }
         request.on('data', (chunk: Buffer) => {
           size += chunk.length;
           const more = Math.max(0, size - SMALL_BYTES) - held;
-          const refusal = size > limit ? 'too-large' : more > 0 && !hold(lane, more) ? 'no-room' : undefined;
+          const refusal = size > limit ? 'too-large' : more > 0 && !hold(owner, more) ? 'no-room' : undefined;
           if (!refusal) {
             held += Math.max(0, more);
             chunks.push(chunk);
@@ -78,18 +81,38 @@ export function readOn(request: IncomingMessage): void {
   request.resume();
 }
 
-/** A budget that lanes share: `mostBytes` in all, and half of it for one lane. */
+// What users share: memory of each kind. However many users take all they may, the next one still gets something.
+
+/** Whose something is: of a webhook, or with `wh_id` 0 of the user alone. */
+export interface Owner {
+  readonly user_id: number;
+  readonly wh_id: number;
+}
+
+/** Of what the other users leave, one user may hold half, and of that one webhook three quarters. */
+export const shareOf = (left: number): { readonly user: number; readonly lane: number } => ({
+  user: left / 2,
+  lane: (left / 2) * 0.75,
+});
+
+/** A budget of bytes that users share. */
 export function createByteBudget(mostBytes: number) {
-  const lanes = new Map<number, number>();
+  const users = new Map<number, { held: number; readonly lanes: Map<number, number> }>();
   let all = 0;
   return {
-    /** Takes bytes for a lane. False: there is no room, and nothing was taken. Negative bytes give back. */
-    hold(lane: number, bytes: number): boolean {
-      const held = (lanes.get(lane) ?? 0) + bytes;
-      if (bytes > 0 && (all + bytes > mostBytes || held > mostBytes / 2)) return false;
+    /** Takes bytes for a webhook and its user. False: there is no room, and nothing was taken. Negative bytes give back. */
+    hold(owner: Owner, bytes: number): boolean {
+      const { user_id, wh_id } = owner;
+      const mine = users.get(user_id) ?? { held: 0, lanes: new Map<number, number>() };
+      const lane = (mine.lanes.get(wh_id) ?? 0) + bytes;
+      const most = shareOf(mostBytes - all + mine.held);
+      if (bytes > 0 && (mine.held + bytes > most.user || lane > most.lane)) return false;
       all += bytes;
-      if (held > 0) lanes.set(lane, held);
-      else lanes.delete(lane);
+      mine.held += bytes;
+      if (lane > 0) mine.lanes.set(wh_id, lane);
+      else mine.lanes.delete(wh_id);
+      if (mine.held > 0) users.set(user_id, mine);
+      else users.delete(user_id);
       return true;
     },
     get held(): number {
@@ -108,7 +131,7 @@ export function readBodies(
   fastify.addContentTypeParser('*', async (request: FastifyRequest) => {
     const { raw, routeOptions } = request;
     const limit = routeOptions.bodyLimit;
-    const body = await bodies.read(raw, laneOf({ user_id: request.userId, wh_id: 0 }), limit);
+    const body = await bodies.read(raw, { user_id: request.userId, wh_id: 0 }, limit);
     if (Buffer.isBuffer(body)) return body;
     readOn(raw);
     if (body === 'no-room') shed('bodies');
@@ -180,5 +203,4 @@ export function isTime(text: string): boolean {
 }
 
 /** The lane of a webhook: its senders wait for one another and not for others. A user's own contents have a lane, too. */
-export const laneOf = ({ wh_id, user_id }: { readonly wh_id: number; readonly user_id: number }): number =>
-  wh_id || -user_id;
+export const laneOf = ({ wh_id, user_id }: Owner): number => wh_id || -user_id;

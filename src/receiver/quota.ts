@@ -1,11 +1,9 @@
 // How many requests a second one webhook and one user may send, and how many bytes one user may store. Without the settings: any.
 import { LRUCache } from 'lru-cache';
 import type { Config } from '../config/config.ts';
-import { laneOf } from '../http/body.ts';
+import { laneOf, type Owner } from '../http/body.ts';
 import { storedBytes } from '../store/backlog.ts';
 import type { Store } from '../store/open.ts';
-
-type Owner = { readonly user_id: number; readonly wh_id: number };
 
 /** What takes space in a row. */
 interface Stored {

@@ -15,7 +15,7 @@ import {
   unverified,
 } from '../errors.ts';
 import type { Sender } from '../http/address.ts';
-import { Aborted, type BodyReader, isLong, laneOf, readOn } from '../http/body.ts';
+import { Aborted, type BodyReader, createByteBudget, isLong, readOn, SMALL_BYTES } from '../http/body.ts';
 import { encodeHead, publicUrlOf, splitTarget } from '../http/head.ts';
 import { createRequestId, type Receiver } from '../http/server.ts';
 import type { Incidents } from '../observe/incidents.ts';
@@ -25,7 +25,7 @@ import type { RefusalKind } from '../schema/contents.ts';
 import type { Answer } from '../schema/webhooks.ts';
 import type { Refreshed } from '../store/shared-reads.ts';
 import type { Incoming } from '../verify/request.ts';
-import { judgeRequest, type Target, toJudged } from '../webhooks/target.ts';
+import { type Judgement, judgeRequest, type Target, toJudged } from '../webhooks/target.ts';
 import { createOldUrls } from './old-urls.ts';
 import type { Quota } from './quota.ts';
 import { createRefusals, type RefusalParts } from './refusals.ts';
@@ -39,6 +39,8 @@ const SECURITY = [
 ];
 // A refused sender has this long to read its answer before its connection ends.
 const LINGER_MS = 5_000;
+// Large bodies that wait for their verdict.
+const MOST_JUDGED_BYTES = 256 * 1024 * 1024;
 // Old URLs that were logged, remembered so that each is logged once.
 const MOST_WARNED = 10_000;
 
@@ -79,6 +81,7 @@ export function createReceiver(parts: ReceiverParts): Receiver {
   const refusals = createRefusals(parts);
   const hardLimit = Math.min(config.maxBodyBytes, store.db.maxValueBytes - 1024 * 1024);
   const warned = new Set<number>();
+  const verdicts = createByteBudget(MOST_JUDGED_BYTES);
   let ending = false;
 
   const limitOf = (target: Target) => Math.min(target.settings.max_body_bytes ?? hardLimit, hardLimit);
@@ -109,7 +112,7 @@ export function createReceiver(parts: ReceiverParts): Receiver {
 
   /** Why one webhook or user may send nothing more now, while the others go on. */
   function overQuota(target: Target): Rejection | undefined {
-    if (writer.full(laneOf(target))) {
+    if (writer.full(target)) {
       shed('line');
       return reject(unavailable('Too much of this webhook is waiting to be stored. Send it again soon.'));
     }
@@ -160,7 +163,7 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     }
     if (expects) response.writeContinue();
     const limit = limitOf(target);
-    const content = await bodies.read(request, laneOf(target), limit);
+    const content = await bodies.read(request, target, limit);
     if (content === 'no-room') {
       shed('bodies');
       return refuse(request, response, unavailable('Too many large bodies are being read. Send it again soon.'));
@@ -199,13 +202,13 @@ export function createReceiver(parts: ReceiverParts): Receiver {
       receivedMs: received_ms,
     };
     let current = target;
-    let judged = judgeRequest(current, incoming);
+    let judged = await judge(current, incoming);
     if (judged.kind !== 'accepted' && judged.kind !== 'handshake') {
       // Another process may just have set the secret.
       const changed = await again();
       if (changed && changed !== current) {
         current = changed;
-        judged = judgeRequest(current, incoming);
+        judged = await judge(current, incoming);
       }
     }
     const { response: usual, on_reject } = current.settings;
@@ -227,6 +230,21 @@ export function createReceiver(parts: ReceiverParts): Receiver {
       return answer(response, status, ['Content-Type', content_type], body);
     }
     return refuse(request, response, unverified(reason));
+  }
+
+  /** The verdict. Large bodies may have to wait for it, in bounded memory. */
+  async function judge(target: Target, incoming: Incoming): Promise<Judgement> {
+    const { length } = incoming.body;
+    if (length <= SMALL_BYTES) return judgeRequest(target, incoming);
+    if (!verdicts.hold(target, length)) {
+      shed('bodies');
+      throw unavailable('Too many large bodies are being verified. Send it again soon.');
+    }
+    try {
+      return await judgeRequest(target, incoming);
+    } finally {
+      verdicts.hold(target, -length);
+    }
   }
 
   /** Warns that a request came by a rotated URL, which ends soon. */

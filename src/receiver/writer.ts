@@ -14,10 +14,11 @@
 // - `Nothing was stored` is said only of a row that is certainly not stored. Where that is unknown, the answer says so.
 // - A row that the database refuses fails alone: its batch is halved until the row is found, and the others are stored.
 // - Two requests with the same event are never under way at once, or neither would be known as the duplicate of the other.
-// - The queue takes one row of each webhook in turn, and one webhook fills half of it at most: a flood delays its own rows.
+// - The queue takes one row of each user in turn, and a user fills at most half of what others leave of it: a flood delays its
+//   own rows.
 // - Memory is bounded: above 64 MiB, or 2 s behind, `full` refuses a request before its body is read.
 import { unavailable } from '../errors.ts';
-import { laneOf } from '../http/body.ts';
+import { laneOf, type Owner, shareOf } from '../http/body.ts';
 import { insertContents, type NewContent } from '../store/contents.ts';
 import { type Failure, failed, StoreError } from '../store/db.ts';
 import { eventName } from '../store/events.ts';
@@ -29,8 +30,6 @@ const MOST_BYTES = 4 * 1024 * 1024;
 // Rows that wait for their commit. Above either limit senders get a 503 before their body is read, and try again later.
 const QUEUE_BYTES = 64 * 1024 * 1024;
 const QUEUE_AGE_MS = 2_000;
-// One webhook alone may fill this much of the queue: the others have room left.
-const LANE_BYTES = QUEUE_BYTES / 2;
 // A sender is answered after this even when the database hangs: most senders wait 5 to 15 s.
 const GIVE_UP_MS = 4_000;
 
@@ -132,18 +131,34 @@ export function createWriter(
       new Promise((resolve, reject) => {
         const bytes = row.content.length + (row.head?.length ?? 0) + 100;
         const event = row.judged?.event_key ? eventName(row.wh_id, row.judged.event_key) : undefined;
-        queue.add({ row, lane: laneOf(row), event, bytes, since: performance.now(), resolve, reject });
+        queue.add({
+          row,
+          user: row.user_id,
+          lane: laneOf(row),
+          event,
+          bytes,
+          since: performance.now(),
+          resolve,
+          reject,
+        });
         // All rows that arrive in this turn of the event loop join the first batch.
         if (!scheduled && running.size < store.db.lanes) {
           scheduled = true;
           setImmediate(start);
         }
       }),
-    /** True when too much waits, or for too long, in the whole queue or in this lane: refuse before reading a body. */
-    full(lane?: number): boolean {
+    /** True when too much waits, or for too long, in the whole queue or of this owner: refuse before reading a body. */
+    full(owner?: Owner): boolean {
       if (queue.bytes > QUEUE_BYTES || busyFor() > QUEUE_AGE_MS) return true;
-      const held = lane === undefined ? undefined : queue.of(lane);
-      return held !== undefined && (held.bytes > LANE_BYTES || performance.now() - held.since > QUEUE_AGE_MS);
+      if (!owner) return false;
+      const mine = queue.bytesOf(owner.user_id);
+      if (mine === 0) return false;
+      const most = shareOf(QUEUE_BYTES - queue.bytes + mine);
+      const held = queue.of(owner.user_id, laneOf(owner));
+      return (
+        mine > most.user ||
+        (held !== undefined && (held.bytes > most.lane || performance.now() - held.since > QUEUE_AGE_MS))
+      );
     },
     /** Resolves when everything accepted so far is answered. */
     drain: (): Promise<void> =>
@@ -176,9 +191,11 @@ function reason(failure: Failure): string {
   return 'The database cannot store anything now, nothing was stored. Send it again soon.';
 }
 
-// The queue: a lane per webhook, served in turn one row each, so that a flood delays its own webhook alone.
+// The queue: users are served in turn, one row each, and so are the webhooks of each user: a flood delays its own webhook alone,
+// and a user with a thousand webhooks takes no more turns than a user with one.
 
 export interface Entry {
+  readonly user: number;
   readonly lane: number;
   readonly bytes: number;
   /** When it was added, by performance.now(). */
@@ -192,81 +209,103 @@ interface Lane<E> {
   at: number;
   bytes: number;
 }
+interface Line<E> {
+  readonly lanes: Map<number, Lane<E>>;
+  bytes: number;
+}
 
 export function createQueue<E extends Entry>() {
-  // In the order in which they are served: a lane that was served goes to the end.
-  const lanes = new Map<number, Lane<E>>();
+  // In the order in which they are served, and so are the lanes of each: who was served goes to the end.
+  const users = new Map<number, Line<E>>();
   let size = 0;
   let bytes = 0;
 
-  function remove(lane: Lane<E>, entry: E): void {
+  function remove(line: Line<E>, lane: Lane<E>, entry: E): void {
     lane.entries[lane.at++] = undefined;
     lane.bytes -= entry.bytes;
+    line.bytes -= entry.bytes;
     bytes -= entry.bytes;
     size--;
   }
 
-  function tidy(key: number, lane: Lane<E>): void {
-    lanes.delete(key);
-    if (lane.at === lane.entries.length) return;
-    lanes.set(key, lane);
-    if (lane.at < 1_000) return;
-    lane.entries = lane.entries.slice(lane.at);
-    lane.at = 0;
+  /** Puts a lane and its user at the end, or away when they are empty. */
+  function tidy(user: number, line: Line<E>, key: number, lane: Lane<E>): void {
+    line.lanes.delete(key);
+    if (lane.at < lane.entries.length) line.lanes.set(key, lane);
+    if (lane.at >= 1_000) {
+      lane.entries = lane.entries.slice(lane.at);
+      lane.at = 0;
+    }
+    users.delete(user);
+    if (line.lanes.size > 0) users.set(user, line);
   }
 
   return {
     add(entry: E): void {
-      const lane = lanes.get(entry.lane) ?? { entries: [], at: 0, bytes: 0 };
-      if (lane.entries.length === 0) lanes.set(entry.lane, lane);
+      const line: Line<E> = users.get(entry.user) ?? { lanes: new Map(), bytes: 0 };
+      if (line.lanes.size === 0) users.set(entry.user, line);
+      const lane: Lane<E> = line.lanes.get(entry.lane) ?? { entries: [], at: 0, bytes: 0 };
+      if (lane.entries.length === 0) line.lanes.set(entry.lane, lane);
       lane.entries.push(entry);
       lane.bytes += entry.bytes;
+      line.bytes += entry.bytes;
       bytes += entry.bytes;
       size++;
     },
     /**
-     * At most so many rows and bytes, one of each lane in turn; a row that is larger is taken alone. An entry that is `held`
+     * At most so many rows and bytes, one of each user in turn; a row that is larger is taken alone. An entry that is `held`
      * stays, and so do all behind it.
      */
     take(mostRows: number, mostBytes: number, held: (entry: E) => boolean): E[] {
       const taken: E[] = [];
-      const served = new Map<number, Lane<E>>();
+      const served = new Map<Lane<E>, E>();
       let sum = 0;
-      for (let turn = [...lanes]; turn.length > 0; ) {
+      // The lanes of each user that may have more for this batch, the next one first.
+      let turn = [...users.values()].map((line) => ({ line, lanes: [...line.lanes.values()], at: 0 }));
+      while (turn.length > 0 && taken.length < mostRows) {
         const again: typeof turn = [];
-        for (const [key, lane] of turn) {
-          const entry = lane.entries[lane.at];
+        for (const one of turn) {
           if (taken.length === mostRows) break;
-          if (!entry || held(entry) || (taken.length > 0 && sum + entry.bytes > mostBytes)) continue;
-          remove(lane, entry);
-          taken.push(entry);
-          sum += entry.bytes;
-          served.set(key, lane);
-          again.push([key, lane]);
+          while (one.at < one.lanes.length) {
+            const lane = one.lanes[one.at++] as Lane<E>;
+            const entry = lane.entries[lane.at];
+            if (!entry || held(entry) || (taken.length > 0 && sum + entry.bytes > mostBytes)) continue;
+            remove(one.line, lane, entry);
+            taken.push(entry);
+            sum += entry.bytes;
+            served.set(lane, entry);
+            one.lanes.push(lane);
+            again.push(one);
+            break;
+          }
         }
         turn = again;
       }
-      for (const [key, lane] of served) tidy(key, lane);
+      for (const [lane, { user, lane: key }] of served) tidy(user, users.get(user) as Line<E>, key, lane);
       return taken;
     },
     /** Removes the entries that were added before this moment. */
     dropBefore(until: number): E[] {
       const dropped: E[] = [];
-      for (const [key, lane] of [...lanes]) {
-        for (let entry = lane.entries[lane.at]; entry && entry.since < until; entry = lane.entries[lane.at]) {
-          remove(lane, entry);
-          dropped.push(entry);
+      for (const [user, line] of [...users]) {
+        for (const [key, lane] of [...line.lanes]) {
+          for (let entry = lane.entries[lane.at]; entry && entry.since < until; entry = lane.entries[lane.at]) {
+            remove(line, lane, entry);
+            dropped.push(entry);
+          }
+          if (lane.at === lane.entries.length) line.lanes.delete(key);
         }
-        if (lane.at === lane.entries.length) lanes.delete(key);
+        if (line.lanes.size === 0) users.delete(user);
       }
       return dropped;
     },
     /** The bytes in a lane, and since when its first entry waits; undefined: it is empty. */
-    of(key: number): { readonly bytes: number; readonly since: number } | undefined {
-      const lane = lanes.get(key);
+    of(user: number, key: number): { readonly bytes: number; readonly since: number } | undefined {
+      const lane = users.get(user)?.lanes.get(key);
       const first = lane?.entries[lane.at];
       return lane && first && { bytes: lane.bytes, since: first.since };
     },
+    bytesOf: (user: number): number => users.get(user)?.bytes ?? 0,
     get size() {
       return size;
     },

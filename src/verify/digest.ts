@@ -1,21 +1,31 @@
 // Compares signatures with the digest of the signed bytes, and shared secrets with the secret, in constant time.
 import { createHash, createHmac, createSecretKey, type KeyObject, timingSafeEqual, verify } from 'node:crypto';
-import type { Fault, Message, Piece } from './message.ts';
-import { headerOf, type Incoming, readSource, type Secret } from './request.ts';
+import { type Fault, LARGE, type Message, type Piece } from './message.ts';
+import { headerOf, type Incoming, isLarge, isParsed, readSource, type Secret } from './request.ts';
 import { readKey, type Shared, type SignatureCheck } from './rules.ts';
+import type { Sliced } from './slices.ts';
 
 // Each signature costs some 100 µs, and a stranger may send as many as fit into a header.
 const MOST_ASYMMETRIC = 4;
 
-/** Whether any signature of the message is right under this secret. */
-export function isSigned(check: SignatureCheck, secret: Secret, message: Message): boolean {
+/** Whether any signature of the message is right under this secret. Gives way after each digest of the body. */
+export function* isSigned(check: SignatureCheck, secret: Secret, message: Message): Sliced<boolean> {
   const key = keyOf(check, secret);
   if (key === null) return false;
-  if (check.scheme === 'asymmetric') return message.forms.some((form) => isSignedBy(check, key, form, message));
-  return message.forms.some((form) => {
+  for (const form of message.forms) {
+    if (check.scheme === 'asymmetric') {
+      const data = Buffer.concat(form.filter((piece) => piece !== 'secret'));
+      for (const signature of message.signatures.slice(0, MOST_ASYMMETRIC)) {
+        if (isSignedBy(check, key as KeyObject, data, signature)) return true;
+        yield;
+      }
+      continue;
+    }
     const expected = digest(check, key, form);
-    return message.signatures.some((signature) => sameText(normal(check, signature), expected));
-  });
+    if (message.signatures.some((signature) => sameText(normal(check, signature), expected))) return true;
+    yield;
+  }
+  return false;
 }
 
 /** HMAC with the algorithm and the key of the rules, for handshakes that ask for one. */
@@ -58,23 +68,15 @@ function sameText(given: string, expected: string): boolean {
   return bytes.length === expected.length && timingSafeEqual(bytes, Buffer.from(expected, 'latin1'));
 }
 
-function isSignedBy(
-  check: SignatureCheck,
-  key: Buffer | KeyObject,
-  form: readonly Piece[],
-  { signatures }: Message,
-): boolean {
-  const data = Buffer.concat(form.filter((piece) => piece !== 'secret'));
-  return signatures.slice(0, MOST_ASYMMETRIC).some((text) => {
-    const signature = Buffer.from(text, check.encoding);
-    // Node's decoder skips characters that are not of the encoding: a signature with such characters is refused.
-    if (signature.toString(check.encoding) !== normal(check, text)) return false;
-    try {
-      return verify(check.algorithm === 'ed25519' ? null : 'sha256', data, key as KeyObject, signature);
-    } catch {
-      return false;
-    }
-  });
+function isSignedBy(check: SignatureCheck, key: KeyObject, data: Buffer, text: string): boolean {
+  const signature = Buffer.from(text, check.encoding);
+  // Node's decoder skips characters that are not of the encoding: a signature with such characters is refused.
+  if (signature.toString(check.encoding) !== normal(check, text)) return false;
+  try {
+    return verify(check.algorithm === 'ed25519' ? null : 'sha256', data, key, signature);
+  } catch {
+    return false;
+  }
 }
 
 // Shared secrets: providers that sign nothing and send the secret itself, in a header, a field, the query, or each element of a list.
@@ -83,10 +85,13 @@ function isSignedBy(
 export function readShared({ from }: Shared, incoming: Incoming): readonly Buffer[] | Fault {
   if (from === 'bearer' || from === 'basic') return readAuthorization(from, incoming);
   const missing = { fault: `The ${from.title} is missing.`, missing: true };
+  if ((from.kind === 'each' || isParsed(from)) && isLarge(incoming))
+    return { fault: `The ${from.title} is not read: ${LARGE}.` };
   if (from.kind === 'each') {
-    const texts = each(incoming.body, from.steps);
-    return texts.length > 0 && texts.every((text) => text !== undefined)
-      ? texts.map((text) => Buffer.from(text))
+    // Each of them has to be the secret, so there may be a hundred thousand, but only one that differs from all others.
+    const texts = new Set(each(incoming.body, from.steps));
+    return texts.size > 0 && !texts.has(undefined)
+      ? [...texts].slice(0, 2).map((text) => Buffer.from(text ?? ''))
       : missing;
   }
   const text = readSource(from, incoming, undefined);

@@ -1,5 +1,5 @@
 // Finds the id and the type of the event in a request, so that a duplicate is recognised.
-import { familyOf, type Incoming, isParsed, MOST_PARSED_BYTES, reader, type Source, sha256Text } from './request.ts';
+import { familyOf, type Incoming, isLarge, isParsed, reader, type Source, sha256Text } from './request.ts';
 import type { Rules } from './rules.ts';
 
 const MOST_CHARACTERS = 200;
@@ -14,13 +14,12 @@ export function identify(rules: Rules, incoming: Incoming): Identity {
   const { ids, types, check, places } = rules;
   if (ids.length === 0 && types.length === 0) return { event_id: null, event_type: null };
   const family = check && check.scheme !== 'shared-secret' ? familyOf(check.signature, incoming) : undefined;
-  const large = incoming.body.length > MOST_PARSED_BYTES;
   const read = reader(places, incoming, family);
   const first = (alternatives: readonly (readonly Source[])[]): string | null => {
     for (const parts of alternatives) {
       const texts: string[] = [];
       for (const part of parts) {
-        const text = large && isParsed(part) ? undefined : read(part);
+        const text = read(part);
         if (text === undefined) break;
         texts.push(text);
       }
@@ -28,7 +27,7 @@ export function identify(rules: Rules, incoming: Incoming): Identity {
     }
     return null;
   };
-  const unread = large && ids.some((parts) => parts.some(isParsed));
+  const unread = isLarge(incoming) && ids.some((parts) => parts.some(isParsed));
   return { event_id: first(ids) ?? (unread ? sha256Text(incoming.body) : null), event_type: first(types) };
 }
 

@@ -104,12 +104,14 @@ function inside(walk: Walk, depth: number, list: boolean): boolean {
       at = space(body, end);
       if (body[at++] !== COLON) return false;
     }
+    // Once for all pointers: a stranger may send a million names.
+    const escaped = !list && hasBackslash(body, name, end);
     for (let p = 0; p < pointers.length; p++) {
       const segment = (pointers[p] as Pointer).segments[depth];
       if (!segment || taken[p] !== depth) continue;
       const only = list && segment.name === '*';
       const place = only ? 0 : segment.index;
-      const here = list ? place === index : isName(body, name + 1, end - 1, segment);
+      const here = list ? place === index : isName(body, name + 1, end - 1, segment, escaped);
       if (here) taken[p] = depth + 1;
       if (here || (only && index === 1)) spans[2 * p] = -1;
     }
@@ -170,9 +172,13 @@ const isScalar = (c: number | undefined): boolean =>
   c !== undefined &&
   ((c >= 0x30 && c <= 0x39) || (c >= 0x61 && c <= 0x7a) || c === 0x2d || c === 0x2b || c === 0x2e || c === 0x45);
 
-function isName(body: Buffer, from: number, to: number, { name, bytes, plain }: Segment): boolean {
-  let escaped = false;
-  for (let i = from; i < to; i++) if (body[i] === BACKSLASH) escaped = true;
+function hasBackslash(body: Buffer, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (body[i] === BACKSLASH) return true;
+  return false;
+}
+
+function isName(body: Buffer, from: number, to: number, segment: Segment, escaped: boolean): boolean {
+  const { name, bytes, plain } = segment;
   if (escaped || !plain) return text(body, from - 1, to + 1) === name;
   if (to - from !== bytes.length) return false;
   for (let i = 0; i < bytes.length; i++) if (body[from + i] !== bytes[i]) return false;

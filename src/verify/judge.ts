@@ -4,6 +4,7 @@ import { hmacOf, isShared, isSigned, readShared, sameSecret } from './digest.ts'
 import { type Fault, readMessage, secondsOutside } from './message.ts';
 import { type Incoming, reader, readSource, type Secret, unexpired } from './request.ts';
 import type { Handshake, Rules, Shared, SignatureCheck } from './rules.ts';
+import type { Sliced } from './slices.ts';
 
 export type Verdict =
   | { readonly kind: 'accepted'; readonly verified: 'signed' | 'token' | 'none' }
@@ -14,8 +15,8 @@ export type Verdict =
   /** Refused; the reason never holds a secret or a whole signature. */
   | { readonly kind: 'signature'; readonly reason: string };
 
-/** Handshakes included. Never throws, whatever the bytes. */
-export function verdictOn(rules: Rules, secrets: readonly Secret[], incoming: Incoming): Verdict {
+/** Handshakes included. Never throws, whatever the bytes. Gives way after each digest of the body. */
+export function* verdictOn(rules: Rules, secrets: readonly Secret[], incoming: Incoming): Sliced<Verdict> {
   const { check } = rules;
   const open = findHandshake(rules, incoming, false);
   if (open) return shake(rules, open, incoming, undefined);
@@ -23,7 +24,9 @@ export function verdictOn(rules: Rules, secrets: readonly Secret[], incoming: In
   const usable = unexpired(secrets, incoming);
   if (usable.length === 0) return { kind: 'secret_missing', reason: missingSecret(rules, secrets.length) };
   const proof =
-    check.scheme === 'shared-secret' ? proveShared(check, usable, incoming) : proveSigned(check, usable, incoming);
+    check.scheme === 'shared-secret'
+      ? proveShared(check, usable, incoming)
+      : yield* proveSigned(check, usable, incoming);
   if ('fault' in proof) return { kind: 'signature', reason: proof.fault };
   const signed = findHandshake(rules, incoming, true);
   if (signed) return shake(rules, signed, incoming, proof);
@@ -38,10 +41,15 @@ function proveShared(check: Shared, secrets: readonly Secret[], incoming: Incomi
   return secret ?? { fault: `The ${nameOf(check)} is not the secret of this webhook.` };
 }
 
-function proveSigned(check: SignatureCheck, secrets: readonly Secret[], incoming: Incoming): Secret | Fault {
+function* proveSigned(check: SignatureCheck, secrets: readonly Secret[], incoming: Incoming): Sliced<Secret | Fault> {
   const message = readMessage(check, incoming);
   if ('fault' in message) return message;
-  const secret = secrets.find((candidate) => isSigned(check, candidate, message));
+  let secret: Secret | undefined;
+  for (const candidate of secrets)
+    if (yield* isSigned(check, candidate, message)) {
+      secret = candidate;
+      break;
+    }
   if (!secret) return { fault: mismatch(check, message.signatures) };
   // Last, so that a sender whose only fault is its clock is told so.
   const outside = secondsOutside(check, message.timeMs, incoming.receivedMs);

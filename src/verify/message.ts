@@ -3,12 +3,14 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { parse, stringify } from 'node:querystring';
 import {
   familyOf,
-  formPairs,
   type Incoming,
   isForm,
+  isLarge,
+  isParsed,
   MOST_PAIRS,
+  pairsOf,
   queryParameter,
-  readSource,
+  reader,
   type Source,
   utf8,
 } from './request.ts';
@@ -37,18 +39,33 @@ const MOST_SIGNATURES = 20;
 /** Everything that a check needs but the key; or what is missing. */
 export function readMessage(check: SignatureCheck, incoming: Incoming): Message | Fault {
   const family = familyOf(check.signature, incoming);
-  const text = readSource(check.signature, incoming, family);
-  if (text === undefined) return { fault: `The ${nameOf(check.signature, family)} is missing.`, missing: true };
+  const request: Request = { incoming, family, read: reader(check.places, incoming, family) };
+  const text = request.read(check.signature);
+  if (text === undefined) return { ...absent(check.signature, request), missing: true };
   const fields = readFields(check, text);
   const signatures = check.field === '' ? fields.map(([, value]) => value) : valuesOf(fields, check.field);
   if (signatures.length === 0)
     return { fault: `The ${nameOf(check.signature, family)} has no ${check.field}${check.fieldSeparator}… in it.` };
-  const time = readTime(check, incoming, family, fields);
+  const time = readTime(check, request, fields);
   if (typeof time === 'object' && 'fault' in time) return time;
-  const forms = signedForms(check, incoming, family, time?.text);
+  const forms = signedForms(check, request, time?.text);
   if ('fault' in forms) return forms;
   return { signatures: signatures.slice(0, MOST_SIGNATURES), forms, timeMs: time?.ms };
 }
+
+/** A request while it is read: its body is searched once for all that is signed. */
+interface Request {
+  readonly incoming: Incoming;
+  readonly family: number | undefined;
+  readonly read: (source: Source) => string | undefined;
+}
+
+function absent(source: Source, { incoming, family }: Request, more = ''): Fault {
+  const name = nameOf(source, family);
+  if (isParsed(source) && isLarge(incoming)) return { fault: `The ${name} is not read: ${LARGE}.` };
+  return { fault: `The ${name} is missing${more}.` };
+}
+export const LARGE = 'the body is larger than 1 MiB, and only its whole bytes can be verified';
 
 const nameOf = (source: Source, family: number | undefined): string =>
   source.kind === 'header' && source.names.length > 1 && (family ?? 0) > 0
@@ -72,13 +89,12 @@ function valuesOf(fields: readonly (readonly [string, string])[], wanted: string
 /** The time as a text, which is signed, and as a moment. */
 function readTime(
   { timestamp, toleranceMs, signature }: SignatureCheck,
-  incoming: Incoming,
-  family: number | undefined,
+  { family, read }: Request,
   fields: readonly (readonly [string, string])[],
 ): { readonly text: string; readonly ms: number | undefined } | Fault | undefined {
   if (!timestamp) return undefined;
   const { from, unit, format } = timestamp;
-  const text = typeof from === 'string' ? valuesOf(fields, from)[0] : readSource(from, incoming, family);
+  const text = typeof from === 'string' ? valuesOf(fields, from)[0] : read(from);
   const place = typeof from === 'string' ? `${from} of the ${nameOf(signature, family)}` : nameOf(from, family);
   if (text === undefined) return toleranceMs > 0 ? { fault: `The time is missing: there is no ${place}.` } : undefined;
   if (toleranceMs === 0) return { text, ms: undefined };
@@ -109,14 +125,14 @@ export function secondsOutside(
 
 function signedForms(
   check: SignatureCheck,
-  incoming: Incoming,
-  family: number | undefined,
+  request: Request,
   time: string | undefined,
 ): readonly (readonly Piece[])[] | Fault {
-  const urls = check.template.some(({ kind }) => kind === 'url') ? urlForms(check, incoming.publicUrl) : [''];
+  const { publicUrl } = request.incoming;
+  const urls = check.template.some(({ kind }) => kind === 'url') ? urlForms(check, publicUrl) : [''];
   const pieces: (Piece | 'url')[] = [];
   for (const part of check.template) {
-    const piece = partOf(part, check, incoming, family, time);
+    const piece = partOf(part, check, request, time);
     if (typeof piece === 'object' && 'fault' in piece) return piece;
     pieces.push(piece);
   }
@@ -129,10 +145,10 @@ const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 function partOf(
   part: SignatureCheck['template'][number],
   check: SignatureCheck,
-  incoming: Incoming,
-  family: number | undefined,
+  request: Request,
   time: string | undefined,
 ): Piece | 'url' | Fault {
+  const { incoming, read } = request;
   switch (part.kind) {
     case 'text':
       return part.bytes;
@@ -154,10 +170,8 @@ function partOf(
     case 'id':
     case 'read': {
       const source = 'source' in part ? part.source : (check.id as Source);
-      const text = readSource(source, incoming, family);
-      return text === undefined
-        ? { fault: `The ${nameOf(source, family)} is missing, and it is signed.` }
-        : textBytes(source, text);
+      const text = read(source);
+      return text === undefined ? absent(source, request, ', and it is signed') : textBytes(source, text);
     }
   }
 }
@@ -181,11 +195,12 @@ function signedParams(incoming: Incoming): { readonly text: string } | { readonl
   }
   if (body.length === 0) return { text: '' };
   // Otherwise a sender could use a signature that it has seen for any body.
+  if (isLarge(incoming)) return { fault: `Its parameters are signed, and they are not read: ${LARGE}.` };
   if (!isForm(incoming)) return { fault: 'The body is no form and the URL has no bodySHA256: nothing signs it.' };
   const values = new Map<string, Set<string>>();
-  let count = 0;
-  for (const [name, value] of formPairs(body.toString('latin1'))) {
-    if (++count === MOST_PAIRS) return { fault: `The form has more than ${MOST_PAIRS} parameters.` };
+  const pairs = pairsOf(body);
+  if (pairs.length === MOST_PAIRS) return { fault: `The form has ${MOST_PAIRS} parameters or more.` };
+  for (const [name, value] of pairs) {
     const known = values.get(name);
     if (known) known.add(value);
     else values.set(name, new Set([value]));

@@ -6,10 +6,14 @@ import { PRESETS } from './presets/index.ts';
 import type { Preset } from './presets/preset.ts';
 import { headerOf, type Incoming, readSource, type Secret, unexpired } from './request.ts';
 import type { Rules, Shared, SignatureCheck } from './rules.ts';
+import { atOnce } from './slices.ts';
 
 const MOST_CHARACTERS = 250;
-// Strangers can cause this work: all tries together read no more than this, which takes some 50 ms.
+// Strangers can cause this work, and all other requests wait for it: all tries together read no more than this, which takes some
+// 50 ms. To look for values in a body takes much longer than to hash it.
 const MOST_BYTES = 24 * 1024 * 1024;
+const PARSED_COUNTS = 10;
+const MOST_PARSED = 256 * 1024;
 const BYTES_A_TRY = 4096;
 
 export interface OtherSecret {
@@ -37,7 +41,7 @@ export function nearMiss(
   const { check, preset } = rules;
   const open = findHandshake(rules, incoming, false);
   if (open) return handshake(rules, open.token && readSource(open.token, incoming, undefined));
-  if (!check) return null;
+  if (!check || (parses(check) && incoming.body.length > MOST_PARSED)) return null;
   const looks = lookalike(preset, incoming);
   const other = looks && `this looks like a request of ${looks.title}: try the preset ${looks.name}`;
   if (isMissing(check, incoming))
@@ -68,17 +72,23 @@ function isMissing(check: SignatureCheck | Shared, incoming: Incoming): boolean 
   return 'missing' in read && read.missing === true;
 }
 
+const parses = (check: SignatureCheck | Shared): boolean =>
+  check.scheme === 'shared-secret'
+    ? typeof check.from === 'object' && check.from.kind !== 'header'
+    : check.places.pointers.length > 0 || check.template.some(({ kind }) => kind === 'params');
+
 function limited(own: SignatureCheck | Shared): Case['fits'] {
   let left = MOST_BYTES;
+  const weight = parses(own) ? PARSED_COUNTS : 1;
   return (secret, incoming, check = own) => {
-    left -= incoming.body.length + BYTES_A_TRY;
+    left -= incoming.body.length * weight + BYTES_A_TRY;
     if (left < 0) return false;
     if (check.scheme === 'shared-secret') {
       const texts = readShared(check, incoming);
       return !('fault' in texts) && isShared(texts, secret);
     }
     const message = readMessage(check, incoming);
-    return !('fault' in message) && isSigned(check, secret, message);
+    return !('fault' in message) && atOnce(isSigned(check, secret, message));
   };
 }
 

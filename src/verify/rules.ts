@@ -18,6 +18,8 @@ export interface SignatureCheck extends KeyRule {
   readonly template: readonly Part[];
   readonly id: Source | undefined;
   readonly url: 'as-is' | 'hubspot' | 'twilio';
+  /** All sources that are read for the check. */
+  readonly places: Places;
   /** The keys, made once for each secret; null: the secret makes no key. */
   readonly keys: WeakMap<Secret, Buffer | KeyObject | null>;
 }
@@ -146,6 +148,8 @@ function compileCheck(verify: VerifyInput, source: Find, fault: Fault): Signatur
   const id = source('verify.id', verify.id);
   const timestamp = time?.from === undefined ? undefined : compileTime(time, time.from, source);
   if (!signature) return undefined;
+  const read = parts.flatMap((part) => (part.kind === 'read' ? [part.source] : []));
+  const timed = typeof timestamp?.from === 'object' ? [timestamp.from] : [];
   return {
     scheme,
     algorithm,
@@ -161,6 +165,7 @@ function compileCheck(verify: VerifyInput, source: Find, fault: Fault): Signatur
     template: parts,
     id,
     url: verify.url ?? 'as-is',
+    places: placesOf([signature, ...timed, ...(id ? [id] : []), ...read]),
     keys: new WeakMap(),
   };
 }

@@ -68,7 +68,7 @@ async function releaseOne(
     body,
     receivedMs: received_ms,
   };
-  const verdict = judgeRequest(target, incoming);
+  const verdict = await judgeRequest(target, incoming);
   // Forced: without verification, as the owner asked; the id and type of the event are kept all the same.
   const { event_id = null, event_type = null } = verdict.kind === 'unreadable' ? {} : verdict;
   const judged = force && verdict.kind !== 'accepted' ? { ...UNVERIFIED, event_id, event_type } : verdict;

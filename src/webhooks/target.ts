@@ -7,6 +7,7 @@ import { type Identity, identify } from '../verify/identify.ts';
 import { type Verdict, verdictOn } from '../verify/judge.ts';
 import type { Incoming, Secret } from '../verify/request.ts';
 import { compileRules, type Rules } from '../verify/rules.ts';
+import { inSlices, type Sliced } from '../verify/slices.ts';
 import type { Sealer } from './sealer.ts';
 
 export interface Target {
@@ -101,12 +102,17 @@ export type Judgement =
   /** The secrets cannot be decrypted, so a signature cannot be called wrong. */
   | { readonly kind: 'unreadable' };
 
-/** The verdict on a request, and the id and type of its event. Without rules: accepted, unverified. */
-export function judgeRequest({ rules, secrets }: Target, incoming: Incoming): Judgement {
+/** The verdict on a request, and the id and type of its event. Without rules: accepted, unverified. A promise when it takes long. */
+export const judgeRequest = (target: Target, incoming: Incoming): Judgement | Promise<Judgement> =>
+  inSlices(target.user_id, judging(target, incoming));
+
+function* judging({ rules, secrets }: Target, incoming: Incoming): Sliced<Judgement> {
   if (!rules) return { kind: 'accepted', verified: 'none', event_id: null, event_type: null };
   if (!secrets) return { kind: 'unreadable' };
-  const verdict = verdictOn(rules, secrets, incoming);
-  return { ...verdict, ...(verdict.kind === 'handshake' ? NO_EVENT : identify(rules, incoming)) };
+  const verdict = yield* verdictOn(rules, secrets, incoming);
+  if (verdict.kind === 'handshake') return { ...verdict, ...NO_EVENT };
+  yield;
+  return { ...verdict, ...identify(rules, incoming) };
 }
 const NO_EVENT: Identity = { event_id: null, event_type: null };
 

@@ -206,16 +206,26 @@ describe('memory', () => {
     shedLoad(fastify, { overload, shed: (why) => told.push(why) }, () => false, 200_000);
     fastify.get('/:text', ({ params }) => (params as { text: string }).text.repeat(40_000));
     const status = async (text: string) => (await fastify.inject(`/${encodeURIComponent(text)}`)).statusCode;
-    // 40,000 and 120,000 bytes; one user has 100,000.
+    // 40,000 and 120,000 bytes; one user has 75,000.
     expect([await status('e'), await status('€')]).toEqual([200, 503]);
     expect(told).toEqual(['answers']);
     await fastify.close();
   });
 
-  test('given back is there again, and nobody takes more than half', () => {
-    const room = createByteBudget(100);
-    expect([room.hold(1, 50), room.hold(1, 1), room.hold(2, 50), room.hold(3, 1)]).toEqual([true, false, true, false]);
-    room.hold(1, -50);
-    expect([room.held, room.hold(3, 50), room.held]).toEqual([50, true, 100]);
+  test('given back is there again, and nobody takes more than half of what the others leave', () => {
+    const room = createByteBudget(1_000);
+    const hold = (user_id: number, wh_id: number, bytes: number) => room.hold({ user_id, wh_id }, bytes);
+    // Of the 500 of a user one webhook gets 375.
+    expect([hold(1, 1, 375), hold(1, 1, 1), hold(1, 2, 125), hold(1, 3, 1)]).toEqual([true, false, true, false]);
+    expect([hold(2, 3, 187), hold(2, 4, 63), hold(2, 4, 1), hold(3, 5, 93)]).toEqual([true, true, false, true]);
+    for (const [owner, bytes] of [[1, 375] as const, [2, 125] as const]) hold(1, owner, -bytes);
+    expect([room.held, hold(3, 5, 150), room.held, hold(1, 1, 120)]).toEqual([343, true, 493, true]);
+    // However many take all they may, the next one gets something, and all together never more than there is.
+    for (let user = 10; user < 15; user++) {
+      let held = 0;
+      while (hold(user, 1, 1)) held++;
+      expect(held).toBeGreaterThan(0);
+    }
+    expect(room.held).toBeLessThanOrEqual(1_000);
   });
 });

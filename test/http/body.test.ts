@@ -1,4 +1,4 @@
-// Bodies that are being read: exact whatever their chunks, bounded in all and for each webhook, and small ones always pass.
+// Bodies that are being read: exact whatever their chunks, bounded in all, for each user and each webhook, and small ones always pass.
 
 import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, createConnection, type Socket } from 'node:net';
@@ -15,11 +15,13 @@ afterEach(() => {
   for (const close of closing.splice(0)) close();
 });
 
-/** A server whose requests are read with room for 1 MiB; the path is the line. Answers what became of each. */
+/** A server whose requests are read with room for 1 MiB; the path is the user and the webhook. Answers what became of each. */
 async function listen(limit = 10_000 * KIB): Promise<{ url: string; port: number }> {
   const bodies = createBodyReader(KIB * KIB);
   const server = createServer(async (request: IncomingMessage, response) => {
-    const body = await bodies.read(request, Number(request.url?.slice(1)), limit).catch(() => 'aborted');
+    const [, user_id, wh_id] = (request.url ?? '').split('/').map(Number);
+    const owner = { user_id: user_id as number, wh_id: wh_id as number };
+    const body = await bodies.read(request, owner, limit).catch(() => 'aborted');
     if (typeof body === 'string') readOn(request);
     response.end(typeof body === 'string' ? body : `${body.length} ${body.at(0)} ${body.at(-1)}`);
   });
@@ -29,15 +31,15 @@ async function listen(limit = 10_000 * KIB): Promise<{ url: string; port: number
   const { port } = server.address() as AddressInfo;
   return { url: `http://127.0.0.1:${port}`, port };
 }
-const post = async (url: string, line: number, bytes: number) =>
-  (await fetch(`${url}/${line}`, { method: 'POST', body: Buffer.alloc(bytes, 'x') })).text();
+const post = async (url: string, owner: string, bytes: number) =>
+  (await fetch(`${url}/${owner}`, { method: 'POST', body: Buffer.alloc(bytes, 'x') })).text();
 
 /** Says that more is to come, and sends `bytes` of it; resolves when the server has read them. */
-async function begin(port: number, line: number, bytes: number): Promise<Socket> {
+async function begin(port: number, owner: string, bytes: number): Promise<Socket> {
   const socket = createConnection(port, '127.0.0.1');
   socket.on('error', () => {});
   closing.push(() => socket.destroy());
-  const head = `POST /${line} HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes + 1}\r\n\r\n`;
+  const head = `POST /${owner} HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes + 1}\r\n\r\n`;
   socket.write(head);
   socket.write(Buffer.alloc(bytes, 'x'));
   const read = () => ends.get(socket.localPort)?.bytesRead;
@@ -58,32 +60,36 @@ const answerOf = (socket: Socket) =>
 test('whole bodies of any size, and what is too large', async () => {
   const { url } = await listen(300 * KIB);
   for (const bytes of [1, 64 * KIB, 64 * KIB + 1, 300 * KIB])
-    expect(await post(url, 1, bytes)).toBe(`${bytes} 120 120`);
-  expect(await post(url, 1, 300 * KIB + 1)).toBe('too-large');
-  expect(await post(url, 1, 0)).toBe('0 undefined undefined');
+    expect(await post(url, '1/1', bytes)).toBe(`${bytes} 120 120`);
+  expect(await post(url, '1/1', 300 * KIB + 1)).toBe('too-large');
+  expect(await post(url, '1/1', 0)).toBe('0 undefined undefined');
 });
 
-test('one webhook takes half of the room, all together all of it; small ones pass; what ends makes room', async () => {
+test('webhooks share what is their user’s, users share the rest; small bodies pass; what ends makes room', async () => {
   const { url, port } = await listen();
-  const slow = await begin(port, 1, 500 * KIB);
-  expect(await post(url, 1, 200 * KIB)).toBe('no-room');
-  expect(await post(url, 1, 60 * KIB)).toBe(`${60 * KIB} 120 120`);
-  expect(await post(url, 2, 200 * KIB)).toBe(`${200 * KIB} 120 120`);
-  const second = await begin(port, 2, 500 * KIB);
-  const third = await begin(port, 3, 150 * KIB);
-  expect(await post(url, 4, 300 * KIB)).toBe('no-room');
+  // Bodies count from 64 KiB on. A user has 512 KiB of the 1,024, and one of his webhooks 384.
+  const slow = await begin(port, '1/1', 400 * KIB);
+  expect(await post(url, '1/1', 200 * KIB)).toBe('no-room');
+  expect(await post(url, '1/1', 60 * KIB)).toBe(`${60 * KIB} 120 120`);
+  const second = await begin(port, '1/2', 200 * KIB);
+  expect(await post(url, '1/3', 150 * KIB)).toBe('no-room');
+  expect(await post(url, '1/3', 60 * KIB)).toBe(`${60 * KIB} 120 120`);
+  // Slow senders on all his webhooks take nothing from another user.
+  expect(await post(url, '2/4', 250 * KIB)).toBe(`${250 * KIB} 120 120`);
+  const third = await begin(port, '2/4', 250 * KIB);
+  expect(await post(url, '3/5', 150 * KIB)).toBe(`${150 * KIB} 120 120`);
+  expect(await post(url, '3/5', 300 * KIB)).toBe('no-room');
   const ended = answerOf(slow);
   slow.write('x');
-  expect(await ended).toBe(`${500 * KIB + 1} 120 120`);
-  expect(await post(url, 4, 300 * KIB)).toBe(`${300 * KIB} 120 120`);
+  expect(await ended).toBe(`${400 * KIB + 1} 120 120`);
   for (const socket of [second, third]) await leave(socket);
-  for (const line of [5, 6, 7]) expect(await post(url, line, 550 * KIB)).toBe(`${550 * KIB} 120 120`);
+  for (const owner of ['3/5', '4/6', '1/1']) expect(await post(url, owner, 440 * KIB)).toBe(`${440 * KIB} 120 120`);
 });
 
 test('refused again and again, nothing of it stays counted', async () => {
   const { url } = await listen();
-  for (let i = 0; i < 20; i++) expect(await post(url, 1, 800 * KIB)).toBe('no-room');
-  expect(await post(url, 1, 550 * KIB)).toBe(`${550 * KIB} 120 120`);
+  for (let i = 0; i < 20; i++) expect(await post(url, '1/1', 800 * KIB)).toBe('no-room');
+  expect(await post(url, '1/1', 440 * KIB)).toBe(`${440 * KIB} 120 120`);
 });
 
 test('the values of JSON are counted without parsing it', () => {

@@ -7,7 +7,8 @@ import { createQueue, type Entry } from '../../src/receiver/writer.ts';
 interface Numbered extends Entry {
   readonly n: number;
 }
-const entry = (lane: number, n: number, bytes = 1, since = n): Numbered => ({ lane, n, bytes, since });
+/** Of one user, unless told otherwise. */
+const entry = (lane: number, n: number, bytes = 1, since = n, user = 1): Numbered => ({ user, lane, n, bytes, since });
 const free = () => false;
 const names = (taken: readonly Numbered[]) => taken.map(({ lane, n }) => `${lane}:${n}`);
 
@@ -21,6 +22,18 @@ describe('turns', () => {
     expect(queue.size).toBe(9_998);
     queue.add(entry(2, 1));
     expect(names(queue.take(2, 100, free))).toEqual(['1:2', '2:1']);
+  });
+
+  test('a user with many webhooks takes no more turns than a user with one', () => {
+    const queue = createQueue<Numbered>();
+    for (let lane = 1; lane <= 100; lane++) for (let n = 0; n < 5; n++) queue.add(entry(lane, n));
+    for (let n = 0; n < 3; n++) queue.add(entry(200, n, 1, n, 2));
+    for (let n = 0; n < 2; n++) queue.add(entry(300, n, 1, n, 3));
+    expect(names(queue.take(8, 100, free))).toEqual(['1:0', '200:0', '300:0', '2:0', '200:1', '300:1', '3:0', '200:2']);
+    // And goes on where it was.
+    queue.add(entry(200, 9, 1, 9, 2));
+    expect(names(queue.take(4, 100, free))).toEqual(['4:0', '200:9', '5:0', '6:0']);
+    expect([queue.bytesOf(1), queue.bytesOf(2), queue.bytesOf(7)]).toEqual([494, 0, 0]);
   });
 
   test('who was not served when a batch was full is first in the next', () => {
@@ -54,12 +67,12 @@ describe('turns', () => {
     const queue = createQueue<Numbered>();
     for (let n = 0; n < 4; n++) queue.add(entry(1, n, 10, 100 + n));
     queue.add(entry(2, 0, 5, 102));
-    expect(queue.of(1)).toEqual({ bytes: 40, since: 100 });
+    expect(queue.of(1, 1)).toEqual({ bytes: 40, since: 100 });
     expect(names(queue.dropBefore(102))).toEqual(['1:0', '1:1']);
-    expect(queue.of(1)).toEqual({ bytes: 20, since: 102 });
+    expect(queue.of(1, 1)).toEqual({ bytes: 20, since: 102 });
     expect([queue.size, queue.bytes]).toEqual([3, 25]);
     expect(names(queue.dropBefore(103)).sort()).toEqual(['1:2', '2:0']);
-    expect(queue.of(2)).toBe(undefined);
+    expect(queue.of(1, 2)).toBe(undefined);
   });
 });
 
@@ -102,7 +115,8 @@ test('whatever is added, taken and dropped: each once, in order within its lane,
       };
       for (const one of steps) {
         if ('add' in one) {
-          const added = entry(one.add, n++, one.bytes);
+          // Lanes 1 and 2 are of one user.
+          const added = entry(one.add, n++, one.bytes, n, Math.max(2, one.add));
           queue.add(added);
           waiting.set(added.lane, [...(waiting.get(added.lane) ?? []), added]);
         } else if ('rows' in one) {

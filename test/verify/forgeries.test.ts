@@ -1,12 +1,12 @@
 // For each preset: what its provider sends is accepted, and five forgeries and the edges of the window are not.
 import { describe, expect, test } from 'vitest';
 import { identify } from '../../src/verify/identify.ts';
-import { verdictOn } from '../../src/verify/judge.ts';
 import { PRESETS } from '../../src/verify/presets/index.ts';
 import type { Incoming } from '../../src/verify/request.ts';
 import { checkSecret, compileRules } from '../../src/verify/rules.ts';
 import { lasting, NOW_MS, URL_HERE } from './presets/request.ts';
 import { SENDERS, type Sent } from './presets/senders.ts';
+import { verdictOn } from './verdict.ts';
 
 const UNSIGNED = ['generic', 'activecampaign'];
 const URL_SIGNED = `${URL_HERE}?a=1&b=%3Ax%2Fy%40z%2C&c=%C3%A4+%20`;

@@ -2,13 +2,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { identify } from '../../src/verify/identify.ts';
-import { verdictOn } from '../../src/verify/judge.ts';
 import { nearMiss } from '../../src/verify/near-miss.ts';
 import { PRESETS } from '../../src/verify/presets/index.ts';
 import type { Incoming, Secret } from '../../src/verify/request.ts';
 import { compileRules } from '../../src/verify/rules.ts';
 import { lasting, NOW_MS, URL_HERE } from './presets/request.ts';
 import { SENDERS } from './presets/senders.ts';
+import { verdictOn } from './verdict.ts';
 
 const COUNT = 100_000;
 const KINDS = new Set(['accepted', 'handshake', 'secret_missing', 'signature']);

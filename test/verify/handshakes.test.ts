@@ -2,9 +2,9 @@
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { VerifyInput } from '../../src/schema/webhooks.ts';
-import { verdictOn } from '../../src/verify/judge.ts';
 import { compileRules, RuleError } from '../../src/verify/rules.ts';
 import { type Given, lasting, NOW_MS, request, URL_HERE } from './presets/request.ts';
+import { verdictOn } from './verdict.ts';
 
 const NOW_S = String(NOW_MS / 1000);
 const answer = (preset: string, secret: string, given: Given, verify?: VerifyInput) =>

@@ -2,12 +2,12 @@
 import { createHmac } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { VerifyInput } from '../../src/schema/webhooks.ts';
-import { verdictOn } from '../../src/verify/judge.ts';
 import { nearMiss } from '../../src/verify/near-miss.ts';
 import type { Incoming, Secret } from '../../src/verify/request.ts';
 import { compileRules } from '../../src/verify/rules.ts';
 import { lasting, NOW_MS, request } from './presets/request.ts';
 import { SENDERS } from './presets/senders.ts';
+import { verdictOn } from './verdict.ts';
 
 type Other = { readonly wh_id: number; readonly secret: Secret };
 

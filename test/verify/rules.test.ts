@@ -3,10 +3,10 @@ import { createHash, createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { Compile } from 'typebox/schema';
 import { describe, expect, test } from 'vitest';
 import { DedupeInput, VerifyInput } from '../../src/schema/webhooks.ts';
-import { verdictOn } from '../../src/verify/judge.ts';
 import { PRESETS } from '../../src/verify/presets/index.ts';
 import { checkSecret, compileRules, RuleError } from '../../src/verify/rules.ts';
 import { type Given, lasting, NOW_MS, request } from './presets/request.ts';
+import { verdictOn } from './verdict.ts';
 
 const faults = (settings: Parameters<typeof compileRules>[0]): readonly string[] => {
   try {

@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { VerifyInput } from '../../src/schema/webhooks.ts';
-import { verdictOn } from '../../src/verify/judge.ts';
 import { compileRules } from '../../src/verify/rules.ts';
 import { lasting, NOW_MS, request } from './presets/request.ts';
+import { verdictOn } from './verdict.ts';
 
 interface Vector {
   readonly name: string;

@@ -15,7 +15,6 @@ import {
   unavailable,
 } from '../../errors.ts';
 import type { Sender } from '../../http/address.ts';
-import { laneOf } from '../../http/body.ts';
 import { decodeHead } from '../../http/head.ts';
 import { type Lists, type Page, STALE_MS } from '../../reading/lists.ts';
 import type { Cancellation, Tail } from '../../reading/tail.ts';
@@ -253,7 +252,7 @@ export const postContent = route({
     { store, writer, quota, sender, clockText, now }: ContentCalls,
     { query, request, userId, reply, hint },
   ) {
-    if (writer.full(laneOf({ user_id: userId, wh_id: 0 })))
+    if (writer.full({ user_id: userId, wh_id: 0 }))
       throw unavailable('Too much is waiting to be stored. Send it again soon.');
     const over = quota.refuse({ user_id: userId, wh_id: 0 });
     if (over) throw overLimit(over.why, over.seconds);

@@ -1,0 +1,75 @@
+// Long work in slices of 10 ms, one slice in each turn of the event loop, and one user after the other: all else goes on beside it.
+
+/** Work that gives way: at each `yield` it may be interrupted. What it does between two of them is bounded. */
+export type Sliced<T> = Generator<void, T, void>;
+
+const SLICE_MS = 10;
+
+/** Goes on until this time; true when it is done. */
+type Job = (until: number) => boolean;
+
+// Shared by all who slice in this process: the event loop has one turn for all.
+const waiting = new Map<number, Job[]>();
+let spent = 0;
+let planned = false;
+
+function plan(): void {
+  if (planned) return;
+  planned = true;
+  setImmediate(turn);
+}
+
+function turn(): void {
+  planned = false;
+  spent = 0;
+  const until = performance.now() + SLICE_MS;
+  for (const [user, jobs] of waiting) {
+    // A user who was served goes to the end.
+    waiting.delete(user);
+    while (jobs[0]?.(until)) jobs.shift();
+    if (jobs.length > 0) waiting.set(user, jobs);
+    if (performance.now() >= until) break;
+  }
+  if (waiting.size > 0) plan();
+}
+
+/** The result: at once while what is done at once takes less than a slice in this turn, else a promise of it. */
+export function inSlices<T>(user: number, work: Sliced<T>): T | Promise<T> {
+  const began = performance.now();
+  const until = began + SLICE_MS - spent;
+  plan();
+  if (began < until && !waiting.has(user))
+    for (;;) {
+      const { done, value } = work.next();
+      const now = performance.now();
+      if (done || now >= until) spent += now - began;
+      if (done) return value;
+      if (now >= until) break;
+    }
+  return new Promise((resolve, reject) => {
+    const job: Job = (end) => {
+      try {
+        for (;;) {
+          const { done, value } = work.next();
+          if (done) resolve(value);
+          if (done) return true;
+          if (performance.now() >= end) return false;
+        }
+      } catch (error) {
+        reject(error);
+        return true;
+      }
+    };
+    const jobs = waiting.get(user);
+    if (jobs) jobs.push(job);
+    else waiting.set(user, [job]);
+  });
+}
+
+/** The result of sliced work, without giving way: for tests, and for the command line. */
+export function atOnce<T>(work: Sliced<T>): T {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done) return value;
+  }
+}

@@ -1,0 +1,149 @@
+// What a stranger, or a tenant's own rules, can make a verdict cost: it gives way, and its neighbours go on.
+import { generateKeyPairSync } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import {
+  type Database,
+  migratedDatabase,
+  pathOf,
+  type Service,
+  startService,
+  type TestUser,
+} from '../support/engines.ts';
+import { watchStalls } from '../support/stalls.ts';
+
+let database: Database;
+let service: Service;
+let user: TestUser;
+let neighbour: TestUser;
+beforeAll(async () => {
+  database = await migratedDatabase('sqlite');
+  service = await startService(database.url);
+  [user, neighbour] = [await service.user(), await service.user()];
+});
+afterAll(async () => {
+  await service?.close();
+  await database?.drop();
+});
+
+const MB = 1024 * 1024;
+const publicKey = () =>
+  generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ type: 'spki', format: 'pem' }).toString();
+const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
+const clientStates = (bytes: number) => {
+  const one = '{"clientState":"x"},';
+  return `{"value":[${one.repeat(bytes / one.length)}{}]}`;
+};
+/** Settings of a webhook, and what a stranger sends to it. */
+const CASES: readonly [string, Record<string, unknown>, Record<string, string>, () => string][] = [
+  ['msgraph, JSON of 10 MiB', { preset: 'msgraph', secrets: ['x'] }, {}, () => clientStates(10 * MB - 100)],
+  [
+    'msgraph, JSON of 1 MiB',
+    { preset: 'msgraph', secrets: Array.from({ length: 20 }, (_, i) => `s${i}`) },
+    {},
+    () => clientStates(MB - 100),
+  ],
+  [
+    'twilio, a form of 10 MiB',
+    { preset: 'twilio', secrets: ['x'] },
+    { ...FORM, 'x-twilio-signature': 'x' },
+    () => `a=${'%41'.repeat((10 * MB) / 3 - 10)}`,
+  ],
+  [
+    'twilio, a form of 1 MiB',
+    { preset: 'twilio', secrets: ['x'] },
+    { ...FORM, 'x-twilio-signature': 'x' },
+    () => `a=${'%41'.repeat(MB / 3 - 10)}`,
+  ],
+  [
+    'twilio, 9,000 pairs',
+    { preset: 'twilio', secrets: Array.from({ length: 20 }, (_, i) => `s${i}`) },
+    { ...FORM, 'x-twilio-signature': 'x' },
+    () => Array.from({ length: 9_000 }, (_, i) => `${'n%C3'.repeat(12)}${i}=${i}%41`).join('&'),
+  ],
+  [
+    'eleven places in a body of 10 MiB',
+    {
+      verify: {
+        scheme: 'hmac',
+        signature: { from: 'header:X-S' },
+        signed_string: `{body}${Array.from({ length: 11 }, (_, i) => `{json:/a${i}/b}`).join('')}`,
+      },
+      secrets: ['x'],
+    },
+    { 'x-s': 'x' },
+    () => `{${'"name":1,'.repeat((10 * MB) / 9 - 20)}"z":1}`,
+  ],
+  [
+    'eleven places in a body of 1 MiB',
+    {
+      verify: {
+        scheme: 'hmac',
+        signature: { from: 'header:X-S' },
+        signed_string: `{body}${Array.from({ length: 11 }, (_, i) => `{json:/a${i}/b}`).join('')}`,
+      },
+      secrets: ['x'],
+    },
+    { 'x-s': 'x' },
+    () => `{${'"":1,'.repeat(MB / 5 - 20)}"z":1}`,
+  ],
+  [
+    'twenty RSA keys, six URLs, four signatures',
+    {
+      verify: {
+        scheme: 'asymmetric',
+        algorithm: 'rsa-sha256',
+        encoding: 'base64',
+        url: 'twilio',
+        signature: { from: 'header:X-S', item_separator: ',' },
+        signed_string: '{url}{body}',
+      },
+      secrets: Array.from({ length: 20 }, publicKey),
+    },
+    { 'x-s': Array.from({ length: 4 }, (_, i) => Buffer.alloc(256, i + 1).toString('base64')).join() },
+    () => 'x'.repeat(10 * MB - 100),
+  ],
+  [
+    'twenty secrets over 10 MiB',
+    {
+      verify: { scheme: 'hmac', algorithm: 'sha512', signature: { from: 'header:X-S' } },
+      secrets: Array.from({ length: 20 }, (_, i) => `s${i}`),
+    },
+    { 'x-s': 'x' },
+    () => 'x'.repeat(10 * MB - 100),
+  ],
+];
+
+test.for(CASES)(
+  '%s: no turn of the event loop takes long, and a neighbour is served',
+  { timeout: 120_000 },
+  async ([, settings, headers, body]) => {
+    const webhook = await service.webhook(user, settings);
+    const calm = await service.webhook(neighbour);
+    const bytes = Buffer.from(body());
+    const send = () => fetch(service.url + pathOf(webhook), { method: 'POST', headers, body: bytes });
+    // The first request makes keys, and warms up.
+    expect((await fetch(service.url + pathOf(webhook), { method: 'POST', headers, body: 'x' })).status).toBe(401);
+    let busy = true;
+    const others: number[] = [];
+    const neighbours = (async () => {
+      while (busy) {
+        others.push((await fetch(service.url + pathOf(calm), { method: 'POST', body: 'x' })).status);
+        await sleep(5);
+      }
+    })();
+    const statuses: number[] = [];
+    // A busy machine may disturb one of three.
+    const worst: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      const stalls = watchStalls();
+      statuses.push((await send()).status);
+      worst.push(stalls.worst() / stalls.slowness);
+    }
+    busy = false;
+    await neighbours;
+    expect(new Set(statuses)).toEqual(new Set([401]));
+    expect(new Set(others)).toEqual(new Set([200]));
+    expect(Math.min(...worst)).toBeLessThan(100);
+  },
+);
