@@ -152,6 +152,14 @@ export const tooManyConsumers = (most: number) =>
     `You have ${most} consumers, the most a user may have. Delete one.`,
   );
 
+export const tooManyWebhooks = (most: number) =>
+  new Problem(
+    409,
+    'too-many-webhooks',
+    'Too many webhooks',
+    `You have ${most} webhooks, the most a user may have here (WEBHOOKS_PER_USER). Delete one.`,
+  );
+
 export const secretsKeyNeeded = () =>
   new Problem(
     409,

@@ -504,7 +504,12 @@ export interface operations {
     };
     readonly "GET /webhooks": {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** Start with this webhook. Default 0. */
+                readonly id?: number;
+                /** At most 1,000, which is the default. */
+                readonly limit?: number;
+            };
             readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
@@ -526,6 +531,8 @@ export interface operations {
                             /** 1 = enabled. */
                             readonly status: number;
                         }[];
+                        /** There are more webhooks: pass it as `id`. */
+                        readonly next_id?: number | undefined;
                         readonly hint?: string | undefined;
                     };
                 };

@@ -216,6 +216,12 @@ export const SETTINGS = {
     'Lowest id of a new webhook. Default 1000000000 on MySQL, far from the ids that other applications give as max + 1; 1 on SQLite.',
     whole(1, 4_000_000_000),
   ),
+  webhooksPerUser: setting(
+    'WEBHOOKS_PER_USER',
+    '1000',
+    'Webhooks that one user may have. Those of other applications are not counted.',
+    whole(1, 1_000_000),
+  ),
   retentionDays: setting(
     'RETENTION_DAYS',
     '0',

@@ -16,7 +16,7 @@ import {
 } from '../store/consumers.ts';
 import { type Change, changeConsumer, type LeaseRows } from '../store/leases.ts';
 import type { Store } from '../store/open.ts';
-import { listWebhooks } from '../store/webhooks.ts';
+import { ownWebhooks } from '../store/webhooks.ts';
 import { decodeLease, type Lease } from './lease-token.ts';
 import { ack, type Done, extend, type Nack, nack } from './leases.ts';
 import { type ConsumerState, createPull, deleted, type Pulled, type PullOptions, stateOf } from './pull.ts';
@@ -234,7 +234,7 @@ function createMaker(store: Store, ownWrites: Pick<OwnWrites, 'positioned'>) {
   async function checkWhids(userId: number, whids: readonly number[] | null, known: readonly number[]): Promise<void> {
     const asked = whids?.filter((whId) => whId !== 0 && !known.includes(whId)) ?? [];
     if (asked.length === 0) return;
-    const own = new Set((await listWebhooks(store, userId)).map(({ wh_id }) => wh_id));
+    const own = await ownWebhooks(store, userId, asked);
     const errors: FieldError[] = asked
       .filter((whId) => !own.has(whId))
       .map((whId) => ({ path: 'body.whid', message: `has ${whId}, which is not a webhook of yours` }));

@@ -250,7 +250,17 @@ const webhook = {
   status: Type.Integer({ description: '1 = enabled.' }),
 };
 const Webhook = Type.Object(webhook);
-export const WebhookList = Type.Object({ webhooks: Type.Array(Webhook), hint: Type.Optional(Type.String()) });
+export const WebhookQuery = Type.Object({
+  id: Type.Optional(
+    Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Start with this webhook. Default 0.' }),
+  ),
+  limit: Type.Optional(Type.Integer({ minimum: 1, description: 'At most 1,000, which is the default.' })),
+});
+export const WebhookList = Type.Object({
+  webhooks: Type.Array(Webhook),
+  next_id: Type.Optional(Type.Integer({ description: 'There are more webhooks: pass it as `id`.' })),
+  hint: Type.Optional(Type.String()),
+});
 
 export const WebhookDetail = Type.Object({
   ...webhook,

@@ -89,11 +89,14 @@ export interface MineParts {
   readonly consumers: Pick<Consumers, 'list'>;
 }
 
+// Each has up to 100 KB of settings.
+const MOST_READ = 50;
+
 /** The things of a user, read now: a handful of rows, never a whole table. */
 export async function mineOf(parts: MineParts, userId: number): Promise<Mine> {
   const { store, config, lists } = parts;
   const [rows, newest, consumers, refused] = await Promise.all([
-    listWebhooks(store, userId),
+    listWebhooks(store, userId, { limit: MOST_READ }),
     lists.newestFirst({ userId, whid: 'all', from: 'latest', limit: 1 }),
     store.extended ? parts.consumers.list(userId) : [],
     store.extended ? newestRefusals(store, userId) : [],

@@ -47,10 +47,38 @@ const selectFrom = ({ db, extended }: Store) =>
        LEFT JOIN restante_key k ON k.wh_id = w.wh_id AND k.expires_ms IS NULL`
     : `SELECT ${base(db)} FROM tblwhid t`;
 
-/** A user's webhooks by id, those of other applications too. */
-export async function listWebhooks(store: Store, userId: number): Promise<WebhookRow[]> {
-  const rows = await store.db.all<Row>(`${selectFrom(store)} WHERE t.user_id = ? ORDER BY t.id`, [userId]);
-  return rows.map(toWebhook);
+/** A webhook without its settings, which may have 100 KB. */
+export type NamedWebhook = Pick<WebhookRow, 'wh_id' | 'wh_url' | 'wh_name' | 'status' | 'url_key'>;
+
+/** A user's webhooks with id >= from, by id, those of other applications too. */
+export async function nameWebhooks(
+  { db, extended }: Store,
+  userId: number,
+  { from = 0, limit }: { readonly from?: number; readonly limit: number },
+): Promise<NamedWebhook[]> {
+  const key = extended ? 'LEFT JOIN restante_key k ON k.wh_id = t.id AND k.expires_ms IS NULL' : '';
+  const rows = await db.all<NamedWebhook>(
+    `SELECT ${base(db)}${extended ? ', k.url_key' : ''} FROM tblwhid t ${key} WHERE t.user_id = ? AND t.id >= ? ORDER BY t.id LIMIT ?`,
+    [userId, from, limit],
+  );
+  return rows.map((row) => ({ ...row, url_key: row.url_key ?? null }));
+}
+
+/** The same with their settings: few at a time. */
+export async function listWebhooks(
+  store: Store,
+  userId: number,
+  { from = 0, limit }: { readonly from?: number; readonly limit: number },
+): Promise<WebhookRow[]> {
+  const sql = `${selectFrom(store)} WHERE t.user_id = ? AND t.id >= ? ORDER BY t.id LIMIT ?`;
+  return (await store.db.all<Row>(sql, [userId, from, limit])).map(toWebhook);
+}
+
+/** Which of these webhooks are the user's. */
+export async function ownWebhooks({ db }: Store, userId: number, ids: readonly number[]): Promise<ReadonlySet<number>> {
+  const some = padded(ids);
+  const sql = `SELECT id FROM tblwhid WHERE id IN (${marks(some.length)}) AND user_id = ?`;
+  return new Set((await db.all<{ id: number }>(sql, [...some, userId])).map(({ id }) => id));
 }
 
 export async function findWebhook(store: Store, userId: number, whId: number): Promise<WebhookRow | undefined> {
@@ -106,9 +134,14 @@ export interface NewWebhook {
   readonly created_ms: number;
   /** The lowest id to take, out of the way of other applications, which take max + 1. */
   readonly idFrom: number;
+  /** So many of ours a user may have. */
+  readonly most: number;
 }
 
-/** Makes a webhook; resolves with its id. The counter never goes down, so an id is never used twice. */
+/** The user has as many as a user may have. */
+export class TooManyWebhooks extends Error {}
+
+/** Makes a webhook; resolves with its id. Rejects with TooManyWebhooks. The counter never goes down, so an id is never used twice. */
 export async function createWebhook(store: Store, webhook: NewWebhook): Promise<number> {
   for (let tries = 0; ; tries++) {
     try {
@@ -121,12 +154,15 @@ export async function createWebhook(store: Store, webhook: NewWebhook): Promise<
 }
 
 async function create(db: Db, queries: Queries, webhook: NewWebhook, skip: number): Promise<number> {
-  const { user_id, wh_name, wh_url, url_key, settings, created_ms, idFrom } = webhook;
+  const { user_id, wh_name, wh_url, url_key, settings, created_ms, idFrom, most } = webhook;
   const counter = "SELECT v FROM restante_meta WHERE k = 'webhook_id'";
   const [last] = await queries.all<{ v: number }>(counter + db.dialect.forUpdate);
   const id = Math.max(idFrom, (last?.v ?? 0) + 1) + skip;
   if (last) await queries.run("UPDATE restante_meta SET v = ? WHERE k = 'webhook_id'", [id]);
   else await queries.insert('restante_meta', ['k', 'v'], [['webhook_id', id]]);
+  // One at a time makes a webhook, as the counter is locked: the count is exact.
+  const count = 'SELECT COUNT(*) AS n FROM restante_webhook WHERE user_id = ?';
+  if (((await queries.all<{ n: number }>(count, [user_id]))[0]?.n ?? 0) >= most) throw new TooManyWebhooks();
   // Bytes, not text: a name in any script survives the latin1 column in every sql_mode.
   await queries.insert(
     'tblwhid',

@@ -1,7 +1,7 @@
 // Webhooks made and changed, for the API and the command line alike: settings checked, secrets sealed, URLs made.
 import type { Config } from '../config/config.ts';
 import { isNetwork } from '../config/settings.ts';
-import { type FieldError, forbidden, invalid, notFound } from '../errors.ts';
+import { type FieldError, forbidden, invalid, notFound, tooManyWebhooks } from '../errors.ts';
 import {
   resolveSettings,
   type SettingsInput,
@@ -11,7 +11,15 @@ import {
 } from '../schema/webhooks.ts';
 import type { Store } from '../store/open.ts';
 import { decodeName } from '../store/text.ts';
-import { createWebhook, findWebhook, rotateKey, updateWebhook, type WebhookRow } from '../store/webhooks.ts';
+import {
+  createWebhook,
+  findWebhook,
+  type NamedWebhook,
+  rotateKey,
+  TooManyWebhooks,
+  updateWebhook,
+  type WebhookRow,
+} from '../store/webhooks.ts';
 import { PRESETS } from '../verify/presets/index.ts';
 import { RuleError } from '../verify/rules.ts';
 import { randomText, type Sealer } from './sealer.ts';
@@ -23,10 +31,10 @@ const DAY_S = 86_400;
 const newKey = (): string => randomText(24);
 
 const webhookUrl = (publicUrl: string, key: string): string => `${publicUrl}/in/${key}`;
-const urlOf = (webhook: WebhookRow, publicUrl: string): string =>
+const urlOf = (webhook: NamedWebhook, publicUrl: string): string =>
   webhook.url_key ? webhookUrl(publicUrl, webhook.url_key) : decodeName(webhook.wh_url);
 
-export const webhookClassic = (webhook: WebhookRow, publicUrl: string) => ({
+export const webhookClassic = (webhook: NamedWebhook, publicUrl: string) => ({
   wh_id: webhook.wh_id,
   wh_url: urlOf(webhook, publicUrl),
   wh_name: decodeName(webhook.wh_name),
@@ -68,7 +76,7 @@ export async function owned({ store }: Pick<WebhookParts, 'store'>, userId: numb
 
 export interface WebhookParts {
   readonly store: Store;
-  readonly config: Pick<Config, 'publicUrl' | 'webhookIdFrom'>;
+  readonly config: Pick<Config, 'publicUrl' | 'webhookIdFrom' | 'webhooksPerUser'>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Needed only where there are secrets. */
@@ -98,6 +106,9 @@ export async function makeWebhook(
     sealFor: (whId) => sealAll(sealer, ownerOf(userId, whId), chosen),
     created_ms: now(),
     idFrom,
+    most: config.webhooksPerUser,
+  }).catch((error: unknown) => {
+    throw error instanceof TooManyWebhooks ? tooManyWebhooks(config.webhooksPerUser) : error;
   });
   return webhookDetail(await owned({ store }, userId, wh_id), config.publicUrl);
 }

@@ -276,6 +276,49 @@ onEveryEngine('neighbours', (engine) => {
     expect(new Set(ids).size).toBe(20);
   });
 
+  test('a user makes so many webhooks as the operator allows, however many calls come at once, and reads them in pages', async () => {
+    const few = await startService(database.url, { WEBHOOKS_PER_USER: '7' });
+    try {
+      const user = await few.user();
+      const request = async (method: string, path: string, body?: object) => {
+        const answer = await fetch(few.url + path, {
+          method,
+          headers: { authorization: user.auth },
+          ...(body ? { body: JSON.stringify(body) } : {}),
+        });
+        type Page = { webhooks: { wh_id: number }[]; next_id?: number; hint: string };
+        return { status: answer.status, body: (await answer.json().catch(() => undefined)) as Page };
+      };
+      const make = (i: number) =>
+        request('POST', '/webhooks', { wh_name: `w${i}`, response: { body: 'x'.repeat(1_000) } });
+      const answers = await Promise.all(times(12, make));
+      expect(answers.map(({ status }) => status).sort()).toEqual([...times(7, () => 201), ...times(5, () => 409)]);
+      expect(answers.find(({ status }) => status === 409)?.body).toMatchObject({
+        type: 'urn:restante:problem:too-many-webhooks',
+        detail: expect.stringContaining('7 webhooks'),
+      });
+      // Those of another application are not ours to bound, but no page and no hint grows with them.
+      const theirs = times(1_200, (i) => [3_000_000_000 + user.id * 2_000 + i, user.id, 'u', `theirs${i}`, 1] as const);
+      await few.store.db.insert('tblwhid', ['id', 'user_id', 'wh_url', 'wh_name', 'status'], theirs);
+      const seen: number[] = [];
+      for (let id: number | undefined = 0; id !== undefined; ) {
+        const { body }: Awaited<ReturnType<typeof request>> = await request('GET', `/webhooks?id=${id}&limit=500`);
+        seen.push(...body.webhooks.map(({ wh_id }) => wh_id));
+        id = body.next_id;
+      }
+      expect(seen).toHaveLength(1_207);
+      expect(seen).toEqual([...new Set(seen)].sort((a, b) => a - b));
+      const whole = await request('GET', '/webhooks?limit=100000');
+      expect([whole.body.webhooks.length, whole.body.next_id]).toEqual([1_000, seen[1_000]]);
+      const { body } = await request('GET', '/whcontent');
+      expect(body.hint.length).toBeLessThan(400);
+      expect((await request('DELETE', `/webhooks/${seen[0]}`)).status).toBe(204);
+      expect((await make(13)).status).toBe(201);
+    } finally {
+      await few.close();
+    }
+  });
+
   test('rotate needs no body and no grace_seconds', async () => {
     const webhook = await a.webhook(ana);
     const answers = [await call(ana, 'POST', `/webhooks/${webhook.wh_id}/rotate`, {})];
@@ -293,6 +336,7 @@ onEveryEngine('neighbours', (engine) => {
       sealFor: () => [],
       created_ms: 1,
       idFrom: 2_000_000_000,
+      most: 1_000,
     };
     const create = (store: Store, i: number) => createWebhook(store, { ...made, url_key: `k${i}${store === a.store}` });
     const next = async () => {

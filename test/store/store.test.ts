@@ -159,6 +159,7 @@ onEveryEngine('the store', (engine) => {
       sealFor: () => [],
       created_ms: 1,
       idFrom: 50,
+      most: 100,
     });
     await rotateKey(store, 7, wh_id, { url_key: `new${engine}`, wh_url: 'u2', graceUntil: 1000 });
     const keys = [`old${engine}`, `new${engine}`];

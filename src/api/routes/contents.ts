@@ -28,7 +28,7 @@ import type { Store } from '../../store/open.ts';
 import { deleteContent } from '../../store/retention.ts';
 import type { Filter } from '../../store/search.ts';
 import { decodeName } from '../../store/text.ts';
-import { listWebhooks } from '../../store/webhooks.ts';
+import { nameWebhooks } from '../../store/webhooks.ts';
 import { normalEventId } from '../../verify/identify.ts';
 import { decodeBytes } from '../../verify/request.ts';
 import { route } from '../route.ts';
@@ -169,7 +169,7 @@ async function waitingPage(
 
 /** A caller who forgets `whid` asks for own content, finds nothing, and thinks that nothing arrived. */
 async function hintElsewhere(store: Store, userId: number): Promise<string | undefined> {
-  const webhooks = await listWebhooks(store, userId);
+  const webhooks = await nameWebhooks(store, userId, { limit: MOST_NAMED + 1 });
   if (webhooks.length === 0) return undefined;
   const names = webhooks.slice(0, MOST_NAMED).map(({ wh_id, wh_name }) => `${wh_id} (${decodeName(wh_name)})`);
   const more = webhooks.length > MOST_NAMED ? ', …' : '';

@@ -3,7 +3,7 @@ import type { Config } from '../../config/config.ts';
 import * as wire from '../../schema/webhooks.ts';
 import type { Store } from '../../store/open.ts';
 import type { Refreshed } from '../../store/shared-reads.ts';
-import { deleteWebhook, listWebhooks } from '../../store/webhooks.ts';
+import { deleteWebhook, nameWebhooks } from '../../store/webhooks.ts';
 import { type ReleaseParts, releaseWaiting } from '../../webhooks/release.ts';
 import type { Target } from '../../webhooks/target.ts';
 import {
@@ -47,6 +47,7 @@ const detail = {
   ...settings,
   created_at: '2026-11-22T10:00:00.000Z',
 };
+const MOST_LISTED = 1_000;
 const common = { tag: 'Webhooks', kind: 'extended' } as const;
 
 export const listWebhooksRoute = route({
@@ -55,10 +56,14 @@ export const listWebhooksRoute = route({
   method: 'GET',
   url: '/webhooks',
   summary: 'List your webhooks',
+  query: wire.WebhookQuery,
   answers: { 200: { schema: wire.WebhookList, example: { webhooks: [listed] }, description: 'Your webhooks by id' } },
-  async handler({ store, config }: Pick<WebhookCalls, 'store' | 'config'>, { userId, hint }) {
-    const webhooks = await listWebhooks(store, userId);
-    return { webhooks: webhooks.map((webhook) => webhookClassic(webhook, config.publicUrl)), ...hint };
+  async handler({ store, config }: Pick<WebhookCalls, 'store' | 'config'>, { query, userId, hint }) {
+    const limit = Math.min(query.limit ?? MOST_LISTED, MOST_LISTED);
+    const found = await nameWebhooks(store, userId, { from: query.id ?? 0, limit: limit + 1 });
+    const next = found[limit];
+    const webhooks = found.slice(0, limit).map((webhook) => webhookClassic(webhook, config.publicUrl));
+    return { webhooks, ...(next ? { next_id: next.wh_id } : {}), ...hint };
   },
 });
 

@@ -51,6 +51,9 @@ type Work = (parts: Parts, userId: number, argument: string, options: Options) =
 const told = (webhook: WebhookRow, publicUrl: string): Told =>
   webhook.settings ? webhookDetail(webhook, publicUrl) : webhookClassic(webhook, publicUrl);
 
+// Of other applications there may be any number.
+const MOST_LISTED = 10_000;
+
 const idOf = (text: string): number => whole(text, 'the webhook id', 1, MOST_ID);
 
 /** Opened only to encrypt or to verify something: a plain webhook needs no key. */
@@ -109,7 +112,12 @@ export const webhookCommand = (io: Io): Command => {
   );
   const add = (name: string, argument: string, summary: string, examples: Examples, work: Work): Command => {
     const secret = name === 'add' || name === 'set';
-    const settings = [...COMMON, 'webhookIdFrom', ...(secret ? (['secretsKey'] as const) : [])] as const;
+    const settings = [
+      ...COMMON,
+      'webhookIdFrom',
+      'webhooksPerUser',
+      ...(secret ? (['secretsKey'] as const) : []),
+    ] as const;
     const made = verb({ name, summary, examples, settings });
     if (argument) made.argument(argument);
     made
@@ -170,7 +178,7 @@ export const webhookCommand = (io: Io): Command => {
     "List a user's webhooks.",
     ['restante webhook list', 'restante webhook list --user 1 --json'],
     async ({ store, config }, userId) =>
-      (await listWebhooks(store, userId)).map((webhook) => told(webhook, config.publicUrl)),
+      (await listWebhooks(store, userId, { limit: MOST_LISTED })).map((webhook) => told(webhook, config.publicUrl)),
   );
   add(
     'show',
