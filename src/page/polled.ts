@@ -159,7 +159,7 @@ export async function handOutAgain(name: string, ids?: number[]): Promise<void> 
         .consumer(name)
         .retryDead(ids ? { ids } : {});
       count += done.done.length;
-      more = done.more && !ids;
+      more = done.more && !ids && done.done.length > 0;
     }
     toast(`${plural(count, 'dead letter')} ${count === 1 ? 'waits' : 'wait'} for the next pull of ${name}.`);
   } catch (error) {

@@ -10,6 +10,7 @@ import {
   startService,
   type TestUser,
 } from '../support/engines.ts';
+import * as sign from '../support/signing.ts';
 import { watchStalls } from '../support/stalls.ts';
 
 let database: Database;
@@ -147,3 +148,49 @@ test.for(CASES)(
     expect(Math.min(...worst)).toBeLessThan(100);
   },
 );
+
+test('requests that waited for their secret, and a bulk release, leave the others their turns', {
+  timeout: 120_000,
+}, async () => {
+  const webhook = await service.webhook(user, { preset: 'github' });
+  const body = JSON.stringify({ text: 'x'.repeat(2_000) });
+  const send = () => fetch(service.url + pathOf(webhook), { method: 'POST', body, headers: sign.github('s', body) });
+  const call = async (method: string, path: string, given: object) => {
+    const answer = await fetch(service.url + path, {
+      method,
+      headers: { authorization: user.auth },
+      body: JSON.stringify(given),
+    });
+    return (await answer.json()) as { released: object[]; next_id?: number };
+  };
+  const worst: number[] = [];
+  const watched = async (work: () => Promise<unknown>) => {
+    const stalls = watchStalls();
+    await work();
+    worst.push(stalls.worst() / stalls.slowness);
+  };
+  const stored = async () => {
+    const sql = 'SELECT COUNT(*) AS n FROM tblwh WHERE wh_id = ?';
+    return (await service.store.db.all<{ n: number }>(sql, [webhook.wh_id]))[0]?.n;
+  };
+  for (let sent = 0; sent < 1_500; sent += 50) await Promise.all(Array.from({ length: 50 }, send));
+  await watched(async () => {
+    await call('PATCH', `/webhooks/${webhook.wh_id}`, { secrets: ['s'] });
+    await expect.poll(stored, { timeout: 60_000 }).toBe(1_500);
+  });
+  await call('PATCH', `/webhooks/${webhook.wh_id}`, { secrets: ['another'] });
+  for (let sent = 0; sent < 500; sent += 50) await Promise.all(Array.from({ length: 50 }, send));
+  await call('PATCH', `/webhooks/${webhook.wh_id}`, { secrets: ['s'] });
+  await watched(async () => {
+    let released = 0;
+    await expect
+      .poll(async () => {
+        const done = await call('POST', '/refusals/release', { whid: webhook.wh_id });
+        released += done.released.length;
+        return released;
+      })
+      .toBe(500);
+  });
+  // Nothing is sent twice here, so that one disturbance of a busy machine is in it.
+  expect(Math.max(...worst)).toBeLessThan(150);
+});

@@ -2,6 +2,7 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, resolve } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
 import { type Db, type Failure, failed, type Queries, type Rows, StoreError, type Value } from '../db.ts';
 import { insertSql, statementsFor } from './statements.ts';
@@ -9,6 +10,7 @@ import { insertSql, statementsFor } from './statements.ts';
 // Another process (the command line) may hold the write lock: SQLite waits a little for it, then we do, without blocking the
 // event loop.
 const BUSY_TIMEOUT_MS = 50;
+const TURN_MS = 10;
 const BUSY_RETRY_MS = 20;
 const BUSY_GIVE_UP_MS = 5_000;
 // Pages of 8 KiB: a commit takes a third less time than with 4 KiB. A checkpoint every 8 MiB of log: at 64 MiB checkpoints cost
@@ -112,15 +114,34 @@ export async function openSqlite(
     }
   }
 
+  // A statement answers without leaving the turn of the event loop, so that a loop of a thousand statements would keep all else
+  // waiting: after TURN_MS in one turn, the next statement waits for the next turn.
+  let began: number | undefined;
+  function turnIsLong(): boolean {
+    const now = performance.now();
+    if (began === undefined) {
+      began = now;
+      setImmediate(() => {
+        began = undefined;
+      });
+    }
+    return now - began > TURN_MS;
+  }
+  const rowsOf = <T>(sql: string, params: readonly Value[] = []): T[] =>
+    attempt(() => (statement(sql).all(...params) as T[]).map(asBuffers));
+  /** Of a transaction: nothing else reads or writes until it ends, also while it gives way. */
+  async function within<T>(work: () => T): Promise<T> {
+    if (turnIsLong()) await nextTurn();
+    return attempt(work);
+  }
   const inside: Queries = {
     since: Number.NEGATIVE_INFINITY,
-    all: async <T>(sql: string, params: readonly Value[] = []) =>
-      attempt(() => (statement(sql).all(...params) as T[]).map(asBuffers)),
-    run: async (sql, params = []) => attempt(() => Number(statement(sql).run(...params).changes)),
-    ddl: async (sql) => attempt(() => database.exec(sql)),
-    insert: async (table, columns, rows) => attempt(() => inserted(table, columns, rows)),
-    insertIds: async (table, columns, rows) =>
-      attempt(() => {
+    all: <T>(sql: string, params?: readonly Value[]) => within(() => rowsOf<T>(sql, params)),
+    run: (sql, params = []) => within(() => Number(statement(sql).run(...params).changes)),
+    ddl: (sql) => within(() => database.exec(sql)),
+    insert: (table, columns, rows) => within(() => inserted(table, columns, rows)),
+    insertIds: (table, columns, rows) =>
+      within(() => {
         const ids: number[] = [];
         inserted(table, columns, rows, ids);
         return ids;
@@ -132,9 +153,11 @@ export async function openSqlite(
   let last: Promise<unknown> = Promise.resolve();
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
     queued++;
-    const running = last.then(work).finally(() => {
-      queued--;
-    });
+    const running = last
+      .then(() => (turnIsLong() ? nextTurn().then(work) : work()))
+      .finally(() => {
+        queued--;
+      });
     last = running.catch(() => {});
     return running;
   }
@@ -158,7 +181,7 @@ export async function openSqlite(
     snapshot = setImmediate(endSnapshot);
   }
   async function read<T>(work: () => Promise<T>): Promise<T> {
-    if (queued > 0) return inTurn(work);
+    if (queued > 0 || turnIsLong()) return inTurn(work);
     beginSnapshot();
     return work();
   }
@@ -206,7 +229,7 @@ export async function openSqlite(
     flushedAt: () => performance.now(),
     maxValueBytes: MAX_VALUE_BYTES,
     lanes: 1,
-    all: (sql, params) => read(() => inside.all(sql, params)),
+    all: <T>(sql: string, params?: readonly Value[]) => read(async () => rowsOf<T>(sql, params)),
     run: (sql, params) => transaction((queries) => queries.run(sql, params)),
     ddl: (sql) => transaction((queries) => queries.ddl(sql)),
     insert: (table, columns, rows) => transaction((queries) => queries.insert(table, columns, rows)),
@@ -227,7 +250,7 @@ export async function openSqlite(
         const log = database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
         return log.busy === 0;
       }),
-    ping: async () => void (await read(() => inside.all('SELECT 1'))),
+    ping: async () => void (await read(async () => rowsOf('SELECT 1'))),
     close: () =>
       inTurn(async () => {
         endSnapshot();
