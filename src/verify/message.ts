@@ -194,8 +194,8 @@ function signedParams(incoming: Incoming): { readonly text: string } | { readonl
     return same ? { text: '' } : { fault: 'The body does not match bodySHA256 in the URL.' };
   }
   if (body.length === 0) return { text: '' };
-  // Otherwise a sender could use a signature that it has seen for any body.
   if (isLarge(incoming)) return { fault: `Its parameters are signed, and they are not read: ${LARGE}.` };
+  // Otherwise a sender could use a signature that it has seen for any body.
   if (!isForm(incoming)) return { fault: 'The body is no form and the URL has no bodySHA256: nothing signs it.' };
   const values = new Map<string, Set<string>>();
   const pairs = pairsOf(body);

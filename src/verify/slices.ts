@@ -33,28 +33,31 @@ function turn(): void {
   if (waiting.size > 0) plan();
 }
 
+/** Goes on with it until this time; undefined: it is not done yet. */
+function goOn<T>(work: Sliced<T>, until: number): { readonly value: T } | undefined {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done) return { value };
+    if (performance.now() >= until) return undefined;
+  }
+}
+
 /** The result: at once while what is done at once takes less than a slice in this turn, else a promise of it. */
 export function inSlices<T>(user: number, work: Sliced<T>): T | Promise<T> {
   const began = performance.now();
   const until = began + SLICE_MS - spent;
   plan();
-  if (began < until && !waiting.has(user))
-    for (;;) {
-      const { done, value } = work.next();
-      const now = performance.now();
-      if (done || now >= until) spent += now - began;
-      if (done) return value;
-      if (now >= until) break;
-    }
+  if (began < until && !waiting.has(user)) {
+    const ended = goOn(work, until);
+    spent += performance.now() - began;
+    if (ended) return ended.value;
+  }
   return new Promise((resolve, reject) => {
     const job: Job = (end) => {
       try {
-        for (;;) {
-          const { done, value } = work.next();
-          if (done) resolve(value);
-          if (done) return true;
-          if (performance.now() >= end) return false;
-        }
+        const ended = goOn(work, end);
+        if (ended) resolve(ended.value);
+        return ended !== undefined;
       } catch (error) {
         reject(error);
         return true;
@@ -66,10 +69,5 @@ export function inSlices<T>(user: number, work: Sliced<T>): T | Promise<T> {
   });
 }
 
-/** The result of sliced work, without giving way: for tests, and for the command line. */
-export function atOnce<T>(work: Sliced<T>): T {
-  for (;;) {
-    const { done, value } = work.next();
-    if (done) return value;
-  }
-}
+/** The result of sliced work that has a bound of its own, such as a near miss: without giving way. */
+export const atOnce = <T>(work: Sliced<T>): T => (goOn(work, Number.POSITIVE_INFINITY) as { readonly value: T }).value;
