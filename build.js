@@ -24,7 +24,7 @@ const common = {
 const packing = process.argv.includes('--pack');
 if (packing) rmSync('dist', { recursive: true, force: true });
 const typed = packing && types();
-const [{ metafile: ofBin }, { metafile: ofIndex }, ofPage] = await Promise.all([
+const [{ metafile: ofBin }, { metafile: ofIndex }, _ofThread, ofPage] = await Promise.all([
   build({
     ...common,
     entryPoints: ['src/main.ts'],
@@ -37,6 +37,8 @@ const [{ metafile: ofBin }, { metafile: ofIndex }, ofPage] = await Promise.all([
     banner: { js: `#!/usr/bin/env -S node --disable-warning=ExperimentalWarning --max-semi-space-size=24\n${banner}` },
   }),
   build({ ...common, entryPoints: ['src/index.ts'], outfile: 'dist/index.js', banner: { js: banner } }),
+  // A thread of its own loads it.
+  build({ ...common, entryPoints: ['src/store/engine/sqlite-thread.ts'], outfile: 'dist/sqlite-thread.js' }),
   page(),
   // The SDK: no dependency, for Node and browsers.
   build({

@@ -1,7 +1,7 @@
 // Reads and stores contents: tblwh, with restante_request beside it.
 import { crc32 } from 'node:zlib';
-import { type Condition, failed, marks, padded, type Queries, type Value } from './db.ts';
-import { duplicatesOf, type Event, type Judged, VERIFIED, type Verified } from './events.ts';
+import { type Condition, type Dialect, failed, type Job, marks, padded, type Queries, type Value } from './db.ts';
+import { duplicatesOf, type Event, eventName, type First, type Judged, VERIFIED, type Verified } from './events.ts';
 import type { Row as Owner } from './fence/source.ts';
 import type { Store } from './open.ts';
 import { assignInserted, type PositionedRow } from './positions.ts';
@@ -229,7 +229,10 @@ interface Stored {
 
 /** Stores all rows in one transaction; resolves with their ids, in order, once they are committed. */
 export async function insertContents(store: Store, rows: readonly NewContent[]): Promise<number[]> {
-  const stored = await store.db.transaction((queries) => insertWithin(store, queries, rows), 'writer');
+  const { db } = store;
+  const stored = await (db.perform
+    ? db.perform('insertContents', () => jobOf(store, rows)).then((answer) => storedBy(rows, answer as JobAnswer))
+    : db.transaction((queries) => insertWithin(store, queries, rows), 'writer'));
   remember(store, stored);
   return stored.ids;
 }
@@ -242,21 +245,84 @@ export function remember({ recent, events }: Store, stored: Stored): void {
 
 /** The same within the caller's transaction. The caller calls `remember` after the commit. */
 export async function insertWithin(store: Store, queries: Queries, rows: readonly NewContent[]): Promise<Stored> {
+  const { extended, db, events } = store;
+  const around = { extended, dialect: db.dialect, first: (name: string) => events?.first(name) };
+  return storedBy(rows, await insertRows(around, queries, rows));
+}
+
+/** What the rows themselves do not say. */
+interface Around {
+  readonly extended: boolean;
+  readonly dialect: Dialect;
+  /** The first content with an event, among those that may not be in the index yet. */
+  first(name: string): First | undefined;
+}
+
+interface Inserted {
+  readonly ids: number[];
+  readonly duplicates: readonly (number | null)[];
+  readonly positioned: readonly PositionedRow[];
+}
+
+async function insertRows(around: Around, queries: Queries, rows: readonly NewContent[]): Promise<Inserted> {
+  const { extended, dialect } = around;
   const ids = await queries.insertIds(
     'tblwh',
     CONTENT_COLUMNS,
     rows.map((row) => [row.content, shortIp(row.ip), row.api, row.dt, row.user_id, row.wh_id]),
   );
-  const duplicates = store.extended ? await duplicatesOf(store, queries, rows, ids) : [];
-  if (store.extended) await insertRequests(queries, rows, ids, duplicates);
-  if (!store.db.dialect.oneWriter) return { ids, positioned: [], events: [] };
+  const duplicates = extended ? await duplicatesOf(around, queries, rows, ids) : [];
+  if (extended) await insertRequests(queries, rows, ids, duplicates);
+  if (!dialect.oneWriter) return { ids, duplicates, positioned: [] };
   const owned = rows.map(({ user_id, wh_id }, i) => ({ id: ids[i] as number, user_id, wh_id }));
+  return { ids, duplicates, positioned: await assignInserted(dialect, queries, owned) };
+}
+
+function storedBy(rows: readonly NewContent[], { ids, duplicates, positioned }: Inserted): Stored {
   const events = rows.flatMap(({ wh_id, received_ms, judged }, i) =>
     judged?.event_key && duplicates[i] === null
       ? [{ id: ids[i] as number, wh_id, received_ms, event_key: judged.event_key }]
       : [],
   );
-  return { ids, positioned: await assignInserted(store.db, queries, owned), events };
+  return { ids, positioned, events };
+}
+
+// The same as a job, which a thread does beside its connection: its rows go there as one list of values.
+
+type JobAnswer = Inserted;
+
+function jobOf({ extended, events }: Store, rows: readonly NewContent[]): Job {
+  const known: [string, First][] = [];
+  const values: Value[] = [];
+  for (const { user_id, wh_id, content, api, dt, received_ms, ip, head, judged } of rows) {
+    values.push(user_id, wh_id, content, api, dt, received_ms, ip, head);
+    const { verified = null, event_id = null, event_type = null, event_key = null } = judged ?? {};
+    values.push(verified, event_id, event_type, event_key, judged?.window_ms ?? 0, judged?.released_from ?? null);
+    const name = event_key && eventName(wh_id, event_key);
+    const first = name ? events?.first(name) : undefined;
+    if (name && first) known.push([name, { id: first.id, received_ms: first.received_ms }]);
+  }
+  return { values, more: { extended, known } };
+}
+
+const VALUES_OF_A_ROW = 14;
+
+/** The job `insertContents`, in a transaction of SQLite. */
+export function insertJob(queries: Queries, dialect: Dialect, { values, more }: Job): Promise<JobAnswer> {
+  const { extended, known } = more as { extended: boolean; known: [string, First][] };
+  const rows: NewContent[] = [];
+  for (let at = 0; at < values.length; at += VALUES_OF_A_ROW) {
+    const row = values.slice(at, at + VALUES_OF_A_ROW);
+    const [user_id, wh_id, content, api, dt, received_ms, ip, head, ...verdict] = row as [
+      ...[number, number, Buffer, 0 | 1, string, number, string, Buffer | null],
+      ...[Verified | null, string | null, string | null, Buffer | null, number, number | null],
+    ];
+    const [verified, event_id, event_type, event_key, window_ms, released_from] = verdict;
+    const judged = verified && { verified, event_id, event_type, event_key, window_ms, released_from };
+    rows.push({ user_id, wh_id, content, api, dt, received_ms, ip, head, judged });
+  }
+  const firsts = new Map(known);
+  return insertRows({ extended, dialect, first: (name) => firsts.get(name) }, queries, rows);
 }
 
 async function insertRequests(

@@ -10,7 +10,7 @@ export interface Condition {
 export type Rows = readonly (readonly Value[])[];
 
 /** The few things in which the engines differ: words of SQL, and what follows from how they write. */
-interface Dialect {
+export interface Dialect {
   /** The exact bytes of a text column, whatever its character set. */
   bytes(column: string): string;
   /** Appended to a SELECT inside a transaction that will write what it read. */
@@ -55,6 +55,14 @@ export interface Hosts {
   onMove(tell: (from: string, to: string, reason: string) => void): void;
 }
 
+/** The transactions that a thread knows. */
+export type JobName = 'insertContents';
+/** What goes to it: `values` may hold Buffers, `more` is cloned. */
+export interface Job {
+  readonly values: Value[];
+  readonly more: object;
+}
+
 export interface Db extends Queries {
   /** For the log: "MariaDB 10.11.6", "MySQL 9.7.0", "SQLite 3.53.0". */
   readonly version: string;
@@ -71,6 +79,11 @@ export interface Db extends Queries {
    * after a deadlock. The writer has connections of its own: no other transaction makes a sender wait.
    */
   transaction<T>(work: (queries: Queries) => Promise<T>, who?: 'writer' | 'others'): Promise<T>;
+  /**
+   * A transaction by its name, done beside its connection: one message to a thread, where each statement would be one. `job` says
+   * what to do when its turn has come. Left out where a connection is a socket.
+   */
+  perform?(name: JobName, job: () => Job): Promise<unknown>;
   /**
    * When the latest COMMIT was sent that wrote something and has returned, in performance.now(). The log is flushed in order, so
    * what was read before that moment is on disk. -Infinity before the first one.

@@ -1,6 +1,6 @@
 // What verification found out about a content: the verdict, its event, and the earlier content of which it is a duplicate.
 import { hash } from 'node:crypto';
-import { type Db, marks, type Queries, type Value } from './db.ts';
+import { type Db, type Dialect, marks, type Queries, type Value } from './db.ts';
 import { insertSql, statementsFor } from './engine/statements.ts';
 import type { Store } from './open.ts';
 import { readMark, saveMark } from './positions.ts';
@@ -49,6 +49,9 @@ export interface Event {
   readonly received_ms: number;
 }
 
+/** Where the first content with an event lies, and when it came. */
+export type First = Pick<Event, 'id' | 'received_ms'>;
+
 /** To the next power of two, not more: a key that is repeated costs the server as much as any other. */
 const stretched = (keys: readonly Buffer[]): Buffer[] => {
   const length = 2 ** Math.ceil(Math.log2(keys.length));
@@ -57,7 +60,7 @@ const stretched = (keys: readonly Buffer[]): Buffer[] => {
 
 /** For each row the content of which it is a duplicate: a stored one, or one before it in `rows`; null = it is the first. */
 export async function duplicatesOf(
-  { db, events }: Store,
+  { dialect, first: known }: { readonly dialect: Dialect; first(name: string): First | undefined },
   queries: Queries,
   rows: readonly Arrival[],
   ids: readonly number[],
@@ -66,8 +69,8 @@ export async function duplicatesOf(
   if (keys.length === 0) return rows.map(() => null);
   const some = stretched(keys);
   // Duplicates are left out, so that an event which comes a million times costs no more than one that comes twice.
-  const sql = `SELECT r.id, r.wh_id, r.event_key, r.received_ms FROM ${FIRSTS[db.dialect.eventsIn](marks(some.length))}`;
-  const firsts = new Map<string, Pick<Event, 'id' | 'received_ms'>>();
+  const sql = `SELECT r.id, r.wh_id, r.event_key, r.received_ms FROM ${FIRSTS[dialect.eventsIn](marks(some.length))}`;
+  const firsts = new Map<string, First>();
   for (const row of await queries.all<Event>(sql, some)) {
     const name = eventName(row.wh_id, row.event_key);
     if (row.id > (firsts.get(name)?.id ?? 0)) firsts.set(name, row);
@@ -75,8 +78,8 @@ export async function duplicatesOf(
   return rows.map(({ wh_id, received_ms, judged }, i) => {
     if (!judged?.event_key || judged.window_ms === 0) return null;
     const name = eventName(wh_id, judged.event_key);
-    const [stored, known] = [firsts.get(name), events?.first(name)];
-    const first = (known?.id ?? 0) > (stored?.id ?? 0) ? known : stored;
+    const [stored, noted] = [firsts.get(name), known(name)];
+    const first = (noted?.id ?? 0) > (stored?.id ?? 0) ? noted : stored;
     const id = ids[i] as number;
     if (first && first.id < id && received_ms - first.received_ms <= judged.window_ms) return first.id;
     firsts.set(name, { id, received_ms });

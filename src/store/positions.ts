@@ -1,5 +1,5 @@
 // The order of visibility: every statement that gives contents their positions, and the marks that survive a restart.
-import { type Db, listsOf, type Queries } from './db.ts';
+import { type Db, type Dialect, listsOf, type Queries } from './db.ts';
 import { type Range, type Row, ranged } from './fence/source.ts';
 
 /** A content with its position in the order of visibility. */
@@ -88,9 +88,13 @@ const chunksOf = <T>(list: readonly T[], size: number): (readonly T[])[] =>
  * On SQLite, where one writer at a time commits in the order of ids: positions for the rows just inserted, and for what
  * other programs inserted before them, within the transaction that stores them.
  */
-export async function assignInserted(db: Db, queries: Queries, rows: readonly Row[]): Promise<PositionedRow[]> {
+export async function assignInserted(
+  dialect: Dialect,
+  queries: Queries,
+  rows: readonly Row[],
+): Promise<PositionedRow[]> {
   const own = (rows[0] as Row).id;
-  const state = `SELECT MAX(id) AS id, ${db.dialect.nowMs} AS now FROM restante_position`;
+  const state = `SELECT MAX(id) AS id, ${dialect.nowMs} AS now FROM restante_position`;
   const [last] = await queries.all<{ id: number | null; now: number }>(state);
   let known = last?.id ?? 0;
   if (own <= known) {

@@ -1,78 +1,195 @@
-// The embedded database behind the seam of db.ts: SQLite in this process, one connection, durable commits.
+// The embedded database behind the seam of db.ts: SQLite in threads of this process, durable commits.
+//
+// One thread writes, a few read, each with a connection of its own (sqlite-thread.ts); here is only who asks what, and when. The
+// event loop never waits for a disk.
+//
+// - A transaction has the writing thread to itself from BEGIN to COMMIT; the others wait here, in order.
+// - Reads outside a transaction see what was committed, and nothing else: they never wait for a transaction, however long it is.
+// - A read that begins after a commit was answered sees it: a reading thread holds no snapshot between two messages, unless a scan
+//   is not at its end, and then it gets no other read.
+// - Calls that come while all reading threads are busy go together, as one message with one snapshot.
 import { closeSync, mkdirSync, openSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, resolve } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
-import { type Db, type Failure, failed, type Queries, type Rows, StoreError, type Value } from '../db.ts';
-import { insertSql, statementsFor } from './statements.ts';
+import { availableParallelism } from 'node:os';
+import { resolve as absolute, dirname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { type Db, failed, type Queries, StoreError, type Value } from '../db.ts';
+import {
+  type Answer,
+  BEGIN,
+  type Call,
+  COMMIT,
+  DIALECT,
+  type Opening,
+  pack,
+  queriesBy,
+  type Request,
+  type Response,
+  ROLLBACK,
+  rowsOf,
+  sound,
+  unpack,
+} from './sqlite-calls.ts';
 
-// Another process (the command line) may hold the write lock: SQLite waits a little for it, then we do, without blocking the
-// event loop.
-const BUSY_TIMEOUT_MS = 50;
-const TURN_MS = 10;
-const BUSY_RETRY_MS = 20;
-const BUSY_GIVE_UP_MS = 5_000;
 // Pages of 8 KiB: a commit takes a third less time than with 4 KiB. A checkpoint every 8 MiB of log: at 64 MiB checkpoints cost
-// as much in all, but each one stops all statements for 150 ms.
+// as much in all, but each one stops the writing thread for 150 ms.
 const PAGE_BYTES = 8192;
 const CHECKPOINT_PAGES = 1024;
+// Of pages in memory, for each connection.
+const WRITER_CACHE_KIB = 65_536;
+const READER_CACHE_KIB = 16_384;
+// One that reads something long leaves another to all the others. More than cores would only take turns.
+const READERS = Math.max(2, Math.min(4, availableParallelism() - 1));
+// Reads in one message: they share a snapshot, and wait for one another.
+const MOST_READS = 64;
+// Another thread is started when reads wait for so long: to start one takes several times as long.
+const PATIENCE_MS = 20;
 // SQLite's own limit for a value is 1,000,000,000 bytes; the settings bound it long before.
 const MAX_VALUE_BYTES = 256 * 1024 * 1024;
 // Before 3.51.3 a WAL reset could corrupt a database that two connections use (sqlite.org/changes.html).
 const SAFE_FOR_TWO = '3.51.3';
 
-const load = createRequire(import.meta.url);
-type Driver = { DatabaseSync: new (path: string, options: { readOnly: boolean }) => DatabaseSyncInstance };
-function driver(): Driver {
-  try {
-    return load('node:sqlite') as Driver; // Node 22.13 and later
-  } catch {
-    return load('@photostructure/sqlite') as Driver; // the same API for Node 20
+// Built beside the bundles. From sources (in tests) it is the built one too: Node 20 runs no TypeScript.
+const PROGRAM = new URL(
+  import.meta.url.endsWith('.ts') ? '../../../dist/sqlite-thread.js' : './sqlite-thread.js',
+  import.meta.url,
+);
+
+type Thread = ReturnType<typeof startThread>;
+
+/** A thread with its connection. `opened` rejects when the database cannot be opened. */
+function startThread(opening: Opening) {
+  const worker = new Worker(PROGRAM, { workerData: opening });
+  const waiting: { resolve(answers: readonly Answer[]): void; reject(error: unknown): void }[] = [];
+  let ended: Error | undefined;
+  // An idle database keeps no process alive, a call under way does.
+  function wait(): Promise<readonly Answer[]> {
+    if (waiting.length === 0) worker.ref();
+    return new Promise((resolve, reject) => void waiting.push({ resolve, reject }));
   }
+  worker.on('message', ({ answers, blobs }: Response) => {
+    unpack(answers, blobs);
+    const one = waiting.shift();
+    if (waiting.length === 0) worker.unref();
+    one?.resolve(answers);
+  });
+  const end = (error: Error) => {
+    ended ??= error;
+    for (const one of waiting.splice(0)) one.reject(new StoreError('away', ended));
+  };
+  worker.on('error', end);
+  const exited = new Promise<void>((resolve) =>
+    worker.on('exit', () => {
+      end(new Error('the database is closed'));
+      resolve();
+    }),
+  );
+  /** Rejects only when the thread is gone: how each call went is in its answer. */
+  function ask(calls: readonly Call[], ordered: boolean): Promise<readonly Answer[]> {
+    if (ended) return Promise.reject(new StoreError('other', ended));
+    const blobs = pack(calls);
+    worker.postMessage({ calls, ordered, blobs } satisfies Request, [blobs.memory]);
+    return wait();
+  }
+  return {
+    opened: wait().then(([answer]) => void sound(answer)),
+    ask,
+    get ended(): boolean {
+      return ended !== undefined;
+    },
+    async close(): Promise<void> {
+      const [answer] = await ask([{ do: 'close' }], true);
+      worker.ref();
+      await exited;
+      sound(answer);
+    },
+  };
 }
 
-function attempt<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw fromSqliteError(error);
-  }
+interface Read {
+  readonly call: Call;
+  resolve(answered: { readonly answer: Answer; readonly reader: Reader }): void;
+  reject(error: unknown): void;
+}
+interface Reader {
+  readonly thread: Thread;
+  busy: boolean;
+  /** Scans that are not at their end. */
+  scans: number;
 }
 
-/**
- * Puts temporary files beside the database. VACUUM and large sorts need one as large as the database: the folder has room for it,
- * and we may write there. A container has no /tmp, or a small one. SQLite reads the environment only when it is loaded.
- */
-function keepBeside(database: DatabaseSyncInstance, path: string): void {
-  try {
-    database.exec(`PRAGMA temp_store_directory = '${resolve(dirname(path)).replaceAll("'", "''")}'`);
-  } catch {
-    // SQLite may not write there, and chooses another folder.
-  }
-}
+/** The reads of all callers, on as many threads as they need. */
+function createReaders(start: () => Thread) {
+  let readers: Reader[] = [];
+  let queue: Read[] = [];
+  let starting: Promise<void> | undefined;
+  let patience: NodeJS.Timeout | undefined;
+  let closed = false;
 
-/** Runs `work` again while another process holds the lock, for 5 s at most, without blocking the event loop. */
-async function patiently<T>(work: () => T): Promise<T> {
-  for (const until = Date.now() + BUSY_GIVE_UP_MS; ; ) {
+  /** A thread gets reads only when its database is open: another one is free sooner than that. */
+  function add(): Promise<void> {
+    const thread = start();
+    starting = thread.opened.then(
+      () => void readers.push({ thread, busy: false, scans: 0 }),
+      (error: unknown) => {
+        if (readers.length === 0) for (const read of queue.splice(0)) read.reject(error);
+        throw error;
+      },
+    );
+    return starting.finally(() => {
+      starting = undefined;
+      pump();
+    });
+  }
+  async function run(reader: Reader): Promise<void> {
+    const reads = queue.slice(0, MOST_READS);
+    queue = queue.slice(MOST_READS);
+    reader.busy = true;
     try {
-      return attempt(work);
+      const calls = reads.map(({ call }) => call);
+      const answers = await reader.thread.ask(calls, false);
+      for (const [i, answer] of answers.entries()) {
+        if ('table' in answer && !answer.table.end) reader.scans++;
+        reads[i]?.resolve({ answer, reader });
+      }
     } catch (error) {
-      if (!failed(error, 'again')) throw error;
-      if (Date.now() > until) throw new StoreError('away', (error as StoreError).cause);
-      await new Promise((resolve) => setTimeout(resolve, BUSY_RETRY_MS));
+      readers = readers.filter((one) => one !== reader);
+      for (const read of reads) read.reject(error);
     }
+    reader.busy = false;
+    pump();
   }
-}
+  function pump(): void {
+    for (const reader of readers) if (queue.length > 0 && !reader.busy && reader.scans === 0) void run(reader);
+    if (queue.length === 0 || starting || readers.length === READERS || closed) return;
+    if (readers.length === 0) add().catch(() => {});
+    else
+      patience ??= setTimeout(() => {
+        patience = undefined;
+        if (queue.length > 0 && !starting && !closed) add().catch(() => {});
+      }, PATIENCE_MS).unref();
+  }
 
-const asBuffers = <T>(row: T): T => {
-  const record = row as Record<string, unknown>;
-  for (const name in record) {
-    const value = record[name];
-    if (value instanceof Uint8Array) record[name] = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  }
-  return row;
-};
+  return {
+    add,
+    read: (call: Call): Promise<{ readonly answer: Answer; readonly reader: Reader }> =>
+      new Promise((resolve, reject) => {
+        if (closed) return reject(new StoreError('other', new Error('the database is closed')));
+        queue.push({ call, resolve, reject });
+        pump();
+      }),
+    /** A scan of this reader is over. */
+    over(reader: Reader): void {
+      reader.scans--;
+      pump();
+    },
+    async close(): Promise<void> {
+      closed = true;
+      clearTimeout(patience);
+      await starting?.catch(() => {});
+      await Promise.all(readers.map(({ thread }) => thread.close()));
+    },
+  };
+}
 
 /**
  * Opens `sqlite:./path/file.db` (or `sqlite::memory:`): folder 0700, files 0600, WAL, synchronous=FULL. `readOnly`: looks at the
@@ -82,224 +199,171 @@ export async function openSqlite(
   path: string,
   { readOnly = false } = {},
 ): Promise<Db & { readonly sharable: boolean }> {
-  if (path !== ':memory:' && !readOnly) {
+  const inFile = path !== ':memory:';
+  if (inFile && !readOnly) {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     closeSync(openSync(path, 'a', 0o600)); // the -wal and -shm files take the mode of this one
   }
-  const { DatabaseSync } = driver();
-  const database = await patiently(() => new DatabaseSync(path, { readOnly }));
+  const temporary = inFile && !readOnly ? absolute(dirname(path)) : undefined;
   // secure_delete overwrites deleted rows at once. That takes no measurable time, and writes a third more bytes.
   const settings = `PRAGMA page_size = ${PAGE_BYTES}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-    PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA secure_delete = ON`;
-  await patiently(() => database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; ${readOnly ? '' : settings}`));
-  if (path !== ':memory:' && !readOnly) keepBeside(database, path);
-  const { v: version } = attempt(() => database.prepare('SELECT sqlite_version() AS v').get() as { v: string });
+    PRAGMA cache_size = -${WRITER_CACHE_KIB}; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA secure_delete = ON`;
+  const startWriter = () => startThread({ path, readOnly, settings: readOnly ? '' : settings, temporary });
+  let writer = startWriter();
+  await writer.opened;
+  // A database in memory belongs to its connection: that one reads, too, between its transactions.
+  const readers =
+    inFile && !readOnly
+      ? createReaders(() =>
+          startThread({ path, readOnly: true, settings: `PRAGMA cache_size = -${READER_CACHE_KIB}`, temporary }),
+        )
+      : undefined;
+  await readers?.add();
+  const [{ v: version } = { v: '' }] = rowsOf<{ v: string }>(
+    sound((await writer.ask([{ do: 'all', sql: 'SELECT sqlite_version() AS v', values: [] }], true))[0]),
+  );
 
-  // Prepared once and kept: the driver for Node 20 leaks about 2 KB per prepare. The texts are few and constant.
-  const statements = new Map<string, StatementSyncInstance>();
-  const statement = (sql: string): StatementSyncInstance => {
-    let prepared = statements.get(sql);
-    if (!prepared) {
-      prepared = database.prepare(sql);
-      statements.set(sql, prepared);
-    }
-    return prepared;
-  };
-  /** One call into the driver for many rows costs half as much per row as one for each. */
-  function inserted(table: string, columns: readonly string[], rows: Rows, ids?: number[]): void {
-    for (const { size, values } of statementsFor(rows)) {
-      const last = Number(statement(insertSql(table, columns, size)).run(...values).lastInsertRowid);
-      // No other connection can insert during our transaction: the ids of one statement are consecutive.
-      if (ids) for (let i = size - 1; i >= 0; i--) ids.push(last - i);
-    }
-  }
-
-  // A statement answers without leaving the turn of the event loop, so that a loop of a thousand statements would keep all else
-  // waiting: after TURN_MS in one turn, the next statement waits for the next turn.
-  let began: number | undefined;
-  function turnIsLong(): boolean {
-    const now = performance.now();
-    if (began === undefined) {
-      began = now;
-      setImmediate(() => {
-        began = undefined;
-      });
-    }
-    return now - began > TURN_MS;
-  }
-  const rowsOf = <T>(sql: string, params: readonly Value[] = []): T[] =>
-    attempt(() => (statement(sql).all(...params) as T[]).map(asBuffers));
-  /** Of a transaction: nothing else reads or writes until it ends, also while it gives way. */
-  async function within<T>(work: () => T): Promise<T> {
-    if (turnIsLong()) await nextTurn();
-    return attempt(work);
-  }
-  const inside: Queries = {
-    since: Number.NEGATIVE_INFINITY,
-    all: <T>(sql: string, params?: readonly Value[]) => within(() => rowsOf<T>(sql, params)),
-    run: (sql, params = []) => within(() => Number(statement(sql).run(...params).changes)),
-    ddl: (sql) => within(() => database.exec(sql)),
-    insert: (table, columns, rows) => within(() => inserted(table, columns, rows)),
-    insertIds: (table, columns, rows) =>
-      within(() => {
-        const ids: number[] = [];
-        inserted(table, columns, rows, ids);
-        return ids;
-      }),
-  };
-
-  // One connection: a statement outside the open transaction waits for its end, or it would read rows that may be rolled back.
-  let queued = 0;
+  let closed = false;
   let last: Promise<unknown> = Promise.resolve();
+  /** The writing thread, for one caller after the other. */
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    queued++;
-    const running = last
-      .then(() => (turnIsLong() ? nextTurn().then(work) : work()))
-      .finally(() => {
-        queued--;
-      });
+    const running = last.then(() => {
+      if (closed) throw new StoreError('other', new Error('the database is closed'));
+      if (writer.ended) writer = startWriter();
+      return work();
+    });
     last = running.catch(() => {});
     return running;
   }
-  // Taking and dropping SQLite's file locks costs more than reading one row: the reads of one turn of the event loop share one
-  // snapshot.
-  let snapshot: NodeJS.Immediate | undefined;
-  /** Never throws, for a timer calls it too. A failed read (a full disk) may have ended the transaction already. */
-  const endSnapshot = (): void => {
-    if (!snapshot) return;
-    clearImmediate(snapshot);
-    snapshot = undefined;
-    try {
-      database.exec('COMMIT');
-    } catch {
-      rollback();
+
+  /** Answers with the rows, or with the first of a scan, and how it goes on. */
+  async function read(call: Call): Promise<Reading> {
+    if (readers) {
+      const { answer, reader } = await readers.read(call);
+      return { answer: sound(answer), thread: reader.thread, over: () => readers.over(reader) };
     }
-  };
-  function beginSnapshot(): void {
-    if (snapshot) return;
-    attempt(() => database.exec('BEGIN'));
-    snapshot = setImmediate(endSnapshot);
+    return new Promise((resolve, reject) => {
+      const reading = inTurn(async () => {
+        const answer = sound((await writer.ask([call], true))[0]);
+        await new Promise<void>((over) => {
+          resolve({ answer, thread: writer, over });
+          if (atEnd(answer)) over();
+        });
+      });
+      reading.catch(reject);
+    });
   }
-  async function read<T>(work: () => Promise<T>): Promise<T> {
-    if (queued > 0 || turnIsLong()) return inTurn(work);
-    beginSnapshot();
-    return work();
-  }
-  /**
-   * Ends the transaction if it is still open. Some failures (a full disk) have ended it already, and not every Node can tell
-   * (isTransaction came with 22.16). ROLLBACK fails for no other reason.
-   */
-  function rollback(): void {
+  let scans = 0;
+  async function scan<T>(sql: string, params: readonly Value[], each: (row: T) => boolean): Promise<void> {
+    const name = ++scans;
+    const { answer, thread, over } = await read({ do: 'scan', name, sql, values: [...params] });
+    if (atEnd(answer)) return void rowsOf<T>(answer).every(each);
+    let some = answer;
     try {
-      database.exec('ROLLBACK');
-    } catch {
-      // Nothing is open any more.
+      while (rowsOf<T>(some).every(each) && !atEnd(some))
+        some = sound((await thread.ask([{ do: 'more', name }], false))[0]);
+    } finally {
+      if (!atEnd(some)) await thread.ask([{ do: 'stop', name }], false).catch(() => {});
+      over();
     }
   }
+
+  const rollback = () => writer.ask([ROLLBACK], true).catch(() => {});
   const transaction = <T>(work: (queries: Queries) => Promise<T>): Promise<T> =>
     inTurn(async () => {
-      endSnapshot();
-      await patiently(() => database.exec('BEGIN IMMEDIATE'));
+      // BEGIN goes with the first call.
+      let open = false;
+      async function ask(call: Call): Promise<Answer> {
+        const first = !open;
+        open = true;
+        const answers = await writer.ask(first ? [BEGIN, call] : [call], true);
+        if (first) begun(answers[0]);
+        return sound(answers.at(-1));
+      }
       try {
-        const result = await work(inside);
-        attempt(() => database.exec('COMMIT'));
+        const result = await work(queriesBy(ask));
+        if (open) sound((await writer.ask([COMMIT], true).catch(unknown))[0]);
         return result;
       } catch (error) {
-        rollback();
+        // Some failures (a full disk) have ended the transaction already. ROLLBACK fails for no other reason.
+        if (open) await rollback();
         throw error;
       }
     });
+  /** A transaction of one call, in one message. */
+  const alone = (call: Call): Promise<Answer> =>
+    inTurn(async () => {
+      const [first, answer, last] = await writer.ask([BEGIN, call, COMMIT], true).catch(unknown);
+      try {
+        begun(first);
+        sound(answer);
+        sound(last);
+        return answer as Answer;
+      } catch (error) {
+        await rollback();
+        throw error;
+      }
+    });
+  const own = queriesBy(alone);
 
   return {
     kind: 'sqlite',
     version: `SQLite ${version}`,
     sharable: version.localeCompare(SAFE_FOR_TWO, 'en', { numeric: true }) >= 0,
-    dialect: {
-      bytes: (column) => `CAST(${column} AS BLOB)`,
-      forUpdate: '',
-      shareNowait: '',
-      oneWriter: true,
-      writersIn: 'nowhere',
-      eventsIn: 'restante_event',
-      freshFigures: '',
-      nowMs: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
-    },
-    since: inside.since,
+    dialect: DIALECT,
+    ...own,
     // With synchronous=FULL nothing can be read before it is on disk.
     flushedAt: () => performance.now(),
     maxValueBytes: MAX_VALUE_BYTES,
     lanes: 1,
-    all: <T>(sql: string, params?: readonly Value[]) => read(async () => rowsOf<T>(sql, params)),
-    run: (sql, params) => transaction((queries) => queries.run(sql, params)),
-    ddl: (sql) => transaction((queries) => queries.ddl(sql)),
-    insert: (table, columns, rows) => transaction((queries) => queries.insert(table, columns, rows)),
-    insertIds: (table, columns, rows) => transaction((queries) => queries.insertIds(table, columns, rows)),
-    scan: <T>(sql: string, params: readonly Value[], each: (row: T) => boolean) =>
-      read(async () =>
-        attempt(() => {
-          for (const row of statement(sql).iterate(...params)) if (!each(asBuffers(row as T))) break;
-        }),
-      ),
+    all: async <T>(sql: string, params: readonly Value[] = []) =>
+      rowsOf<T>((await read({ do: 'all', sql, values: [...params] })).answer),
+    scan,
     transaction,
+    perform: (name, job) =>
+      inTurn(async () => {
+        const [answer] = await writer.ask([{ do: 'job', name, ...job() }], true).catch(unknown);
+        begun(answer);
+        return answer && 'done' in answer ? answer.done : undefined;
+      }),
     scrub: (rewrite) =>
       inTurn(async () => {
-        endSnapshot();
         // secure_delete misses the copies that rows leave behind when SQLite moves them to make room for others.
-        if (rewrite) await patiently(() => database.exec('VACUUM'));
-        // Pages that another process still reads stay in the log.
-        const log = database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
-        return log.busy === 0;
+        if (rewrite) sound((await writer.ask([{ do: 'exec', sql: 'VACUUM' }], true))[0]);
+        // Pages that are still read, here or in another process, stay in the log.
+        const sql = 'PRAGMA wal_checkpoint(TRUNCATE)';
+        const [log] = rowsOf<{ busy: number }>(sound((await writer.ask([{ do: 'all', sql, values: [] }], true))[0]));
+        return log?.busy === 0;
       }),
-    ping: async () => void (await read(async () => rowsOf('SELECT 1'))),
+    ping: async () => void (await read({ do: 'all', sql: 'SELECT 1', values: [] })),
     close: () =>
       inTurn(async () => {
-        endSnapshot();
-        statements.clear();
-        database.close();
+        closed = true;
+        await readers?.close();
+        // The last connection empties the log into the file.
+        await writer.close();
       }),
   };
 }
 
-// Failures: by SQLite's result code, or by its sentence where the driver leaves the code out.
-
-interface SqliteError {
-  readonly message: string;
-  errcode?: number;
+interface Reading {
+  readonly answer: Answer;
+  readonly thread: Thread;
+  over(): void;
 }
 
-// The driver for Node 20 gives no result code when a failure comes while rows are read. SQLite's sentences are constants.
-const CODES: readonly (readonly [sentence: RegExp, code: number])[] = [
-  [/^database (table |schema )?is locked/, 5],
-  [/^out of memory$/, 7],
-  [/^attempt to write a readonly database$/, 8],
-  [/^disk I\/O error$/, 10],
-  [/^database disk image is malformed$/, 11],
-  [/^database or disk is full$/, 13],
-  [/^unable to open database file$/, 14],
-  [/^string or blob too big$/, 18],
-  [/^(UNIQUE|PRIMARY KEY) constraint failed/, 2067],
-  [/constraint failed/, 19],
-  [/^datatype mismatch$/, 20],
-  [/^file is not a database$/, 26],
-];
-
-/** SQLite's failure in our words. */
-function failureOf({ errcode = 1, message }: SqliteError): Failure {
-  const code = errcode & 0xff;
-  if (code === 5 || code === 6) return 'again'; // BUSY, LOCKED
-  if (code === 19) return errcode === 1555 || errcode === 2067 ? 'duplicate' : 'data';
-  if (code === 18 || code === 20) return 'data'; // TOOBIG, MISMATCH
-  if (/already exists/.test(message)) return 'exists';
-  if (/no such (table|column)/.test(message)) return 'missing';
-  return [7, 8, 10, 11, 13, 14, 26].includes(code) ? 'away' : 'other'; // NOMEM, READONLY, IOERR, CORRUPT, FULL, …
+/** BEGIN has waited already: another process holds the lock for longer than any sender waits. */
+function begun(answer: Answer | undefined): void {
+  try {
+    sound(answer);
+  } catch (error) {
+    throw failed(error, 'again') ? new StoreError('away', (error as StoreError).cause) : error;
+  }
 }
 
-function fromSqliteError(error: unknown): StoreError {
-  if (error instanceof StoreError) return error;
-  if (!(error instanceof Error)) return new StoreError('other', error);
-  const one: SqliteError = error;
-  // Also kept on the error: causes.ts chooses by this code what an operator is told.
-  const code = one.errcode ?? CODES.find(([sentence]) => sentence.test(one.message))?.[1];
-  if (code !== undefined) one.errcode = code;
-  return new StoreError(failureOf(one), error);
+/** The thread is gone, and COMMIT may have been done. */
+function unknown(error: unknown): never {
+  throw new StoreError('unknown', error instanceof StoreError ? error.cause : error);
 }
+
+const atEnd = (answer: Answer): boolean => !('table' in answer) || answer.table.end;

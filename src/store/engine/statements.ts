@@ -6,11 +6,19 @@ import { marks, type Rows, type Value } from '../db.ts';
 const EXACT_ROWS = 64;
 const POWERS = [256, 128, EXACT_ROWS];
 
+/** How many rows each statement takes of those that insert `count` rows. */
+export function* sizesOf(count: number): Generator<number> {
+  for (let left = count; left > 0; ) {
+    const size = left <= EXACT_ROWS ? left : (POWERS.find((power) => power <= left) as number);
+    yield size;
+    left -= size;
+  }
+}
+
 /** The statements that insert `rows`: how many rows each takes, and their values one after the other. */
 export function* statementsFor(rows: Rows): Generator<{ size: number; values: Value[] }> {
-  for (let from = 0; from < rows.length; ) {
-    const left = rows.length - from;
-    const size = left <= EXACT_ROWS ? left : (POWERS.find((power) => power <= left) as number);
+  let from = 0;
+  for (const size of sizesOf(rows.length)) {
     const values: Value[] = [];
     for (const end = from + size; from < end; from++) values.push(...(rows[from] as readonly Value[]));
     yield { size, values };
