@@ -103,7 +103,7 @@ export async function listDuplicates(
 // On SQLite events are indexed behind their contents. One by one, each would rewrite a page of its own; sorted, many share a page.
 
 const COLUMNS = ['event_key', 'duplicate_of', 'id'];
-// Each part stops all other statements for some milliseconds.
+// Each part stops all other transactions for some milliseconds.
 const PART_ROWS = 1_000;
 const MOST_ROWS = 50_000;
 // The pause after a pass is nine times as long as the pass: indexing takes no more than a tenth of the time, and the larger the

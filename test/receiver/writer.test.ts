@@ -77,7 +77,8 @@ onEveryEngine('the writer', (engine) => {
     let holding: Promise<void> | undefined;
     await new Promise<void>((locked) => {
       holding = other.db.transaction(async (queries) => {
-        if (engine !== 'sqlite') await queries.ddl('LOCK TABLES tblwh WRITE');
+        if (engine === 'sqlite') await queries.run('DELETE FROM tblwh WHERE id < 0');
+        else await queries.ddl('LOCK TABLES tblwh WRITE');
         locked();
         await held;
         if (engine !== 'sqlite') await queries.ddl('UNLOCK TABLES');

@@ -79,24 +79,27 @@ function startThread(opening: Opening) {
   worker.on('error', end);
   const exited = new Promise<void>((resolve) =>
     worker.on('exit', () => {
-      end(new Error('the database is closed'));
+      end(new Error('the thread of the database has ended'));
       resolve();
     }),
   );
   /** Rejects only when the thread is gone: how each call went is in its answer. */
   function ask(calls: readonly Call[], ordered: boolean): Promise<readonly Answer[]> {
-    if (ended) return Promise.reject(new StoreError('other', ended));
+    if (ended) return Promise.reject(new StoreError('away', ended));
     const blobs = pack(calls);
     worker.postMessage({ calls, ordered, blobs } satisfies Request, [blobs.memory]);
     return wait();
   }
+  const opened = wait().then(([answer]) => void sound(answer));
+  opened.catch(() => {}); // told to each call, too
   return {
-    opened: wait().then(([answer]) => void sound(answer)),
+    opened,
     ask,
     get ended(): boolean {
       return ended !== undefined;
     },
     async close(): Promise<void> {
+      if (ended) return;
       const [answer] = await ask([{ do: 'close' }], true);
       worker.ref();
       await exited;
@@ -152,13 +155,13 @@ function createReaders(start: () => Thread) {
         reads[i]?.resolve({ answer, reader });
       }
     } catch (error) {
-      readers = readers.filter((one) => one !== reader);
       for (const read of reads) read.reject(error);
     }
     reader.busy = false;
     pump();
   }
   function pump(): void {
+    readers = readers.filter(({ thread }) => !thread.ended);
     for (const reader of readers) if (queue.length > 0 && !reader.busy && reader.scans === 0) void run(reader);
     if (queue.length === 0 || starting || readers.length === READERS || closed) return;
     if (readers.length === 0) add().catch(() => {});
@@ -227,9 +230,12 @@ export async function openSqlite(
   let last: Promise<unknown> = Promise.resolve();
   /** The writing thread, for one caller after the other. */
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const running = last.then(() => {
+    const running = last.then(async () => {
       if (closed) throw new StoreError('other', new Error('the database is closed'));
-      if (writer.ended) writer = startWriter();
+      if (writer.ended) {
+        writer = startWriter();
+        await writer.opened;
+      }
       return work();
     });
     last = running.catch(() => {});
