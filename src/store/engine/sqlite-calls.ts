@@ -138,7 +138,7 @@ export function rowsOf<T>(answer: Answer): T[] {
   }
   return rows;
 }
-export const numberOf = (answer: Answer): number => ('number' in answer ? answer.number : 0);
+const numberOf = (answer: Answer): number => ('number' in answer ? answer.number : 0);
 
 /** The answer, unless it is a fault. */
 export function sound(answer: Answer | undefined): Answer {
