@@ -1,5 +1,5 @@
 // Durable ingest against a bare server, the driver alone, one INSERT per request, and FastAPI.
-import { prepare } from '../support/database.ts';
+import { type Prepared, prepare } from '../support/database.ts';
 import { BODY, load, median, type Result, usage } from '../support/load.ts';
 import { type Contender, startFastApi, startOurs, startPlain } from '../support/processes.ts';
 import { header, row } from '../support/table.ts';
@@ -84,6 +84,23 @@ export async function ingest(server: string, plan: Plan): Promise<void> {
     if (connections === 256)
       row({ what: `ingest, ${connections} connections : driver alone`, ours: mine.perSecond, against: median(alone) });
   }
+  await newConnections(database, bare, plan);
   for (const one of [bare, ...(single ? [single] : []), ...python, ...(mysql ? [ours] : [])]) await one.stop();
   await database.drop();
+}
+
+/** As most senders come: a connection for each webhook. */
+async function newConnections(database: Prepared, bare: Contender, plan: Plan): Promise<void> {
+  const ours = await startOurs(database.url);
+  const headers = { ...post.headers, Connection: 'close' };
+  const to = (url: string) => () => load({ ...post, headers, url, connections: 64, seconds: plan.seconds });
+  await to(ours.url + database.path)(); // warm
+  const { ours: mine, bare: other } = await inTurns(plan, {
+    ours: to(ours.url + database.path),
+    bare: to(`${bare.url}/`),
+  });
+  const what = 'ingest, 64 at once, a new connection each : bare';
+  if (mine && other)
+    row({ what, ours: mine.perSecond, against: other.perSecond, p50ms: mine.p50ms, p99ms: mine.p99ms });
+  await ours.stop();
 }

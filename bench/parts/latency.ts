@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import { openSqlite } from '../../src/store/engine/sqlite.ts';
 import { type Prepared, prepare } from '../support/database.ts';
+import { load } from '../support/load.ts';
 import { type Contender, startOurs } from '../support/processes.ts';
 import { figure, figures } from '../support/table.ts';
 import { percentile } from '../support/watch.ts';
@@ -140,8 +141,39 @@ export async function latency(server: string, { seconds }: { readonly seconds: n
   const rare = await delays(others(database, SELDOM_MS), readers('seldom'), seconds);
   tell('a rare row of another program to a waiting consumer', rare[0] ?? [], { p99: 300 });
   tell('a rare row of another program to a waiting list', rare[1] ?? [], {});
+  const beside = await readsBesideIngest(ours, database, seconds);
+  const target = server.startsWith('sqlite:') ? { atMost: 10 } : {};
+  const what = 'the newest 20 contents, read while webhooks come at half load';
+  figure({ what: `${what}: p50`, value: percentile(beside, 0.5), unit: 'ms' });
+  figure({ what: `${what}: p99`, value: percentile(beside, 0.99), unit: 'ms', ...target });
   await ours.stop();
   await database.drop();
+}
+
+// A reader who asks so often, beside half of the webhooks that the service takes at most.
+const READ_EVERY_MS = 20;
+
+async function readsBesideIngest(ours: Contender, { path, auth }: Prepared, seconds: number): Promise<number[]> {
+  const send = (connections: number, forSeconds: number) =>
+    load({ method: 'POST', body: bodyOf(1), url: ours.url + path, connections, seconds: forSeconds });
+  const most = (await send(64, 2)).perSecond;
+  // So many senders as take half of it.
+  let senders = 1;
+  while (senders < 64 && (await send(senders, 1)).perSecond < most * 0.45) senders *= 2;
+  const sending = send(senders, seconds);
+  const until = performance.now() + seconds * 1000;
+  const times: number[] = [];
+  const wire = await connect(ours.url);
+  while (performance.now() < until) {
+    const began = performance.now();
+    const { status, at } = await wire.ask(get('/whcontent?whid=all&id=latest&order=desc&limit=20', auth));
+    if (status !== 200) throw new Error(`a list answered ${status}`);
+    times.push(at - began);
+    await sleep(READ_EVERY_MS);
+  }
+  await sending;
+  wire.close();
+  return times;
 }
 
 async function versionOf(server: string): Promise<string> {

@@ -101,6 +101,7 @@ export async function openReading(parts: {
     fence,
     sequencer,
     swept: () => sweep?.take() ?? [],
+    ownRowsIn: store.recent ? 'memory' : 'server',
     onPassed: (rows) => lists.passed(rows),
     ...(onLook ? { onLook } : {}),
     onError: (error) =>

@@ -55,6 +55,8 @@ export interface TailParts {
   readonly onPassed?: (rows: readonly Row[]) => void;
   /** Called with how long a look took that found contents for consumers, in ms. */
   readonly onLook?: (ms: number) => void;
+  /** Where a look finds what this process has committed. */
+  readonly ownRowsIn?: keyof typeof BUSY_PAUSE_MS;
   readonly now?: () => number;
 }
 
@@ -63,11 +65,11 @@ const SOON_MS = 25;
 const SELDOM_MS = 250;
 // For so long after the last row, holes are probed and rows become old enough to be handed out.
 const LIVELY_MS = 300;
-// Our own commits are looked at at once while they are few. A look costs about as much as a commit of the writer: under load
-// there are 20 a second, so that ingest keeps its speed.
+// Our own commits are looked at at once while they are few. On a server a look costs about as much as a commit of the writer: under
+// load there are 20 a second, so that ingest keeps its speed. On SQLite it finds them in memory.
 const QUIET_ROWS_PER_SECOND = 1_000;
 const BUSY_ROWS_PER_SECOND = 5_000;
-const BUSY_PAUSE_MS = 50;
+const BUSY_PAUSE_MS = { server: 50, memory: 5 } as const;
 const RATE_WINDOW_MS = 200;
 // After a start holes are judged first. Lists wait for that, but not for a long transaction of another application.
 const BOOT_MS = 4_000;
@@ -76,7 +78,7 @@ type Listeners<T> = Map<number, Set<(value: T) => void>>;
 
 export function createTail(parts: TailParts) {
   const { swept = () => [], onError = () => {}, onPassed = () => {}, onLook = () => {} } = parts;
-  const { now = () => performance.now() } = parts;
+  const { now = () => performance.now(), ownRowsIn = 'server' } = parts;
   let { fence, sequencer } = parts;
   const positionListeners: Listeners<PositionedRow> = new Map();
   const readableListeners: Listeners<Row> = new Map();
@@ -158,7 +160,7 @@ export function createTail(parts: TailParts) {
   /** The least time between two looks while our own rows come: 0 when they are few. */
   function pause(): number {
     const share = (rate - QUIET_ROWS_PER_SECOND) / (BUSY_ROWS_PER_SECOND - QUIET_ROWS_PER_SECOND);
-    return BUSY_PAUSE_MS * Math.min(1, Math.max(0, share));
+    return BUSY_PAUSE_MS[ownRowsIn] * Math.min(1, Math.max(0, share));
   }
 
   function count(rows: number): void {
