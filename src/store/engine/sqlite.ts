@@ -8,6 +8,8 @@
 // - A read that begins after a commit was answered sees it: a reading thread holds no snapshot between two messages, unless a scan
 //   is not at its end, and then it gets no other read.
 // - Calls that come while all reading threads are busy go together, as one message with one snapshot.
+// - Only the writing thread's connection commits and checkpoints; the others are read-only. So the WAL reset of SQLite before 3.51.3,
+//   which could corrupt a database between a commit and a checkpoint of another connection, cannot happen within this process.
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve as absolute, dirname } from 'node:path';
@@ -221,7 +223,10 @@ export async function openSqlite(
           startThread({ path, readOnly: true, settings: `PRAGMA cache_size = -${READER_CACHE_KIB}`, temporary }),
         )
       : undefined;
-  await readers?.add();
+  await readers?.add().catch(async (error: unknown) => {
+    await writer.close();
+    throw error;
+  });
   const [{ v: version } = { v: '' }] = rowsOf<{ v: string }>(
     sound((await writer.ask([{ do: 'all', sql: 'SELECT sqlite_version() AS v', values: [] }], true))[0]),
   );
