@@ -147,6 +147,7 @@ export interface Answer {
 /** A keep-alive connection below any HTTP library, so that it is known what was sent and where it broke. */
 export interface Wire {
   readonly open: boolean;
+  readonly localPort: number;
   /** Resolves with the answer to what was written; rejects when the connection ends before it. */
   send(bytes: Buffer | string): Promise<Answer>;
   write(bytes: Buffer | string): void;
@@ -163,6 +164,7 @@ export async function connectWire(
   let waiting: { resolve(answer: Answer): void; reject(error: Error): void } | undefined;
   let got = Buffer.alloc(0);
   let reason = 'closed';
+  const localPort = socket.localPort as number;
   socket.on('data', (chunk) => {
     got = got.length === 0 ? chunk : Buffer.concat([got, chunk]);
     const parsed = parseAnswer(got);
@@ -180,6 +182,7 @@ export async function connectWire(
     get open() {
       return !socket.destroyed;
     },
+    localPort,
     async send(bytes) {
       const timer = setTimeout(() => socket.destroy(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
       try {
