@@ -8,11 +8,12 @@
 // - A read that begins after a commit was answered sees it: a reading thread holds no snapshot between two messages, unless a scan
 //   is not at its end, and then it gets no other read.
 // - Calls that come while all reading threads are busy go together, as one message with one snapshot.
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve as absolute, dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type Db, failed, type Queries, StoreError, type Value } from '../db.ts';
+import { flushFile, makeFolder } from '../files.ts';
 import {
   type Answer,
   BEGIN,
@@ -204,7 +205,7 @@ export async function openSqlite(
 ): Promise<Db & { readonly sharable: boolean }> {
   const inFile = path !== ':memory:';
   if (inFile && !readOnly) {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path));
     closeSync(openSync(path, 'a', 0o600)); // the -wal and -shm files take the mode of this one
   }
   const temporary = inFile && !readOnly ? absolute(dirname(path)) : undefined;
@@ -339,7 +340,10 @@ export async function openSqlite(
         // Pages that are still read, here or in another process, stay in the log.
         const sql = 'PRAGMA wal_checkpoint(TRUNCATE)';
         const [log] = rowsOf<{ busy: number }>(sound((await writer.ask([{ do: 'all', sql, values: [] }], true))[0]));
-        return log?.busy === 0;
+        if (log?.busy !== 0) return false;
+        // SQLite empties it, and leaves it to the system when that comes to the disk: after a power cut it would all be back.
+        if (inFile) await flushFile(`${path}-wal`);
+        return true;
       }),
     ping: async () => void (await read({ do: 'all', sql: 'SELECT 1', values: [] })),
     close: () =>
