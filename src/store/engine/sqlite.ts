@@ -8,7 +8,7 @@
 // - A read that begins after a commit was answered sees it: a reading thread holds no snapshot between two messages, unless a scan
 //   is not at its end, and then it gets no other read.
 // - Calls that come while all reading threads are busy go together, as one message with one snapshot.
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve as absolute, dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -206,7 +206,8 @@ export async function openSqlite(
   const inFile = path !== ':memory:';
   if (inFile && !readOnly) {
     makeFolder(dirname(path));
-    closeSync(openSync(path, 'a', 0o600)); // the -wal and -shm files take the mode of this one
+    // The -wal and -shm files take the mode of this one. Not when it is there: to close it ends all locks that this process has on it.
+    if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
   }
   const temporary = inFile && !readOnly ? absolute(dirname(path)) : undefined;
   // secure_delete overwrites deleted rows at once. That takes no measurable time, and writes a third more bytes.
