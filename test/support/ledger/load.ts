@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { clock } from './readers.ts';
 
 /** How a webhook ended. `unknown`: the connection broke, it may be stored or not; nobody may call that a failure. */
 type Kind = 'sent' | 'acked' | 'refused' | 'unknown';
@@ -29,7 +30,7 @@ export function openLedger(path: string): Ledger {
   return {
     path,
     note: (kind, id, what, more = '-') =>
-      void writeSync(file, `${Date.now()} ${kind} ${id} ${what.replace(/\s+/g, '_')} ${more}\n`),
+      void writeSync(file, `${clock()} ${kind} ${id} ${what.replace(/\s+/g, '_')} ${more}\n`),
     close: () => closeSync(file),
   };
 }
