@@ -109,6 +109,15 @@ export const RUNS: readonly Run[] = [
     run: (world, { processes, processSeconds }) =>
       runProcesses(world, { seconds: processSeconds, processes, workers: 8, perSecond: 600, leaseSeconds: 5 }),
   },
+  {
+    name: 'processes, killed and stopped',
+    engines: ENGINES,
+    run: (world, { processSeconds }) =>
+      runProcesses(world, {
+        ...{ seconds: processSeconds, processes: 2, workers: 4, perSecond: 300, leaseSeconds: 2 },
+        disturbed: true,
+      }),
+  },
   { name: 'stopped process', engines: ENGINES, run: (world) => runStopped(world) },
   {
     name: 'wire',
