@@ -3,7 +3,7 @@ import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:
 import { existsSync, readFileSync } from 'node:fs';
 import { secretsKeyNeeded, secretsKeyOther } from '../errors.ts';
 import { failed } from '../store/db.ts';
-import { makeFile } from '../store/files.ts';
+import { makeFlushedFile } from '../store/engine/files.ts';
 import type { Store } from '../store/open.ts';
 import { readKeyMark, saveKeyMark } from '../store/webhooks.ts';
 
@@ -89,7 +89,7 @@ const markOf = (key: Buffer): number => createHash('sha256').update('restante').
  * Undefined when there is no file and none may be made.
  */
 function keyIn(file: string, mayMake: boolean): Buffer | undefined {
-  if (mayMake && !existsSync(file)) makeFile(file, `${randomBytes(KEY_BYTES).toString('hex')}\n`);
+  if (mayMake && !existsSync(file)) makeFlushedFile(file, `${randomBytes(KEY_BYTES).toString('hex')}\n`);
   if (!existsSync(file)) return undefined;
   const key = Buffer.from(readFileSync(file, 'utf8').trim(), 'hex');
   if (key.length === KEY_BYTES) return key;

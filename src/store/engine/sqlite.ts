@@ -13,7 +13,7 @@ import { availableParallelism } from 'node:os';
 import { resolve as absolute, dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type Db, failed, type Queries, StoreError, type Value } from '../db.ts';
-import { flushFile, makeFolder } from '../files.ts';
+import { flushFile, makeFlushedFolder } from './files.ts';
 import {
   type Answer,
   BEGIN,
@@ -205,7 +205,7 @@ export async function openSqlite(
 ): Promise<Db & { readonly sharable: boolean }> {
   const inFile = path !== ':memory:';
   if (inFile && !readOnly) {
-    makeFolder(dirname(path));
+    makeFlushedFolder(dirname(path));
     // The -wal and -shm files take the mode of this one. Not when it is there: to close it ends all locks that this process has on it.
     if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
   }

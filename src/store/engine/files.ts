@@ -5,14 +5,14 @@ import { open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
 /** Makes a folder (0700) and those above it. A folder that is new is on disk for certain once the one above it was flushed. */
-export function makeFolder(path: string): void {
+export function makeFlushedFolder(path: string): void {
   const first = mkdirSync(path, { recursive: true, mode: 0o700 });
   if (first === undefined) return;
   for (let made = resolve(path); made.length >= resolve(first).length; made = dirname(made)) flushFolder(dirname(made));
 }
 
 /** Makes a file (0600) that has all of its text whenever it is there. Of two processes at once one makes it; one that is there stays. */
-export function makeFile(path: string, text: string): void {
+export function makeFlushedFile(path: string, text: string): void {
   const whole = `${path}.${randomBytes(6).toString('hex')}`;
   writeFileSync(whole, text, { flag: 'wx', mode: 0o600, flush: true });
   try {
