@@ -7,11 +7,13 @@ import { killDatabase, killProgram, type Report, underLoad, verdictOf } from '..
 import { runLastIds, runReadOnly } from '../../test/faults/runs/limits.ts';
 import { runLong } from '../../test/faults/runs/long-transaction.ts';
 import { runMixed } from '../../test/faults/runs/mixed.ts';
+import { runPowerCuts } from '../../test/faults/runs/power-cuts.ts';
 import { runProcesses, runStopped } from '../../test/faults/runs/processes.ts';
 import { runProduction } from '../../test/faults/runs/production.ts';
 import { runDiskFull, runForeignDdl, runNoConnections } from '../../test/faults/runs/shortage.ts';
 import { runWireFaults } from '../../test/faults/runs/wire-faults.ts';
 import { furnish, METRICS_TOKEN, runFuzz, unreached } from '../../test/security/run.ts';
+import { compileRecorder } from '../../test/support/disk/record.ts';
 import { addFigure, summed, type Verdict } from '../../test/support/ledger/verdict.ts';
 import type { World } from '../../test/support/world.ts';
 
@@ -32,6 +34,7 @@ export interface Size {
   readonly cuts: number;
   /** Of the whole in production, with everything going wrong. */
   readonly minutes: number;
+  readonly powerCuts: number;
   /** Hostile calls. */
   readonly fuzz: number;
 }
@@ -47,6 +50,7 @@ export const FULL: Size = {
   processSeconds: 60,
   cuts: 25,
   minutes: 30,
+  powerCuts: 100_000,
   fuzz: 1_000_000,
 };
 export const LITE: Size = {
@@ -61,6 +65,7 @@ export const LITE: Size = {
   processSeconds: 15,
   cuts: 5,
   minutes: 5,
+  powerCuts: 4_000,
   fuzz: 40_000,
 };
 
@@ -104,6 +109,15 @@ export const RUNS: readonly Run[] = [
     run: (world, { processes, processSeconds }) =>
       runProcesses(world, { seconds: processSeconds, processes, workers: 8, perSecond: 600, leaseSeconds: 5 }),
   },
+  {
+    name: 'processes, killed and stopped',
+    engines: ENGINES,
+    run: (world, { processSeconds }) =>
+      runProcesses(world, {
+        ...{ seconds: processSeconds, processes: 2, workers: 4, perSecond: 300, leaseSeconds: 2 },
+        disturbed: true,
+      }),
+  },
   { name: 'stopped process', engines: ENGINES, run: (world) => runStopped(world) },
   {
     name: 'wire',
@@ -133,6 +147,7 @@ export const RUNS: readonly Run[] = [
   { name: 'foreign DDL', engines: SERVERS, run: (world) => runForeignDdl(world, 8_000) },
   { name: 'read-only', engines: SERVERS, run: (world) => runReadOnly(world, 5_000) },
   { name: 'last ids', engines: SERVERS, run: (world) => runLastIds(world) },
+  { name: 'power cuts', engines: ['sqlite'], run: cutPowers },
   { name: 'fuzz', engines: ENGINES, run: runFuzzRounds },
   { name: 'kill -9 of the program', engines: ENGINES, run: killPrograms },
   { name: 'kill -9 of the database', engines: SERVERS, run: killDatabases },
@@ -201,6 +216,28 @@ async function killDatabases(world: World, { databaseKills }: Size, told: (line:
     return { report, slowest: Math.max(...recoveries) };
   });
 }
+
+// So many to a recording: then the program works anew, and another seed cuts.
+const CUTS_PER_ROUND = 2_000;
+
+async function cutPowers(world: World, { powerCuts }: Size, told: (line: string) => void): Promise<Verdict> {
+  const library = await compileRecorder(world.folder, NO_SKIP);
+  const figures: Record<string, number | string> = {};
+  const failures: string[] = [];
+  for (let done = 0; done < powerCuts && failures.length === 0; done += CUTS_PER_ROUND) {
+    const count = Math.min(CUTS_PER_ROUND, powerCuts - done);
+    const verdict = await runPowerCuts(world, library, { count, seed: randomBytes(4).readUInt32BE() });
+    failures.push(...verdict.failures);
+    for (const [name, value] of Object.entries(summed(verdict.figures))) addFigure(figures, name, value);
+    told(`${done + count} of ${powerCuts} power cuts, ${failures.length} failures`);
+  }
+  return { figures, failures };
+}
+const NO_SKIP = {
+  skip(reason?: unknown): never {
+    throw new Error(String(reason));
+  },
+};
 
 // Users of its own and a process of its own for each round: what piles up would make every list slow.
 const CALLS_PER_ROUND = 20_000;

@@ -1,8 +1,9 @@
 // Keeps the secrets of webhooks encrypted at rest: AES-256-GCM with SECRETS_KEY, bound to the user and the webhook.
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { secretsKeyNeeded, secretsKeyOther } from '../errors.ts';
 import { failed } from '../store/db.ts';
+import { makeFlushedFile } from '../store/engine/files.ts';
 import type { Store } from '../store/open.ts';
 import { readKeyMark, saveKeyMark } from '../store/webhooks.ts';
 
@@ -88,12 +89,7 @@ const markOf = (key: Buffer): number => createHash('sha256').update('restante').
  * Undefined when there is no file and none may be made.
  */
 function keyIn(file: string, mayMake: boolean): Buffer | undefined {
-  try {
-    if (mayMake)
-      writeFileSync(file, `${randomBytes(KEY_BYTES).toString('hex')}\n`, { flag: 'wx', mode: 0o600, flush: true });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
+  if (mayMake && !existsSync(file)) makeFlushedFile(file, `${randomBytes(KEY_BYTES).toString('hex')}\n`);
   if (!existsSync(file)) return undefined;
   const key = Buffer.from(readFileSync(file, 'utf8').trim(), 'hex');
   if (key.length === KEY_BYTES) return key;

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { onEveryEngine } from '../support/engines.ts';
 import { figures } from '../support/ledger/audit.ts';
 import { connectWire, type Event } from '../support/ledger/load.ts';
+import { clock } from '../support/ledger/readers.ts';
 import type { DatabaseServer } from '../support/servers.ts';
 import { createWorld, type Program, type World } from '../support/world.ts';
 import { firstAck, killDatabase, killProgram, type Report, type UnderLoad, underLoad } from './runs/kills.ts';
@@ -53,13 +54,13 @@ onEveryEngine('durability', (engine) => {
       const wires = await Promise.all(Array.from({ length: 5 }, () => connectWire('127.0.0.1', program.port)));
       for (const wire of wires) wire.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345`);
       await sleep(100);
-      signalled = Date.now();
+      signalled = clock();
       program.signal('SIGTERM');
       await sleep(300);
       await expect(connectWire('127.0.0.1', program.port)).rejects.toThrow('ECONNREFUSED');
       half = (await Promise.all(wires.map((wire) => wire.send('67890')))).map((answer) => answer.status);
       expect(await program.ended).toBe(0);
-      took = Date.now() - signalled;
+      took = clock() - signalled;
       await load.stop();
       await program.restart();
     });
@@ -113,7 +114,7 @@ onEveryEngine('durability', (engine) => {
         server().pause();
         await sleep(3_000);
         server().resume();
-        resumed = Date.now();
+        resumed = clock();
         recovered = (await firstAck(events, resumed, PATIENCE_MS)) - resumed;
         await sleep(300);
       });
@@ -135,13 +136,13 @@ onEveryEngine('durability', (engine) => {
         async ({ events }) => {
           await sleep(300);
           server().pause();
-          paused = Date.now();
+          paused = clock();
           // Longer than what is known of webhooks and users stays valid.
           await sleep(6_000);
           asked = await list();
-          await sleep(Math.max(0, 8_000 - (Date.now() - paused)));
+          await sleep(Math.max(0, 8_000 - (clock() - paused)));
           server().resume();
-          resumed = Date.now();
+          resumed = clock();
           recovered = (await firstAck(events, resumed, 30_000)) - resumed;
         },
         // More connections than can get stuck in the queue's age.

@@ -25,6 +25,11 @@ onEveryEngine('several processes', (engine) => {
     expectGood(await runProcesses(world, { seconds, processes: 2, workers: 4, perSecond: 300, leaseSeconds: 1 }));
   });
 
+  test('processes and their database, killed and stopped at random: all that is promised of lists and leases holds', async () => {
+    const size = { seconds: 8, processes: 2, workers: 2, perSecond: 200, leaseSeconds: 2 };
+    expectGood(await runProcesses(world, { ...size, disturbed: true }));
+  }, 180_000);
+
   test('a process that was stopped for longer than a lease acks nothing with it any more', async () => {
     expectGood(await runStopped(world));
   });

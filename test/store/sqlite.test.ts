@@ -1,5 +1,5 @@
 // SQLite and its threads: failures that end a transaction, threads that end, and an event loop that waits for no disk.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import { causeOf } from '../../src/store/engine/causes.ts';
 import { openSqlite } from '../../src/store/engine/sqlite.ts';
-import { needsRoot } from '../support/tools.ts';
+import { lacks, needsRoot } from '../support/tools.ts';
 import { makeVolume } from '../support/volume.ts';
 
 function folder(): string {
@@ -225,4 +225,21 @@ test('a transaction of many statements is seen by nobody half done', async () =>
   over = true;
   await reading;
   expect([...seen]).toEqual([0]);
+});
+
+test('another connection of this process takes no lock away: other processes still see that the file is in use', async (context) => {
+  if (!existsSync('/proc/locks')) lacks('run on Linux, which lists the locks', context);
+  const path = join(folder(), 'a.db');
+  const locks = () =>
+    readFileSync('/proc/locks', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(` ${process.pid} `) && line.includes(`:${statSync(path).ino} `)).length;
+  const first = await openSqlite(path);
+  await first.ddl('CREATE TABLE t (n INTEGER)');
+  const before = locks();
+  expect(before).toBeGreaterThan(0);
+  const second = await openSqlite(path);
+  expect(locks()).toBe(before);
+  await first.close();
+  await second.close();
 });

@@ -10,6 +10,7 @@ const PLACES = ['/usr/sbin', '/usr/local/sbin', '/snap/bin'];
 /** Packages that are not called as their program. */
 const PACKAGES: Readonly<Record<string, string>> = {
   apache2: 'apache2-bin',
+  cc: 'gcc, libc6-dev',
   // The second for how accounts of MySQL sign in.
   mysqldump: 'mariadb-client, libmariadb3',
   nginx: 'nginx-light',

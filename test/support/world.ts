@@ -19,7 +19,7 @@ import { type DatabaseServer, freePort, startServer } from './servers.ts';
 import { makeVolume, type Volume } from './volume.ts';
 
 // RESTANTE_TEST_MAIN names another build: one that is broken on purpose shows that a check can fail.
-const MAIN = process.env.RESTANTE_TEST_MAIN ?? fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+export const MAIN = process.env.RESTANTE_TEST_MAIN ?? fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const START_MS = 20_000;
 
 export interface World {

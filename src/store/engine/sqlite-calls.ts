@@ -2,7 +2,7 @@
 import { type Dialect, type Failure, type JobName, type Queries, type Rows, StoreError, type Value } from '../db.ts';
 
 /** What one SQLite connection is asked to do. */
-export type Call =
+export type SqlCall =
   /** Answered with all rows. */
   | { readonly do: 'all'; readonly sql: string; readonly values: Value[] }
   /** Answered with the number of changed rows. */
@@ -33,16 +33,16 @@ export interface Table {
 }
 
 /** What SQLite says of a failure. */
-export interface Fault {
+export interface SqlFault {
   readonly message: string;
   readonly errcode: number | undefined;
 }
 
-export type Answer =
+export type SqlAnswer =
   | { readonly table: Table }
   | { readonly number: number }
   | { readonly done: unknown }
-  | { readonly fault: Fault };
+  | { readonly fault: SqlFault };
 
 export const DIALECT: Dialect = {
   bytes: (column) => `CAST(${column} AS BLOB)`,
@@ -55,9 +55,9 @@ export const DIALECT: Dialect = {
   nowMs: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
 };
 
-export const BEGIN: Call = { do: 'exec', sql: 'BEGIN IMMEDIATE' };
-export const COMMIT: Call = { do: 'exec', sql: 'COMMIT' };
-export const ROLLBACK: Call = { do: 'exec', sql: 'ROLLBACK' };
+export const BEGIN: SqlCall = { do: 'exec', sql: 'BEGIN IMMEDIATE' };
+export const COMMIT: SqlCall = { do: 'exec', sql: 'COMMIT' };
+export const ROLLBACK: SqlCall = { do: 'exec', sql: 'ROLLBACK' };
 
 /** What a thread is started with. */
 export interface Opening {
@@ -71,13 +71,13 @@ export interface Opening {
 
 /** One message to a thread, and the one that answers it. */
 export interface Request {
-  readonly calls: readonly Call[];
+  readonly calls: readonly SqlCall[];
   /** True: what follows a call that failed is not done. False: independent reads, which share a snapshot. */
   readonly ordered: boolean;
   readonly blobs: Packed;
 }
 export interface Response {
-  readonly answers: readonly Answer[];
+  readonly answers: readonly SqlAnswer[];
   readonly blobs: Packed;
 }
 
@@ -88,16 +88,16 @@ interface Packed {
   readonly places: readonly number[];
 }
 
-const valuesOf = (part: Call | Answer): Value[] =>
+const valuesOf = (part: SqlCall | SqlAnswer): Value[] =>
   'values' in part ? part.values : 'table' in part ? part.table.values : [];
 
 /** Moves the blobs of calls or answers into one piece of memory: null is left in their places. */
-export function pack(parts: readonly (Call | Answer)[]): Packed {
+export function packBlobs(parts: readonly (SqlCall | SqlAnswer)[]): Packed {
   const places: number[] = [];
   const blobs: Uint8Array[] = [];
   let size = 0;
   for (let part = 0; part < parts.length; part++) {
-    const values = valuesOf(parts[part] as Call | Answer);
+    const values = valuesOf(parts[part] as SqlCall | SqlAnswer);
     for (let i = 0; i < values.length; i++) {
       const value = values[i];
       if (!(value instanceof Uint8Array)) continue;
@@ -118,16 +118,20 @@ export function pack(parts: readonly (Call | Answer)[]): Packed {
 }
 
 /** Puts the blobs back as Buffers on the memory that came. */
-export function unpack(parts: readonly (Call | Answer)[], { memory, places }: Packed): void {
+export function unpackBlobs(parts: readonly (SqlCall | SqlAnswer)[], { memory, places }: Packed): void {
   for (let i = 0, at = 0; i < places.length; i += 3) {
     const length = places[i + 2] as number;
-    valuesOf(parts[places[i] as number] as Call | Answer)[places[i + 1] as number] = Buffer.from(memory, at, length);
+    valuesOf(parts[places[i] as number] as SqlCall | SqlAnswer)[places[i + 1] as number] = Buffer.from(
+      memory,
+      at,
+      length,
+    );
     at += length;
   }
 }
 
 /** The rows of an answer, as objects by column name. */
-export function rowsOf<T>(answer: Answer): T[] {
+export function rowsOf<T>(answer: SqlAnswer): T[] {
   if (!('table' in answer)) return [];
   const { columns, values } = answer.table;
   const rows: T[] = [];
@@ -138,17 +142,17 @@ export function rowsOf<T>(answer: Answer): T[] {
   }
   return rows;
 }
-const numberOf = (answer: Answer): number => ('number' in answer ? answer.number : 0);
+const numberOf = (answer: SqlAnswer): number => ('number' in answer ? answer.number : 0);
 
 /** The answer, unless it is a fault. */
-export function sound(answer: Answer | undefined): Answer {
+export function sound(answer: SqlAnswer | undefined): SqlAnswer {
   if (!answer) throw new StoreError('away', 'the database is closed');
   if ('fault' in answer) throw fromFault(answer.fault);
   return answer;
 }
 
 /** Statements by the calls that do them. */
-export function queriesBy(ask: (call: Call) => Promise<Answer>): Queries {
+export function queriesBy(ask: (call: SqlCall) => Promise<SqlAnswer>): Queries {
   const insert = async (table: string, columns: readonly string[], rows: Rows): Promise<number> =>
     numberOf(await ask({ do: 'insert', table, columns, count: rows.length, values: rows.flat() }));
   return {
@@ -199,7 +203,7 @@ function failureOf({ errcode = 1, message }: SqliteError): Failure {
   return [7, 8, 10, 11, 13, 14, 26].includes(code) ? 'away' : 'other'; // NOMEM, READONLY, IOERR, CORRUPT, FULL, …
 }
 
-function fromFault({ message, errcode }: Fault): StoreError {
+function fromFault({ message, errcode }: SqlFault): StoreError {
   const code = errcode ?? CODES.find(([sentence]) => sentence.test(message))?.[1];
   // Also kept on the error: causes.ts chooses by this code what an operator is told.
   const error = Object.assign(new Error(message), code === undefined ? {} : { errcode: code });

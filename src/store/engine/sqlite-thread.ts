@@ -5,21 +5,21 @@ import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructur
 import { insertJob } from '../contents.ts';
 import { type JobName, StoreError, type Value } from '../db.ts';
 import {
-  type Answer,
   BEGIN,
-  type Call,
   COMMIT,
   DIALECT,
-  type Fault,
   type Opening,
-  pack,
+  packBlobs,
   queriesBy,
   type Request,
   type Response,
   ROLLBACK,
+  type SqlAnswer,
+  type SqlCall,
+  type SqlFault,
   sound,
   type Table,
-  unpack,
+  unpackBlobs,
 } from './sqlite-calls.ts';
 import { insertSql, sizesOf } from './statements.ts';
 
@@ -64,7 +64,7 @@ function open({ path, readOnly, settings, temporary }: Opening): DatabaseSyncIns
   return database;
 }
 
-function serve(database: DatabaseSyncInstance): (request: Request) => Promise<Answer[]> {
+function serve(database: DatabaseSyncInstance): (request: Request) => Promise<SqlAnswer[]> {
   // Prepared once and kept: the driver for Node 20 leaks about 2 KB per prepare. The texts are few and constant. A statement that
   // is being scanned cannot begin anew: a text has as many as were in use at once.
   const unused = new Map<string, StatementSyncInstance[]>();
@@ -122,7 +122,7 @@ function serve(database: DatabaseSyncInstance): (request: Request) => Promise<An
     put(scan.sql, scan.one);
   }
 
-  function answer(call: Call): Answer {
+  function answer(call: SqlCall): SqlAnswer {
     switch (call.do) {
       case 'all':
         return { table: using(call.sql, (one) => tableOf(one.all(...call.values) as Row[], true)) };
@@ -166,10 +166,10 @@ function serve(database: DatabaseSyncInstance): (request: Request) => Promise<An
     return last - count + 1;
   }
 
-  const attempt = (call: Call): Answer => faultless(() => answer(call));
+  const attempt = (call: SqlCall): SqlAnswer => faultless(() => answer(call));
 
   /** Taking and dropping SQLite's file locks costs more than reading one row. */
-  function together(calls: readonly Call[]): Answer[] {
+  function together(calls: readonly SqlCall[]): SqlAnswer[] {
     const shared = calls.length > 1 && !('fault' in attempt({ do: 'exec', sql: 'BEGIN' }));
     const answers = calls.map(attempt);
     // A failed read (a full disk) may have ended the transaction already.
@@ -177,11 +177,11 @@ function serve(database: DatabaseSyncInstance): (request: Request) => Promise<An
     return answers;
   }
 
-  function inOrder(calls: readonly Call[]): Answer[] {
-    const answers: Answer[] = [];
-    let failed: Answer | undefined;
+  function inOrder(calls: readonly SqlCall[]): SqlAnswer[] {
+    const answers: SqlAnswer[] = [];
+    let failed: SqlAnswer | undefined;
     for (const call of calls) {
-      const one: Answer = failed ?? attempt(call);
+      const one: SqlAnswer = failed ?? attempt(call);
       if ('fault' in one) failed = one;
       answers.push(one);
     }
@@ -189,7 +189,7 @@ function serve(database: DatabaseSyncInstance): (request: Request) => Promise<An
   }
 
   const queries = queriesBy(async (call) => sound(attempt(call)));
-  async function job({ name, ...job }: Call & { do: 'job' }): Promise<Answer> {
+  async function job({ name, ...job }: SqlCall & { do: 'job' }): Promise<SqlAnswer> {
     const begun = attempt(BEGIN);
     if ('fault' in begun) return begun;
     try {
@@ -203,7 +203,7 @@ function serve(database: DatabaseSyncInstance): (request: Request) => Promise<An
   }
 
   return async ({ calls, ordered, blobs }) => {
-    unpack(calls, blobs);
+    unpackBlobs(calls, blobs);
     const [first] = calls;
     if (first?.do === 'job') return [await job(first)];
     return ordered ? inOrder(calls) : together(calls);
@@ -224,22 +224,22 @@ const buffered = (value: Value): Value =>
 const sizeOf = (value: Value | undefined): number =>
   typeof value === 'string' || value instanceof Uint8Array ? value.length : 8;
 
-function faultless(work: () => Answer): Answer {
+function faultless(work: () => SqlAnswer): SqlAnswer {
   try {
     return work();
   } catch (error) {
     return { fault: faultOf(error) };
   }
 }
-function faultOf(error: unknown): Fault {
+function faultOf(error: unknown): SqlFault {
   const { message, errcode } = error as Error & { errcode?: number };
   return { message, errcode };
 }
 
 /** The first message says whether the database is open, each other answers one. */
 function run(port: MessagePort, opening: Opening): void {
-  const send = (answers: readonly Answer[]) => {
-    const blobs = pack(answers);
+  const send = (answers: readonly SqlAnswer[]) => {
+    const blobs = packBlobs(answers);
     port.postMessage({ answers, blobs } satisfies Response, [blobs.memory]);
   };
   let answers: ReturnType<typeof serve> | undefined;

@@ -10,26 +10,27 @@
 // - Calls that come while all reading threads are busy go together, as one message with one snapshot.
 // - Only the writing thread's connection commits and checkpoints; the others are read-only. So the WAL reset of SQLite before 3.51.3,
 //   which could corrupt a database between a commit and a checkpoint of another connection, cannot happen within this process.
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve as absolute, dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type Db, failed, type Queries, StoreError, type Value } from '../db.ts';
+import { flushFile, makeFlushedFolder } from './files.ts';
 import {
-  type Answer,
   BEGIN,
-  type Call,
   COMMIT,
   DIALECT,
   type Opening,
-  pack,
+  packBlobs,
   queriesBy,
   type Request,
   type Response,
   ROLLBACK,
   rowsOf,
+  type SqlAnswer,
+  type SqlCall,
   sound,
-  unpack,
+  unpackBlobs,
 } from './sqlite-calls.ts';
 
 // Pages of 8 KiB: a commit takes a third less time than with 4 KiB. A checkpoint every 8 MiB of log: at 64 MiB checkpoints cost
@@ -61,15 +62,15 @@ type Thread = ReturnType<typeof startThread>;
 /** A thread with its connection. `opened` rejects when the database cannot be opened. */
 function startThread(opening: Opening) {
   const worker = new Worker(PROGRAM, { workerData: opening });
-  const waiting: { resolve(answers: readonly Answer[]): void; reject(error: unknown): void }[] = [];
+  const waiting: { resolve(answers: readonly SqlAnswer[]): void; reject(error: unknown): void }[] = [];
   let ended: Error | undefined;
   // An idle database keeps no process alive, a call under way does.
-  function wait(): Promise<readonly Answer[]> {
+  function wait(): Promise<readonly SqlAnswer[]> {
     if (waiting.length === 0) worker.ref();
     return new Promise((resolve, reject) => void waiting.push({ resolve, reject }));
   }
   worker.on('message', ({ answers, blobs }: Response) => {
-    unpack(answers, blobs);
+    unpackBlobs(answers, blobs);
     const one = waiting.shift();
     if (waiting.length === 0) worker.unref();
     one?.resolve(answers);
@@ -86,9 +87,9 @@ function startThread(opening: Opening) {
     }),
   );
   /** Rejects only when the thread is gone: how each call went is in its answer. */
-  function ask(calls: readonly Call[], ordered: boolean): Promise<readonly Answer[]> {
+  function ask(calls: readonly SqlCall[], ordered: boolean): Promise<readonly SqlAnswer[]> {
     if (ended) return Promise.reject(new StoreError('away', ended));
-    const blobs = pack(calls);
+    const blobs = packBlobs(calls);
     worker.postMessage({ calls, ordered, blobs } satisfies Request, [blobs.memory]);
     return wait();
   }
@@ -111,8 +112,8 @@ function startThread(opening: Opening) {
 }
 
 interface Read {
-  readonly call: Call;
-  resolve(answered: { readonly answer: Answer; readonly reader: Reader }): void;
+  readonly call: SqlCall;
+  resolve(answered: { readonly answer: SqlAnswer; readonly reader: Reader }): void;
   reject(error: unknown): void;
 }
 interface Reader {
@@ -176,7 +177,7 @@ function createReaders(start: () => Thread) {
 
   return {
     add,
-    read: (call: Call): Promise<{ readonly answer: Answer; readonly reader: Reader }> =>
+    read: (call: SqlCall): Promise<{ readonly answer: SqlAnswer; readonly reader: Reader }> =>
       new Promise((resolve, reject) => {
         if (closed) return reject(new StoreError('other', new Error('the database is closed')));
         queue.push({ call, resolve, reject });
@@ -206,8 +207,9 @@ export async function openSqlite(
 ): Promise<Db & { readonly sharable: boolean }> {
   const inFile = path !== ':memory:';
   if (inFile && !readOnly) {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    closeSync(openSync(path, 'a', 0o600)); // the -wal and -shm files take the mode of this one
+    makeFlushedFolder(dirname(path));
+    // The -wal and -shm files take the mode of this one. Not when it is there: to close it ends all locks that this process has on it.
+    if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
   }
   const temporary = inFile && !readOnly ? absolute(dirname(path)) : undefined;
   // secure_delete overwrites deleted rows at once. That takes no measurable time, and writes a third more bytes.
@@ -248,7 +250,7 @@ export async function openSqlite(
   }
 
   /** Answers with the rows, or with the first of a scan, and how it goes on. */
-  async function read(call: Call): Promise<Reading> {
+  async function read(call: SqlCall): Promise<Reading> {
     if (readers) {
       const { answer, reader } = await readers.read(call);
       return { answer: sound(answer), thread: reader.thread, over: () => readers.over(reader) };
@@ -284,7 +286,7 @@ export async function openSqlite(
     inTurn(async () => {
       // BEGIN goes with the first call.
       let open = false;
-      async function ask(call: Call): Promise<Answer> {
+      async function ask(call: SqlCall): Promise<SqlAnswer> {
         const first = !open;
         open = true;
         const answers = await writer.ask(first ? [BEGIN, call] : [call], true);
@@ -302,14 +304,14 @@ export async function openSqlite(
       }
     });
   /** A transaction of one call, in one message. */
-  const alone = (call: Call): Promise<Answer> =>
+  const alone = (call: SqlCall): Promise<SqlAnswer> =>
     inTurn(async () => {
       const [first, answer, last] = await writer.ask([BEGIN, call, COMMIT], true).catch(unknown);
       try {
         begun(first);
         sound(answer);
         sound(last);
-        return answer as Answer;
+        return answer as SqlAnswer;
       } catch (error) {
         await rollback();
         throw error;
@@ -344,7 +346,10 @@ export async function openSqlite(
         // Pages that are still read, here or in another process, stay in the log.
         const sql = 'PRAGMA wal_checkpoint(TRUNCATE)';
         const [log] = rowsOf<{ busy: number }>(sound((await writer.ask([{ do: 'all', sql, values: [] }], true))[0]));
-        return log?.busy === 0;
+        if (log?.busy !== 0) return false;
+        // SQLite empties it, and leaves it to the system when that comes to the disk: after a power cut it would all be back.
+        if (inFile) await flushFile(`${path}-wal`);
+        return true;
       }),
     ping: async () => void (await read({ do: 'all', sql: 'SELECT 1', values: [] })),
     close: () =>
@@ -358,13 +363,13 @@ export async function openSqlite(
 }
 
 interface Reading {
-  readonly answer: Answer;
+  readonly answer: SqlAnswer;
   readonly thread: Thread;
   over(): void;
 }
 
 /** BEGIN has waited already: another process holds the lock for longer than any sender waits. */
-function begun(answer: Answer | undefined): void {
+function begun(answer: SqlAnswer | undefined): void {
   try {
     sound(answer);
   } catch (error) {
@@ -377,4 +382,4 @@ function unknown(error: unknown): never {
   throw new StoreError('unknown', error instanceof StoreError ? error.cause : error);
 }
 
-const atEnd = (answer: Answer): boolean => !('table' in answer) || answer.table.end;
+const atEnd = (answer: SqlAnswer): boolean => !('table' in answer) || answer.table.end;

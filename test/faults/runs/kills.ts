@@ -11,6 +11,7 @@ import {
   readLedger,
   startLoad,
 } from '../../support/ledger/load.ts';
+import { clock } from '../../support/ledger/readers.ts';
 import { type Outage, together, type Verdict } from '../../support/ledger/verdict.ts';
 import { startWatch, type Watch } from '../../support/ledger/watch.ts';
 import { BUSY } from '../../support/ledger/workers.ts';
@@ -116,12 +117,12 @@ export async function killProgram(
   const away: number[] = [];
   for (let kill = 1; kill <= kills; kill++) {
     await sleep(random(200, 700));
-    const from = Date.now();
+    const from = clock();
     await program.kill();
-    const dead = Date.now();
+    const dead = clock();
     await program.restart();
-    outages.push({ from, dead, to: Date.now() });
-    away.push(Date.now() - from);
+    outages.push({ from, dead, to: clock() });
+    away.push(clock() - from);
     told(`program killed ${kill} of ${kills}, away for ${away.at(-1)} ms`);
   }
   await sleep(300);
@@ -148,14 +149,14 @@ export async function killDatabase(
   const absences: Absence[] = [];
   for (let kill = 1; kill <= kills; kill++) {
     await sleep(random(200, 700));
-    const killed = Date.now();
+    const killed = clock();
     await server.kill();
-    const from = Date.now();
+    const from = clock();
     await options.meanwhile?.();
-    await sleep(Math.max(0, options.awayMs - (Date.now() - from)));
-    const to = Date.now();
+    await sleep(Math.max(0, options.awayMs - (clock() - from)));
+    const to = clock();
     await server.start();
-    const back = Date.now();
+    const back = clock();
     const recoveredMs = await firstAck(events, to, 10_000).then((at) => Math.max(0, at - back));
     absences.push({ from, to, recoveredMs });
     outages.push({ from: killed, dead: from, to: back + recoveredMs });
@@ -167,9 +168,9 @@ export async function killDatabase(
 
 /** When the first webhook was acked after `since`; throws when there is none within `patienceMs`. */
 export async function firstAck(events: () => Event[], since: number, patienceMs: number): Promise<number> {
-  for (const deadline = Date.now() + patienceMs; ; await sleep(50)) {
+  for (const deadline = clock() + patienceMs; ; await sleep(50)) {
     const found = events().find((event) => event.kind === 'acked' && event.at >= since);
     if (found) return found.at;
-    if (Date.now() > deadline) throw new Error(`nothing was acked in ${patienceMs} ms, though the database is back`);
+    if (clock() > deadline) throw new Error(`nothing was acked in ${patienceMs} ms, though the database is back`);
   }
 }

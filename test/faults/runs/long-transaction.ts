@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ResultSetHeader } from 'mysql2';
 import { startForeign, startTicker } from '../../support/ledger/foreign.ts';
-import { latest } from '../../support/ledger/readers.ts';
+import { clock, latest } from '../../support/ledger/readers.ts';
 import { lagOf, together, type Verdict } from '../../support/ledger/verdict.ts';
 import { startWatch } from '../../support/ledger/watch.ts';
 import { GOOD } from '../../support/ledger/workers.ts';
@@ -52,7 +52,7 @@ export async function runLong(world: World, { openMs, deleteMs }: LongOptions): 
     const rows = Array.from({ length: DELETED }, () => ['old', '192.0.2.4', 1, '', userId + 1, 7]);
     const [{ insertId }] = await root.query<ResultSetHeader>(INTO, [rows]);
     await sleep(500);
-    const began = Date.now();
+    const began = clock();
     const holds = watchHolds(program, world, insertId);
     const sql = 'DELETE FROM tblwh WHERE id BETWEEN ? AND ? AND SLEEP(?) = 0';
     const [{ affectedRows }] = await root.query<ResultSetHeader>(sql, [
@@ -60,7 +60,7 @@ export async function runLong(world: World, { openMs, deleteMs }: LongOptions): 
       insertId + DELETED - 1,
       deleteMs / DELETED / 1_000,
     ]);
-    const ended = Date.now();
+    const ended = clock();
     if (affectedRows !== DELETED || ended - began < deleteMs * 0.9)
       failures.push(`the DELETE ran ${ended - began} ms for ${affectedRows} rows`);
     // What is committed at the end of the time is still on its way to the readers.
@@ -73,15 +73,15 @@ export async function runLong(world: World, { openMs, deleteMs }: LongOptions): 
   const late = await connect();
   await late.query('BEGIN');
   const [{ insertId }] = await late.query<ResultSetHeader>(INTO, [[['late', '192.0.2.5', 1, '', userId, 0]]]);
-  const opened = Date.now();
+  const opened = clock();
   const alarmed = firstAlarm(program, opened, openMs);
   const holds = watchHolds(program, world, insertId);
   await sleep(openMs);
-  const committing = Date.now();
+  const committing = clock();
   const behind = await topId(late);
   const held = await holds.stop();
   await late.query('COMMIT');
-  const committed = Date.now();
+  const committed = clock();
   check(
     'catch-up ms',
     (await until(async () => (await latest({ url: program.url, auth: world.auth })) > behind)) - committed,
@@ -110,8 +110,7 @@ async function topId(connection: Awaited<ReturnType<World['connect']>>): Promise
 
 /** When `done` was found to be true; Infinity when it is not within 30 s. */
 async function until(done: () => Promise<boolean>): Promise<number> {
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await sleep(10))
-    if (await done()) return Date.now();
+  for (const deadline = clock() + 30_000; clock() < deadline; await sleep(10)) if (await done()) return clock();
   return Number.POSITIVE_INFINITY;
 }
 
@@ -137,7 +136,6 @@ function watchHolds({ url }: Program, { auth }: World, id: number) {
 
 /** How long after `since` the log told that lists wait; Infinity when it has not after `ms`. */
 async function firstAlarm(program: Program, since: number, ms: number): Promise<number> {
-  for (; Date.now() < since + ms; await sleep(100))
-    if (program.log().includes('lists wait for ')) return Date.now() - since;
+  for (; clock() < since + ms; await sleep(100)) if (program.log().includes('lists wait for ')) return clock() - since;
   return Number.POSITIVE_INFINITY;
 }

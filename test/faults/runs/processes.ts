@@ -7,7 +7,7 @@ import { openLedger, startLoad } from '../../support/ledger/load.ts';
 import { together, type Verdict } from '../../support/ledger/verdict.ts';
 import { startWatch } from '../../support/ledger/watch.ts';
 import { BAD, call } from '../../support/ledger/workers.ts';
-import type { World } from '../../support/world.ts';
+import type { Program, World } from '../../support/world.ts';
 
 export interface ProcessesOptions {
   readonly seconds: number;
@@ -17,11 +17,13 @@ export interface ProcessesOptions {
   readonly perSecond: number;
   /** The shortest of their leases; a worker needs more than its turn among all others. */
   readonly leaseSeconds: number;
+  /** Programs and their database are killed and stopped meanwhile. */
+  readonly disturbed?: boolean;
 }
 
 export async function runProcesses(
   world: World,
-  { seconds, processes, workers, perSecond, leaseSeconds }: ProcessesOptions,
+  { seconds, processes, workers, perSecond, leaseSeconds, disturbed = false }: ProcessesOptions,
 ): Promise<Verdict> {
   const { userId, auth } = world;
   const programs = await Promise.all(Array.from({ length: processes }, () => world.serve({ LOG_LEVEL: 'warn' })));
@@ -30,12 +32,13 @@ export async function runProcesses(
   if (!first || !last) throw new Error('there must be a process');
   const watch = await startWatch(world, {
     lists: { 'first list': first, 'last list': last },
+    // Of this run alone: a world may see several.
     consumers: [
-      { name: 'one', lease_seconds: leaseSeconds, max_attempts: 50 },
-      { name: 'two', lease_seconds: leaseSeconds * 2, max_attempts: 50 },
-      { name: 'three', lease_seconds: leaseSeconds, max_attempts: 3 },
-      { name: 'own', lease_seconds: leaseSeconds, max_attempts: 50, whid: [wh_id] },
-      { name: 'ordered', lease_seconds: leaseSeconds, max_attempts: 50, ordered: true },
+      { name: `one-${wh_id}`, lease_seconds: leaseSeconds, max_attempts: 50 },
+      { name: `two-${wh_id}`, lease_seconds: leaseSeconds * 2, max_attempts: 50 },
+      { name: `three-${wh_id}`, lease_seconds: leaseSeconds, max_attempts: 3 },
+      { name: `own-${wh_id}`, lease_seconds: leaseSeconds, max_attempts: 50, whid: [wh_id] },
+      { name: `ordered-${wh_id}`, lease_seconds: leaseSeconds, max_attempts: 50, ordered: true },
     ],
     programs,
     workersEach: workers * processes,
@@ -58,7 +61,7 @@ export async function runProcesses(
         chasers: 0,
       })
     : undefined;
-  await sleep(seconds * 1_000);
+  const happened = disturbed ? await disturb(world, programs, seconds * 1_000) : await sleep(seconds * 1_000, {});
   await Promise.all([...loads.map((load) => load.stop()), foreign?.stop()]);
   ledger.close();
   const verdict = await watch.finish({ foreign });
@@ -71,7 +74,51 @@ export async function runProcesses(
   await Promise.all(programs.map((program) => program.kill()));
   const wrong = [...missing, ...duplicates, ...corrupted];
   const failures = wrong.length > 0 ? [`webhooks missing, double or changed: ${wrong.slice(0, 5).join('; ')}`] : [];
-  return together({ figures: { 'webhooks wrong': wrong.length }, failures }, verdict);
+  return together({ figures: { ...happened, 'webhooks wrong': wrong.length }, failures }, verdict);
+}
+
+// A stop is shorter or longer than a lease, and longer than senders wait for their answer.
+const MOST_STOPPED_MS = 4_000;
+const MOST_BETWEEN_MS = 1_000;
+
+/** Kills and stops one or the other of them at random, for so long; resolves with how often each happened. */
+async function disturb({ server }: World, programs: readonly Program[], ms: number): Promise<Record<string, number>> {
+  const happened: Record<string, number> = {};
+  const victim = () => programs[Math.floor(Math.random() * programs.length)] as Program;
+  const faults: Readonly<Record<string, () => Promise<void>>> = {
+    'program killed': async () => {
+      const program = victim();
+      await program.kill();
+      await program.restart();
+    },
+    'program stopped': async () => {
+      const program = victim();
+      program.signal('SIGSTOP');
+      await sleep(Math.random() * MOST_STOPPED_MS);
+      program.signal('SIGCONT');
+    },
+    ...(server && {
+      'database killed': async () => {
+        await server.kill();
+        await sleep(Math.random() * MOST_BETWEEN_MS);
+        await server.start();
+      },
+      'database stopped': async () => {
+        server.pause();
+        await sleep(Math.random() * MOST_STOPPED_MS);
+        server.resume();
+      },
+    }),
+  };
+  const names = Object.keys(faults);
+  // Each in turn at first, so that none is left out of a short run.
+  for (let n = 0, until = Date.now() + ms; n < names.length || Date.now() < until; n++) {
+    await sleep(Math.random() * MOST_BETWEEN_MS);
+    const name = names[n] ?? (names[Math.floor(Math.random() * names.length)] as string);
+    await faults[name]?.();
+    happened[name] = (happened[name] ?? 0) + 1;
+  }
+  return happened;
 }
 
 const LEASE_S = 2;

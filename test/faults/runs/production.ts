@@ -6,6 +6,7 @@ import { WebSocket } from 'undici';
 import { audit, judgeAudit } from '../../support/ledger/audit.ts';
 import { startForeign } from '../../support/ledger/foreign.ts';
 import { connectWire, type Load, openLedger, readLedger, startLoad, type Wire } from '../../support/ledger/load.ts';
+import { clock } from '../../support/ledger/readers.ts';
 import { addFigure, type Outage, summed, together, type Verdict } from '../../support/ledger/verdict.ts';
 import { startWatch } from '../../support/ledger/watch.ts';
 import { BUSY, call } from '../../support/ledger/workers.ts';
@@ -156,25 +157,25 @@ export async function runProduction(world: World, options: ProductionOptions): P
     const outages: Outage[] = [];
     const ended = new AbortController();
     const pests = startPests(steady, path, ended.signal);
-    const from = Date.now();
+    const from = clock();
     const until = from + ms;
     // Not while it is being calibrated.
-    while (perSecond !== undefined && Date.now() < until) {
+    while (perSecond !== undefined && clock() < until) {
       await sleep(random(1_000, 6_000));
       const names = Object.keys(faults);
       const name = names[Math.floor(Math.random() * names.length)] as string;
       const { wait = 10_000, run } = faults[name] as { wait?: number; run(): Promise<void> };
-      const began = Date.now();
+      const began = clock();
       await run();
-      const over = Date.now();
+      const over = clock();
       happened[name] = (happened[name] ?? 0) + 1;
       await firstAck(events, over, wait).catch(() =>
         failures.push(`round ${number}, ${name}: no 2xx within ${wait} ms after it`),
       );
-      outages.push({ from: began, dead: over, to: Date.now() + 500 });
+      outages.push({ from: began, dead: over, to: clock() + 500 });
     }
     if (perSecond === undefined) await sleep(ms);
-    const seconds = (Date.now() - from) / 1_000;
+    const seconds = (clock() - from) / 1_000;
     ended.abort();
     await Promise.all([...loads.map((load) => load.stop()), foreign?.stop(), pests]);
     ledger.close();
@@ -199,11 +200,11 @@ export async function runProduction(world: World, options: ProductionOptions): P
     return acked / seconds;
   }
 
-  const until = Date.now() + options.minutes * 60_000;
+  const until = clock() + options.minutes * 60_000;
   const most = await round(0, undefined, CALIBRATION_MS);
   const perSecond = Math.max(50, most / 2);
   told(`it takes ${Math.round(most)} webhooks/s with everybody reading; from now on ${Math.round(perSecond)}/s`);
-  for (let number = 1; Date.now() < until; number++) await round(number, perSecond, options.roundSeconds * 1_000);
+  for (let number = 1; clock() < until; number++) await round(number, perSecond, options.roundSeconds * 1_000);
   await proxy?.close();
 
   const warm = samples.slice(Math.floor(samples.length * WARM_UP));

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
+import { clock } from './readers.ts';
 
 /** `unknown`: the connection broke while it was being committed. */
 type Fate = 'committed' | 'rolled back' | 'unknown';
@@ -222,7 +223,7 @@ export function startForeign(options: ForeignOptions): Foreign {
 
 /** A row of another application every so often, which tells when it was committed: readers measure their lag by it. */
 export interface Ticker {
-  /** When row n was committed, by Date.now(). */
+  /** When row n was committed, by `clock`. */
   readonly committed: ReadonlyMap<number, number>;
   stop(): Promise<void>;
 }
@@ -236,7 +237,7 @@ export function startTicker(connect: () => Promise<Connection>, userId: number, 
       try {
         connection ??= await connect();
         await connection.query(`${INTO} VALUES (?)`, [[`tick ${n}`, '192.0.2.3', 1, '', userId, whid]]);
-        committed.set(n, Date.now());
+        committed.set(n, clock());
       } catch {
         connection?.destroy();
         connection = undefined;

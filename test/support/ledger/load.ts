@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { clock } from './readers.ts';
 
 /** How a webhook ended. `unknown`: the connection broke, it may be stored or not; nobody may call that a failure. */
 type Kind = 'sent' | 'acked' | 'refused' | 'unknown';
@@ -29,7 +30,7 @@ export function openLedger(path: string): Ledger {
   return {
     path,
     note: (kind, id, what, more = '-') =>
-      void writeSync(file, `${Date.now()} ${kind} ${id} ${what.replace(/\s+/g, '_')} ${more}\n`),
+      void writeSync(file, `${clock()} ${kind} ${id} ${what.replace(/\s+/g, '_')} ${more}\n`),
     close: () => closeSync(file),
   };
 }
@@ -147,6 +148,7 @@ export interface Answer {
 /** A keep-alive connection below any HTTP library, so that it is known what was sent and where it broke. */
 export interface Wire {
   readonly open: boolean;
+  readonly localPort: number;
   /** Resolves with the answer to what was written; rejects when the connection ends before it. */
   send(bytes: Buffer | string): Promise<Answer>;
   write(bytes: Buffer | string): void;
@@ -163,6 +165,7 @@ export async function connectWire(
   let waiting: { resolve(answer: Answer): void; reject(error: Error): void } | undefined;
   let got = Buffer.alloc(0);
   let reason = 'closed';
+  const localPort = socket.localPort as number;
   socket.on('data', (chunk) => {
     got = got.length === 0 ? chunk : Buffer.concat([got, chunk]);
     const parsed = parseAnswer(got);
@@ -180,6 +183,7 @@ export async function connectWire(
     get open() {
       return !socket.destroyed;
     },
+    localPort,
     async send(bytes) {
       const timer = setTimeout(() => socket.destroy(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
       try {

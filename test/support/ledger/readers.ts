@@ -3,12 +3,22 @@ import { createHash } from 'node:crypto';
 import { get, type IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/** Milliseconds since 1970, as Date.now() has them, but never set back or forth while this process runs. */
+export const clock = (): number => Math.floor(performance.timeOrigin + performance.now());
+
 /** One content as it was handed out. */
 interface Item {
   readonly id: number;
   readonly hash: string;
-  /** When it came, by Date.now(). */
+  /** When it came, by `clock`. */
   readonly at: number;
+}
+
+/** What one answer of a list said: these are all contents from `id` on, up to `next_id`. */
+export interface Page {
+  readonly id: number;
+  readonly next_id: number;
+  readonly ids: readonly number[];
 }
 
 /** How long rows of startTicker took from their commit to a reader. */
@@ -21,6 +31,8 @@ export interface Reader {
   readonly name: string;
   readonly from: number;
   readonly items: readonly Item[];
+  /** Of a list. */
+  readonly pages: readonly Page[];
   readonly ticks: readonly Tick[];
   /** Where it stands: every content below it was handed out to it, or there is none. */
   readonly next: number;
@@ -92,6 +104,7 @@ export async function whileMoving(
 
 interface State {
   items: Item[];
+  pages: Page[];
   ticks: Tick[];
   faults: string[];
   next: number;
@@ -106,6 +119,9 @@ function readerOf(options: ReaderOptions, state: State, running: Promise<void>, 
     from: options.from,
     get items() {
       return state.items;
+    },
+    get pages() {
+      return state.pages;
     },
     get ticks() {
       return state.ticks;
@@ -138,6 +154,7 @@ function readerOf(options: ReaderOptions, state: State, running: Promise<void>, 
 
 const begin = (from: number): State => ({
   items: [],
+  pages: [],
   ticks: [],
   faults: [],
   next: from,
@@ -147,9 +164,8 @@ const begin = (from: number): State => ({
 });
 
 function take(state: State, content: WireContent): void {
-  const at = Date.now();
-  const bytes = bytesOf(content);
-  state.items.push({ id: content.id, hash: hashOf(bytes), at });
+  const at = clock();
+  state.items.push({ id: content.id, hash: hashOf(bytesOf(content)), at });
   const n = tickOf(content.content);
   if (n !== undefined) state.ticks.push({ n, at });
 }
@@ -175,7 +191,7 @@ export function startList(options: ReaderOptions & { readonly wait?: number }): 
         const page = JSON.parse(text) as { whcontent: WireContent[]; next_id: number; held_s?: number; reset?: object };
         for (const content of page.whcontent) take(state, content);
         if (page.reset) state.faults.push(`a reader at ${state.next} was told reset ${JSON.stringify(page.reset)}`);
-        if (page.next_id < state.next) state.faults.push(`next_id ${page.next_id} after ${state.next}`);
+        state.pages.push({ id: state.next, next_id: page.next_id, ids: page.whcontent.map(({ id }) => id) });
         state.next = page.next_id;
         state.heldSeconds = Math.max(state.heldSeconds, page.held_s ?? 0);
       } catch {

@@ -15,7 +15,7 @@ export const together = (...verdicts: readonly Verdict[]): Verdict => ({
   failures: verdicts.flatMap(({ failures }) => failures),
 });
 
-/** The service or its database was away; by Date.now(). */
+/** The service or its database was away; by the clock of this process. */
 export interface Outage {
   /** Before it was killed … */
   readonly from: number;
@@ -56,6 +56,14 @@ export function judgeReader(reader: Reader, truth: Truth): Verdict {
     last = Math.max(last, id);
   }
   for (const id of truth.hashes.keys()) if (id >= reader.from && !seen.has(id)) wrong.add('skipped', `${id}`);
+  let next = reader.from;
+  for (const page of reader.pages) {
+    const range = `${page.id} to ${page.next_id}`;
+    if (page.id !== next || page.next_id < page.id) wrong.add('pages that go back', range);
+    for (const id of page.ids)
+      if (id < page.id || id >= page.next_id) wrong.add('outside their page', `${id} in ${range}`);
+    next = page.next_id;
+  }
   for (const fault of reader.faults) wrong.add('faults', fault);
   const { name } = reader;
   return {
@@ -79,16 +87,23 @@ function byContent(handouts: readonly Handout[]): Map<number, Handout[]> {
 
 const gaveBack = ({ fate }: Handout): boolean => fate === 'given back' || fate === 'give-back unknown';
 
-/** What may not be between one hand-out of a content and the next one; undefined when all is well. */
-function judgePair(first: Handout, next: Handout): [kind: string, what: string] | undefined {
+/** When a lease began, at the earliest: not before it was asked for. */
+const begins = ({ start, asked }: Handout): number => Math.max(start, asked);
+
+/**
+ * What may not be between one hand-out of a content and the next one; undefined when all is well. Judged by what the answers said of
+ * the leases, and, in case they said something else than the database did, by when they were asked for and came.
+ */
+function judgePair(first: Handout, next: Handout, leaseMs: number): [kind: string, what: string] | undefined {
   const { id } = first;
-  if (first.fate === 'acked' && next.start > first.doneAt)
-    return ['handed out after their ack', `${id} ${next.start - first.doneAt} ms after`];
-  if (first.fate === 'given up' && next.start > first.doneAt) return ['handed out though dead', `${id}`];
+  if (first.fate === 'acked' && begins(next) > first.doneAt)
+    return ['handed out after their ack', `${id} ${begins(next) - first.doneAt} ms after`];
+  if (first.fate === 'given up' && begins(next) > first.doneAt) return ['handed out though dead', `${id}`];
   const back = gaveBack(first) && next.got >= first.askedAt;
   const { extended } = first;
   const until = extended && next.start >= extended.from ? extended.until : first.until;
-  if (next.start < until && !back) return ['overlapping leases', `${id} ${until - next.start} ms too soon`];
+  const early = Math.max(until - next.start, first.asked + leaseMs - next.got);
+  if (early > 0 && !back) return ['overlapping leases', `${id} ${early} ms too soon`];
   // Of two leases only the later one counts while its worker has it.
   const stale = first.fate === 'acked' && (extended?.until ?? first.until) < first.askedAt && next.got < first.askedAt;
   const held = next.askedAt === 0 || next.askedAt > first.doneAt;
@@ -116,7 +131,7 @@ export function judgeWorkers(workers: Workers, truth: Truth, outages: readonly O
     for (const { hash } of list) if (truth.hashes.get(id) !== hash) wrong.add('vanished', `${id}`);
     for (let i = 1; i < list.length; i++) {
       const [first, next] = [list[i - 1] as Handout, list[i] as Handout];
-      const bad = judgePair(first, next);
+      const bad = judgePair(first, next, settings.lease_seconds * 1_000);
       if (bad) wrong.add(...bad);
       twice++;
       // Only where all workers are good may a duplicate be asked for its reason.
@@ -136,7 +151,7 @@ export function judgeWorkers(workers: Workers, truth: Truth, outages: readonly O
     if (!done && !state.open.has(id) && !state.dead.has(id))
       wrong.add(conflict ? 'lost, though an ack was a conflict' : 'lost', `${id}`);
   }
-  if (settings.ordered) judgeOrder(expected, contents, wrong.add);
+  if (settings.ordered) judgeOrder(expected, workers, state.dead, wrong.add);
   for (const fault of workers.faults) wrong.add('faults', fault);
   const flying = outages.map(
     ({ from, dead }) => handouts.filter((one) => one.got <= dead && (one.askedAt === 0 || one.doneAt > from)).length,
@@ -161,18 +176,41 @@ export function judgeWorkers(workers: Workers, truth: Truth, outages: readonly O
   };
 }
 
-/** An ordered consumer gets contents for the first time in the order of their positions. */
+/** An ordered consumer gets contents in the order of their positions, one lease at a time, and none before those that come earlier are done. */
 function judgeOrder(
   expected: readonly Position[],
-  contents: ReadonlyMap<number, Handout[]>,
+  { handouts, settings }: Workers,
+  dead: ReadonlySet<number>,
   add: (kind: string, what: string) => void,
 ): void {
-  let last = 0;
-  for (const { id } of expected) {
-    const first = contents.get(id)?.[0];
-    if (!first) continue;
-    if (first.start < last) add('first handed out before what came earlier', `${id}`);
-    last = Math.max(last, first.start);
+  const places = new Map(expected.map(({ id }, place) => [id, place]));
+  // When it may have been done at the earliest: whoever was told of a conflict may have done it before.
+  const done = expected.map(({ id }) => (dead.has(id) ? 0 : Number.POSITIVE_INFINITY));
+  const leases = new Map<string, Handout[]>();
+  for (const one of handouts) {
+    leases.set(one.lease, [...(leases.get(one.lease) ?? []), one]);
+    const place = places.get(one.id);
+    const may = one.fate !== 'kept' && one.fate !== 'given back';
+    if (place !== undefined && may) done[place] = Math.min(done[place] as number, one.askedAt);
+  }
+  /** When all that come before it may have been done. */
+  const ready: number[] = [0];
+  for (const [place, at] of done.entries()) ready.push(Math.max(ready[place] as number, at));
+  for (const lease of leases.values()) {
+    const at = lease.map(({ id }) => places.get(id) ?? 0);
+    const first = lease[0] as Handout;
+    if (at.some((place, i) => i > 0 && place <= (at[i - 1] as number))) add('leases out of order', `${first.id}`);
+    if ((ready[Math.min(...at)] as number) > first.got)
+      add('handed out before what came earlier was done', `${first.id}`);
+  }
+  const open = [...leases.values()].sort((a, b) => (a[0] as Handout).got - (b[0] as Handout).got);
+  for (let i = 1; i < open.length; i++) {
+    const [before, next] = [open[i - 1] as Handout[], open[i]?.[0] as Handout];
+    const left = before.some((one) => one.askedAt === 0 || one.askedAt > next.got);
+    // A content that is given back takes with it those behind it.
+    const back = before.some((one) => gaveBack(one) && one.askedAt <= next.got);
+    const early = (before[0] as Handout).asked + settings.lease_seconds * 1_000 - next.got;
+    if (left && !back && early > 0) add('two leases at once', `${next.id} ${early} ms too soon`);
   }
 }
 

@@ -1,7 +1,7 @@
 // Workers of a consumer, good and bad ones, and a ledger of every hand-out: what they got, when, and what became of it.
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { bytesOf, hashOf, type Tick, tickOf, whileMoving } from './readers.ts';
+import { bytesOf, clock, hashOf, type Tick, tickOf, whileMoving } from './readers.ts';
 
 /** One content in the hand of one worker. */
 export interface Handout {
@@ -13,11 +13,14 @@ export interface Handout {
   readonly until: number;
   /** A longer lease, and since when. */
   extended?: { readonly from: number; readonly until: number };
-  /** When the answer came, by Date.now(). */
+  /** When it was asked for and when the answer came, by the clock of this process. */
+  readonly asked: number;
   readonly got: number;
+  /** The lease that it came with. */
+  readonly lease: string;
   /** What its worker did with it last. `unknown`: the answer to that did not come. */
   fate: 'kept' | 'acked' | 'ack unknown' | 'given back' | 'give-back unknown' | 'given up' | 'conflict';
-  /** When that was asked, and when the answer came. */
+  /** When that was asked, for the first time, and when the answer came. */
   askedAt: number;
   doneAt: number;
   /** Why it was a conflict. */
@@ -105,7 +108,6 @@ export async function call(
 }
 
 const chance = (percent: number): boolean => Math.random() * 100 < percent;
-const now = () => Date.now();
 
 /** Makes the consumer, beginning after what is there now, and sets its workers to work. */
 export async function startWorkers(options: WorkersOptions): Promise<Workers> {
@@ -132,12 +134,12 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
       if (!reason && fate === 'acked') acked++;
       // Asked again because nobody knew: it may have counted from the first time on.
       const first = one.askedAt || askedAt;
-      Object.assign(one, { fate: reason ? 'conflict' : fate, reason: reason ?? '', askedAt: first, doneAt: now() });
+      Object.assign(one, { fate: reason ? 'conflict' : fate, reason: reason ?? '', askedAt: first, doneAt: clock() });
     }
   }
 
   async function pull(url: string, ack: Ack | undefined): Promise<Pulled | undefined> {
-    const asked = now();
+    const asked = clock();
     const hangUp = chance(behaviour.hangUp) ? AbortSignal.timeout(Math.ceil(Math.random() * 300)) : undefined;
     const signal = hangUp ? AbortSignal.any([hangUp, ended.signal]) : ended.signal;
     const acks = ack && (ack.part ? { lease: ack.lease, ids: ack.handouts.map(({ id }) => id) } : ack.lease);
@@ -170,7 +172,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     body: object,
     fate: Handout['fate'],
   ): Promise<Answer | undefined> {
-    const at = now();
+    const at = clock();
     const ids = asked.map(({ id }) => id);
     try {
       const answer = await call(url, auth, 'POST', `${path}/${verb}`, { ids, ...body }, ended.signal);
@@ -188,8 +190,8 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     return undefined;
   }
 
-  function note(body: Pulled): Handout[] {
-    const got = now();
+  function note(body: Pulled, asked: number): Handout[] {
+    const got = clock();
     return body.items.map((item) => {
       const until = Date.parse(item.lease_until);
       const n = tickOf(item.content);
@@ -202,7 +204,9 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
         hash,
         start: until - settings.lease_seconds * 1_000,
         until,
+        asked,
         got,
+        lease: body.lease ?? '',
         fate: 'kept',
         askedAt: 0,
         doneAt: 0,
@@ -260,13 +264,14 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   async function work(url: string): Promise<void> {
     let ack: Ack | undefined;
     while (!stopped) {
+      const asked = clock();
       const body = await pull(url, ack);
       if (!body) {
         // The same ack goes with the next pull: what was acked already is done.
         await sleep(30);
         continue;
       }
-      const mine = note(body);
+      const mine = note(body, asked);
       for (const one of mine) handouts.push(one);
       ack = body.lease ? await treat(url, body.lease, mine) : undefined;
     }
