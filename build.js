@@ -1,6 +1,7 @@
 // Builds dist/: one bundle for the bin, one for importers, and the assets of /docs and /inbox. Run by npm start and npm test.
 // npm pack runs it with --pack: from an empty dist/, and with the types that importers need.
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -50,9 +51,8 @@ const [{ metafile: ofBin }, { metafile: ofIndex }, _ofThread, ofPage] = await Pr
     outfile: 'dist/client.js',
   }),
 ]);
-contained([ofBin.inputs, ofIndex.inputs, ofPage].flatMap(Object.keys));
+contained([ofBin.inputs, ofIndex.inputs, ofPage].flatMap(Object.keys), await scalar());
 chmodSync('dist/main.js', 0o755);
-await scalar();
 documentation();
 await typed;
 
@@ -84,19 +84,25 @@ async function page() {
 
 /**
  * Scalar's script as a file of ours, compressed once. Its package has it as a string inside a Fastify plugin, which is not
- * run: what that imports asks for Node 22, so that package.json names older packages in its place.
+ * run: what that imports asks for Node 22, so that package.json names older packages in its place. Resolves with what the script
+ * embeds, which nothing in the package tells: a list of this very script, made from its source map.
  */
 async function scalar() {
   const from = 'node_modules/@scalar/fastify-api-reference';
   const { version } = JSON.parse(readFileSync(`${from}/package.json`, 'utf8'));
   const name = `scalar-${version}.js`;
   const to = 'dist/assets';
-  if (existsSync(`${to}/${name}.gz`)) return;
+  const known = JSON.parse(readFileSync('src/site/scalar-contents.json', 'utf8'));
+  if (known.version !== version)
+    throw new Error(`what Scalar ${version} embeds is not written down: npm run scalar-contents`);
+  if (existsSync(`${to}/${name}.gz`)) return known.packages;
   rmSync(to, { recursive: true, force: true });
   mkdirSync(to, { recursive: true });
   const literal = /^var standalone_default = (".*");$/m.exec(readFileSync(`${from}/dist/index.js`, 'utf8'))?.[1];
   if (!literal) throw new Error(`${from} ${version} holds its script elsewhere`);
   const script = Buffer.from(runInNewContext(literal));
+  if (createHash('sha256').update(script).digest('hex') !== known.sha256)
+    throw new Error(`src/site/scalar-contents.json is of another script than ${from}'s: npm run scalar-contents`);
   // Quality 9: 11 is 3 % smaller and takes 15 s longer.
   const params = { [constants.BROTLI_PARAM_QUALITY]: 9, [constants.BROTLI_PARAM_SIZE_HINT]: script.length };
   const [br, gz] = await Promise.all([
@@ -105,22 +111,27 @@ async function scalar() {
   ]);
   writeFileSync(`${to}/${name}.br`, br);
   writeFileSync(`${to}/${name}.gz`, gz);
+  return known.packages;
 }
 
 /** What is inside the bundles and the page: its licences, as they ask for, and a list for whoever looks for flaws in it. */
-function contained(inputs) {
+function contained(inputs, embedded) {
   // The last one: a package may lie within another.
   const folders = inputs.map((path) => /^(.*\bnode_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1]).filter(Boolean);
   const all = ['node_modules/@scalar/fastify-api-reference', ...folders].map((folder) => {
     const { name, version, license } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'));
-    return { name, version, license, folder, purl: `pkg:npm/${name.replace('@', '%40')}@${version}` };
-  });
-  const packages = [...new Map(all.map((one) => [one.purl, one])).values()].sort((a, b) => (a.purl < b.purl ? -1 : 1));
-  const texts = packages.map(({ name, version, license, folder }) => {
     const files = readdirSync(folder).filter((entry) => /^(licen[cs]e|notice)/i.test(entry));
-    const own = files.map((file) => readFileSync(`${folder}/${file}`, 'utf8').trim()).join('\n\n');
-    return `${name} ${version} (${license})\n\n${own || `Licence: ${license}`}\n`;
+    const text = files.map((file) => readFileSync(`${folder}/${file}`, 'utf8').trim()).join('\n\n');
+    return { name, version, license, text };
   });
+  const purlOf = ({ name, version }) => `pkg:npm/${name.replace('@', '%40')}@${version}`;
+  const packages = [
+    ...new Map([...embedded, ...all].map((one) => [purlOf(one), { ...one, purl: purlOf(one) }])).values(),
+  ];
+  packages.sort((a, b) => (a.purl < b.purl ? -1 : 1));
+  const texts = packages.map(
+    ({ name, version, license, text }) => `${name} ${version} (${license})\n\n${text || `Licence: ${license}`}\n`,
+  );
   const rule = `\n${'-'.repeat(80)}\n\n`;
   writeFileSync('dist/THIRD-PARTY-NOTICES', `Restante contains these works of others.\n\n${texts.join(rule)}`);
   const components = packages.map(({ name, version, license, purl }) => {

@@ -17,6 +17,7 @@ import { preset } from './parts/preset.ts';
 import { prune } from './parts/prune.ts';
 import { reads } from './parts/reads.ts';
 import { startAndRest } from './parts/rest.ts';
+import { search } from './parts/search.ts';
 import { hasWrk } from './support/load.ts';
 import { hasFastApi } from './support/processes.ts';
 
@@ -33,6 +34,7 @@ const HELP = `npm run bench [-- --quick] [-- --only PART] [-- --engine sqlite|ma
   fair      one sender floods: how much later the others are answered
   migrate   positions for contents that are there already
   prune     ingest while old contents are being removed, in turns with ingest alone
+  search    terms in 600 MiB of bodies of one user
   idle      ten thousand long polls
   asis      the three shared tables without an index; not on SQLite
 
@@ -63,6 +65,7 @@ const PARTS: Readonly<Record<string, (url: string) => Promise<void>>> = {
   migrate: (url) => migrate(url, { rows: quick ? 50_000 : 1_000_000 }),
   prune: (url) =>
     prune(url, quick ? { rows: 100_000, rounds: 6, seconds: 2 } : { rows: 1_000_000, rounds: 20, seconds: 5 }),
+  search: (url) => search(url, { megabytes: quick ? 100 : 600 }),
   idle: (url) =>
     idle(
       url,

@@ -78,6 +78,15 @@ export const tooManyFailures = (seconds: number) =>
     { headers: retry(seconds) },
   );
 
+export const tooManySearches = (most: number) =>
+  new Problem(
+    429,
+    'too-many-searches',
+    'Too many requests',
+    `${most} searches of yours are under way. Wait until they are answered, then search again.`,
+    { headers: retry(2) },
+  );
+
 export const notFound = (detail: string) => new Problem(404, 'not-found', 'Not found', detail);
 export const noSuchContent = (id: number) =>
   notFound(

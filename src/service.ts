@@ -9,6 +9,7 @@ import { createConsumers } from './consumers/consumers.ts';
 import { followed, tellStored } from './consumers/debug-log.ts';
 import { createSender } from './http/address.ts';
 import { createBodyReader } from './http/body.ts';
+import { boundConnections, mostConnections } from './http/connections.ts';
 import { LISTEN_BACKLOG } from './http/server.ts';
 import { createIncidents } from './observe/incidents.ts';
 import type { Log } from './observe/log.ts';
@@ -78,6 +79,12 @@ export async function createService({ routes = [], ...options }: ServiceOptions)
   await serveDocs(fastify, { ...parts, auth, routes: documented });
   await serveInbox(fastify, parts);
   const server = fastify.server as Server;
+  boundConnections(server, {
+    perAddress: options.config.connectionsPerAddress,
+    inAll: mostConnections(),
+    sender: parts.sender,
+    onClosed: parts.onConnectionsClosed,
+  });
   return {
     fastify,
     server,
@@ -177,6 +184,10 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
     sealer,
     targets,
     onReleased: committed,
+    onConnectionsClosed(why: 'connections' | 'address' | 'idle', count: number, address?: string): void {
+      countShed(why, count);
+      incidents.closed(why, count, address);
+    },
     clockText: createClockText(config.dtTimezone),
     sender: createSender(config.trustProxy, (message) => log.warn({}, message)),
   };

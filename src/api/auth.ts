@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import type { Config } from '../config/config.ts';
 import { tooManyFailures, unauthenticated, unavailable } from '../errors.ts';
-import type { Sender } from '../http/address.ts';
+import { limitKey, type Sender } from '../http/address.ts';
 import type { Store } from '../store/open.ts';
 import { createRefreshed } from '../store/shared-reads.ts';
 import { findUsers, type User } from '../store/users.ts';
@@ -227,17 +227,4 @@ export function createLimits({ windowMs = WINDOW_MS } = {}) {
       };
     },
   };
-}
-
-/** One key per IPv6 /64: a household or a server has a whole one. */
-export const limitKey = (address: string): string =>
-  address.includes(':') ? expandIpv6(address).slice(0, 4).join(':') : address;
-
-function expandIpv6(address: string): string[] {
-  const [left = '', right] = address.split('::');
-  const groups = (text: string) =>
-    text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16).toString(16));
-  const head = groups(left);
-  const tail = right === undefined ? [] : groups(right);
-  return [...head, ...Array(Math.max(0, 8 - head.length - tail.length)).fill('0'), ...tail];
 }

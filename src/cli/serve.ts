@@ -5,9 +5,10 @@ import type { Command } from 'commander';
 import { pino } from 'pino';
 import { type Config, masked } from '../config/config.ts';
 import { hostText } from '../config/database-url.ts';
+import { LEAST_FILES, mostConnections, mostOfAddress, openFileLimit } from '../http/connections.ts';
 import type { Log } from '../observe/log.ts';
 import { startPruner } from '../retention/retention.ts';
-import { createService, type Service } from '../service.ts';
+import { createService } from '../service.ts';
 import { failed } from '../store/db.ts';
 import { readUnsafe } from '../store/fence/facts.ts';
 import { openStore, type Store } from '../store/open.ts';
@@ -57,7 +58,6 @@ async function serve(io: Io, given: Config): Promise<void> {
       await store.close();
       throw complain(error, config);
     });
-  boundConnections(service);
   const port = await service.listen(config).catch(async (error: NodeJS.ErrnoException) => {
     // The service first: it goes on looking into the database until it is closed.
     await service.close();
@@ -93,14 +93,6 @@ async function serve(io: Io, given: Config): Promise<void> {
   if ((await Promise.race([ended, late])) === 'late') service.server.closeAllConnections();
   else await store.close();
   log.info({}, 'stopped');
-}
-
-/** A flood of connections must not take the file descriptors that the database needs. */
-function boundConnections({ server, parts }: Service): void {
-  const most = mostConnections();
-  if (most === undefined) return;
-  server.maxConnections = most;
-  server.on('drop', () => parts.shed('connections'));
 }
 
 /** A 2xx promises that a crash loses nothing. At the as-is level another application receives. */
@@ -160,6 +152,14 @@ async function openPatiently(config: Config, log: Log, stop: Promise<string>): P
 }
 
 function sayLimits(config: Config, store: Store, log: Log): void {
+  const files = openFileLimit();
+  if (files !== undefined && files < LEAST_FILES) {
+    const inAll = mostConnections(files);
+    log.warn(
+      { open_files: files, connections: inAll, of_one_address: mostOfAddress(config.connectionsPerAddress, inAll) },
+      `only ${files} files and connections may be open, each client takes one: LimitNOFILE=65536 in the systemd unit, or ulimit -n 65536`,
+    );
+  }
   const most = store.db.maxValueBytes - 1024 * 1024;
   if (most < config.maxBodyBytes)
     log.warn(
@@ -212,17 +212,7 @@ ${isPublic(config.publicUrl) ? '' : `\nProviders cannot reach ${config.publicUrl
 `;
 }
 
-// Limits of the system: files and sockets, and the listen backlog ----------------------------------------------------
-
-/** Of this process, on Linux; Node has raised the soft limit to the hard one. Undefined when it cannot be read. */
-export function openFileLimit(): number | undefined {
-  try {
-    const [, limit] = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
-    return limit === 'unlimited' ? Number.POSITIVE_INFINITY : limit ? Number(limit) : undefined;
-  } catch {
-    return undefined;
-  }
-}
+// Limit of the system: the listen backlog ---------------------------------------------------------------------------
 
 /** Of this network namespace, on Linux: `listen` gets at most this. Undefined when it cannot be read. */
 export function readSomaxconn(): number | undefined {
@@ -231,17 +221,6 @@ export function readSomaxconn(): number | undefined {
   } catch {
     return undefined;
   }
-}
-
-// Connections to the database, its files, the log, and what Node itself needs.
-const OURS = 100;
-
-/**
- * Connections from outside that are taken at once. Without a bound a flood takes every descriptor, and the database cannot
- * be reached any more. Beyond it a connection is closed at once, and the sender tries again.
- */
-export function mostConnections(limit = openFileLimit()): number | undefined {
-  return limit === undefined || limit === Number.POSITIVE_INFINITY ? undefined : Math.max(OURS, limit - OURS);
 }
 
 // Requests that came before the secret of their webhook --------------------------------------------------------------

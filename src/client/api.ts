@@ -873,7 +873,7 @@ export interface operations {
                 readonly verified?: "signed" | "token" | "none";
                 /** Only what became visible then or later. */
                 readonly since?: string;
-                /** Only contents with this text in their body, letter for letter. Looks at 10,000 contents a call. */
+                /** Only contents with this text in their body, letter for letter. A call looks at 10,000 contents, 64 MiB or one second at most, and may find none: `next_id` goes on. */
                 readonly q?: string;
                 /** Seconds to wait for a content when there is none; at most 55. Default 0. */
                 readonly wait?: number;

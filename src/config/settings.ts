@@ -156,6 +156,12 @@ export const SETTINGS = {
     'How long an idle connection stays open. Keep it longer than the 60 s of most load balancers: else they send into a closing socket, and a webhook is lost.',
     whole(1, 3_600),
   ),
+  connectionsPerAddress: setting(
+    'CONNECTIONS_PER_ADDRESS',
+    '2000',
+    'Open connections of one address (IPv6: of its /64), and never more than half of all that the limit of open files allows; further ones are closed. TRUST_PROXY and this machine are exempt.',
+    whole(1, 1_000_000),
+  ),
   maxBodyBytes: setting(
     'MAX_BODY_BYTES',
     String(10 * MiB),

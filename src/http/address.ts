@@ -1,6 +1,6 @@
-// The address of a sender, behind the trusted proxies: one rule for the API and the receiver.
+// The address of a sender, behind the trusted proxies: one rule for the API, the receiver and the bound on connections.
 import type { IncomingMessage } from 'node:http';
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import proxyAddr from '@fastify/proxy-addr';
 
 export type Sender = ReturnType<typeof createSender>;
@@ -11,11 +11,18 @@ const plain = (address: string): string => {
   return bare.startsWith('::ffff:') && bare.includes('.') ? bare.slice(7) : bare;
 };
 
+const isLoopback = (address: string): boolean => address === '::1' || address.startsWith('127.');
+
 /** `trust`: addresses, CIDR networks, or loopback, linklocal, uniquelocal. Empty: no header is trusted. */
 export function createSender(trust: readonly string[], warn: (message: string) => void) {
   const trusted = trust.length > 0 ? proxyAddr.compile([...trust]) : undefined;
   let warned = false;
   return {
+    /** The other end of a connection. An address such as ::ffff:1.2.3.4 is given as IPv4. */
+    peer: (socket: Socket): string => plain(socket.remoteAddress ?? ''),
+    /** True for a trusted proxy, and for a program on this machine, which is one as a rule: behind it are many senders. */
+    isProxy: (address: string): boolean =>
+      isLoopback(address) || (isIP(address) !== 0 && (trusted?.(address, 0) ?? false)),
     /** IPv4 or IPv6, at most 45 characters. An address such as ::ffff:1.2.3.4 is given as IPv4. */
     address(request: IncomingMessage): string {
       const address = trusted ? plain(proxyAddr(request, trusted)) : '';
@@ -32,4 +39,17 @@ export function createSender(trust: readonly string[], warn: (message: string) =
       return true;
     },
   };
+}
+
+/** One key per IPv6 /64: a household or a server has a whole one. */
+export const limitKey = (address: string): string =>
+  address.includes(':') ? expandIpv6(address).slice(0, 4).join(':') : address;
+
+function expandIpv6(address: string): string[] {
+  const [left = '', right] = address.split('::');
+  const groups = (text: string) =>
+    text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16).toString(16));
+  const head = groups(left);
+  const tail = right === undefined ? [] : groups(right);
+  return [...head, ...Array(Math.max(0, 8 - head.length - tail.length)).fill('0'), ...tail];
 }

@@ -32,6 +32,7 @@ export function createIncidents({ log, causeOf, count, now = () => performance.n
   const contents = createSeldom(now);
   const calls = createSeldom(now);
   const sheds = createSeldom(now);
+  const closings = createSeldom(now);
   let since: number | undefined;
   let failedAt = 0;
   let cause: Cause | undefined;
@@ -66,6 +67,17 @@ export function createIncidents({ log, causeOf, count, now = () => performance.n
     shed(why: string): void {
       const untold = sheds(why, 1);
       if (untold > 0) log.warn({ why, requests: untold }, 'requests were refused with 503, so that the rest goes on');
+    },
+    /** Connections were closed: at accept, or while they did nothing. `address`: the one that has too many. */
+    closed(why: string, count: number, address?: string): void {
+      const untold = closings(why, count);
+      if (untold > 0)
+        log.warn(
+          { why, connections: untold, ...(address === undefined ? {} : { address }) },
+          address === undefined
+            ? 'connections were closed: there are nearly as many as the limit of open files allows (LimitNOFILE, ulimit -n)'
+            : 'connections were closed: their address has as many as it may (CONNECTIONS_PER_ADDRESS). If it is your proxy, name it in TRUST_PROXY',
+        );
     },
     /** Some contents were stored. */
     stored(): void {

@@ -288,13 +288,13 @@ export function measureCalls(fastify: FastifyInstance, metrics: Metrics, waiting
 
 /**
  * `queue`: too much waits for the database; `line`: too much of one webhook does; `bodies`, `answers`: too much on the wire;
- * `connections`: closed at once.
+ * `connections`, `address`: closed at once, as there are too many in all or of one address; `idle`: closed while they did nothing.
  */
-const SHED = ['queue', 'line', 'bodies', 'answers', 'memory', 'event-loop', 'connections'] as const;
+const SHED = ['queue', 'line', 'bodies', 'answers', 'memory', 'event-loop', 'connections', 'address', 'idle'] as const;
 export type ShedWhy = (typeof SHED)[number];
 
 /** Requests that were refused under overload, by why. */
-export const measureShed = (metrics: Metrics): ((why: ShedWhy) => void) => {
+export const measureShed = (metrics: Metrics): ((why: ShedWhy, count?: number) => void) => {
   const help = 'Requests refused with 503, and connections closed, before any work, so that the rest goes on';
   return metrics.labelled('shed_total', help, 'why', SHED);
 };

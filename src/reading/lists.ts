@@ -6,6 +6,7 @@ import { type Filter, searchContents } from '../store/search.ts';
 import type { Row } from './fence.ts';
 import { createKnownContents, type Which } from './known-contents.ts';
 import { createScan } from './scan.ts';
+import { createSearchLine } from './search-line.ts';
 import { arrival, type Cancellation, type Tail } from './tail.ts';
 
 export interface Page {
@@ -38,6 +39,7 @@ interface ListsParts {
 export function createLists({ store, tail, ownWrites, maxPageBytes, content }: ListsParts) {
   const known = createKnownContents();
   let scan = createScan(store);
+  const inLine = createSearchLine();
 
   async function begun(userId: number): Promise<void> {
     await tail.booted;
@@ -102,23 +104,34 @@ export function createLists({ store, tail, ownWrites, maxPageBytes, content }: L
       const last = contents.at(-1);
       return { contents, next: cut && last ? Math.max(last.id - 1, 0) : 0 };
     },
-    /** Contents that match, in the given order. A call looks at a limited number of rows; the next one begins at `next`. */
+    /**
+     * Contents that match, in the given order. A call looks at a limited number of rows and bytes; the next one begins at `next`.
+     * `goesOn`: it is not the first of a stream or of a waiting call.
+     */
     async search(
       { userId, whid, limit, order, ...options }: PageOptions & { readonly order: 'asc' | 'desc' },
       filter: Filter,
+      ended: Cancellation,
+      goesOn = false,
     ): Promise<Page> {
       await begun(userId);
+      const find = (from: number, to: number) =>
+        inLine(userId, goesOn, async () => {
+          // Nobody waits for what comes after a long line.
+          if (ended.aborted) return { contents: [], upTo: order === 'asc' ? from - 1 : to + 1 };
+          const list = { wh_id: whid, from, to, limit, order, maxBytes: maxPageBytes };
+          return searchContents(store, userId, list, filter, ended);
+        });
       const { readableId } = tail;
-      const list = { wh_id: whid, limit, order, maxBytes: maxPageBytes };
       if (order === 'desc') {
         const to = options.from === 'latest' ? readableId : Math.min(options.from, readableId);
-        const { contents, upTo } = await searchContents(store, userId, { ...list, from: 0, to }, filter);
+        const { contents, upTo } = await find(0, to);
         return { contents, next: Math.max(upTo - 1, 0) };
       }
       const { from, reset } = await start(options.from);
       const end = Math.max(from, readableId + 1);
       if (reset) return { contents: [], next: end, reset: readableId };
-      const { contents, upTo } = await searchContents(store, userId, { ...list, from, to: readableId }, filter);
+      const { contents, upTo } = await find(from, readableId);
       return { contents, next: Math.max(from, upTo + 1) };
     },
     /** Resolves when a content with id >= from may be read, after `ms`, or when `ended` fires. Asks the database nothing. */

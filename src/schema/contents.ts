@@ -70,7 +70,9 @@ export const ListQuery = Type.Object({
   event_type: filter('Only events of this type.'),
   verified: Type.Optional(oneOf(['signed', 'token', 'none'], 'Only contents with this result of the signature check.')),
   since: Type.Optional(Type.String({ format: 'date-time', description: 'Only what became visible then or later.' })),
-  q: filter('Only contents with this text in their body, letter for letter. Looks at 10,000 contents a call.'),
+  q: filter(
+    'Only contents with this text in their body, letter for letter. A call looks at 10,000 contents, 64 MiB or one second at most, and may find none: `next_id` goes on.',
+  ),
   wait: Type.Optional(
     Type.Integer({
       minimum: 0,

@@ -1,6 +1,6 @@
 // Reads and stores contents: tblwh, with restante_request beside it.
 import { crc32 } from 'node:zlib';
-import { type Condition, type Dialect, failed, type Job, marks, padded, type Queries, type Value } from './db.ts';
+import { type Dialect, failed, type Job, marks, padded, type Queries, type Value } from './db.ts';
 import { duplicatesOf, type Event, eventName, type First, type Judged, VERIFIED, type Verified } from './events.ts';
 import type { Row as Owner } from './fence/source.ts';
 import type { Store } from './open.ts';
@@ -116,23 +116,14 @@ export interface ListOptions {
 export const forced = ({ state: { index } }: Store): string =>
   index ? `/*! FORCE INDEX (\`${index.replaceAll('`', '``')}\`) */` : '';
 
-/**
- * Contents with from <= id <= to. Reads no more than `maxBytes`, but one content at least. `only`: more conditions on t (tblwh) and r
- * (restante_request), each with AND before it.
- */
-export async function listContents(
-  store: Store,
-  userId: number,
-  options: ListOptions,
-  only?: Condition,
-): Promise<Page> {
+/** Contents with from <= id <= to. Reads no more than `maxBytes`, but one content at least. */
+export async function listContents(store: Store, userId: number, options: ListOptions): Promise<Page> {
   const one = options.wh_id !== 'all';
   const order = options.order === 'asc' ? 'ASC' : 'DESC';
-  const from = `tblwh t ${one ? forced(store) : ''} ${only ? 'LEFT JOIN restante_request r ON r.id = t.id' : ''}`;
   // The ids first: without an index the search must not read the bodies of all users.
-  const sql = `${selectFrom(store)} JOIN (SELECT t.id FROM ${from} WHERE t.user_id = ? ${one ? 'AND t.wh_id = ?' : ''}
-    AND t.id BETWEEN ? AND ? ${only?.sql ?? ''} ORDER BY t.id ${order} LIMIT ?) page ON page.id = t.id ORDER BY page.id ${order}`;
-  const params = [userId, ...(one ? [options.wh_id as number] : []), options.from, options.to, ...(only?.params ?? [])];
+  const sql = `${selectFrom(store)} JOIN (SELECT t.id FROM tblwh t ${one ? forced(store) : ''} WHERE t.user_id = ? ${one ? 'AND t.wh_id = ?' : ''}
+    AND t.id BETWEEN ? AND ? ORDER BY t.id ${order} LIMIT ?) page ON page.id = t.id ORDER BY page.id ${order}`;
+  const params = [userId, ...(one ? [options.wh_id as number] : []), options.from, options.to];
   const { contents, cut } = await pageOf(store, sql, [...params, options.limit], options.maxBytes);
   return { contents, cut: cut || contents.length === options.limit };
 }

@@ -72,6 +72,8 @@ export interface Db extends Queries {
   readonly maxValueBytes: number;
   /** Transactions that can usefully be in flight at once: the writer's lanes. */
   readonly lanes: number;
+  /** As `all`, for statements that read many bytes: on few connections of their own, and limited in the server too. */
+  search<T>(sql: string, params: readonly Value[]): Promise<T[]>;
   /** Hands rows to `each` as they come and stops reading when it returns false. */
   scan<T>(sql: string, params: readonly Value[], each: (row: T) => boolean): Promise<void>;
   /**

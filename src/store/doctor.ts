@@ -4,7 +4,8 @@ import type { Cause } from '../observe/incidents.ts';
 import type { SettingsInput } from '../schema/webhooks.ts';
 import { type Db, failed, type Queries } from './db.ts';
 import { causeOf } from './engine/causes.ts';
-import { OTHER_TRANSACTIONS, openMysql, READ_CONNECTIONS } from './engine/mysql.ts';
+import { OTHER_TRANSACTIONS, openMysql, READ_CONNECTIONS, SEARCH_CONNECTIONS } from './engine/mysql.ts';
+import { KILL_CONNECTIONS, THIS_SERVER } from './engine/mysql-pools.ts';
 import { openSqlite } from './engine/sqlite.ts';
 import { DURABILITY, readVariables, unsafeIn } from './fence/facts.ts';
 import { openFenceSource, proberOf } from './fence/source.ts';
@@ -147,7 +148,7 @@ async function examineServer(db: Db, extended: boolean) {
     sight: sightStatements(db.dialect, name, account),
     /** Connections open now, and what one process of ours takes. */
     connected: Number(threads?.Value ?? 0),
-    wanted: READ_CONNECTIONS + db.lanes + OTHER_TRANSACTIONS,
+    wanted: READ_CONNECTIONS + SEARCH_CONNECTIONS + db.lanes + OTHER_TRANSACTIONS + KILL_CONNECTIONS,
     ...(await readSkew(db)),
     ...(await lookForProxy(db, says)),
   };
@@ -243,8 +244,7 @@ interface Seen {
   readonly server: string;
 }
 const whoIs = async (queries: Pick<Queries, 'all'>): Promise<Seen> => {
-  const sql = "SELECT CONNECTION_ID() AS id, CONCAT(@@hostname, ':', @@port, ' #', @@server_id) AS server";
-  const [row] = await queries.all<Seen>(sql);
+  const [row] = await queries.all<Seen>(`SELECT CONNECTION_ID() AS id, ${THIS_SERVER} AS server`);
   return row ?? { id: 0, server: '' };
 };
 

@@ -2,7 +2,8 @@
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createLimits, limitKey } from '../../src/api/auth.ts';
+import { createLimits } from '../../src/api/auth.ts';
+import { limitKey } from '../../src/http/address.ts';
 import { type Db, StoreError } from '../../src/store/db.ts';
 import { type Database, migratedDatabase, onEveryEngine, type Service, startService } from '../support/engines.ts';
 

@@ -7,7 +7,7 @@ import type { Service, TestUser } from '../support/engines.ts';
 /** Counts what the service asks the database through one of its seams. */
 export function countQueries(db: Db): { readonly asked: number; readonly texts: string[] } {
   const texts: string[] = [];
-  for (const name of ['all', 'run', 'scan'] as const) {
+  for (const name of ['all', 'search', 'run', 'scan'] as const) {
     const before = db[name] as (...given: unknown[]) => unknown;
     vi.spyOn(db, name).mockImplementation(((...given: unknown[]) => {
       texts.push(String(given[0]));

@@ -6,6 +6,7 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { gunzipSync } from 'node:zlib';
 import ts from 'typescript';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { mortal, run, scratchFolder } from '../support/fetch-debs.ts';
@@ -73,6 +74,19 @@ test('it names the works of others that are in it, with their licences', () => {
   const names = components.map(({ name }) => name);
   expect(names).toEqual(expect.arrayContaining(['fastify', 'mysql2', 'lit-html', '@scalar/fastify-api-reference']));
   expect(new Set(components.map(({ purl }) => purl)).size).toBe(components.length);
+  // What Scalar's script says of itself: each of its libraries that begins with its name is named, in that version.
+  const script = files().find((name) => /scalar-[\d.]+\.js\.gz$/.test(name)) as string;
+  const banners = gunzipSync(readFileSync(join(unpacked, script)))
+    .toString()
+    .matchAll(/\/\*[!*][\s*]*(?:[^\w@/][^\n]*\n[\s*]*)*((?:@[\w-]+\/)?[a-z][\w-]+) v?(\d+\.\d+\.\d+)\b/g);
+  const embedded = [...banners].map(([, name, version]) => `${name} ${version}`);
+  expect(embedded.length).toBeGreaterThan(7);
+  expect(embedded.map((one) => one.split(' ')[0])).toEqual(
+    expect.arrayContaining(['vue', 'tailwindcss', 'focus-trap']),
+  );
+  expect(components.map(({ name, version }) => `${name} ${version}`)).toEqual(expect.arrayContaining(embedded));
+  // And those that say nothing of themselves, from its source map.
+  expect(names).toEqual(expect.arrayContaining(['@codemirror/state', 'zod', 'micromark']));
   const notices = textOf('dist/THIRD-PARTY-NOTICES');
   for (const { name, version, purl } of components) {
     expect(notices).toContain(`${name} ${version} (`);

@@ -87,7 +87,7 @@ export const listContentsRoute = route({
       description: 'A page of contents',
     },
   },
-  async handler(parts: ListCalls, { query, userId, hint, watch, request, reply }) {
+  async handler(parts: ListCalls, { query, userId, hint, watch, whileOpen, request, reply }) {
     const { store, tail, config } = parts;
     const list = {
       userId,
@@ -101,9 +101,10 @@ export const listContentsRoute = route({
     if (!desc && wantsStream(request))
       return streamContents(parts, list, read, startOf(query, request), watch(), reply);
     if (tail.age > STALE_MS) throw unavailable('The database cannot be reached now. Try again soon.');
-    const page = desc
-      ? await read(query.id === undefined || query.id === 'latest' ? 'latest' : Number(query.id))
-      : await waitingPage(parts, list, read, startOf(query, request), waitOf(query) * 1000, watch);
+    const until = performance.now() + waitOf(query) * 1000;
+    const newest = query.id === undefined || query.id === 'latest' ? 'latest' : Number(query.id);
+    const first = await read(desc ? newest : startOf(query, request), whileOpen());
+    const page = desc ? first : await waitingPage(parts, list, read, first, until, watch);
     const empty = page.contents.length === 0;
     const elsewhere = query.whid === undefined && empty ? await hintElsewhere(store, userId) : undefined;
     const hints = [hint.hint, elsewhere].filter((text) => text !== undefined).join(' ');
@@ -137,31 +138,35 @@ function filterOf({ event_id, event_type, verified, since, q }: Static<typeof wi
 }
 
 /** Reads the list from an id on, or back; a waiting call and a stream go on with it. */
-const reading =
-  ({ lists }: Pick<ListCalls, 'lists'>, list: Selection, desc: boolean, filter?: Filter): Read =>
-  (from) => {
-    if (filter) return lists.search({ ...list, from, order: desc ? 'desc' : 'asc' }, filter);
+const reading = ({ lists }: Pick<ListCalls, 'lists'>, list: Selection, desc: boolean, filter?: Filter): Read => {
+  let goesOn = false;
+  return (from, ended) => {
+    if (filter) {
+      const again = goesOn;
+      goesOn = true;
+      return lists.search({ ...list, from, order: desc ? 'desc' : 'asc' }, filter, ended, again);
+    }
     return desc ? lists.newestFirst({ ...list, from }) : lists.page({ ...list, from });
   };
+};
 
-/** A page; when it is empty, the first that is not, within `ms`. */
+/** The page; when it is empty, the first after it that is not, until then. */
 async function waitingPage(
   { lists, config }: Pick<ListCalls, 'lists' | 'config'>,
   list: Selection,
   read: Read,
-  start: number | 'latest',
-  ms: number,
+  first: Page,
+  until: number,
   watch: () => Cancellation,
 ): Promise<Page> {
-  const until = performance.now() + ms;
-  let page = await read(start);
+  let page = first;
   let ended: Cancellation | undefined;
   while (page.contents.length === 0 && page.reset === undefined) {
     const left = until - performance.now();
     ended ??= left > 0 ? watch() : undefined;
     if (!ended || ended.aborted || left <= 0) break;
     await lists.wait(list, page.next, left, ended);
-    page = await read(page.next);
+    page = await read(page.next, ended);
   }
   if (ended?.reason === 'revoked') throw revoked(config.serviceName);
   return page;

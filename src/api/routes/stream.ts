@@ -11,8 +11,8 @@ const HEARTBEAT_MS = 15_000;
 const STUCK_MS = 60_000;
 
 export type Selection = Omit<PageOptions, 'from'>;
-/** A page of it, narrowed or not. */
-export type Read = (from: number | 'latest') => Promise<Page>;
+/** A page of it, narrowed or not; a search stops early when `ended` fires. */
+export type Read = (from: number | 'latest', ended: Cancellation) => Promise<Page>;
 
 export const wantsStream = (request: FastifyRequest): boolean =>
   /\btext\/event-stream\b/i.test(request.headers.accept ?? '');
@@ -30,7 +30,7 @@ export async function streamContents(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   // The first page tells whether the database answers: what fails before the stream begins is a problem, not a stream.
-  let page = await read(start);
+  let page = await read(start, ended);
   reply.hijack();
   const { raw } = reply;
   raw.writeHead(200, {
@@ -76,7 +76,7 @@ export async function streamContents(
         await lists.wait(list, next, spoke + HEARTBEAT_MS - performance.now(), ended);
         if (performance.now() - spoke >= HEARTBEAT_MS - 10) await write(': hb\n\n');
       }
-      if (!ended.aborted) page = await read(next);
+      if (!ended.aborted) page = await read(next, ended);
     }
   } catch {
     // The database is away: the client comes back with Last-Event-ID.

@@ -2,6 +2,7 @@
 import { readdirSync, type Stats, statfsSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type Config, localUrl } from '../../config/config.ts';
+import { openFileLimit } from '../../http/connections.ts';
 import type { Cause } from '../../observe/incidents.ts';
 import { failed } from '../../store/db.ts';
 import { type DatabaseFacts, examine, type Looked, listStaleUrls, openToLook } from '../../store/doctor.ts';
@@ -9,7 +10,7 @@ import { causeOf } from '../../store/engine/causes.ts';
 import { listForeign } from '../../store/webhooks.ts';
 import type { Io } from '../io.ts';
 import { lookAtKey } from '../open.ts';
-import { openFileLimit, readSomaxconn } from '../serve.ts';
+import { readSomaxconn } from '../serve.ts';
 
 export interface Facts {
   readonly config: Config;

@@ -1,4 +1,5 @@
 // The doctor's checks of the settings, of this machine, and of the service if it runs.
+import { LEAST_FILES, mostConnections, mostOfAddress } from '../../http/connections.ts';
 import type { StaleUrl } from '../../store/doctor.ts';
 import { PRESETS } from '../../verify/presets/index.ts';
 import { isPublic } from '../../webhooks/webhooks.ts';
@@ -127,13 +128,13 @@ const node: Check = {
   },
 };
 
-const LEAST_FILES = 4_096;
 const openFiles: Check = {
   name: 'open-files',
   fix: 'LimitNOFILE=65536 in the [Service] part of the systemd unit, or ulimit -n 65536 before the start.',
-  judge({ openFiles: limit }) {
+  judge({ openFiles: limit, config }) {
     if (limit === undefined) return undefined;
-    const found = `${limit === Number.POSITIVE_INFINITY ? 'Any number of' : limit} files and connections may be open here.`;
+    const ofOne = mostOfAddress(config.connectionsPerAddress, mostConnections(limit));
+    const found = `${limit === Number.POSITIVE_INFINITY ? 'Any number of' : limit} files and connections may be open here, ${ofOne} connections of one address.`;
     return limit < LEAST_FILES ? warn(`${found} Each waiting client takes one.`) : ok(found);
   },
 };

@@ -64,7 +64,7 @@ const RULES: readonly Rule[] = [
     'no-connections',
     /^(1040|1203|1226)$/,
     'it has no connection left',
-    'Raise max_connections, or max_user_connections of the account; each process of Restante takes up to 18.',
+    'Raise max_connections, or max_user_connections of the account; each process of Restante takes up to 21.',
   ],
   [
     'host-blocked',
@@ -101,7 +101,7 @@ const RULES: readonly Rule[] = [
     'no-statements',
     /^1461$/,
     'it takes no more prepared statements',
-    'Raise max_prepared_stmt_count; each process of Restante takes up to 5400.',
+    'Raise max_prepared_stmt_count; each process of Restante takes up to 6000.',
   ],
   [
     'shutting-down',

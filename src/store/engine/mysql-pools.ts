@@ -1,4 +1,4 @@
-// Pools of connections to MySQL: to which of its hosts they lead, and how many are open, in use and waited for.
+// Pools of connections to MySQL: to which of its hosts they lead, how many are open, and how what is given up is ended in the server.
 import { isIP } from 'node:net';
 import mysql from 'mysql2';
 import { type Host, hostText, type MysqlUrl } from '../../config/database-url.ts';
@@ -6,11 +6,17 @@ import type { Hosts } from '../db.ts';
 import { fromMysqlError, isUnreachable, worded } from './mysql-failures.ts';
 
 const END_MS = 1_000;
+// Statements that wait to be ended in the server. While it hangs there may be more: those end by their own limit.
+const MOST_KILLS = 64;
+const KILL_TIMEOUT_MS = 4_000;
+/** Statements are ended over a connection of their own: all others may be busy. */
+export const KILL_CONNECTIONS = 1;
+/** Which server answers, in SQL: a number of a connection means nothing on another one. */
+export const THIS_SERVER = "CONCAT(@@hostname, ':', @@port, ' #', @@server_id)";
 
 /** Connections of one kind, with a pool for each host that is used. */
 export interface Pool {
   to(host: number): mysql.Pool;
-  end(): Promise<void>;
 }
 
 /** Ends the connections properly, but does not wait long for a server that hangs. */
@@ -47,6 +53,8 @@ export function createPools(url: MysqlUrl) {
   let left = '';
   let tell: Parameters<Hosts['onMove']>[0] = () => {};
 
+  const all: mysql.Pool[] = [];
+
   /** Each connection runs `init` first. */
   function pool(connectionLimit: number, ...init: string[]): Pool {
     const made = new Map<number, mysql.Pool>();
@@ -73,14 +81,10 @@ export function createPools(url: MysqlUrl) {
         setUp(connection, init, clustered);
       });
       made.set(host, one);
+      all.push(one);
       return one;
     }
-    return {
-      to: (host) => made.get(host) ?? make(host),
-      async end() {
-        await Promise.all([...made.values()].map(ended));
-      },
-    };
+    return { to: (host) => made.get(host) ?? make(host) };
   }
 
   const connect = (from: mysql.Pool, host: number): Promise<mysql.PoolConnection> =>
@@ -100,6 +104,12 @@ export function createPools(url: MysqlUrl) {
   /** Drops idle connections to a host that may be gone: one new connection finds out, instead of each call by its own failure. */
   function dropIdle(host: number): void {
     for (const [connection, at] of open) if (at === host && !busy.has(connection)) connection.destroy();
+  }
+
+  function drop(connection: mysql.PoolConnection): void {
+    const host = open.get(connection);
+    connection.destroy();
+    if (clustered && host !== undefined) dropIdle(host);
   }
 
   /** All pools go on to the next host, unless they have left this one already. Nothing is read from this one any more. */
@@ -133,14 +143,56 @@ export function createPools(url: MysqlUrl) {
     }
   }
 
+  const killer = pool(KILL_CONNECTIONS);
+  let kills = 0;
+  /** A server that is asked to end a connection ends its statement, and needs no right to do so: the account is the same. */
+  async function kill(host: number, server: string, id: number): Promise<void> {
+    if (kills === MOST_KILLS) return;
+    kills++;
+    try {
+      const connection = await connect(killer.to(host), host);
+      const ask = (sql: string) =>
+        new Promise<mysql.RowDataPacket[]>((resolve, reject) =>
+          connection.query<mysql.RowDataPacket[]>({ sql, timeout: KILL_TIMEOUT_MS }, (error, rows) =>
+            error ? reject(error) : resolve(rows),
+          ),
+        );
+      try {
+        // Behind one address may be another server by now, where this number is another connection, perhaps of another process.
+        const [row] = await ask(`SELECT ${THIS_SERVER} AS server`);
+        if (row?.server === server) await ask(`KILL ${id}`);
+        connection.release();
+      } catch (error) {
+        if ((error as { errno?: number }).errno === NO_SUCH_THREAD) connection.release();
+        else connection.destroy();
+      }
+    } catch {
+      // The server cannot be reached: its own limit ends the statement.
+    } finally {
+      kills--;
+    }
+  }
+
   return {
     pool,
     borrow,
-    /** Ends a connection that broke, or did not answer in time. */
-    drop(connection: mysql.PoolConnection): void {
+    /** Ends a connection that broke. */
+    drop,
+    /**
+     * Ends a connection whose statement is given up, and the statement, which would run on in the server until its end. The
+     * connection is never used again, so that no other statement can be hit.
+     */
+    abandon(connection: mysql.PoolConnection): void {
       const host = open.get(connection);
-      connection.destroy();
-      if (clustered && host !== undefined) dropIdle(host);
+      const server = servers.get(connection);
+      const { threadId } = connection;
+      drop(connection);
+      // mysql2 would read what still comes to its end, which may be gigabytes.
+      (connection as Inside).stream?.destroy();
+      if (host !== undefined && server !== undefined && threadId !== null) void kill(host, server, threadId);
+    },
+    async end(): Promise<void> {
+      await Promise.all(all.map(ended));
     },
     connections: () => ({ open: open.size, busy: busy.size, waiting: waiting.size }),
     hosts: clustered
@@ -160,10 +212,13 @@ export function createPools(url: MysqlUrl) {
 const PREPARED_STATEMENTS = 300;
 const STEP_TIMEOUT_MS = 4_000;
 const UNKNOWN_VARIABLE = 1193;
+const NO_SUCH_THREAD = 1094;
 
 const opened = new WeakMap<object, number>();
 /** When a connection was opened, in performance.now(). */
 export const openedAt = (connection: object): number => opened.get(connection) ?? Number.POSITIVE_INFINITY;
+
+const servers = new WeakMap<object, string>();
 
 const steps = new WeakMap<object, number>();
 /**
@@ -222,6 +277,9 @@ const CATCH_UP: readonly string[] = [
 function setUp(connection: mysql.PoolConnection, init: readonly string[], clustered: boolean): void {
   opened.set(connection, performance.now());
   keepTypesAlone(connection);
+  connection.query<mysql.RowDataPacket[]>(`SELECT ${THIS_SERVER} AS server`, (error, rows) => {
+    if (!error && rows[0]) servers.set(connection, rows[0].server);
+  });
   for (const sql of [...init, ...(clustered ? CATCH_UP : [])])
     connection.query(sql, (error) => error && error.errno !== UNKNOWN_VARIABLE && connection.destroy());
 }
@@ -235,8 +293,9 @@ interface Hint {
 interface Statement {
   parameters: readonly Hint[];
 }
-/** The prepared statements of a connection by their text, which the types of mysql2 leave out. */
+/** What the types of mysql2 leave out of a connection: its socket, and its prepared statements by their text. */
 interface Inside {
+  readonly stream?: { destroy(): void };
   readonly _statements?: { set(key: string, statement: Statement): unknown };
 }
 

@@ -13,6 +13,10 @@ const READ_TIMEOUT_MS = 4_000;
 // A statement that fails at once met a connection that the server had closed: it is done again. A slow one is not.
 const AT_ONCE_MS = 1_000;
 export const READ_CONNECTIONS = 8;
+// A search takes all that a connection of the server has, and must not take the place of lists and sign-ins.
+export const SEARCH_CONNECTIONS = 2;
+// The limit of one statement of a search: it looks at a part that takes a tenth of it on a server that has nothing else to do.
+const SEARCH_TIMEOUT_MS = 2_000;
 // Two transactions in flight: while one waits for its flush the other is being filled. Three or four were slower.
 const LANES = 2;
 // For the sequencer and the consumers; claims of one consumer wait for each other anyway.
@@ -26,13 +30,24 @@ const asText = (value: Value): Value => (typeof value === 'number' ? String(valu
 const limited = (ms: number, end: (error: StoreError) => void): NodeJS.Timeout =>
   setTimeout(() => {
     const error = new Error(`no answer within ${ms / 1000} s`);
-    end(new StoreError('away', Object.assign(error, { code: 'PROTOCOL_SEQUENCE_TIMEOUT' })));
+    end(new StoreError('away', Object.assign(error, { code: GIVEN_UP })));
   }, ms);
+
+const GIVEN_UP = 'PROTOCOL_SEQUENCE_TIMEOUT';
+
+/**
+ * The server's own limit for statements that read, for those that we cannot end any more: after a crash of this process, or while
+ * the server takes no connection. MySQL knows the first setting and means SELECT alone, MariaDB the second and means all.
+ */
+const limitedTo = (ms: number): readonly string[] => [
+  `SET SESSION max_execution_time = ${ms}`,
+  `SET SESSION max_statement_time = ${ms / 1000}`,
+];
 
 type Connection = mysql.PoolConnection;
 type Result = mysql.ResultSetHeader | mysql.RowDataPacket[];
 type Transaction = Queries & { wrote(): boolean };
-function queriesOn(connection: Connection, returning: boolean, timeout: number): Transaction {
+function queriesOn(connection: Connection, mariadb: boolean, timeout: number): Transaction {
   let wrote = false;
   const execute = (sql: string, values: readonly Value[] = []) =>
     new Promise<Result>((resolve, reject) => {
@@ -43,17 +58,22 @@ function queriesOn(connection: Connection, returning: boolean, timeout: number):
         else resolve(result);
       });
     });
-  /** DDL may rightly take hours, and cannot be prepared everywhere. */
-  const ddl = (sql: string) =>
+  const query = (sql: string) =>
     new Promise<void>((resolve, reject) =>
       connection.query(sql, (error) => (error ? reject(fromMysqlError(error)) : resolve())),
     );
+  /** DDL may rightly take hours, and cannot be prepared everywhere. */
+  async function ddl(sql: string) {
+    if (!mariadb) return query(sql);
+    await query('SET SESSION max_statement_time = 0');
+    await query(sql).finally(() => query(`SET SESSION max_statement_time = ${STATEMENT_TIMEOUT_MS / 1000}`));
+  }
   async function inserted(table: string, columns: readonly string[], rows: Rows, ids?: number[]) {
     wrote ||= rows.length > 0;
-    const step = ids && !returning ? await stepOf(connection) : 1;
+    const step = ids && !mariadb ? await stepOf(connection) : 1;
     for (const { size, values } of statementsFor(rows)) {
-      const sql = insertSql(table, columns, size, ids && returning ? ' RETURNING id' : '');
-      const result = await execute(sql, returning ? values : values.map(asText));
+      const sql = insertSql(table, columns, size, ids && mariadb ? ' RETURNING id' : '');
+      const result = await execute(sql, mariadb ? values : values.map(asText));
       if (!ids) continue;
       if (Array.isArray(result)) for (const row of result) ids.push(row.id);
       // A multi-row INSERT … VALUES has consecutive ids in every innodb_autoinc_lock_mode (MySQL manual, 17.6.1.6).
@@ -82,18 +102,25 @@ function queriesOn(connection: Connection, returning: boolean, timeout: number):
 
 /** Connects once, so that errors show here. */
 export async function openMysql(url: MysqlUrl): Promise<Db> {
-  const { pool, borrow, drop, connections, hosts } = createPools(url);
+  const { pool, borrow, drop, abandon, connections, hosts, end: endPools } = createPools(url);
   const isolation = 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED';
-  const reads = pool(READ_CONNECTIONS, isolation);
+  const limit = limitedTo(STATEMENT_TIMEOUT_MS);
+  const reads = pool(READ_CONNECTIONS, isolation, ...limit);
+  const searches = pool(SEARCH_CONNECTIONS, isolation, ...limitedTo(SEARCH_TIMEOUT_MS));
   // autocommit=0 saves a round trip per transaction: the first statement begins it.
   const writer = pool(LANES, isolation, 'SET autocommit = 0');
-  const others = pool(OTHER_TRANSACTIONS, isolation, 'SET autocommit = 0');
+  const others = pool(OTHER_TRANSACTIONS, isolation, 'SET autocommit = 0', ...limit);
   let flushed = Number.NEGATIVE_INFINITY;
-  let returning = false;
+  let mariadb = false;
 
   // Rights that are granted later count for new connections alone: a denied one is dropped.
   const isOver = (error: unknown) => failed(error, 'away', 'unknown', 'denied');
-  const on = (connection: Connection, timeout: number) => queriesOn(connection, returning, timeout);
+  /** Ends a connection that fails. A COMMIT that is given up goes on in the server: it may still be done. */
+  const end = (connection: Connection, error: unknown) =>
+    failed(error, 'away') && ((error as StoreError).cause as { code?: unknown }).code === GIVEN_UP
+      ? abandon(connection)
+      : drop(connection);
+  const on = (connection: Connection, timeout: number) => queriesOn(connection, mariadb, timeout);
 
   async function using<T>(from: Pool, work: (queries: Queries, connection: Connection) => Promise<T>): Promise<T> {
     const connection = await borrow(from);
@@ -102,19 +129,19 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
       connection.release();
       return result;
     } catch (error) {
-      if (isOver(error)) drop(connection);
+      if (isOver(error)) end(connection, error);
       else connection.release();
       throw error;
     }
   }
-  async function reading<T>(work: (queries: Queries, connection: Connection) => Promise<T>): Promise<T> {
+  async function reading<T>(work: (queries: Queries, connection: Connection) => Promise<T>, from = reads): Promise<T> {
     const began = performance.now();
     try {
-      return await using(reads, work);
+      return await using(from, work);
     } catch (error) {
       const stale = failed(error, 'away') && performance.now() - began < AT_ONCE_MS;
       if (!stale) throw error;
-      return using(reads, work);
+      return using(from, work);
     }
   }
   const commit = (connection: Connection) =>
@@ -137,7 +164,7 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
       connection.release();
       return result;
     } catch (error) {
-      if (isOver(error)) drop(connection);
+      if (isOver(error)) end(connection, error);
       else
         connection.query({ sql: 'ROLLBACK', timeout: STATEMENT_TIMEOUT_MS }, (failure) =>
           failure ? connection.destroy() : connection.release(),
@@ -149,30 +176,31 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
   const facts = await reading((queries) =>
     queries.all<{ v: string; packet: number }>('SELECT VERSION() AS v, @@max_allowed_packet AS packet'),
   ).catch((error: unknown) => {
-    void reads.end();
+    void endPools();
     throw error;
   });
   const fact = facts[0] ?? { v: '', packet: 1 << 20 };
-  returning = /mariadb/i.test(fact.v);
+  mariadb = /mariadb/i.test(fact.v);
 
   return {
     kind: 'mysql',
-    version: `${returning ? 'MariaDB' : 'MySQL'} ${/^[\d.]+/.exec(fact.v)?.[0] ?? fact.v}`,
+    version: `${mariadb ? 'MariaDB' : 'MySQL'} ${/^[\d.]+/.exec(fact.v)?.[0] ?? fact.v}`,
     dialect: {
       bytes: (column) => `CAST(${column} AS BINARY)`,
       forUpdate: ' FOR UPDATE',
       // MariaDB has no FOR SHARE; MySQL's LOCK IN SHARE MODE takes no NOWAIT.
-      shareNowait: returning ? ' LOCK IN SHARE MODE NOWAIT' : ' FOR SHARE NOWAIT',
+      shareNowait: mariadb ? ' LOCK IN SHARE MODE NOWAIT' : ' FOR SHARE NOWAIT',
       oneWriter: false,
-      writersIn: returning ? 'innodb_trx' : 'metadata_locks',
+      writersIn: mariadb ? 'innodb_trx' : 'metadata_locks',
       eventsIn: 'restante_request',
       // MySQL keeps figures for a day by default.
-      freshFigures: returning ? '' : 'SET SESSION information_schema_stats_expiry = 0',
+      freshFigures: mariadb ? '' : 'SET SESSION information_schema_stats_expiry = 0',
       nowMs: 'CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)',
     },
     maxValueBytes: fact.packet,
     lanes: LANES,
     all: (sql, params) => reading((queries) => queries.all(sql, params)),
+    search: (sql, params) => reading((queries) => queries.all(sql, params), searches),
     run: (sql, params) => using(reads, (queries) => queries.run(sql, params)),
     ddl: (sql) => using(reads, (queries) => queries.ddl(sql)),
     insert: (table, columns, rows) => using(reads, (queries) => queries.insert(table, columns, rows)),
@@ -182,30 +210,30 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
         (connection) =>
           new Promise<void>((resolve, reject) => {
             let open = true;
-            const end = (finish: () => void) => {
+            const settle = (finish: () => void) => {
               if (!open) return;
               open = false;
-              clearTimeout(limit);
+              clearTimeout(late);
               finish();
             };
             const fail = (error: StoreError) =>
-              end(() => {
-                drop(connection);
+              settle(() => {
+                end(connection, error);
                 reject(error);
               });
-            const limit = limited(STATEMENT_TIMEOUT_MS, fail);
+            const late = limited(STATEMENT_TIMEOUT_MS, fail);
             const command = connection.execute({ sql, values: params as Value[] });
             command.on('error', (error: Error) => fail(fromMysqlError(error)));
             command.on('result', (row) => {
               if (!open || each(row as T)) return;
-              // The rest may be gigabytes: dropping the connection is the only way to tell the server to stop.
-              end(() => {
-                connection.destroy();
+              // The rest may be gigabytes: ending the connection is the only way to tell the server to stop.
+              settle(() => {
+                abandon(connection);
                 resolve();
               });
             });
             command.on('end', () =>
-              end(() => {
+              settle(() => {
                 connection.release();
                 resolve();
               }),
@@ -229,8 +257,6 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
       }
     },
     ping: async () => void (await reading((queries) => queries.all('SELECT 1'))),
-    async close() {
-      await Promise.all([reads, writer, others].map((made) => made.end()));
-    },
+    close: endPools,
   };
 }

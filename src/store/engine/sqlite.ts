@@ -319,6 +319,9 @@ export async function openSqlite(
     });
   const own = queriesBy(alone);
 
+  const all = async <T>(sql: string, params: readonly Value[] = []): Promise<T[]> =>
+    rowsOf<T>((await read({ do: 'all', sql, values: [...params] })).answer);
+
   return {
     kind: 'sqlite',
     version: `SQLite ${version}`,
@@ -329,8 +332,9 @@ export async function openSqlite(
     flushedAt: () => performance.now(),
     maxValueBytes: MAX_VALUE_BYTES,
     lanes: 1,
-    all: async <T>(sql: string, params: readonly Value[] = []) =>
-      rowsOf<T>((await read({ do: 'all', sql, values: [...params] })).answer),
+    all,
+    // A part of a search takes a reading thread for some ms: no lane of its own is needed.
+    search: all,
     scan,
     transaction,
     perform: (name, job) =>
