@@ -26,8 +26,10 @@ import { openReading } from './reading/open.ts';
 import { createQuota } from './receiver/quota.ts';
 import { createReceiver } from './receiver/receiver.ts';
 import { createWriter } from './receiver/writer.ts';
+import type { Held } from './retention/held.ts';
 import { serveDocs } from './site/docs.ts';
 import { serveInbox } from './site/inbox.ts';
+import { watchClock } from './store/clock.ts';
 import { countStanding } from './store/consumers.ts';
 import { type ContentKey, findContents, type NewContent } from './store/contents.ts';
 import { CAUSES, causeOf } from './store/engine/causes.ts';
@@ -90,6 +92,7 @@ export async function createService({ routes = [], ...options }: ServiceOptions)
       await api.close();
       parts.overload.close();
       parts.consumers.close();
+      await parts.clock?.close();
       await parts.reading.close();
     },
   };
@@ -97,6 +100,13 @@ export async function createService({ routes = [], ...options }: ServiceOptions)
 
 /** Starts the machines. Each is given what it needs, and what one tells another is passed on here. */
 async function openParts({ store, config, log, memory, now = Date.now }: Omit<ServiceOptions, 'routes'>) {
+  const onStep = (ms: number) =>
+    log.warn(
+      { seconds: Math.round(ms / 1000) },
+      'the clock of the database was set, or nothing looked at it for long: leases go by the time that has passed',
+    );
+  // Before anything decides by it.
+  const clock = store.extended ? await watchClock(store.db, onStep) : undefined;
   const content = createBatcher((keys: readonly ContentKey[]) => findContents(store, keys, config.maxPageBytes), READS);
   const sealer = await openSealer(store, config.secretsKey, config.databaseUrl, (from) =>
     log.info({ from }, 'the first secret: from now on this database needs this key'),
@@ -144,6 +154,7 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
   store.db.hosts?.onMove((from, to, reason) =>
     log.warn({ from, to, reason }, 'the database is reached at another of its hosts now'),
   );
+  const retention: { held: Held | undefined } = { held: undefined };
   const overload = watchOverload(log, memory, config.maxMemoryMb);
   measureState(metrics, {
     writer,
@@ -151,6 +162,7 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
     overload,
     connections: store.db.connections,
     standing: store.extended ? () => countStanding(store.db) : undefined,
+    retention,
   });
   const targets = createRefreshed(async (keys: readonly string[]) => {
     const rows = await findTargets(store.db, keys, now());
@@ -164,6 +176,8 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
     metrics,
     incidents,
     overload,
+    retention,
+    clock,
     shed,
     reading,
     promise: reading.promise,

@@ -6,12 +6,14 @@ import { pino } from 'pino';
 import { type Config, masked } from '../config/config.ts';
 import { hostText } from '../config/database-url.ts';
 import type { Log } from '../observe/log.ts';
+import { countableNow } from '../retention/held.ts';
 import { startPruner } from '../retention/retention.ts';
 import { createService, type Service } from '../service.ts';
+import { settledClock } from '../store/clock.ts';
 import { failed } from '../store/db.ts';
 import { readUnsafe } from '../store/fence/facts.ts';
 import { openStore, type Store } from '../store/open.ts';
-import { listRefusals, listWithoutSecret, pruneRefusals } from '../store/refusals.ts';
+import { listRefusals, listWithoutSecret, pruneRefusals, REFUSAL_DAYS } from '../store/refusals.ts';
 import { createClockText } from '../store/text.ts';
 import { addUser, hasUsers } from '../store/users.ts';
 import { findWebhook } from '../store/webhooks.ts';
@@ -84,7 +86,15 @@ async function serve(io: Io, given: Config): Promise<void> {
   );
   const chores = startChores(parts);
   const pruner = store.extended
-    ? startPruner({ db: store.db, days: config.retentionDays, foreign: config.pruneForeign, log })
+    ? startPruner({
+        db: store.db,
+        days: config.retentionDays,
+        foreign: config.pruneForeign,
+        log,
+        onHeld(held) {
+          parts.retention.held = held;
+        },
+      })
     : undefined;
 
   log.info({ signal: await stop }, 'stopping: no new requests, committing what was accepted');
@@ -299,7 +309,7 @@ export function startChores(
 
   async function run(): Promise<void> {
     try {
-      await pruneRefusals(store.db, Date.now());
+      await pruneRefusals(store.db, countableNow(await settledClock(store.db), REFUSAL_DAYS));
       for (const { user_id, wh_id } of await listWithoutSecret(store.db))
         if (!stopping && (await due(user_id, wh_id))) await releaseWaiting(parts, user_id, wh_id);
     } catch (error) {
