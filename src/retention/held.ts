@@ -6,7 +6,7 @@
 // difference. Beyond that, retention goes on by the time that was lived through. Shorter RETENTION_DAYS, and PRUNE_FOREIGN where it
 // was off, are not followed before they are confirmed, either, where something would go by them. The days that a webhook has of its
 // own are its owner's word: they count at once.
-import { acceptClock, doubtOf, type Reading, readClock } from '../store/clock.ts';
+
 import type { Db } from '../store/db.ts';
 import {
   countUnder,
@@ -18,6 +18,7 @@ import {
   readRules,
   savePolicy,
 } from '../store/retention.ts';
+import { acceptClock, doubtOf, type Reading, readClock } from '../store/shared/clock.ts';
 
 const DAY_MS = 86_400_000;
 // A weekend without power does not call for a person where contents are kept for a month.

@@ -1,6 +1,5 @@
 // Removes old contents, a few at a time and in a small share of the time, by one process at once.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readClock, settledClock } from '../store/clock.ts';
 import type { Db } from '../store/db.ts';
 import {
   endTurn,
@@ -13,6 +12,7 @@ import {
   readRules,
   takeTurn,
 } from '../store/retention.ts';
+import { readClock, settledClock } from '../store/shared/clock.ts';
 import { countableNow, type Held, heldBack, keptPolicy } from './held.ts';
 
 // A transaction removes as many rows as fit into this time, between these bounds. On SQLite all other calls wait for it. On a

@@ -1,10 +1,10 @@
 // What consumers read of the order of visibility: what lies ahead of them, and where an id or a moment stands in it.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { lastingMs } from './clock.ts';
 import type { ConsumerRow } from './consumers.ts';
 import { type Db, marks, padded, type Queries, type Value } from './db.ts';
 import { HEAD } from './positions.ts';
 import { REFUSAL_BYTES } from './refusals.ts';
+import { lastingMs } from './shared/clock.ts';
 
 /** A content and its position. */
 export interface Position {

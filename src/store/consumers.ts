@@ -1,7 +1,8 @@
 // Every statement on restante_consumer: the named reading positions of the users.
-import { agreedTime, lastingMs, shownMs } from './clock.ts';
+
 import { type Db, failed, marks, padded, type Queries, type Value } from './db.ts';
 import { HEAD } from './positions.ts';
+import { agreedTime, lastingMs, shownMs } from './shared/clock.ts';
 
 export interface Gap {
   /** Ids of the first and the last content that retention took before it was read. */

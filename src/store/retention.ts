@@ -1,11 +1,11 @@
 // Removes contents for good, with all that is kept of them and all that refers to them, and tells the consumers what they miss.
 import type { SettingsInput } from '../schema/webhooks.ts';
 import { positionBeforeTime } from './backlog.ts';
-import { lastingMs } from './clock.ts';
 import { type ConsumerRow, consumersOf, lockConsumer, saveConsumer } from './consumers.ts';
 import { type Condition, type Db, failed, listsOf, marks, padded, type Queries } from './db.ts';
-import { setMeta } from './meta.ts';
 import type { PositionedRow } from './positions.ts';
+import { lastingMs } from './shared/clock.ts';
+import { setMeta } from './shared/meta.ts';
 
 /**
  * `age`: a content that a consumer is still to get stays, and a consumer that has missed one is told. `wish`: all contents go,

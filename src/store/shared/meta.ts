@@ -1,5 +1,5 @@
 // Single numbers that all processes share, in restante_meta: reads one within a statement, sets one, or keeps the one that is there.
-import type { Db, Queries } from './db.ts';
+import type { Db, Queries } from '../db.ts';
 
 /** The number as SQL; NULL when there is none. */
 export const metaOf = (k: string): string => `(SELECT v FROM restante_meta WHERE k = '${k}')`;

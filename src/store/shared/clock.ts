@@ -4,7 +4,7 @@
 // by the lasting time: the clock plus an offset, which all processes share in restante_meta ('clock'). While the clock runs evenly the
 // offset stays. A process that sees the clock jump, against its own monotonic clock, takes the jump out of the offset, and the lasting
 // time runs on as if nothing had been. `clock_seen` is the lasting time when a process was last there to look at it: after a restart
-// the lasting time does not go back behind that, and what lies more than an hour beyond it was lived through by no process.
+// the lasting time does not go back behind that, and what lies more than an hour beyond it was lived through by none of them.
 //
 // What always holds:
 // * The lasting time never jumps for a process that runs: each statement that decides about a lease is checked against it.
@@ -12,7 +12,7 @@
 // * A process that was itself stopped (a virtual machine that paused) finds `clock_seen` beyond what it expects, and believes that.
 // What is shown to people, and when a content was seen, is the clock's time: they compare it with other clocks.
 import { uptime } from 'node:os';
-import type { Db, Queries } from './db.ts';
+import type { Db, Queries } from '../db.ts';
 import { keepMeta, metaOf, setMeta } from './meta.ts';
 
 // restante_meta holds numbers above 0 alone: an offset is stored as so much more. The sum with a time is below 2^53.
