@@ -31,7 +31,7 @@ import { serveDocs } from './site/docs.ts';
 import { serveInbox } from './site/inbox.ts';
 import { countStanding } from './store/consumers.ts';
 import { type ContentKey, findContents, type NewContent } from './store/contents.ts';
-import { CAUSES, causeOf } from './store/engine/causes.ts';
+import { CAUSES, causeOf, onlyReadable } from './store/engine/causes.ts';
 import { VERIFIED } from './store/events.ts';
 import type { Store } from './store/open.ts';
 import { watchClock } from './store/shared/clock.ts';
@@ -105,8 +105,6 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
       { seconds: Math.round(ms / 1000) },
       'the clock of the database was set, or nothing looked at it for long: leases go by the time that has passed',
     );
-  // Before anything decides by it.
-  const clock = store.extended ? await watchClock(store.db, onStep) : undefined;
   const content = createBatcher((keys: readonly ContentKey[]) => findContents(store, keys, config.maxPageBytes), READS);
   const sealer = await openSealer(store, config.secretsKey, config.databaseUrl, (from) =>
     log.info({ from }, 'the first secret: from now on this database needs this key'),
@@ -130,6 +128,12 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
     causeOf: (error) => causeOf(error)?.code,
   });
   const incidents = createIncidents({ log, causeOf, count: writes.onError });
+  /** A database that can only be read tells so before a sender comes, and that it takes contents again. */
+  const onStored = (error: unknown) => {
+    if (error === undefined) incidents.stored();
+    else if (onlyReadable(error)) incidents.failed(error, 0);
+  };
+  const clock = store.extended ? await watchClock(store.db, { onStep, onStored }) : undefined;
   const quota = createQuota(store, log, config);
   /** Gives committed rows to the consumers and lists of this process that wait, which then need not look for them. */
   const committed = (rows: readonly NewContent[], ids: readonly number[]): void => {

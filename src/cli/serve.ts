@@ -10,6 +10,7 @@ import { countableNow } from '../retention/held.ts';
 import { startPruner } from '../retention/retention.ts';
 import { createService, type Service } from '../service.ts';
 import { failed } from '../store/db.ts';
+import { onlyReadable } from '../store/engine/causes.ts';
 import { readUnsafe } from '../store/fence/facts.ts';
 import { openStore, type Store } from '../store/open.ts';
 import { listRefusals, listWithoutSecret, pruneRefusals, REFUSAL_DAYS } from '../store/refusals.ts';
@@ -161,7 +162,9 @@ async function openPatiently(config: Config, log: Log, stop: Promise<string>): P
     try {
       return await openStore(config.databaseUrl);
     } catch (error) {
-      if (!failed(error, 'away', 'again') || config.databaseUrl.startsWith('sqlite:')) throw complain(error, config);
+      const local = config.databaseUrl.startsWith('sqlite:');
+      // A file on a full disk may need room for what a restart writes first.
+      if (!failed(error, 'away', 'again') || (local && !onlyReadable(error))) throw complain(error, config);
       log.warn({ database: masked(config.databaseUrl), reason: (error as Error).message }, 'waiting for the database');
     }
     await Promise.race([stop, new Promise((resolve) => setTimeout(resolve, RETRY_MS))]);

@@ -155,8 +155,15 @@ export const acceptClock = (db: Db): Promise<void> =>
     await setMeta(db, queries, 'clock_accepted', Math.max(0, wall - lasting));
   });
 
-/** Looks at the clock now and every 5 s, for as long as the service runs. `onStep` is told of a jump, in ms. */
-export async function watchClock(db: Db, onStep: (ms: number) => void, everyMs = EVERY_MS) {
+interface Watcher {
+  /** Told of a jump, in ms. */
+  readonly onStep: (ms: number) => void;
+  /** Told whether what was seen could be stored, by each look. */
+  readonly onStored: (error: unknown) => void;
+}
+
+/** Looks at the clock now and every 5 s, for as long as the service runs. */
+export async function watchClock(db: Db, { onStep, onStored }: Watcher, everyMs = EVERY_MS) {
   listeners.set(db, onStep);
   let first = true;
   const note = async (): Promise<void> => {
@@ -172,11 +179,11 @@ export async function watchClock(db: Db, onStep: (ms: number) => void, everyMs =
     });
     first = false;
   };
-  // A database that is away or full is told by others. The next look comes soon.
-  let looking = note().catch(() => {});
+  const stored = () => onStored(undefined);
+  let looking = note().then(stored, onStored);
   await looking;
   const timer = setInterval(() => {
-    looking = looking.then(note).catch(() => {});
+    looking = looking.then(note).then(stored, onStored);
   }, everyMs);
   timer.unref();
   return {
