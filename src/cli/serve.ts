@@ -8,7 +8,7 @@ import { hostText } from '../config/database-url.ts';
 import type { Log } from '../observe/log.ts';
 import { countableNow } from '../retention/held.ts';
 import { startPruner } from '../retention/retention.ts';
-import { createService, type Service } from '../service.ts';
+import { createService, type Service, type ServiceOptions } from '../service.ts';
 import { failed } from '../store/db.ts';
 import { onlyReadable } from '../store/engine/causes.ts';
 import { readUnsafe } from '../store/fence/facts.ts';
@@ -52,14 +52,9 @@ async function serve(io: Io, given: Config): Promise<void> {
     { write: (line: string) => io.out(line) },
   );
   const stop = io.stopped();
-  const store = await openPatiently(config, log, stop);
-  if (!store) return;
-  const service = await insistOnDurability(store, config)
-    .then(() => createService({ store, config, log, memory: io.memory }))
-    .catch(async (error: unknown) => {
-      await store.close();
-      throw complain(error, config);
-    });
+  const opened = await openPatiently(config, { log, memory: io.memory }, stop);
+  if (!opened) return;
+  const { store, service } = opened;
   boundConnections(service);
   const port = await service.listen(config).catch(async (error: NodeJS.ErrnoException) => {
     // The service first: it goes on looking into the database until it is closed.
@@ -153,15 +148,23 @@ async function withPort(config: Config): Promise<Config> {
 const levelOf = (store: Store) => (store.extended ? 'extended' : 'as-is');
 
 /** Waits for a database that starts a little later; complains of a wrong setting at once. */
-async function openPatiently(config: Config, log: Log, stop: Promise<string>): Promise<Store | undefined> {
+async function openPatiently(
+  config: Config,
+  { log, memory }: Pick<ServiceOptions, 'log' | 'memory'>,
+  stop: Promise<string>,
+): Promise<{ readonly store: Store; readonly service: Service } | undefined> {
   let stopping = false;
   void stop.then(() => {
     stopping = true;
   });
   while (!stopping) {
+    let store: Store | undefined;
     try {
-      return await openStore(config.databaseUrl);
+      store = await openStore(config.databaseUrl);
+      await insistOnDurability(store, config);
+      return { store, service: await createService({ store, config, log, memory }) };
     } catch (error) {
+      await store?.close();
       const local = config.databaseUrl.startsWith('sqlite:');
       // A file on a full disk may need room for what a restart writes first.
       if (!failed(error, 'away', 'again') || (local && !onlyReadable(error))) throw complain(error, config);
