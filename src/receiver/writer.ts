@@ -88,8 +88,7 @@ export function createWriter(
         return;
       }
       onError(error, batch.length);
-      for (const one of batch)
-        one.reject(unavailable(reason(error), error));
+      for (const one of batch) one.reject(unavailable(reason(error), error));
     }
   }
 
