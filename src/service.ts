@@ -27,13 +27,15 @@ import { openReading } from './reading/open.ts';
 import { createQuota } from './receiver/quota.ts';
 import { createReceiver } from './receiver/receiver.ts';
 import { createWriter } from './receiver/writer.ts';
+import type { Held } from './retention/held.ts';
 import { serveDocs } from './site/docs.ts';
 import { serveInbox } from './site/inbox.ts';
 import { countStanding } from './store/consumers.ts';
 import { type ContentKey, findContents, type NewContent } from './store/contents.ts';
-import { CAUSES, causeOf } from './store/engine/causes.ts';
+import { CAUSES, causeOf, onlyReadable } from './store/engine/causes.ts';
 import { VERIFIED } from './store/events.ts';
 import type { Store } from './store/open.ts';
+import { watchClock } from './store/shared/clock.ts';
 import { createBatcher, createRefreshed } from './store/shared-reads.ts';
 import { createClockText } from './store/text.ts';
 import { findTargets } from './store/webhooks.ts';
@@ -97,6 +99,7 @@ export async function createService({ routes = [], ...options }: ServiceOptions)
       await api.close();
       parts.overload.close();
       parts.consumers.close();
+      await parts.clock?.close();
       await parts.reading.close();
     },
   };
@@ -104,6 +107,11 @@ export async function createService({ routes = [], ...options }: ServiceOptions)
 
 /** Starts the machines. Each is given what it needs, and what one tells another is passed on here. */
 async function openParts({ store, config, log, memory, now = Date.now }: Omit<ServiceOptions, 'routes'>) {
+  const onStep = (ms: number) =>
+    log.warn(
+      { seconds: Math.round(ms / 1000) },
+      'the clock of the database was set, or nothing looked at it for long: leases go by the time that has passed',
+    );
   const content = createBatcher((keys: readonly ContentKey[]) => findContents(store, keys, config.maxPageBytes), READS);
   const sealer = await openSealer(store, config.secretsKey, config.databaseUrl, (from) =>
     log.info({ from }, 'the first secret: from now on this database needs this key'),
@@ -127,6 +135,12 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
     causeOf: (error) => causeOf(error)?.code,
   });
   const incidents = createIncidents({ log, causeOf, count: writes.onError });
+  /** A database that can only be read tells so before a sender comes, and that it takes contents again. */
+  const onStored = (error: unknown) => {
+    if (error === undefined) incidents.stored();
+    else if (onlyReadable(error)) incidents.failed(error, 0);
+  };
+  const clock = store.extended ? await watchClock(store.db, { onStep, onStored }) : undefined;
   const quota = createQuota(store, log, config);
   /** Gives committed rows to the consumers and lists of this process that wait, which then need not look for them. */
   const committed = (rows: readonly NewContent[], ids: readonly number[]): void => {
@@ -151,6 +165,7 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
   store.db.hosts?.onMove((from, to, reason) =>
     log.warn({ from, to, reason }, 'the database is reached at another of its hosts now'),
   );
+  const retention: { held: Held | undefined } = { held: undefined };
   const overload = watchOverload(log, memory, config.maxMemoryMb);
   measureState(metrics, {
     writer,
@@ -158,6 +173,7 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
     overload,
     connections: store.db.connections,
     standing: store.extended ? () => countStanding(store.db) : undefined,
+    retention,
   });
   const targets = createRefreshed(async (keys: readonly string[]) => {
     const rows = await findTargets(store.db, keys, now());
@@ -171,6 +187,8 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
     metrics,
     incidents,
     overload,
+    retention,
+    clock,
     shed,
     reading,
     promise: reading.promise,

@@ -7,6 +7,7 @@ import type { Incidents } from '../observe/incidents.ts';
 import type { Log } from '../observe/log.ts';
 import { type FieldFault, faultWords } from '../schema/common.ts';
 import { failed, StoreError } from '../store/db.ts';
+import { onlyReadable } from '../store/engine/causes.ts';
 
 /** Where in the request it stands, besides. */
 type PlacedFault = FieldFault & { readonly instancePath: string };
@@ -58,7 +59,7 @@ function fieldError(place: string, fault: PlacedFault, members: Members = {}): F
 export function toProblem(error: unknown, maxBodyBytes: number, body?: Members): Problem {
   if (error instanceof Problem) return error;
   if (failed(error, 'away', 'unknown', 'again'))
-    return unavailable('The database cannot be reached now. Try again soon.', error);
+    return unavailable(`${onlyReadable(error) ?? 'The database cannot be reached now'}. Try again soon.`, error);
   // A table was changed or a right was taken away: not the caller's fault, and the operator can mend it.
   if (error instanceof StoreError)
     return unavailable('The database refuses this. Its operator finds the reason in the log. Try again later.', error);

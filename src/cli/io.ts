@@ -139,12 +139,12 @@ const REDRAW_MS = 200;
 const LINE_EVERY_MS = 10_000;
 
 export function createProgress(io: Io, title: string) {
-  const began = Date.now();
+  const began = performance.now();
   let shown = io.tty ? 0 : began;
   return {
     /** `share` of the whole that is done, 0 to 1; `what` says it in words. */
     at(share: number, what: string): void {
-      const now = Date.now();
+      const now = performance.now();
       if (now - shown < (io.tty ? REDRAW_MS : LINE_EVERY_MS)) return;
       shown = now;
       const left = share > 0 ? Math.ceil((((now - began) / share) * (1 - share)) / 1000) : undefined;

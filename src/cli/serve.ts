@@ -7,12 +7,15 @@ import { type Config, masked } from '../config/config.ts';
 import { hostText } from '../config/database-url.ts';
 import { LEAST_FILES, mostConnections, mostOfAddress, openFileLimit } from '../http/connections.ts';
 import type { Log } from '../observe/log.ts';
+import { countableNow } from '../retention/held.ts';
 import { startPruner } from '../retention/retention.ts';
-import { createService } from '../service.ts';
+import { createService, type Service, type ServiceOptions } from '../service.ts';
 import { failed } from '../store/db.ts';
+import { onlyReadable } from '../store/engine/causes.ts';
 import { readUnsafe } from '../store/fence/facts.ts';
 import { openStore, type Store } from '../store/open.ts';
-import { listRefusals, listWithoutSecret, pruneRefusals } from '../store/refusals.ts';
+import { listRefusals, listWithoutSecret, pruneRefusals, REFUSAL_DAYS } from '../store/refusals.ts';
+import { settledClock } from '../store/shared/clock.ts';
 import { createClockText } from '../store/text.ts';
 import { addUser, hasUsers } from '../store/users.ts';
 import { findWebhook } from '../store/webhooks.ts';
@@ -50,14 +53,9 @@ async function serve(io: Io, given: Config): Promise<void> {
     { write: (line: string) => io.out(line) },
   );
   const stop = io.stopped();
-  const store = await openPatiently(config, log, stop);
-  if (!store) return;
-  const service = await insistOnDurability(store, config)
-    .then(() => createService({ store, config, log, memory: io.memory }))
-    .catch(async (error: unknown) => {
-      await store.close();
-      throw complain(error, config);
-    });
+  const opened = await openPatiently(config, { log, memory: io.memory }, stop);
+  if (!opened) return;
+  const { store, service } = opened;
   const port = await service.listen(config).catch(async (error: NodeJS.ErrnoException) => {
     // The service first: it goes on looking into the database until it is closed.
     await service.close();
@@ -84,7 +82,15 @@ async function serve(io: Io, given: Config): Promise<void> {
   );
   const chores = startChores(parts);
   const pruner = store.extended
-    ? startPruner({ db: store.db, days: config.retentionDays, foreign: config.pruneForeign, log })
+    ? startPruner({
+        db: store.db,
+        days: config.retentionDays,
+        foreign: config.pruneForeign,
+        log,
+        onHeld(held) {
+          parts.retention.held = held;
+        },
+      })
     : undefined;
 
   log.info({ signal: await stop }, 'stopping: no new requests, committing what was accepted');
@@ -134,16 +140,26 @@ async function withPort(config: Config): Promise<Config> {
 const levelOf = (store: Store) => (store.extended ? 'extended' : 'as-is');
 
 /** Waits for a database that starts a little later; complains of a wrong setting at once. */
-async function openPatiently(config: Config, log: Log, stop: Promise<string>): Promise<Store | undefined> {
+async function openPatiently(
+  config: Config,
+  { log, memory }: Pick<ServiceOptions, 'log' | 'memory'>,
+  stop: Promise<string>,
+): Promise<{ readonly store: Store; readonly service: Service } | undefined> {
   let stopping = false;
   void stop.then(() => {
     stopping = true;
   });
   while (!stopping) {
+    let store: Store | undefined;
     try {
-      return await openStore(config.databaseUrl);
+      store = await openStore(config.databaseUrl);
+      await insistOnDurability(store, config);
+      return { store, service: await createService({ store, config, log, memory }) };
     } catch (error) {
-      if (!failed(error, 'away', 'again') || config.databaseUrl.startsWith('sqlite:')) throw complain(error, config);
+      await store?.close();
+      const local = config.databaseUrl.startsWith('sqlite:');
+      // A file on a full disk may need room for what a restart writes first.
+      if (!failed(error, 'away', 'again') || (local && !onlyReadable(error))) throw complain(error, config);
       log.warn({ database: masked(config.databaseUrl), reason: (error as Error).message }, 'waiting for the database');
     }
     await Promise.race([stop, new Promise((resolve) => setTimeout(resolve, RETRY_MS))]);
@@ -278,7 +294,7 @@ export function startChores(
 
   async function run(): Promise<void> {
     try {
-      await pruneRefusals(store.db, Date.now());
+      await pruneRefusals(store.db, countableNow(await settledClock(store.db), REFUSAL_DAYS));
       for (const { user_id, wh_id } of await listWithoutSecret(store.db))
         if (!stopping && (await due(user_id, wh_id))) await releaseWaiting(parts, user_id, wh_id);
     } catch (error) {

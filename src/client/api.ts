@@ -1787,6 +1787,8 @@ export interface operations {
                         readonly held_s?: number | undefined;
                         /** Why no content has been stored since the last one. */
                         readonly trouble?: string | undefined;
+                        /** Which old contents are kept until an operator confirms it, and why. */
+                        readonly retention?: string | undefined;
                     };
                 };
             };

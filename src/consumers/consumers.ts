@@ -14,7 +14,7 @@ import {
   listDead,
   updateConsumer,
 } from '../store/consumers.ts';
-import { type Change, changeConsumer, type LeaseRows } from '../store/leases.ts';
+import { type Change, type Changed, changeConsumer, type LeaseRows } from '../store/leases.ts';
 import type { Store } from '../store/open.ts';
 import { ownWebhooks } from '../store/webhooks.ts';
 import { decodeLease, type Lease } from './lease-token.ts';
@@ -70,7 +70,10 @@ export function createConsumers({ store, tail, ownWrites, maxPageBytes, log }: C
 
   const seen = async (consumer: ConsumerRow): Promise<Seen> => {
     const backlog = await readBacklog(db, consumer);
-    return { consumer, state: stateOf(backlog, consumer, backlog.now) };
+    const shown = (ms: number) => (ms === 0 ? 0 : Math.max(1, ms - backlog.now + backlog.wall));
+    const { created_ms, pulled_ms } = consumer;
+    const byClock = { ...consumer, created_ms: shown(created_ms), pulled_ms: shown(pulled_ms) };
+    return { consumer: byClock, state: stateOf(backlog, consumer, backlog.wall) };
   };
   async function find(userId: number, name: string): Promise<ConsumerRow> {
     const consumer = await findConsumer(db, userId, name);
@@ -84,7 +87,7 @@ export function createConsumers({ store, tail, ownWrites, maxPageBytes, log }: C
     name: string,
     work: (rows: LeaseRows, locked: Locked) => Promise<Change<T>>,
     { afresh = false, removed }: Effect<T> = {},
-  ): Promise<Change<T>> {
+  ): Promise<Changed<T>> {
     const session = sessions.peek(userId, name);
     const run = async () => {
       const made = await changeConsumer(db, userId, name, work);
@@ -93,7 +96,7 @@ export function createConsumers({ store, tail, ownWrites, maxPageBytes, log }: C
       if (!session || consumer.version === session.consumer?.version) return made;
       const step = removed && { before, after: consumer, removed: removed(result), claimed: undefined, now };
       const backlog = step && carriedOf(session, step);
-      sessions.update(session, consumer, now, { emptyUpTo: afresh || consumer.ordered ? -1 : undefined, backlog });
+      sessions.update(session, consumer, made, { emptyUpTo: afresh || consumer.ordered ? -1 : undefined, backlog });
       return made;
     };
     const made = await (session ? inLane(session, run) : run());
@@ -158,11 +161,14 @@ export function createConsumers({ store, tail, ownWrites, maxPageBytes, log }: C
     },
     nack: (userId: number, name: string, call: LeaseCall, how: Nack): Promise<Done> =>
       leased(userId, name, call, (rows, locked, lease) => nack(rows, locked, lease, call.ids, how)),
-    /** `due` is when the lease ends now. */
-    extend: (userId: number, name: string, call: LeaseCall, seconds?: number) =>
-      leased(userId, name, call, (rows, locked, lease) =>
+    /** `due` is when the lease ends now, by the clock. */
+    async extend(userId: number, name: string, call: LeaseCall, seconds?: number) {
+      const lease = readLease(call, 'body.lease');
+      const { result, now, wall } = await change(userId, name, (rows, locked) =>
         extend(rows, locked, lease, call.ids, (seconds ?? locked.consumer.lease_seconds) * 1000),
-      ),
+      );
+      return { ...whole(result), due: result.due - now + wall };
+    },
     async seek(userId: number, name: string, to: Start): Promise<Seen> {
       await Promise.all([find(userId, name), ownWrites.positioned(userId)]);
       const target = await findTarget(db, userId, to);

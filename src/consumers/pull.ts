@@ -71,7 +71,7 @@ export interface Pulled {
   /** Null when there is no item. */
   readonly lease: string | null;
   readonly items: readonly Item[];
-  /** When the lease ends, by the database's clock. */
+  /** When the lease ends, by the database's clock as it is now. */
   readonly due: number;
   readonly conflicts: readonly Conflict[];
   readonly gap: Gap | null;
@@ -100,12 +100,13 @@ const AGAIN_MS = 20;
 const MOST_AGAIN_MS = 500;
 const MOST_ITEMS = 500;
 
-export function stateOf(backlog: Backlog, { dead }: ConsumerRow, now: number): ConsumerState {
+/** `wall`: the clock's time now. */
+export function stateOf(backlog: Backlog, { dead }: ConsumerRow, wall: number): ConsumerState {
   const waiting = backlog.ahead + backlog.back;
   return {
     backlog: Math.min(waiting, MOST_COUNTED),
     backlog_more: backlog.more || waiting > MOST_COUNTED,
-    oldest_age_s: backlog.oldest_ms === null ? null : Math.max(0, Math.floor((now - backlog.oldest_ms) / 1000)),
+    oldest_age_s: backlog.oldest_ms === null ? null : Math.max(0, Math.floor((wall - backlog.oldest_ms) / 1000)),
     in_flight: backlog.in_flight,
     dead,
   };
@@ -135,6 +136,8 @@ interface Turn {
   readonly consumer: ConsumerRow;
   readonly token: number;
   readonly claimed: Claim | undefined;
+  /** When the lease ends, by the clock. */
+  readonly due: number;
   readonly conflicts: readonly Conflict[];
   /** The backlog now, where it need not be counted. */
   readonly backlog: Backlog | undefined;
@@ -239,10 +242,10 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
     return {
       lease: lease ? encodeLease(lease) : null,
       items,
-      due: turn?.claimed?.due ?? 0,
+      due: turn?.due ?? 0,
       conflicts,
       gap: consumer.gap,
-      state: stateOf(backlog, consumer, sessions.now()),
+      state: stateOf(backlog, consumer, sessions.wall()),
       pollAfterMs: atOnce ? 0 : Math.ceil(Math.min(COME_BACK_MS, untilDue)),
     };
   }
@@ -275,11 +278,12 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
       return { consumer: next?.consumer ?? consumer, result: { conflicts, removed, claimed: next?.result }, quiet };
     });
     if (!change) return undefined;
-    const { consumer, before, now, result } = change;
+    const { consumer, before, now, wall, result } = change;
     const { conflicts, claimed, removed } = result;
     const backlog = carriedOf(session, { before, after: consumer, removed, claimed, now });
-    sessions.update(session, consumer, now, { emptyUpTo: claimed?.emptyUpTo, backlog });
-    return { consumer, token, claimed, conflicts, backlog };
+    sessions.update(session, consumer, change, { emptyUpTo: claimed?.emptyUpTo, backlog });
+    const due = claimed ? claimed.due - now + wall : 0;
+    return { consumer, token, claimed, due, conflicts, backlog };
   }
 
   /** Passes over the next contents as far as they are not needed; the session keeps whether there may be more of these. */
@@ -305,8 +309,8 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
   ): Promise<ConsumerRow | undefined> {
     const changed = await changeConsumer(store.db, session.userId, session.name, work);
     if (!changed) return undefined;
-    const { consumer, now } = changed;
-    sessions.update(session, consumer, now, { emptyUpTo: consumer.ordered ? -1 : undefined });
+    const { consumer } = changed;
+    sessions.update(session, consumer, changed, { emptyUpTo: consumer.ordered ? -1 : undefined });
     return consumer;
   }
 

@@ -206,10 +206,10 @@ export function createSessions({ db, tail, onError }: SessionsParts) {
     update(
       session: Session,
       consumer: ConsumerRow,
-      dbNow: number,
+      time: { readonly now: number; readonly wall: number },
       { emptyUpTo = session.emptyUpTo, backlog }: Update,
     ): void {
-      clock.set(dbNow);
+      clock.set(time);
       const known = session.consumer?.version ?? 0;
       if (known > consumer.version || session.gone) return;
       if (backlog || known !== consumer.version) session.backlog = backlog;
@@ -218,7 +218,6 @@ export function createSessions({ db, tail, onError }: SessionsParts) {
       byId.set(consumer.id, session);
     },
     counted(session: Session, version: number, backlog: Backlog): void {
-      clock.set(backlog.now);
       if (session.consumer?.version !== version) return;
       session.backlog = backlog;
       session.countedAt = performance.now();
@@ -245,6 +244,7 @@ export function createSessions({ db, tail, onError }: SessionsParts) {
       wake(session);
     },
     now,
+    wall: clock.wall,
     /** True when no call is to wait any more. */
     get closed() {
       return closed;
@@ -257,25 +257,29 @@ export function createSessions({ db, tail, onError }: SessionsParts) {
   };
 }
 
-// The database's clock, estimated between two statements: one clock for all processes.
+// The lasting time, estimated between two statements: one time for all processes.
 
-// A clock may be set back: after so long a lower reading counts, too.
+// Clocks differ a little in their speed: after so long a lower reading counts, too.
 const TRUSTED_MS = 60_000;
 
 function createDbClock() {
   let offset = Number.NEGATIVE_INFINITY;
   let setAt = Number.NEGATIVE_INFINITY;
+  let ahead = 0;
   return {
     /** What a statement has just read. */
-    set(dbNow: number): void {
+    set({ now, wall }: { readonly now: number; readonly wall: number }): void {
       const at = performance.now();
+      ahead = now - wall;
       // The answer took time to come: of several readings the highest is the closest.
-      if (dbNow - at < offset && at - setAt < TRUSTED_MS) return;
-      offset = dbNow - at;
+      if (now - at < offset && at - setAt < TRUSTED_MS) return;
+      offset = now - at;
       setAt = at;
     },
     /** Never ahead of the database: a lease that is not over there is not over here. -Infinity before the first statement. */
     now: () => performance.now() + offset,
+    /** The database's clock at that time. */
+    wall: () => performance.now() + offset - ahead,
   };
 }
 

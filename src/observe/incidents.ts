@@ -33,6 +33,7 @@ export function createIncidents({ log, causeOf, count, now = () => performance.n
   const calls = createSeldom(now);
   const sheds = createSeldom(now);
   const closings = createSeldom(now);
+  const probes = createSeldom(now);
   let since: number | undefined;
   let failedAt = 0;
   let cause: Cause | undefined;
@@ -47,16 +48,18 @@ export function createIncidents({ log, causeOf, count, now = () => performance.n
       // True again after a while: if senders stopped because of this answer, no later success could end the incident.
       return since === undefined || now() - failedAt > EVERY_MS;
     },
-    /** So many contents were not stored, and why. */
+    /** So many contents were not stored, and why; 0: something else could not be stored. */
     failed(error: unknown, failed: number): void {
       count(error, failed);
       failedAt = now();
       since ??= failedAt;
       rows += failed;
       cause = causeOf(error) ?? cause;
-      const untold = contents(kindOf(error), failed);
+      const untold = failed > 0 ? contents(kindOf(error), failed) : 0;
       if (untold > 0)
         log.error({ rows: untold, ...detailsOf(error) }, 'contents were not stored; their senders got a 503');
+      else if (failed === 0 && untold === 0 && probes(kindOf(error), 1) > 0)
+        log.error(detailsOf(error), 'nothing can be stored now; senders get a 503, and what is stored can be read');
     },
     /** A call of the API got a 503. */
     refused(error: unknown, about: object): void {

@@ -165,12 +165,13 @@ interface State {
   readonly connections: (() => Labelled) | undefined;
   /** The sums over all consumers, counted by the database; undefined at the as-is level. */
   readonly standing: (() => Promise<Standing>) | undefined;
+  readonly retention: { readonly held: { readonly contents: number } | undefined };
 }
 type Standing = Partial<Readonly<Record<'leased' | 'waiting' | 'dead' | 'consumers', number>>>;
 
 /** Gauges of the state of the service. */
 export function measureState(metrics: Metrics, parts: State): void {
-  const { writer, tail, overload, connections, standing } = parts;
+  const { writer, tail, overload, connections, standing, retention } = parts;
   metrics.gauge(
     'memory_ratio',
     'Memory in use, as a share of that from which on new work is refused',
@@ -194,6 +195,11 @@ export function measureState(metrics: Metrics, parts: State): void {
   );
   metrics.gauge('readable_id', 'The highest id that a list may hand out', () => tail.readableId);
   metrics.gauge('id_headroom_ratio', 'Share of the ids of tblwh that is left', () => 1 - tail.readableId / MOST_IDS);
+  metrics.gauge(
+    'retention_held',
+    'Old contents that are kept until a person confirms that the clock and the settings are right',
+    () => retention.held?.contents ?? 0,
+  );
   if (connections)
     metrics.gauge(
       'connections',

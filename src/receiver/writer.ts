@@ -20,7 +20,8 @@
 import { unavailable } from '../errors.ts';
 import { laneOf, type Owner, shareOf } from '../http/body.ts';
 import { insertContents, type NewContent } from '../store/contents.ts';
-import { type Failure, failed, StoreError } from '../store/db.ts';
+import { failed, StoreError } from '../store/db.ts';
+import { onlyReadable } from '../store/engine/causes.ts';
 import { eventName } from '../store/events.ts';
 import type { Store } from '../store/open.ts';
 
@@ -87,8 +88,7 @@ export function createWriter(
         return;
       }
       onError(error, batch.length);
-      for (const one of batch)
-        one.reject(unavailable(reason(error instanceof StoreError ? error.failure : 'away'), error));
+      for (const one of batch) one.reject(unavailable(reason(error), error));
     }
   }
 
@@ -131,10 +131,10 @@ export function createWriter(
     const until = performance.now() - GIVE_UP_MS;
     // Not begun yet, so certainly not stored.
     const old = queue.dropBefore(until);
-    for (const one of old) one.reject(unavailable(reason('away')));
+    for (const one of old) one.reject(unavailable(reason(undefined)));
     // Begun: the statement runs on, and its end is unknown. Its own answer comes too late and is ignored.
     for (const batch of running.keys())
-      for (const one of batch) if (one.since < until) one.reject(unavailable(reason('unknown')));
+      for (const one of batch) if (one.since < until) one.reject(unavailable(NOT_CONFIRMED));
     if (old.length > 0) onError(noAnswer(), old.length);
   }, 250);
   timer.unref();
@@ -194,11 +194,12 @@ export function createWriter(
 const noAnswer = () =>
   new StoreError('away', Object.assign(new Error('the database did not answer in time'), { code: 'ETIMEDOUT' }));
 
-function reason(failure: Failure): string {
-  if (failure === 'data')
+const NOT_CONFIRMED = 'The database did not confirm in time. It may be stored or not: send it again.';
+function reason(error: unknown): string {
+  if (failed(error, 'data'))
     return 'The database refused this content, nothing was stored. The operator finds the reason in the log.';
-  if (failure === 'unknown') return 'The database did not confirm in time. It may be stored or not: send it again.';
-  return 'The database cannot store anything now, nothing was stored. Send it again soon.';
+  if (failed(error, 'unknown')) return NOT_CONFIRMED;
+  return `${onlyReadable(error) ?? 'The database cannot store anything now'}, nothing was stored. Send it again soon.`;
 }
 
 // The queue: users are served in turn, one row each, and so are the webhooks of each user: a flood delays its own webhook alone,

@@ -12,6 +12,8 @@ import {
   readRules,
   takeTurn,
 } from '../store/retention.ts';
+import { readClock, settledClock } from '../store/shared/clock.ts';
+import { countableNow, type Held, heldBack, keptPolicy } from './held.ts';
 
 // A transaction removes as many rows as fit into this time, between these bounds. On SQLite all other calls wait for it. On a
 // server none does, and a small transaction costs as much as a large one.
@@ -28,6 +30,8 @@ const TURN_MS = 60_000;
 interface PassOptions {
   readonly foreign: boolean;
   readonly dry?: boolean;
+  /** As if a person had confirmed that the clock is right. */
+  readonly confirmed?: boolean;
   /** The rest after a part, as a multiple of the time it took. */
   readonly rest?: number;
   readonly stop?: AbortSignal;
@@ -50,7 +54,7 @@ export async function prunePass(
   db: Db,
   rules: readonly Rule[],
   marks: Marks,
-  { foreign, dry = false, rest = REST, stop, tell = () => {} }: PassOptions,
+  { foreign, dry = false, confirmed = false, rest = REST, stop, tell = () => {} }: PassOptions,
 ): Promise<Sum> {
   let sum: Sum = { contents: 0, kept: 0, foreign: 0 };
   let rows = LEAST_ROWS * 5;
@@ -75,7 +79,9 @@ export async function prunePass(
   }
 
   try {
-    const ends = await Promise.all(rules.map(({ days }) => positionBeforeDays(db, days)));
+    const clock = await (dry ? readClock(db) : settledClock(db));
+    const nowOf = (days: number) => (confirmed ? clock.wall : countableNow(clock, days));
+    const ends = await Promise.all(rules.map(({ days }) => positionBeforeDays(db, days, nowOf(days))));
     const starts = rules.map((rule) => marks.get(keyOf(rule, foreign)) ?? 0);
     const first = (await placesAfter(db, Math.min(...starts), Math.max(0, ...ends), 1))[0]?.pos ?? 0;
     const lengths = ends.map((end, i) => Math.max(0, end - Math.max(first - 1, starts[i] ?? 0)));
@@ -120,6 +126,8 @@ interface PrunerParts {
   readonly days: number;
   readonly foreign: boolean;
   readonly log: { info(data: object, message: string): void; warn(data: object, message: string): void };
+  /** Told after each look what waits for a person. */
+  readonly onHeld?: (held: Held | undefined) => void;
   readonly firstMs?: number;
   readonly everyMs?: number;
 }
@@ -129,17 +137,22 @@ const EVERY_MS = 60 * 60_000;
 
 /** A pass once an hour. `stop` resolves when no part is under way any more. */
 export function startPruner(parts: PrunerParts): { stop(): Promise<void> } {
-  const { db, days, foreign, log, firstMs = FIRST_MS, everyMs = EVERY_MS } = parts;
+  const { db, days, foreign, log, onHeld = () => {}, firstMs = FIRST_MS, everyMs = EVERY_MS } = parts;
   const marks: Marks = new Map();
   const stopping = new AbortController();
   const { signal } = stopping;
 
   async function pass(): Promise<void> {
     try {
-      const rules = await readRules(db, days);
+      const wanted = { days, foreign };
+      const agreed = await keptPolicy(db, wanted);
+      const held = await heldBack(db, wanted, agreed);
+      onHeld(held);
+      if (held) log.warn({ contents: held.contents, why: held.why }, held.text);
+      const rules = await readRules(db, agreed.days);
       if (rules.length === 0) return;
       const began = performance.now();
-      const sum = await prunePass(db, rules, marks, { foreign, stop: signal });
+      const sum = await prunePass(db, rules, marks, { foreign: agreed.foreign, stop: signal });
       const seconds = Math.round((performance.now() - began) / 1000);
       if (sum.contents > 0) log.info({ ...sum, seconds }, 'old contents were removed');
     } catch (error) {

@@ -161,6 +161,7 @@ export const Ready = Type.Object({
         description: 'Seconds for which lists have been waiting for a row that is being written.',
       }),
       trouble: Type.String({ description: 'Why no content has been stored since the last one.' }),
+      retention: Type.String({ description: 'Which old contents are kept until an operator confirms it, and why.' }),
     }),
   ).properties,
 });

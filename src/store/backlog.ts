@@ -4,6 +4,7 @@ import type { ConsumerRow } from './consumers.ts';
 import { type Db, marks, padded, type Queries, type Value } from './db.ts';
 import { HEAD } from './positions.ts';
 import { REFUSAL_BYTES } from './refusals.ts';
+import { lastingMs } from './shared/clock.ts';
 
 /** A content and its position. */
 export interface Position {
@@ -85,7 +86,9 @@ const COUNTED = 5_000;
 export interface Backlog {
   /** The highest position when it was counted. */
   readonly head: number;
+  /** The lasting time, and the clock's, when it was counted. */
   readonly now: number;
+  readonly wall: number;
   /** How many were never handed out; `more` when there are, or may be, more. */
   readonly ahead: number;
   readonly more: boolean;
@@ -105,10 +108,10 @@ export async function readBacklog(db: Db, consumer: ConsumerRow): Promise<Backlo
   if (whids) end = await windowEnd(db, user_id, cursor_pos, end);
   const ahead = `FROM ${BY_USER} WHERE ${text} AND pos > ? AND pos <= ?`;
   const bounds = [...params, cursor_pos, end];
-  const over = `waiting = 1 OR due_ms <= ${db.dialect.nowMs}`;
+  const over = `waiting = 1 OR due_ms <= ${lastingMs(db)}`;
   type Row = Backlog & { head: number | null; ahead_ms: number | null; back_ms: number | null };
   const [row] = await db.all<Row>(
-    `SELECT ${db.dialect.nowMs} AS now, ${HEAD[db.kind]} AS head,
+    `SELECT ${lastingMs(db)} AS now, ${db.dialect.nowMs} AS wall, ${HEAD[db.kind]} AS head,
        (SELECT COUNT(*) FROM (SELECT 1 AS one ${ahead} LIMIT ?) a) AS ahead, (SELECT seen_ms ${ahead} ORDER BY pos LIMIT 1) AS ahead_ms,
        l.back, l.in_flight, (SELECT seen_ms FROM restante_position WHERE pos = l.lowest) AS back_ms
      FROM (SELECT COUNT(CASE WHEN ${over} THEN 1 END) AS back, COUNT(CASE WHEN ${over} THEN NULL ELSE 1 END) AS in_flight,
@@ -116,7 +119,7 @@ export async function readBacklog(db: Db, consumer: ConsumerRow): Promise<Backlo
     [...bounds, COUNTED, ...bounds, id],
   );
   if (!row) throw new Error('a statement without FROM must have one row');
-  const { now, head, back, in_flight, ahead_ms, back_ms } = row;
+  const { now, wall, head, back, in_flight, ahead_ms, back_ms } = row;
   let counted = row.ahead;
   let from = end;
   for (let windows = 1; windows < WINDOWS && from < last && counted < COUNTED; windows++) {
@@ -125,7 +128,7 @@ export async function readBacklog(db: Db, consumer: ConsumerRow): Promise<Backlo
     from = end;
   }
   const more = counted >= COUNTED || from < last;
-  return { head: head ?? 0, now, ahead: counted, more, back, in_flight, oldest_ms: back_ms ?? ahead_ms };
+  return { head: head ?? 0, now, wall, ahead: counted, more, back, in_flight, oldest_ms: back_ms ?? ahead_ms };
 }
 
 async function countPositions(

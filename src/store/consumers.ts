@@ -1,6 +1,8 @@
 // Every statement on restante_consumer: the named reading positions of the users.
+
 import { type Db, failed, marks, padded, type Queries, type Value } from './db.ts';
 import { HEAD } from './positions.ts';
+import { agreedTime, lastingMs, shownMs } from './shared/clock.ts';
 
 export interface Gap {
   /** Ids of the first and the last content that retention took before it was read. */
@@ -34,6 +36,7 @@ export interface ConsumerRow extends ConsumerSettings {
   /** How many dead letters it has. */
   readonly dead: number;
   readonly gap: Gap | null;
+  /** These two by the lasting time. */
   readonly pulled_ms: number;
   /** Raised by every change. */
   readonly version: number;
@@ -69,7 +72,7 @@ async function select(db: Db, where: string, params: readonly Value[]): Promise<
 /** A consumer, locked until the end of the transaction. */
 export interface Locked {
   readonly consumer: ConsumerRow;
-  /** The database's clock: one for all processes. */
+  /** The lasting time (clock.ts): one for all processes. */
   readonly now: number;
   /** The highest position that was given; every one up to it can be seen, or its content is gone. */
   readonly head: number;
@@ -80,14 +83,17 @@ export async function lockConsumer(
   db: Db,
   queries: Queries,
   key: number | [number, string],
-): Promise<Locked | undefined> {
+): Promise<(Locked & { readonly wall: number }) | undefined> {
   const which = typeof key === 'number' ? 'c.id = ?' : 'c.user_id = ? AND c.name = ?';
-  const sql = `SELECT ${COLUMNS}, ${db.dialect.nowMs} AS now, ${HEAD[db.kind]} AS head
+  const sql = `SELECT ${COLUMNS}, ${db.dialect.nowMs} AS wall, ${lastingMs(db)} AS now, ${HEAD[db.kind]} AS head
     FROM restante_consumer c WHERE ${which}${db.dialect.forUpdate}`;
-  const [row] = await queries.all<RawConsumer & { now: number; head: number | null }>(sql, [key].flat());
+  const sent = performance.now();
+  type Row = RawConsumer & { wall: number; now: number; head: number | null };
+  const [row] = await queries.all<Row>(sql, [key].flat());
   if (!row) return undefined;
-  const { now, head, ...consumer } = row;
-  return { consumer: toConsumer(consumer), now, head: head ?? 0 };
+  const { wall, now, head, ...consumer } = row;
+  const time = await agreedTime(db, queries, { wall, lasting: now }, sent);
+  return { consumer: toConsumer(consumer), now: time.lasting, wall: time.wall, head: head ?? 0 };
 }
 
 /** Stores the position and the state of a locked consumer as one more version. */
@@ -95,7 +101,7 @@ export async function saveConsumer(db: Db, queries: Queries, consumer: ConsumerR
   const { start_pos, cursor_pos, cursor_id, next_due_ms, dead, gap, pulled_ms, version, id } = consumer;
   // The clock is read anew: we may have waited for the lock, and other processes look for changes of the last seconds.
   const sql = `UPDATE restante_consumer SET start_pos = ?, cursor_pos = ?, cursor_id = ?, next_due_ms = ?, dead = ?, gap_from = ?, gap_to = ?,
-    gap_pos = ?, pulled_ms = ?, version = ?, updated_ms = ${db.dialect.nowMs} WHERE id = ?`;
+    gap_pos = ?, pulled_ms = ?, version = ?, updated_ms = ${lastingMs(db)} WHERE id = ?`;
   const told = [gap?.from ?? null, gap?.to ?? null, gap?.pos ?? null];
   await queries.run(sql, [start_pos, cursor_pos, cursor_id, next_due_ms, dead, ...told, pulled_ms, version, id]);
 }
@@ -115,14 +121,14 @@ export const findConsumer = async (db: Db, userId: number, name: string): Promis
 export const listConsumers = (db: Db, userId: number): Promise<ConsumerRow[]> =>
   select(db, 'c.user_id = ? ORDER BY c.name', [userId]);
 
-/** The consumers of these users, as they are now, and the database's clock. */
+/** The consumers of these users, as they are now, and the lasting time. */
 export async function consumersOf(
   db: Db,
   queries: Queries,
   userIds: readonly number[],
 ): Promise<{ readonly consumers: ConsumerRow[]; readonly now: number }> {
   const some = padded(userIds);
-  const sql = `SELECT ${COLUMNS}, ${db.dialect.nowMs} AS now FROM restante_consumer c WHERE c.user_id IN (${marks(some.length)}) ORDER BY c.id`;
+  const sql = `SELECT ${COLUMNS}, ${lastingMs(db)} AS now FROM restante_consumer c WHERE c.user_id IN (${marks(some.length)}) ORDER BY c.id`;
   const rows = await queries.all<RawConsumer & { now: number }>(sql, some);
   return { consumers: rows.map(({ now: _, ...row }) => toConsumer(row)), now: rows[0]?.now ?? 0 };
 }
@@ -133,7 +139,7 @@ export async function changedConsumers(
   ms: number,
   news: (id: number, version: number) => boolean,
 ): Promise<ConsumerRow[]> {
-  const sql = `SELECT c.id, c.version FROM restante_consumer c WHERE c.updated_ms > ${db.dialect.nowMs} - ?`;
+  const sql = `SELECT c.id, c.version FROM restante_consumer c WHERE c.updated_ms > ${lastingMs(db)} - ?`;
   const changed = await db.all<{ id: number; version: number }>(sql, [ms]);
   // Our own changes are known: usually no others are left.
   const unknown = changed.filter(({ id, version }) => news(id, version)).map(({ id }) => id);
@@ -161,7 +167,7 @@ const ONE_AT_A_TIME = {
 /** Makes a consumer, unless its user has `most` already: `limit`. `exists`: another call has made it. */
 export async function createConsumer(db: Db, made: NewConsumer, most: number): Promise<'made' | 'exists' | 'limit'> {
   const { user_id, name, start_pos, cursor_id } = made;
-  const now = db.dialect.nowMs;
+  const now = lastingMs(db);
   const sql = `INSERT INTO restante_consumer (user_id, name, whid, lease_seconds, max_attempts, ordered, duplicates, start_pos, cursor_pos,
     cursor_id, next_due_ms, dead, pulled_ms, version, updated_ms, created_ms) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 1, ${now}, ${now}`;
   try {
@@ -183,7 +189,7 @@ export async function createConsumer(db: Db, made: NewConsumer, most: number): P
 export async function updateConsumer(db: Db, userId: number, name: string, to: ConsumerSettings): Promise<boolean> {
   // Due now, so that the next pull applies the new settings to the leases.
   const sql = `UPDATE restante_consumer SET whid = ?, lease_seconds = ?, max_attempts = ?, ordered = ?, duplicates = ?,
-    next_due_ms = CASE WHEN next_due_ms > 0 THEN 1 ELSE 0 END, version = version + 1, updated_ms = ${db.dialect.nowMs} WHERE user_id = ? AND name = ?`;
+    next_due_ms = CASE WHEN next_due_ms > 0 THEN 1 ELSE 0 END, version = version + 1, updated_ms = ${lastingMs(db)} WHERE user_id = ? AND name = ?`;
   return db.transaction(async (queries) => (await queries.run(sql, [...toValues(to), userId, name])) > 0);
 }
 
@@ -198,7 +204,7 @@ export function deleteConsumer(db: Db, userId: number, name: string): Promise<bo
     for (const table of ['restante_lease', 'restante_dead'])
       await queries.run(`DELETE FROM ${table} WHERE consumer_id = ?`, [id]);
     // Users cannot choose a name with a tilde.
-    const sql = `UPDATE restante_consumer SET user_id = 0, name = ?, version = version + 1, updated_ms = ${db.dialect.nowMs} WHERE id = ?`;
+    const sql = `UPDATE restante_consumer SET user_id = 0, name = ?, version = version + 1, updated_ms = ${lastingMs(db)} WHERE id = ?`;
     await queries.run(sql, [`~${id}`, id]);
     // Found without a lock: two deletions at once would each wait for the row that the other has just left behind.
     const old = 'SELECT id FROM restante_consumer WHERE user_id = 0 AND updated_ms < ? ORDER BY id LIMIT 100';
@@ -221,7 +227,8 @@ export interface DeadLetter {
 /** Dead letters with content id >= from, by id. */
 export const listDead = (db: Db, consumerId: number, from: number, limit: number): Promise<DeadLetter[]> =>
   db.all(
-    'SELECT id, wh_id, attempt, reason, dead_ms FROM restante_dead WHERE consumer_id = ? AND id >= ? ORDER BY id LIMIT ?',
+    `SELECT id, wh_id, attempt, reason, ${shownMs('dead_ms')} AS dead_ms FROM restante_dead
+      WHERE consumer_id = ? AND id >= ? ORDER BY id LIMIT ?`,
     [consumerId, from, limit],
   );
 
@@ -265,8 +272,8 @@ export interface Standing {
 /** One row for each consumer of a user. */
 export const standings = (db: Db, userId: number, pos: number): Promise<Standing[]> =>
   db.all(
-    `SELECT c.id AS consumer_id, l.due_ms, l.attempt, l.waiting, l.reason AS said, d.attempt AS dead_attempt,
-       d.reason AS dead_reason, d.dead_ms, ${db.dialect.nowMs} AS now
+    `SELECT c.id AS consumer_id, ${shownMs('l.due_ms')} AS due_ms, l.attempt, l.waiting, l.reason AS said, d.attempt AS dead_attempt,
+       d.reason AS dead_reason, ${shownMs('d.dead_ms')} AS dead_ms, ${db.dialect.nowMs} AS now
      FROM restante_consumer c LEFT JOIN restante_lease l ON l.consumer_id = c.id AND l.pos = ?
      LEFT JOIN restante_dead d ON d.consumer_id = c.id AND d.pos = ? WHERE c.user_id = ?`,
     [pos, pos, userId],

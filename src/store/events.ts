@@ -120,14 +120,21 @@ export function createEventIndex(db: Db) {
   let running: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let rest = LEAST_REST_MS;
+  let closed = false;
 
   function settle(): Promise<void> {
     clearTimeout(timer);
     timer = undefined;
-    running ??= pass().finally(() => {
-      running = undefined;
-      if (added.size > 0) soon();
-    });
+    let whole = false;
+    const passed = () => {
+      whole = true;
+    };
+    running ??= pass()
+      .then(passed)
+      .finally(() => {
+        running = undefined;
+        if (added.size > 0 || !whole) soon();
+      });
     return running;
   }
 
@@ -148,7 +155,7 @@ export function createEventIndex(db: Db) {
   }
 
   const soon = (): void => {
-    timer ??= setTimeout(() => settle().catch(() => {}), rest).unref();
+    if (!closed) timer ??= setTimeout(() => settle().catch(() => {}), rest).unref();
   };
 
   return {
@@ -162,7 +169,10 @@ export function createEventIndex(db: Db) {
     /** Resolves when everything that is committed is in the index. */
     // A pass that runs now may miss the latest commits: another one follows it.
     settle: (): Promise<void> => (running ?? Promise.resolve()).then(settle),
-    close: () => clearTimeout(timer),
+    close(): void {
+      closed = true;
+      clearTimeout(timer);
+    },
   };
 }
 

@@ -148,21 +148,27 @@ export interface Change<T> {
   readonly quiet?: boolean;
 }
 
+/** `wall` is the clock's time of `now`, for what is shown. */
+export interface Changed<T> extends Change<T>, Pick<Locked, 'now'> {
+  readonly wall: number;
+  readonly before: ConsumerRow;
+}
+
 /** Changes a consumer and its rows in one transaction; undefined when there is no such consumer. `work` may be run again. */
 export function changeConsumer<T>(
   db: Db,
   userId: number,
   name: string,
   work: (rows: LeaseRows, locked: Locked) => Promise<Change<T>>,
-): Promise<(Change<T> & Pick<Locked, 'now'> & { readonly before: ConsumerRow }) | undefined> {
+): Promise<Changed<T> | undefined> {
   return db.transaction(async (queries) => {
     const locked = await lockConsumer(db, queries, [userId, name]);
     if (!locked) return undefined;
-    const { consumer: before, now } = locked;
+    const { consumer: before, now, wall } = locked;
     const { consumer, result, quiet } = await work(leaseRows(queries, before), locked);
-    if (consumer === before) return { consumer, result, before, now };
+    if (consumer === before) return { consumer, result, before, now, wall };
     const next = quiet ? consumer : { ...consumer, version: before.version + 1 };
     await (quiet ? saveLook(queries, next) : saveConsumer(db, queries, next));
-    return { consumer: next, result, before, now };
+    return { consumer: next, result, before, now, wall };
   });
 }

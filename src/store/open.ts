@@ -1,6 +1,7 @@
 // openStore(url): the database, how far it is migrated, and what is missing. SQLite migrates itself; MySQL never does here.
 import { parseMysqlUrl } from '../config/database-url.ts';
 import type { Db } from './db.ts';
+import { onlyReadable } from './engine/causes.ts';
 import { openMysql } from './engine/mysql.ts';
 import { openSqlite } from './engine/sqlite.ts';
 import { createEventIndex, type EventIndex } from './events.ts';
@@ -31,12 +32,12 @@ export async function openStore(url: string): Promise<Store> {
   try {
     if (db.kind === 'sqlite') {
       await migrate(db, true, () => {});
-      await backfill(db, () => {});
+      await backfill(db, () => {}).catch(later);
     }
     const state = await inspect(db, db.kind);
     if (state.base.length < 3) throw new MissingTables(state.base);
     const events = db.dialect.eventsIn === 'restante_event' ? createEventIndex(db) : undefined;
-    await events?.settle();
+    await events?.settle().catch(later);
     return {
       db,
       extended: isExtended(state),
@@ -52,6 +53,11 @@ export async function openStore(url: string): Promise<Store> {
     await db.close();
     throw error;
   }
+}
+
+/** A full disk does not keep us from reading. The sweep and the next pass of the index do what was left. */
+function later(error: unknown): void {
+  if (!onlyReadable(error)) throw error;
 }
 
 export class MissingTables extends Error {

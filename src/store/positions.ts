@@ -15,6 +15,8 @@ export interface Assigned {
   readonly assigned: readonly PositionedRow[];
 }
 
+// When the last one was seen. A clock that was set back must not make a later one look older: times never fall with the position.
+const NEWEST = '(SELECT seen_ms FROM restante_position ORDER BY pos DESC LIMIT 1)';
 const COLUMNS = ['pos', 'id', 'user_id', 'wh_id', 'seen_ms'];
 const MOST_NAMED = 500;
 
@@ -25,14 +27,14 @@ const MOST_NAMED = 500;
  */
 export function assignPositions(db: Db, rows: readonly Row[], next?: number): Promise<Assigned> {
   return db.transaction(async (queries) => {
-    const sql = `SELECT v, ${db.dialect.nowMs} AS now FROM restante_meta WHERE k = 'seq'${db.dialect.forUpdate}`;
-    const [seq] = await queries.all<{ v: number; now: number }>(sql);
+    const sql = `SELECT v, ${db.dialect.nowMs} AS now, ${NEWEST} AS newest FROM restante_meta WHERE k = 'seq'${db.dialect.forUpdate}`;
+    const [seq] = await queries.all<{ v: number; now: number; newest: number | null }>(sql);
     if (!seq) throw new Error("restante_meta has no row 'seq': run restante migrate");
     const { oneWriter } = db.dialect;
     const first = oneWriter ? (await lastPosition(queries)) + 1 : seq.v;
     const have = first === next ? new Set<number>() : await withPosition(queries, rows);
     const missing = rows.filter(({ id }) => !have.has(id)).sort((a, b) => a.id - b.id);
-    const { now } = seq;
+    const now = Math.max(seq.now, seq.newest ?? 0);
     if (oneWriter) return { first, assigned: await give(queries, missing, first, now) };
     const end = await copy(queries, missing, first, now);
     // Rows in memory may be from before a crash, and their ids belong to other contents now: without a doubt they need not be read.
@@ -94,8 +96,8 @@ export async function assignInserted(
   rows: readonly Row[],
 ): Promise<PositionedRow[]> {
   const own = (rows[0] as Row).id;
-  const state = `SELECT MAX(id) AS id, ${dialect.nowMs} AS now FROM restante_position`;
-  const [last] = await queries.all<{ id: number | null; now: number }>(state);
+  const state = `SELECT MAX(id) AS id, ${dialect.nowMs} AS now, ${NEWEST} AS newest FROM restante_position`;
+  const [last] = await queries.all<{ id: number | null; now: number; newest: number | null }>(state);
   let known = last?.id ?? 0;
   if (own <= known) {
     // Another program emptied tblwh and its ids begin again: these positions belonged to other contents.
@@ -108,7 +110,7 @@ export async function assignInserted(
     queries,
     others.length > 0 ? [...others, ...rows] : rows,
     (await lastPosition(queries)) + 1,
-    last?.now ?? 0,
+    Math.max(last?.now ?? 0, last?.newest ?? 0),
   );
 }
 

@@ -41,7 +41,8 @@ const COLUMNS = [
 ] as const;
 const SELECT =
   'SELECT id, wh_id, kind, reason, near_miss, size, received_ms, ip, head, released_as FROM restante_refusal';
-const KEEP_MS = 14 * 86_400_000;
+export const REFUSAL_DAYS = 14;
+const KEEP_MS = REFUSAL_DAYS * 86_400_000;
 const KEEP_ROWS = 10_000;
 // Forgeries may be large and many: heads and bodies of one webhook take no more than this, the oldest go first.
 const KEEP_BYTES = 256 * 1024 * 1024;

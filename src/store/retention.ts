@@ -4,6 +4,8 @@ import { positionBeforeTime } from './backlog.ts';
 import { type ConsumerRow, consumersOf, lockConsumer, saveConsumer } from './consumers.ts';
 import { type Condition, type Db, failed, listsOf, marks, padded, type Queries } from './db.ts';
 import type { PositionedRow } from './positions.ts';
+import { lastingMs } from './shared/clock.ts';
+import { setMeta } from './shared/meta.ts';
 
 /**
  * `age`: a content that a consumer is still to get stays, and a consumer that has missed one is told. `wish`: all contents go,
@@ -311,11 +313,55 @@ export async function readRules(db: Db, days: number): Promise<Rule[]> {
 
 export const isUnder = (rule: Rule, whId: number): boolean => rule.whids.has(whId) === (rule.which === 'of');
 
-/** The last position that is older than so many days. Its age counts from when the content was first seen. */
-export async function positionBeforeDays(db: Db, days: number): Promise<number> {
-  const [row] = await db.all<{ now: number }>(`SELECT ${db.dialect.nowMs} AS now`);
-  return positionBeforeTime(db, Math.max(0, (row?.now ?? 0) - days * DAY_MS));
+/** The last position that is older than so many days at a moment. Its age counts from when the content was first seen. */
+export const positionBeforeDays = (db: Db, days: number, now: number): Promise<number> =>
+  positionBeforeTime(db, Math.max(0, now - days * DAY_MS));
+
+// A count of what waits is a figure for a person: beyond this it says "more than".
+export const MOST_WAITING = 100_000;
+
+/** How many contents under a rule have after < pos <= upTo, counted up to MOST_WAITING. */
+export async function countUnder(db: Db, rule: Rule, after: number, upTo: number): Promise<number> {
+  let count = 0;
+  for (let at = after; at < upTo && count < MOST_WAITING; ) {
+    const some = await placesAfter(db, at, upTo, READ_AT_ONCE);
+    count += some.filter(({ wh_id }) => isUnder(rule, wh_id)).length;
+    at = some.length < READ_AT_ONCE ? upTo : (some.at(-1)?.pos ?? upTo);
+  }
+  return Math.min(count, MOST_WAITING);
 }
+const READ_AT_ONCE = 2_000;
+
+/** What retention goes by for webhooks without days of their own. */
+export interface Policy {
+  /** 0 = for ever. */
+  readonly days: number;
+  readonly foreign: boolean;
+}
+const toNumber = ({ days, foreign }: Policy): number => 2 * days + (foreign ? 1 : 0);
+const toPolicy = (v: number): Policy => ({ days: Math.floor(v / 2), foreign: v % 2 === 1 });
+
+/** What was seen later than now, by a clock that was wrong then, counts as seen now: a person has said that the clock is right. */
+export async function endFuture(db: Db, now: number): Promise<void> {
+  let at = await positionBeforeTime(db, now + 1);
+  for (let rows = READ_AT_ONCE; rows === READ_AT_ONCE; ) {
+    const some = await placesAfter(db, at, Number.MAX_SAFE_INTEGER, READ_AT_ONCE);
+    rows = some.length;
+    const last = some.at(-1)?.pos ?? at;
+    await db.run('UPDATE restante_position SET seen_ms = ? WHERE pos > ? AND pos <= ?', [now, at, last]);
+    at = last;
+  }
+}
+
+/** The policy that retention goes by, and the one that a service was started with; undefined before the first pass. */
+export async function readPolicies(db: Db) {
+  const sql = "SELECT k, v FROM restante_meta WHERE k IN ('prune_agreed', 'prune_wanted')";
+  const rows = new Map((await db.all<{ k: string; v: number }>(sql)).map(({ k, v }) => [k, toPolicy(v)]));
+  return { agreed: rows.get('prune_agreed'), wanted: rows.get('prune_wanted') };
+}
+
+export const savePolicy = (db: Db, which: 'agreed' | 'wanted', policy: Policy): Promise<unknown> =>
+  setMeta(db, db, `prune_${which}`, toNumber(policy));
 
 /** Contents with after < pos <= upTo. */
 export const placesAfter = (db: Db, after: number, upTo: number, limit: number): Promise<Doomed[]> =>
@@ -388,7 +434,7 @@ async function ofOthers(db: Db, queries: Queries, ids: readonly number[]): Promi
  * lasts `ms` from now. Undefined: another process has it.
  */
 export async function takeTurn(db: Db, held: number, ms: number): Promise<number | undefined> {
-  const sql = `SELECT (SELECT v FROM restante_meta WHERE k = 'pruning') AS v, ${db.dialect.nowMs} AS now`;
+  const sql = `SELECT (SELECT v FROM restante_meta WHERE k = 'pruning') AS v, ${lastingMs(db)} AS now`;
   try {
     return await db.transaction(async (queries) => {
       const [row] = await queries.all<{ v: number | null; now: number }>(sql);

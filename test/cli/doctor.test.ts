@@ -101,7 +101,12 @@ describe('each check by itself', () => {
       } as object | undefined,
       file: undefined as object | undefined,
     },
-    stored: { staleUrls: [] as object[], idleOrigins: [] as string[], key: 'right' as unknown },
+    stored: {
+      staleUrls: [] as object[],
+      idleOrigins: [] as string[],
+      key: 'right' as unknown,
+      held: undefined as unknown,
+    },
     files: undefined as object | undefined,
     nodeVersion: '22.13.0',
     openFiles: 65_536,
@@ -347,6 +352,13 @@ describe('each check by itself', () => {
       /idle_write_transaction_timeout = 60/,
     ],
     ['connections', 'warn', server({ connected: 140 }), /140 of 151/, /max_connections/],
+    [
+      'retention',
+      'warn',
+      (one) => Object.assign(one.stored, { held: { contents: 3, why: 'clock', text: '3 contents are kept' } }),
+      /waits for a person: 3 contents are kept\./,
+      /restante prune --confirm/,
+    ],
     [
       'secrets-key',
       'fail',

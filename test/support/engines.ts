@@ -89,10 +89,15 @@ export interface Service {
   close(): Promise<void>;
 }
 
-/** A service in this process on a real socket. `env` are settings by name. */
-export async function startService(databaseUrl: string, env: Record<string, string> = {}): Promise<Service> {
+/** A service in this process on a real socket. `env` are settings by name; `prepare` is run before it begins. */
+export async function startService(
+  databaseUrl: string,
+  env: Record<string, string> = {},
+  prepare: (store: Store) => void = () => {},
+): Promise<Service> {
   const config = readConfig({ PORT: '0', SECRETS_KEY: '5e'.repeat(32), ...env, DATABASE_URL: databaseUrl });
   const store = await openStore(databaseUrl);
+  prepare(store);
   const log = testLog();
   const app = await createService({ store, config, log, memory: process });
   const { parts } = app;

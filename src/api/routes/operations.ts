@@ -21,6 +21,8 @@ export interface OperationCalls {
   readonly overload: Pick<Overload, 'why'>;
   readonly incidents: Pick<Incidents, 'storing' | 'cause'>;
   readonly metrics: Pick<Metrics, 'enabled' | 'page'>;
+  /** What retention keeps until a person confirms it. */
+  readonly retention: { readonly held: { readonly text: string } | undefined };
   /** What lists promise on this database, in a word and in a sentence. */
   readonly promise: () => { readonly code: string; readonly text: string };
 }
@@ -57,7 +59,7 @@ export const readyz = route({
   description:
     'With `Authorization: Bearer` and the METRICS_TOKEN it says more: what lists promise on this database, and why.',
   answers: { 200: { schema: Ready, example: { status: 'ready' }, description: 'Ready' } },
-  async handler({ store, writer, tail, promise, config, overload, incidents }: OperationCalls, { request }) {
+  async handler({ store, writer, tail, promise, config, overload, incidents, retention }: OperationCalls, { request }) {
     const knows = bears(request.headers.authorization, config.metricsToken);
     const told = (cause: Cause | undefined) => (knows ? inWords(cause) : '');
     const problem = overloadProblem(overload);
@@ -78,6 +80,7 @@ export const readyz = route({
       readable: tail.readableId,
       held_s: Math.ceil(tail.heldSeconds),
       ...(incidents.cause ? { trouble: inWords(incidents.cause).trim() } : {}),
+      ...(retention.held ? { retention: retention.held.text } : {}),
     };
   },
 });

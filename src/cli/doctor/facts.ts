@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { type Config, localUrl } from '../../config/config.ts';
 import { openFileLimit } from '../../http/connections.ts';
 import type { Cause } from '../../observe/incidents.ts';
+import { heldNow } from '../../retention/held.ts';
 import { failed } from '../../store/db.ts';
 import { type DatabaseFacts, examine, type Looked, listStaleUrls, openToLook } from '../../store/doctor.ts';
 import { causeOf } from '../../store/engine/causes.ts';
@@ -90,7 +91,9 @@ async function lookAtStored(looked: Looked, config: Config, { contents }: Databa
     const stored = urls.map(({ wh_url }) => wh_url.toString('latin1'));
     // Those at which no stored wh_url begins.
     const idleOrigins = config.oldUrls.filter((origin) => !stored.some((url) => /^[/?]/.test(after(url, origin))));
-    return { staleUrls: await listStaleUrls(looked, config.publicUrl), idleOrigins, key };
+    const policy = { days: config.retentionDays, foreign: config.pruneForeign };
+    const held = looked.extended ? await heldNow(looked.db, policy) : undefined;
+    return { staleUrls: await listStaleUrls(looked, config.publicUrl), idleOrigins, key, held };
   } catch (error) {
     if (failed(error, 'denied')) return undefined;
     throw error;

@@ -189,7 +189,18 @@ const online: Check = {
   },
 };
 
+const retention: Check = {
+  name: 'retention',
+  fix: 'Look at the clock and at RETENTION_DAYS. If both are right: restante prune --confirm (docs/operations.md, "What waits for a person")',
+  judge({ stored, database }) {
+    if (!stored || !database?.extended) return undefined;
+    const { held } = stored;
+    return held ? warn(`Retention waits for a person: ${held.text}.`) : ok('No old content waits for a person.');
+  },
+};
+
 export const SETTINGS_CHECKS = [
+  retention,
   secretsKey,
   publicUrl,
   signedUrls,

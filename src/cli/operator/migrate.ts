@@ -149,10 +149,10 @@ async function index(io: Io, db: Db, state: SchemaState, force: boolean): Promis
   io.err(
     `about ${rows} rows: roughly ${seconds} s and ${Math.ceil((rows * BYTES_PER_INDEX_ROW) / 1e6)} MB; other applications go on writing\n`,
   );
-  const began = Date.now();
+  const began = performance.now();
   const done = await addIndex(db, (line) => io.err(`${line}\n`));
   if (!done) throw new Complaint('a long transaction holds tblwh: nothing was changed. Try again in a quiet hour');
-  io.out(`the index is there now, after ${((Date.now() - began) / 1000).toFixed(1)} s\n`);
+  io.out(`the index is there now, after ${((performance.now() - began) / 1000).toFixed(1)} s\n`);
 }
 
 async function remove(io: Io, db: Db, yes: boolean): Promise<void> {

@@ -143,6 +143,14 @@ function codesOf(error: unknown): string[] {
   return codes;
 }
 
+/** Causes for which a database can be read and not written to, as a sender may be told them. */
+const READ_ONLY: Readonly<Record<string, string>> = {
+  'disk-full': 'The disk of the database is full',
+  'read-only': 'The database is read-only now',
+};
+/** In a few words, why the database can only be read; undefined for every other error. */
+export const onlyReadable = (error: unknown): string | undefined => READ_ONLY[causeOf(error)?.code ?? ''];
+
 /** Undefined for an error that is no failure of the database. */
 export function causeOf(error: unknown): Cause | undefined {
   if (!(error instanceof StoreError)) return undefined;

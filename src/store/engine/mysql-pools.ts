@@ -158,7 +158,7 @@ export function createPools(url: MysqlUrl) {
           ),
         );
       try {
-        // Behind one address may be another server by now, where this number is another connection, perhaps of another process.
+        // Behind one address may be another server by now, where this number is another connection, perhaps of another program.
         const [row] = await ask(`SELECT ${THIS_SERVER} AS server`);
         if (row?.server === server) await ask(`KILL ${id}`);
         connection.release();

@@ -9,7 +9,7 @@
 //   is not at its end, and then it gets no other read.
 // - Calls that come while all reading threads are busy go together, as one message with one snapshot.
 // - Only the writing thread's connection commits and checkpoints; the others are read-only. So the WAL reset of SQLite before 3.51.3,
-//   which could corrupt a database between a commit and a checkpoint of another connection, cannot happen within this process.
+//   which could corrupt a database between a commit and a checkpoint of another connection, cannot happen among them.
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve as absolute, dirname } from 'node:path';
