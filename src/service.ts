@@ -2,6 +2,8 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
+import { HELD } from './admission/resources.ts';
+import { createRooms, type Rooms } from './admission/rooms.ts';
 import { type ApiParts, buildApi } from './api/app.ts';
 import type { Route } from './api/route.ts';
 import type { Config } from './config/config.ts';
@@ -12,15 +14,7 @@ import { createBodyReader } from './http/body.ts';
 import { LISTEN_BACKLOG } from './http/server.ts';
 import { createIncidents } from './observe/incidents.ts';
 import type { Log } from './observe/log.ts';
-import {
-  measured,
-  measureLooks,
-  measureShed,
-  measureState,
-  measureWrites,
-  openMetrics,
-  type ShedWhy,
-} from './observe/metrics.ts';
+import { measured, measureLooks, measureRooms, measureState, measureWrites, openMetrics } from './observe/metrics.ts';
 import { type Memory, watchOverload } from './observe/overload.ts';
 import { openReading } from './reading/open.ts';
 import { createQuota } from './receiver/quota.ts';
@@ -126,7 +120,15 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
     reading.ownWrites.committed(rows, ids);
     reading.tail.nudge(rows.length);
   };
+  const overload = watchOverload(log, memory, config.maxMemoryMb);
+  const shed = (why: string): void => {
+    countShed(why);
+    incidents.shed(why);
+  };
+  const rooms: Rooms = createRooms({ config, memoryBytes: overload.memory.most }, shed);
+  const countShed = measureRooms(metrics, () => rooms, Object.keys(HELD));
   const writer = createWriter(store, {
+    room: rooms.queue,
     onBatch: writes.onBatch,
     onError: incidents.failed,
     onCommitted(rows, ids) {
@@ -136,15 +138,9 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
       committed(rows, ids);
     },
   });
-  const countShed = measureShed(metrics);
-  const shed = (why: ShedWhy): void => {
-    countShed(why);
-    incidents.shed(why);
-  };
   store.db.hosts?.onMove((from, to, reason) =>
     log.warn({ from, to, reason }, 'the database is reached at another of its hosts now'),
   );
-  const overload = watchOverload(log, memory, config.maxMemoryMb);
   measureState(metrics, {
     writer,
     tail: reading.tail,
@@ -164,6 +160,7 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
     metrics,
     incidents,
     overload,
+    rooms,
     shed,
     reading,
     promise: reading.promise,
@@ -173,7 +170,7 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
     consumers,
     writer,
     quota,
-    bodies: createBodyReader(),
+    bodies: createBodyReader(rooms.bodies),
     sealer,
     targets,
     onReleased: committed,

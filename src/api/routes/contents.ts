@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
+import type { Rooms } from '../../admission/rooms.ts';
 import type { Config } from '../../config/config.ts';
 import {
   forbidden,
@@ -9,7 +10,6 @@ import {
   needsMigrate,
   noSuchContent,
   notFound,
-  overLimit,
   revoked,
   tooLarge,
   unavailable,
@@ -49,6 +49,7 @@ export interface ContentCalls extends ListCalls {
   readonly content: (key: ContentKey) => Promise<ContentRow | undefined>;
   readonly writer: Pick<Writer, 'write' | 'full'>;
   readonly quota: Pick<Quota, 'refuse'>;
+  readonly rooms: Pick<Rooms, 'queue'>;
   readonly sender: Pick<Sender, 'address'>;
   /** A moment as the column `dt` has it. */
   readonly clockText: (ms: number) => string;
@@ -249,13 +250,12 @@ export const postContent = route({
   rawBody: true,
   answers: { 201: { schema: wire.Posted, example: { result: 'ok', id: 28 }, description: 'Stored' } },
   async handler(
-    { store, writer, quota, sender, clockText, now }: ContentCalls,
+    { store, writer, quota, rooms, sender, clockText, now }: ContentCalls,
     { query, request, userId, reply, hint },
   ) {
-    if (writer.full({ user_id: userId, wh_id: 0 }))
-      throw unavailable('Too much is waiting to be stored. Send it again soon.');
+    if (writer.full({ user_id: userId, wh_id: 0 })) throw rooms.queue.refuse();
     const over = quota.refuse({ user_id: userId, wh_id: 0 });
-    if (over) throw overLimit(over.why, over.seconds);
+    if (over) throw over.problem;
     const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
     const content = ownContent(query.content, body, request.url);
     if (content.length > store.db.maxValueBytes - 1024 * 1024) throw tooLarge(store.db.maxValueBytes - 1024 * 1024);
