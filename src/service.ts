@@ -6,6 +6,7 @@ import { HELD } from './admission/resources.ts';
 import { createRooms, type Rooms } from './admission/rooms.ts';
 import { type ApiParts, buildApi } from './api/app.ts';
 import type { Route } from './api/route.ts';
+import { createServing } from './api/serving.ts';
 import type { Config } from './config/config.ts';
 import { createConsumers } from './consumers/consumers.ts';
 import { followed, tellStored } from './consumers/debug-log.ts';
@@ -91,7 +92,13 @@ export async function createService({ routes = [], ...options }: ServiceOptions)
 
 /** Starts the machines. Each is given what it needs, and what one tells another is passed on here. */
 async function openParts({ store, config, log, memory, now = Date.now }: Omit<ServiceOptions, 'routes'>) {
-  const content = createBatcher((keys: readonly ContentKey[]) => findContents(store, keys, config.maxPageBytes), READS);
+  // By a text: the same content is read once for all who ask for it at once.
+  const byName = createBatcher(async (names: readonly string[]) => {
+    const keys = new Map(names.map((name) => [keyOf(name), name]));
+    const found = await findContents(store, [...keys.keys()], config.maxPageBytes);
+    return new Map([...found].map(([key, row]) => [keys.get(key) as string, row]));
+  }, READS);
+  const content = ({ userId, id }: ContentKey) => byName(`${userId} ${id}`);
   const sealer = await openSealer(store, config.secretsKey, config.databaseUrl, (from) =>
     log.info({ from }, 'the first secret: from now on this database needs this key'),
   );
@@ -167,6 +174,7 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
     tail: reading.tail,
     lists: reading.lists,
     content,
+    serving: createServing(config, rooms.answers),
     consumers,
     writer,
     quota,
@@ -177,4 +185,9 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
     clockText: createClockText(config.dtTimezone),
     sender: createSender(config.trustProxy, (message) => log.warn({}, message)),
   };
+}
+
+function keyOf(name: string): ContentKey {
+  const [userId = 0, id = 0] = name.split(' ').map(Number);
+  return { userId, id };
 }

@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Room } from '../admission/rooms.ts';
 import type { Cancellation } from '../reading/tail.ts';
 import type { Auth } from './auth.ts';
+import { onceClosed } from './serving.ts';
 
 /** Why a request that waited was ended: told by `signal.reason`. */
 export type Ended = 'closed' | 'revoked' | 'closing';
@@ -66,15 +67,11 @@ export function createWaiting(auth: Auth, room: Pick<Room, 'take' | 'give' | 're
     watch(request: FastifyRequest, reply: FastifyReply): Cancellation {
       const { raw, userId } = request;
       const watched = createWatched();
-      // Its answer may be closed already, and tells that once.
-      if (raw.socket.destroyed) {
-        watched.end('closed');
-        return watched;
-      }
       if (!room.take(userId, 1)) throw room.refuse();
       if (closing) watched.end('closing');
+      if (raw.socket.destroyed) watched.end('closed');
       waiting.set(watched, auth.watch(raw));
-      reply.raw.once('close', () => {
+      onceClosed(reply.raw, () => {
         waiting.delete(watched);
         room.give(userId, 1);
         watched.end('closed');

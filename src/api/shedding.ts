@@ -2,9 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Room } from '../admission/rooms.ts';
 import { type Overload, overloadProblem } from '../observe/overload.ts';
-
-// Smaller answers are not counted and never refused.
-const SMALL_BYTES = 64 * 1024;
+import { onceClosed, SMALL_BYTES } from './serving.ts';
 
 /** For calls of users. The operator's calls say how the service is, and answer under overload too. */
 export function shedLoad(
@@ -31,7 +29,7 @@ export function shedLoad(
     // No user has the id 0: readers of the documentation share it.
     const userId = request.userId ?? 0;
     if (answers.take(userId, bytes)) {
-      reply.raw.once('close', () => answers.give(userId, bytes));
+      onceClosed(reply.raw, () => answers.give(userId, bytes));
       return done(null, payload);
     }
     const problem = answers.refuse();
@@ -46,6 +44,9 @@ export function shedLoad(
   });
 }
 
-/** In bytes: a text of Chinese or of emoji has up to three times as many as it has UTF-16 units. */
+/**
+ * In bytes: a text of Chinese or of emoji has up to three times as many as it has UTF-16 units. Large contents are counted
+ * where they are shared.
+ */
 const sizeOf = (payload: unknown): number =>
   typeof payload === 'string' || Buffer.isBuffer(payload) ? Buffer.byteLength(payload) : 0;

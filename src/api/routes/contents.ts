@@ -16,7 +16,7 @@ import {
 } from '../../errors.ts';
 import type { Sender } from '../../http/address.ts';
 import { decodeHead } from '../../http/head.ts';
-import { type Lists, type Page, STALE_MS } from '../../reading/lists.ts';
+import { type Lists, STALE_MS } from '../../reading/lists.ts';
 import type { Cancellation, Tail } from '../../reading/tail.ts';
 import type { Quota } from '../../receiver/quota.ts';
 import type { Writer } from '../../receiver/writer.ts';
@@ -32,7 +32,8 @@ import { nameWebhooks } from '../../store/webhooks.ts';
 import { normalEventId } from '../../verify/identify.ts';
 import { decodeBytes } from '../../verify/request.ts';
 import { route } from '../route.ts';
-import { bytesAnswer, contentToWire, sendBytes } from '../wire.ts';
+import type { Part, Served, ServedPage, Serving } from '../serving.ts';
+import { bytesAnswer, sendBytes } from '../wire.ts';
 import { type Read, type Selection, streamContents, wantsStream } from './stream.ts';
 
 /** What lists and streams take of the service. */
@@ -41,6 +42,7 @@ export interface ListCalls {
   readonly config: Config;
   readonly tail: Pick<Tail, 'readableId' | 'age' | 'heldSeconds'>;
   readonly lists: Lists;
+  readonly serving: Serving;
 }
 
 /** What the calls on single contents take of it besides. */
@@ -89,7 +91,7 @@ export const listContentsRoute = route({
     },
   },
   async handler(parts: ListCalls, { query, userId, hint, watch, request, reply }) {
-    const { store, tail, config } = parts;
+    const { store, tail, serving } = parts;
     const list = {
       userId,
       whid: query.whid === 'all' ? 'all' : Number(query.whid ?? 0),
@@ -108,13 +110,14 @@ export const listContentsRoute = route({
     const empty = page.contents.length === 0;
     const elsewhere = query.whid === undefined && empty ? await hintElsewhere(store, userId) : undefined;
     const hints = [hint.hint, elsewhere].filter((text) => text !== undefined).join(' ');
-    return {
-      whcontent: page.contents.map((row) => contentToWire(row, config)),
+    const more = {
       next_id: page.next,
       ...(page.reset === undefined ? {} : { reset: { max_id: page.reset } }),
       ...(tail.heldSeconds > 0 ? { held_s: Math.ceil(tail.heldSeconds) } : {}),
       ...(hints ? { hint: hints } : {}),
     };
+    const contents = page.contents.flatMap((one, i): Part[] => [i === 0 ? '' : ',', one, '}']);
+    return serving.answer(reply, userId, ['{"whcontent":[', ...contents, `],${JSON.stringify(more).slice(1)}`]);
   },
 });
 
@@ -138,12 +141,26 @@ function filterOf({ event_id, event_type, verified, since, q }: Static<typeof wi
 }
 
 /** Reads the list from an id on, or back; a waiting call and a stream go on with it. */
-const reading =
-  ({ lists }: Pick<ListCalls, 'lists'>, list: Selection, desc: boolean, filter?: Filter): Read =>
-  (from) => {
+function reading(
+  { lists, tail, serving }: Pick<ListCalls, 'lists' | 'tail' | 'serving'>,
+  list: Selection,
+  desc: boolean,
+  filter?: Filter,
+): Read {
+  const find = (from: number | 'latest') => {
     if (filter) return lists.search({ ...list, from, order: desc ? 'desc' : 'asc' }, filter);
     return desc ? lists.newestFirst({ ...list, from }) : lists.page({ ...list, from });
   };
+  const read = async (from: number | 'latest'): Promise<ServedPage> => {
+    const page = await find(from);
+    return { ...page, contents: await serving.serve(list.userId, page.contents) };
+  };
+  return (from, woken) => {
+    if (!woken) return read(from);
+    const asked = [list.userId, list.whid, list.limit, filter && JSON.stringify(filter), from, tail.readableId];
+    return serving.shared(asked.join(' '), () => read(from));
+  };
+}
 
 /** A page; when it is empty, the first that is not, within `ms`. */
 async function waitingPage(
@@ -153,7 +170,7 @@ async function waitingPage(
   start: number | 'latest',
   ms: number,
   watch: () => Cancellation,
-): Promise<Page> {
+): Promise<ServedPage> {
   const until = performance.now() + ms;
   let page = await read(start);
   let ended: Cancellation | undefined;
@@ -162,7 +179,7 @@ async function waitingPage(
     ended ??= left > 0 ? watch() : undefined;
     if (!ended || ended.aborted || left <= 0) break;
     await lists.wait(list, page.next, left, ended);
-    page = await read(page.next);
+    page = await read(page.next, 'woken');
   }
   if (ended?.reason === 'revoked') throw revoked(config.serviceName);
   return page;
@@ -188,10 +205,11 @@ export const getContent = route({
   summary: 'Fetch one content',
   params: wire.ContentId,
   answers: { 200: { schema: wire.ContentOne, example: exampleContent, description: 'The content' } },
-  async handler({ content, config }: Pick<ContentCalls, 'content' | 'config'>, { params, userId, hint }) {
+  async handler({ content, serving }: Pick<ContentCalls, 'content' | 'serving'>, { params, userId, hint, reply }) {
     const row = await content({ userId, id: params.id });
     if (!row) throw notFound(CLASSIC_MISSING);
-    return Object.assign(contentToWire(row, config), hint);
+    const [one] = (await serving.serve(userId, [row])) as [Served];
+    return serving.answer(reply, userId, [one, hint.hint ? `,${JSON.stringify(hint).slice(1)}` : '}']);
   },
 });
 

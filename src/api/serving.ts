@@ -1,0 +1,213 @@
+// Contents on their way to readers: each is made JSON once for all who wait for it, its bytes are shared, and what readers have
+// not taken yet counts in the room for answers, once however many they are.
+import type { ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
+import type { Room } from '../admission/rooms.ts';
+import type { Config } from '../config/config.ts';
+import type { Page } from '../reading/lists.ts';
+import type { ContentRow } from '../store/contents.ts';
+import { inSlices, inTurn } from '../verify/slices.ts';
+import { contentToJson, contentToWire } from './wire.ts';
+
+/** A content as JSON without its closing brace. */
+export interface Served {
+  readonly id: number;
+  readonly userId: number;
+  /** Pieces of bytes, of a large content. */
+  readonly json: string | readonly Buffer[];
+  readonly bytes: number;
+  /** How many have it in hand. While there are any it is counted. */
+  readers: number;
+}
+
+export interface ServedPage extends Omit<Page, 'contents'> {
+  readonly contents: readonly Served[];
+}
+
+/** A part of an answer: text, a content, and so on. */
+export type Part = string | Served;
+
+// Smaller contents and pages are not counted, and never refused.
+export const SMALL_BYTES = 64 * 1024;
+// What was read for one who waited is kept so long for the others who were woken with him and are a little later.
+const KEPT_MS = 1_000;
+const MOST_KEPT_BYTES = 32 * 1024 * 1024;
+
+export type Serving = ReturnType<typeof createServing>;
+
+/** Calls `work` when the answer has been sent or its reader is gone, which may have been before. */
+export function onceClosed(raw: ServerResponse, work: () => void): void {
+  if (raw.destroyed) work();
+  else raw.once('close', work);
+}
+
+/** `room`: for answers that their readers have not taken yet. */
+export function createServing(config: Config, room: Pick<Room, 'take' | 'put' | 'give' | 'refuse'>) {
+  const made = new WeakMap<ContentRow, Promise<Served>>();
+
+  function release(contents: readonly Served[]): void {
+    for (const one of contents) if (--one.readers === 0) room.give(one.userId, one.bytes);
+  }
+
+  async function makeLarge(userId: number, row: ContentRow): Promise<Served> {
+    // Counted from now on: its row is in memory, and its JSON will be.
+    const expected = 2 * row.content.length;
+    if (!room.take(userId, expected)) throw room.refuse();
+    try {
+      const json = await inSlices(userId, contentToJson(row, config));
+      const bytes = json.reduce((sum, piece) => sum + piece.length, 0);
+      room.put(userId, bytes);
+      return { id: row.id, userId, json, bytes, readers: 1 };
+    } finally {
+      room.give(userId, expected);
+    }
+  }
+
+  /** The same row, which several asked for at once, is made JSON once. */
+  function large(userId: number, row: ContentRow): Promise<Served> {
+    let making = made.get(row);
+    if (!making) {
+      making = makeLarge(userId, row);
+      made.set(row, making);
+      // Whoever waits for it takes it in hand before this.
+      making.then(
+        (one) => setImmediate(() => release([one])),
+        () => {},
+      );
+    }
+    return making;
+  }
+
+  function small(userId: number, row: ContentRow): Served {
+    const json = JSON.stringify(contentToWire(row, config)).slice(0, -1);
+    return { id: row.id, userId, json, bytes: Buffer.byteLength(json), readers: 0 };
+  }
+
+  /** Takes in hand; false: there is no room for it. */
+  function take(contents: readonly Served[]): boolean {
+    const more = sum(contents.filter(({ readers }) => readers === 0));
+    if (more > 0 && !room.take((contents[0] as Served).userId, more)) return false;
+    for (const one of contents) one.readers++;
+    return true;
+  }
+
+  function hold(contents: readonly Served[]): (() => void) | undefined {
+    if (sum(contents) <= SMALL_BYTES) return () => {};
+    return take(contents) ? () => release(contents) : undefined;
+  }
+
+  async function serve(userId: number, rows: readonly ContentRow[]): Promise<Served[]> {
+    const contents: Served[] = [];
+    const held: Served[] = [];
+    try {
+      for (const row of rows) {
+        const isLarge = row.content.length > SMALL_BYTES;
+        const one = isLarge ? await large(userId, row) : small(userId, row);
+        if (isLarge && !take([one])) throw room.refuse();
+        if (isLarge) held.push(one);
+        contents.push(one);
+      }
+      return contents;
+    } finally {
+      if (held.length > 0) setImmediate(() => release(held));
+    }
+  }
+
+  // Pages that were read for a call that had waited, by what was asked for.
+  const reading = new Map<string, Promise<ServedPage>>();
+  // The same when they are read, the oldest first.
+  const kept = new Map<string, { readonly page: ServedPage; readonly bytes: number; readonly until: number }>();
+  let keptBytes = 0;
+  let sweeping: NodeJS.Timeout | undefined;
+
+  function keep(key: string, page: ServedPage): void {
+    const bytes = sum(page.contents) + 500;
+    if (bytes > MOST_KEPT_BYTES) return;
+    kept.set(key, { page, bytes, until: performance.now() + KEPT_MS });
+    keptBytes += bytes;
+    sweep();
+    sweeping ??= setInterval(sweep, KEPT_MS).unref();
+  }
+  function sweep(): void {
+    const now = performance.now();
+    for (const [key, { bytes, until }] of kept) {
+      if (until > now && keptBytes <= MOST_KEPT_BYTES) return;
+      kept.delete(key);
+      keptBytes -= bytes;
+    }
+    clearInterval(sweeping);
+    sweeping = undefined;
+  }
+
+  return {
+    /** Contents as JSON. Rejects with a 503 when there is no room for them. Take them with `hold` before the turn is over. */
+    serve,
+    /** What `read` finds; those who were woken together and ask for the same share it. */
+    async shared(key: string, read: () => Promise<ServedPage>): Promise<ServedPage> {
+      const known = kept.get(key)?.page;
+      if (known) return known;
+      let page = reading.get(key);
+      if (!page) {
+        page = read().finally(() => reading.delete(key));
+        reading.set(key, page);
+        const found = await page;
+        keep(key, found);
+        return found;
+      }
+      return page;
+    },
+    /**
+     * Takes contents in hand, until the function that it returns is called. Undefined: there is no room for what the user's readers
+     * have not taken yet.
+     */
+    hold,
+    /** Answers with JSON of these parts, and counts what of them is large until it is sent. */
+    answer(reply: FastifyReply, userId: number, parts: readonly Part[]): FastifyReply {
+      const contents = parts.filter((part) => typeof part !== 'string');
+      reply.type('application/json; charset=utf-8');
+      // The usual case. A long text is counted when it is sent.
+      if (contents.every(({ json }) => typeof json === 'string')) return reply.send(parts.map(textOf).join(''));
+      const held = hold(contents);
+      if (!held) throw room.refuse();
+      onceClosed(reply.raw, held);
+      const pieces = piecesOf(parts);
+      reply.header(
+        'content-length',
+        pieces.reduce((all, { length }) => all + length, 0),
+      );
+      return reply.send(Readable.from(paced(userId, pieces)));
+    },
+  };
+}
+
+const sum = (contents: readonly Served[]): number => contents.reduce((all, { bytes }) => all + bytes, 0);
+const textOf = (part: Part): string => (typeof part === 'string' ? part : (part.json as string));
+
+/** Texts that follow one another become one piece. */
+function piecesOf(parts: readonly Part[]): Buffer[] {
+  const pieces: Buffer[] = [];
+  let text = '';
+  const end = (): void => {
+    if (text) pieces.push(Buffer.from(text));
+    text = '';
+  };
+  for (const part of parts) {
+    const json = typeof part === 'string' ? part : part.json;
+    if (typeof json === 'string') text += json;
+    else {
+      end();
+      pieces.push(...json);
+    }
+  }
+  end();
+  return pieces;
+}
+
+/** A few pieces in each turn of the event loop: a thousand answers of megabytes do not hold up all others. */
+async function* paced(userId: number, pieces: readonly Buffer[]): AsyncGenerator<Buffer> {
+  for (const piece of pieces) {
+    await inTurn(userId);
+    yield piece;
+  }
+}
