@@ -6,6 +6,7 @@ import type { FastifyReply } from 'fastify';
 import type { Room } from '../admission/rooms.ts';
 import type { Config } from '../config/config.ts';
 import type { Page } from '../reading/lists.ts';
+import { arrival, type Cancellation } from '../reading/tail.ts';
 import type { ContentRow } from '../store/contents.ts';
 import { inSlices, inTurn } from '../verify/slices.ts';
 import { contentToJson, contentToWire } from './wire.ts';
@@ -33,6 +34,14 @@ export const SMALL_BYTES = 64 * 1024;
 // What was read for one who waited is kept so long for the others who were woken with him and are a little later.
 const KEPT_MS = 1_000;
 const MOST_KEPT_BYTES = 32 * 1024 * 1024;
+
+// A connection whose reader takes nothing holds this much in the buffers of the kernel, at most: on loopback, where proxies are. Of
+// a thousand such connections Linux has no memory left for those of others.
+const KERNEL_BYTES = 2.5 * 1024 * 1024;
+// For so long a reader waits for others of its user to take theirs. A stream is not silent for longer than 22 s with that.
+const PATIENCE_MS = 5_000;
+// Room may also become free because another user's readers have taken theirs.
+const LOOK_EVERY_MS = 250;
 
 export type Serving = ReturnType<typeof createServing>;
 
@@ -95,6 +104,42 @@ export function createServing(config: Config, room: Pick<Room, 'take' | 'put' | 
   function hold(contents: readonly Served[]): (() => void) | undefined {
     if (sum(contents) <= SMALL_BYTES) return () => {};
     return take(contents) ? () => release(contents) : undefined;
+  }
+
+  // Who waits for others of the same user to take what they were sent.
+  const queues = new Map<number, Set<() => void>>();
+  const listen =
+    (userId: number) =>
+    (wake: () => void): (() => void) => {
+      const queue = queues.get(userId) ?? new Set();
+      queues.set(userId, queue.add(wake));
+      return () => {
+        queue.delete(wake);
+        if (queue.size === 0) queues.delete(userId);
+      };
+    };
+
+  /**
+   * Waits for room for what the kernel buffers of a large content; undefined when there is none in time. What it returns is called when
+   * the reader has taken the content.
+   */
+  async function enter(
+    userId: number,
+    contents: readonly Served[],
+    ended?: Cancellation,
+  ): Promise<(() => void) | undefined> {
+    const bytes = Math.min(KERNEL_BYTES, sum(contents));
+    const until = performance.now() + PATIENCE_MS;
+    while (!room.take(userId, bytes)) {
+      const left = until - performance.now();
+      if (left <= 0 || ended?.aborted) return undefined;
+      await arrival(Math.min(left, LOOK_EVERY_MS), listen(userId), ended);
+    }
+    return () => {
+      room.give(userId, bytes);
+      const [first] = queues.get(userId) ?? [];
+      first?.();
+    };
   }
 
   async function serve(userId: number, rows: readonly ContentRow[]): Promise<Served[]> {
@@ -162,8 +207,9 @@ export function createServing(config: Config, room: Pick<Room, 'take' | 'put' | 
      * have not taken yet.
      */
     hold,
+    enter,
     /** Answers with JSON of these parts, and counts what of them is large until it is sent. */
-    answer(reply: FastifyReply, userId: number, parts: readonly Part[]): FastifyReply {
+    async answer(reply: FastifyReply, userId: number, parts: readonly Part[]): Promise<FastifyReply> {
       const contents = parts.filter((part) => typeof part !== 'string');
       reply.type('application/json; charset=utf-8');
       // The usual case. A long text is counted when it is sent.
@@ -171,6 +217,9 @@ export function createServing(config: Config, room: Pick<Room, 'take' | 'put' | 
       const held = hold(contents);
       if (!held) throw room.refuse();
       onceClosed(reply.raw, held);
+      const left = await enter(userId, contents);
+      if (!left) throw room.refuse();
+      onceClosed(reply.raw, left);
       const pieces = piecesOf(parts);
       reply.header(
         'content-length',

@@ -155,8 +155,8 @@ function reading(
     const page = await find(from);
     return { ...page, contents: await serving.serve(list.userId, page.contents) };
   };
-  return (from, woken) => {
-    if (!woken) return read(from);
+  return (from, together) => {
+    if (!together) return read(from);
     const asked = [list.userId, list.whid, list.limit, filter && JSON.stringify(filter), from, tail.readableId];
     return serving.shared(asked.join(' '), () => read(from));
   };
@@ -179,7 +179,7 @@ async function waitingPage(
     ended ??= left > 0 ? watch() : undefined;
     if (!ended || ended.aborted || left <= 0) break;
     await lists.wait(list, page.next, left, ended);
-    page = await read(page.next, 'woken');
+    page = await read(page.next, 'together');
   }
   if (ended?.reason === 'revoked') throw revoked(config.serviceName);
   return page;

@@ -12,8 +12,8 @@ const HEARTBEAT_MS = 15_000;
 const STUCK_MS = 60_000;
 
 export type Selection = Omit<PageOptions, 'from'>;
-/** A page of it, narrowed or not. `woken`: for a call that had waited, together with others that ask for the same. */
-export type Read = (from: number | 'latest', woken?: 'woken') => Promise<ServedPage>;
+/** A page of it, narrowed or not. `together`: with others that ask for the same within a second. */
+export type Read = (from: number | 'latest', together?: 'together') => Promise<ServedPage>;
 
 export const wantsStream = (request: FastifyRequest): boolean =>
   /\btext\/event-stream\b/i.test(request.headers.accept ?? '');
@@ -32,7 +32,7 @@ export async function streamContents(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   // The first page tells whether the database answers: what fails before the stream begins is a problem, not a stream.
-  let page = await read(start);
+  let page = await read(start, 'together');
   reply.hijack();
   const { raw } = reply;
   raw.writeHead(200, {
@@ -59,16 +59,24 @@ export async function streamContents(
       ended.addEventListener('abort', done);
     });
   };
-  /** Whole, once begun. */
-  const send = async ({ id, json }: Served): Promise<void> => {
+  /** Whole, once begun. False: others of this user have not taken theirs, and there is no room for it. */
+  const send = async (content: Served): Promise<boolean> => {
+    const { id, json } = content;
     const head = `id: ${id}\nevent: content\ndata: `;
-    if (typeof json === 'string') return write(`${head}${json}}\n\n`);
+    if (typeof json === 'string') {
+      await write(`${head}${json}}\n\n`);
+      return true;
+    }
+    const taken = await serving.enter(list.userId, [content], ended);
+    if (!taken) return false;
     raw.write(head);
     for (const piece of json) {
       await inTurn(list.userId);
       await write(piece);
     }
     await write('}\n\n');
+    taken();
+    return true;
   };
   let next = page.next;
   try {
@@ -76,21 +84,18 @@ export async function streamContents(
     while (!ended.aborted) {
       const [first] = page.contents;
       if (first) {
-        const release = serving.hold(page.contents);
-        if (!release) next = first.id;
-        if (!release) break;
         // Where it goes on, if it ends within the page.
         next = first.id;
-        try {
+        const release = serving.hold(page.contents);
+        let sent = 0;
+        if (release)
           for (const content of page.contents) {
-            if (ended.aborted) break;
-            await send(content);
+            if (ended.aborted || !(await send(content))) break;
             next = content.id + 1;
+            sent++;
           }
-        } finally {
-          release();
-        }
-        if (ended.aborted) break;
+        release?.();
+        if (ended.aborted || sent < page.contents.length) break;
       }
       next = page.next;
       if (page.reset !== undefined) {
@@ -103,7 +108,7 @@ export async function streamContents(
         await lists.wait(list, next, spoke + HEARTBEAT_MS - performance.now(), ended);
         if (performance.now() - spoke >= HEARTBEAT_MS - 10) await write(': hb\n\n');
       }
-      if (!ended.aborted) page = await read(next, 'woken');
+      if (!ended.aborted) page = await read(next, 'together');
     }
   } catch {
     // The database is away, or there is no room: the client comes back with Last-Event-ID.
