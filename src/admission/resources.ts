@@ -5,6 +5,8 @@ import { overLimit, type Problem, tooManyConsumers, tooManyFailures, tooManyWebh
 
 const MiB = 1024 * 1024;
 const MB = 1_000_000;
+// The beginning of each body and smaller answers are not counted: they always have room.
+export const SMALL_BYTES = 64 * 1024;
 
 /** The settings that bound what one user may have. */
 type Settings = Pick<Config, 'quotaMbPerUser' | 'ratePerUser' | 'waitingPerUser' | 'webhooksPerUser'>;

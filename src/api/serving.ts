@@ -3,6 +3,7 @@
 import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
+import { SMALL_BYTES } from '../admission/resources.ts';
 import type { Room } from '../admission/rooms.ts';
 import type { Config } from '../config/config.ts';
 import type { Page } from '../reading/lists.ts';
@@ -29,8 +30,6 @@ export interface ServedPage extends Omit<Page, 'contents'> {
 /** A part of an answer: text, a content, and so on. */
 export type Part = string | Served;
 
-// Smaller contents and pages are not counted, and never refused.
-export const SMALL_BYTES = 64 * 1024;
 // What was read for one who waited is kept so long for the others who were woken with him and are a little later.
 const KEPT_MS = 1_000;
 const MOST_KEPT_BYTES = 32 * 1024 * 1024;

@@ -1,8 +1,9 @@
 // Load shedding of the API: refuses calls while the process is overloaded, and answers that would fill its memory unread.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { SMALL_BYTES } from '../admission/resources.ts';
 import type { Room } from '../admission/rooms.ts';
 import { type Overload, overloadProblem } from '../observe/overload.ts';
-import { onceClosed, SMALL_BYTES } from './serving.ts';
+import { onceClosed } from './serving.ts';
 
 /** For calls of users. The operator's calls say how the service is, and answer under overload too. */
 export function shedLoad(

@@ -1,6 +1,7 @@
 // Reads the bodies of requests, for the receiver and the API: whole up to a limit, or not at all, within one budget of memory.
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { SMALL_BYTES } from '../admission/resources.ts';
 import { laneOf, type Owner, type Room } from '../admission/rooms.ts';
 import { type FieldError, invalid, Problem, tooLarge } from '../errors.ts';
 
@@ -11,9 +12,6 @@ const READ_ON_BYTES = 8 * 1024 * 1024;
 export class Aborted extends Error {
   readonly statusCode = 400;
 }
-
-// The beginning of each body is not counted: small bodies always have room.
-export const SMALL_BYTES = 64 * 1024;
 
 export type BodyReader = ReturnType<typeof createBodyReader>;
 

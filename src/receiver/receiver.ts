@@ -1,6 +1,7 @@
 // Receives any HTTP request on /in/{key} and stores it exactly as it arrived. On raw node:http, before Fastify.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BlockList, isIP, isIPv6 } from 'node:net';
+import { SMALL_BYTES } from '../admission/resources.ts';
 import { laneOf, type Rooms } from '../admission/rooms.ts';
 import type { Config } from '../config/config.ts';
 import {
@@ -15,7 +16,7 @@ import {
   unverified,
 } from '../errors.ts';
 import type { Sender } from '../http/address.ts';
-import { Aborted, type BodyReader, isLong, readOn, SMALL_BYTES } from '../http/body.ts';
+import { Aborted, type BodyReader, isLong, readOn } from '../http/body.ts';
 import { encodeHead, publicUrlOf, splitTarget } from '../http/head.ts';
 import { createRequestId, type Receiver } from '../http/server.ts';
 import type { Incidents } from '../observe/incidents.ts';
