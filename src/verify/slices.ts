@@ -75,7 +75,7 @@ export const atOnce = <T>(work: Sliced<T>): T => (goOn(work, Number.POSITIVE_INF
 // Many calls that wake at once go on a few in each turn of the event loop, one of each user after the other.
 
 // As many go on in a turn, unless they take longer than a slice.
-const MOST_IN_TURN = 32;
+const MOST_IN_TURN = 16;
 // What a call does at once after it went on takes some steps of promises: so many are waited for before its time is looked at.
 const STEPS = 8;
 

@@ -14,6 +14,8 @@ import type { Report } from './runs/watched.ts';
 // A turn takes 100 ms at most on the machine for which the limits are meant.
 const TURN_MS = 100;
 const MIB = 1024 * 1024;
+// With 200 they are 4,000 readers who are sent 40 GB: some minutes on a quiet machine.
+const USERS = Number(process.env.FAN_OUT_USERS ?? 20);
 const times = <T>(count: number, make: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i));
 
 interface Person {
@@ -136,8 +138,8 @@ describe('thousands who wait', { timeout: 300_000 }, () => {
     expect(read - beside.calls).toBeLessThan(5);
   });
 
-  test('2,000 streams and 2,000 polls of 200 users, each of whom gets 10 MiB, and their neighbour', async () => {
-    const [bo, ...all] = (await people(201)) as [Person, ...Person[]];
+  test(`10 streams and 10 polls of each of ${USERS} users, who get 10 MiB each, and their neighbour`, async () => {
+    const [bo, ...all] = (await people(USERS + 1)) as [Person, ...Person[]];
     const watched = await startWatched();
     await live(watched, bo, 2_000);
     const alone = await live(watched, bo, 5_000);
@@ -146,7 +148,7 @@ describe('thousands who wait', { timeout: 300_000 }, () => {
       all.flatMap((one) => [...times(10, () => streamOf(one)), ...times(10, () => pollOf(one))]),
       true,
     );
-    await watched.waiting(4_000);
+    await watched.waiting(USERS * 20);
     await watched.again();
     const body = new Uint8Array(Buffer.alloc(10 * MIB, '{"a":"b"}\n'));
     let done = false;
@@ -191,10 +193,12 @@ describe('thousands who wait', { timeout: 300_000 }, () => {
     await watched.waiting(1_000);
     await watched.again();
     const [beside, own] = await Promise.all([ingest(bo, 4_000, 8), ingest(ana, 4_000, 8)]);
-    const { worstMs, slowness } = await watched.report();
-    console.log({ alone, beside, own, worstMs, slowness, seen: await seen() });
+    const { worstMs, slowness, read } = await watched.report();
+    console.log({ alone, beside, own, worstMs, slowness, read });
     expect(worstMs / slowness).toBeLessThan(TURN_MS);
-    expect(beside / alone).toBeGreaterThan(0.2);
+    // Before, each stream read each content by itself; readers, senders and the service share the machine.
+    expect(beside / alone).toBeGreaterThan(0.15);
+    expect(read / own).toBeLessThan(50);
     // Every stream has everything in the end.
     const whole = async () => expect((await seen()).mb * 1e6).toBeGreaterThan(own * 1_000 * 300);
     await vi.waitFor(whole, { timeout: 60_000, interval: 200 });
