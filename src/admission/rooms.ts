@@ -3,7 +3,7 @@ import type { Problem } from '../errors.ts';
 import { HELD, type Limits, type Resource } from './resources.ts';
 
 /** Who has something: a user by id, or an address. */
-export type Holder = number | string;
+type Holder = number | string;
 
 /** Whose something is: of a webhook, or with `wh_id` 0 of the user alone. */
 export interface Owner {
