@@ -78,7 +78,7 @@ export const HELD = {
     what: 'Answers above 64 KiB that their readers have not taken yet. What several readers wait for counts once.',
     unit: 'bytes',
     of: 'user',
-    all: () => 512 * MiB,
+    all: (memoryBytes) => Math.min(256 * MiB, memoryBytes / 4),
     each: aShare,
     refusal: soon('Too much of what you asked for is still on its way. Read it, then ask again.'),
   },

@@ -188,17 +188,19 @@ export function createServing(config: Config, room: Pick<Room, 'take' | 'put' | 
     /** Contents as JSON. Rejects with a 503 when there is no room for them. Take them with `hold` before the turn is over. */
     serve,
     /** What `read` finds; those who were woken together and ask for the same share it. */
-    async shared(key: string, read: () => Promise<ServedPage>): Promise<ServedPage> {
-      const known = kept.get(key)?.page;
-      if (known) return known;
-      let page = reading.get(key);
+    async shared(userId: number, key: string, read: () => Promise<ServedPage>): Promise<ServedPage> {
+      let page = kept.get(key)?.page;
       if (!page) {
-        page = read().finally(() => reading.delete(key));
-        reading.set(key, page);
-        const found = await page;
-        keep(key, found);
-        return found;
+        let found = reading.get(key);
+        if (!found) {
+          found = read().finally(() => reading.delete(key));
+          reading.set(key, found);
+          found.then((one) => keep(key, one)).catch(() => {});
+        }
+        page = await found;
       }
+      // One content may have woken thousands, who would all go on in one turn of the event loop.
+      await inTurn(userId);
       return page;
     },
     /**

@@ -3,7 +3,6 @@ import { LRUCache } from 'lru-cache';
 import { type ContentKey, type ContentRow, highestId, listByIds, listContents } from '../store/contents.ts';
 import type { Store } from '../store/open.ts';
 import { type Filter, searchContents } from '../store/search.ts';
-import { inTurn } from '../verify/slices.ts';
 import type { Row } from './fence.ts';
 import { createKnownContents, type Which } from './known-contents.ts';
 import { createScan } from './scan.ts';
@@ -127,13 +126,7 @@ export function createLists({ store, tail, ownWrites, maxPageBytes, content }: L
       const mine = known.of(which, tail.readableId);
       if (ms <= 0 || ended.aborted || mine.ids.some((id) => id >= from) || mine.from > from) return;
       const isIt = ({ id, wh_id }: Row) => id >= from && (which.whid === 'all' || which.whid === wh_id);
-      const came = await arrival(
-        ms,
-        (arrived) => tail.onReadable(which.userId, (row) => isIt(row) && arrived()),
-        ended,
-      );
-      // One content may wake thousands.
-      if (came) await inTurn(which.userId);
+      await arrival(ms, (arrived) => tail.onReadable(which.userId, (row) => isIt(row) && arrived()), ended);
     },
     /** Rows that may be read from now on; called by the tail before it wakes the waiters. */
     passed: (rows: readonly Row[]) => known.passed(rows),

@@ -74,8 +74,9 @@ export const atOnce = <T>(work: Sliced<T>): T => (goOn(work, Number.POSITIVE_INF
 
 // Many calls that wake at once go on a few in each turn of the event loop, one of each user after the other.
 
-// As many go on in a turn, unless they take longer than a slice.
+// As many go on in a turn, or fewer that take so long together: a call of anybody else takes about ten turns.
 const MOST_IN_TURN = 16;
+const TOGETHER_MS = 3;
 // What a call does at once after it went on takes some steps of promises: so many are waited for before its time is looked at.
 const STEPS = 8;
 
@@ -84,7 +85,7 @@ let gone = 0;
 let going = false;
 
 async function letGo(): Promise<void> {
-  const until = performance.now() + SLICE_MS;
+  const until = performance.now() + TOGETHER_MS;
   gone = 0;
   while (woken.size > 0 && gone < MOST_IN_TURN && performance.now() < until) {
     const [user, waiting] = woken.entries().next().value as [number, (() => void)[]];

@@ -158,7 +158,7 @@ function reading(
   return (from, together) => {
     if (!together) return read(from);
     const asked = [list.userId, list.whid, list.limit, filter && JSON.stringify(filter), from, tail.readableId];
-    return serving.shared(asked.join(' '), () => read(from));
+    return serving.shared(list.userId, asked.join(' '), () => read(from));
   };
 }
 

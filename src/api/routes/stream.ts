@@ -102,8 +102,7 @@ export async function streamContents(
         await write(`event: reset\ndata: ${JSON.stringify({ max_id: page.reset })}\n\n`);
         next = page.reset + 1;
       }
-      if (first) await inTurn(list.userId);
-      else {
+      if (!first) {
         // Since the last write, not since the last wake: a content that does not pass the filter wakes too, and is not sent.
         await lists.wait(list, next, spoke + HEARTBEAT_MS - performance.now(), ended);
         if (performance.now() - spoke >= HEARTBEAT_MS - 10) await write(': hb\n\n');
