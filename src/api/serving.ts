@@ -131,7 +131,11 @@ export function createServing(config: Config, room: Pick<Room, 'take' | 'put' | 
     const until = performance.now() + PATIENCE_MS;
     while (!room.take(userId, bytes)) {
       const left = until - performance.now();
-      if (left <= 0 || ended?.aborted) return undefined;
+      if (left <= 0 || ended?.aborted) {
+        // Those who began to wait together would all end in one turn of the event loop.
+        await inTurn(userId);
+        return undefined;
+      }
       await arrival(Math.min(left, LOOK_EVERY_MS), listen(userId), ended);
     }
     return () => {
