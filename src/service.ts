@@ -2,8 +2,11 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
+import { HELD } from './admission/resources.ts';
+import { createRooms, type Rooms } from './admission/rooms.ts';
 import { type ApiParts, buildApi } from './api/app.ts';
 import type { Route } from './api/route.ts';
+import { createServing } from './api/serving.ts';
 import type { Config } from './config/config.ts';
 import { createConsumers } from './consumers/consumers.ts';
 import { followed, tellStored } from './consumers/debug-log.ts';
@@ -13,15 +16,7 @@ import { boundConnections, mostConnections } from './http/connections.ts';
 import { LISTEN_BACKLOG } from './http/server.ts';
 import { createIncidents } from './observe/incidents.ts';
 import type { Log } from './observe/log.ts';
-import {
-  measured,
-  measureLooks,
-  measureShed,
-  measureState,
-  measureWrites,
-  openMetrics,
-  type ShedWhy,
-} from './observe/metrics.ts';
+import { measured, measureLooks, measureRooms, measureState, measureWrites, openMetrics } from './observe/metrics.ts';
 import { type Memory, watchOverload } from './observe/overload.ts';
 import { openReading } from './reading/open.ts';
 import { createQuota } from './receiver/quota.ts';
@@ -112,7 +107,13 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
       { seconds: Math.round(ms / 1000) },
       'the clock of the database was set, or nothing looked at it for long: leases go by the time that has passed',
     );
-  const content = createBatcher((keys: readonly ContentKey[]) => findContents(store, keys, config.maxPageBytes), READS);
+  // By a text: the same content is read once for all who ask for it at once.
+  const byName = createBatcher(async (names: readonly string[]) => {
+    const keys = new Map(names.map((name) => [keyOf(name), name]));
+    const found = await findContents(store, [...keys.keys()], config.maxPageBytes);
+    return new Map([...found].map(([key, row]) => [keys.get(key) as string, row]));
+  }, READS);
+  const content = ({ userId, id }: ContentKey) => byName(`${userId} ${id}`);
   const sealer = await openSealer(store, config.secretsKey, config.databaseUrl, (from) =>
     log.info({ from }, 'the first secret: from now on this database needs this key'),
   );
@@ -147,7 +148,15 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
     reading.ownWrites.committed(rows, ids);
     reading.tail.nudge(rows.length);
   };
+  const overload = watchOverload(log, memory, config.maxMemoryMb);
+  const shed = (why: string): void => {
+    countShed(why);
+    incidents.shed(why);
+  };
+  const rooms: Rooms = createRooms({ config, memoryBytes: overload.memory.most }, shed);
+  const countShed = measureRooms(metrics, () => rooms, Object.keys(HELD));
   const writer = createWriter(store, {
+    room: rooms.queue,
     onBatch: writes.onBatch,
     onError: incidents.failed,
     onCommitted(rows, ids) {
@@ -157,16 +166,10 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
       committed(rows, ids);
     },
   });
-  const countShed = measureShed(metrics);
-  const shed = (why: ShedWhy): void => {
-    countShed(why);
-    incidents.shed(why);
-  };
   store.db.hosts?.onMove((from, to, reason) =>
     log.warn({ from, to, reason }, 'the database is reached at another of its hosts now'),
   );
   const retention: { held: Held | undefined } = { held: undefined };
-  const overload = watchOverload(log, memory, config.maxMemoryMb);
   measureState(metrics, {
     writer,
     tail: reading.tail,
@@ -189,16 +192,18 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
     overload,
     retention,
     clock,
+    rooms,
     shed,
     reading,
     promise: reading.promise,
     tail: reading.tail,
     lists: reading.lists,
     content,
+    serving: createServing(config, rooms.answers),
     consumers,
     writer,
     quota,
-    bodies: createBodyReader(),
+    bodies: createBodyReader(rooms.bodies),
     sealer,
     targets,
     onReleased: committed,
@@ -209,4 +214,9 @@ async function openParts({ store, config, log, memory, now = Date.now }: Omit<Se
     clockText: createClockText(config.dtTimezone),
     sender: createSender(config.trustProxy, (message) => log.warn({}, message)),
   };
+}
+
+function keyOf(name: string): ContentKey {
+  const [userId = 0, id = 0] = name.split(' ').map(Number);
+  return { userId, id };
 }

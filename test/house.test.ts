@@ -26,6 +26,7 @@ const ROOMS = [
   ['store'],
   ['verify'],
   ['http'],
+  ['admission'],
   ['observe'],
   ['schema'],
   ['config'],

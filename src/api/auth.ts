@@ -2,8 +2,9 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { LRUCache } from 'lru-cache';
+import { COUNTED } from '../admission/resources.ts';
 import type { Config } from '../config/config.ts';
-import { tooManyFailures, unauthenticated, unavailable } from '../errors.ts';
+import { unauthenticated, unavailable } from '../errors.ts';
 import { limitKey, type Sender } from '../http/address.ts';
 import type { Store } from '../store/open.ts';
 import { createRefreshed } from '../store/shared-reads.ts';
@@ -152,8 +153,6 @@ export function createAuth({ store, config, sender }: AuthParts) {
 // Limits on failed sign-ins -----------------------------------------------------------------------------------------
 
 const WINDOW_MS = 60_000;
-// Of one address, for one user id.
-const MOST_PER_USER = 20;
 // Of one address in all.
 const MOST_PER_ADDRESS = 200;
 const MOST_REMEMBERED = 20_000;
@@ -204,7 +203,7 @@ export function createLimits({ windowMs = WINDOW_MS } = {}) {
       userId: number | undefined,
       { blind, trusted }: { readonly blind: boolean; readonly trusted: boolean },
     ): Promise<(failed: boolean) => void> {
-      const limits = [{ tally: tallyOf(`${address} ${userId ?? ''}`), most: MOST_PER_USER }];
+      const limits = [{ tally: tallyOf(`${address} ${userId ?? ''}`), most: COUNTED.guesses.each() }];
       if (!blind) limits.push({ tally: tallyOf(address), most: MOST_PER_ADDRESS });
       const counted = (tally: Tally) => (blind ? 0 : tally.failed);
       // A burst of guesses must not slip in before the first verdict: pending attempts count, and those beyond the limit wait
@@ -213,7 +212,7 @@ export function createLimits({ windowMs = WINDOW_MS } = {}) {
         const now = performance.now();
         for (const { tally } of limits) renew(tally, now);
         const wait = Math.max(...limits.map(({ tally, most }) => (counted(tally) >= most ? tally.until - now : 0)));
-        if (wait > 0) throw tooManyFailures(Math.ceil(wait / 1000));
+        if (wait > 0) throw COUNTED.guesses.refusal(COUNTED.guesses.each(), Math.ceil(wait / 1000));
         if (limits.every(({ tally, most }) => counted(tally) + tally.pending < most)) break;
         await verdict(Math.ceil(Math.min(...limits.map(({ tally }) => tally.until)) - now));
       }

@@ -1,8 +1,10 @@
 // Requests that wait: each ends when its socket closes, when its token is revoked, or when the service stops.
 import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Room } from '../admission/rooms.ts';
 import type { Cancellation } from '../reading/tail.ts';
 import type { Auth } from './auth.ts';
+import { onceClosed } from './serving.ts';
 
 /** Why a request that waited was ended: told by `signal.reason`. */
 export type Ended = 'closed' | 'revoked' | 'closing';
@@ -48,7 +50,8 @@ function createWatched(): Watched {
 
 const CHECK_EVERY_MS = 1_000;
 
-export function createWaiting(auth: Auth) {
+/** `room`: how many calls may wait, of one user and in all. */
+export function createWaiting(auth: Auth, room: Pick<Room, 'take' | 'give' | 'refuse'>) {
   const waiting = new Map<Watched, () => boolean | Promise<boolean>>();
   let closing = false;
   const timer = setInterval(async () => {
@@ -60,14 +63,17 @@ export function createWaiting(auth: Auth) {
   timer.unref();
 
   return {
-    /** Watches over a request until its answer is sent. */
+    /** Watches over a request until its answer is sent. Throws a 503 when too many of its user wait. */
     watch(request: FastifyRequest, reply: FastifyReply): Cancellation {
+      const { raw, userId } = request;
       const watched = createWatched();
+      if (!room.take(userId, 1)) throw room.refuse();
       if (closing) watched.end('closing');
-      if (request.raw.socket.destroyed) watched.end('closed');
-      waiting.set(watched, auth.watch(request.raw));
-      reply.raw.once('close', () => {
+      if (raw.socket.destroyed) watched.end('closed');
+      waiting.set(watched, auth.watch(raw));
+      onceClosed(reply.raw, () => {
         waiting.delete(watched);
+        room.give(userId, 1);
         watched.end('closed');
       });
       return watched;

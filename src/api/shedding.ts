@@ -1,23 +1,24 @@
 // Load shedding of the API: refuses calls while the process is overloaded, and answers that would fill its memory unread.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { unavailable } from '../errors.ts';
-import { createByteBudget } from '../http/body.ts';
-import type { ShedWhy } from '../observe/metrics.ts';
+import { SMALL_BYTES } from '../admission/resources.ts';
+import type { Room } from '../admission/rooms.ts';
 import { type Overload, overloadProblem } from '../observe/overload.ts';
-
-// Of all answers that are being sent. A page has up to 8 MiB of bodies.
-const MOST_BYTES = 512 * 1024 * 1024;
-// Smaller answers are not counted and never refused.
-const SMALL_BYTES = 64 * 1024;
+import { onceClosed } from './serving.ts';
 
 /** For calls of users. The operator's calls say how the service is, and answer under overload too. */
 export function shedLoad(
   fastify: FastifyInstance,
-  { overload, shed }: { readonly overload: Pick<Overload, 'why'>; readonly shed: (why: ShedWhy) => void },
+  {
+    overload,
+    rooms: { answers },
+    shed,
+  }: {
+    readonly overload: Pick<Overload, 'why'>;
+    readonly rooms: { readonly answers: Pick<Room, 'take' | 'give' | 'refuse'> };
+    readonly shed: (why: string) => void;
+  },
   isOperators: (url: string | undefined) => boolean,
-  mostBytes = MOST_BYTES,
 ): void {
-  const budget = createByteBudget(mostBytes);
   fastify.addHook('onRequest', (request, _reply, done) => {
     const problem = isOperators(request.routeOptions.url) ? undefined : overloadProblem(overload);
     if (problem && overload.why) shed(overload.why);
@@ -27,13 +28,12 @@ export function shedLoad(
     const bytes = sizeOf(payload);
     if (bytes <= SMALL_BYTES) return done(null, payload);
     // No user has the id 0: readers of the documentation share it.
-    const owner = { user_id: request.userId ?? 0, wh_id: 0 };
-    if (budget.hold(owner, bytes)) {
-      reply.raw.once('close', () => budget.hold(owner, -bytes));
+    const userId = request.userId ?? 0;
+    if (answers.take(userId, bytes)) {
+      onceClosed(reply.raw, () => answers.give(userId, bytes));
       return done(null, payload);
     }
-    shed('answers');
-    const problem = unavailable('Too much of what you asked for is still on its way. Read it, then ask again.');
+    const problem = answers.refuse();
     reply
       .code(problem.status)
       .headers(problem.headers)
@@ -45,6 +45,9 @@ export function shedLoad(
   });
 }
 
-/** In bytes: a text of Chinese or of emoji has up to three times as many as it has UTF-16 units. */
+/**
+ * In bytes: a text of Chinese or of emoji has up to three times as many as it has UTF-16 units. Large contents are counted
+ * where they are shared.
+ */
 const sizeOf = (payload: unknown): number =>
   typeof payload === 'string' || Buffer.isBuffer(payload) ? Buffer.byteLength(payload) : 0;

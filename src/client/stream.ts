@@ -42,7 +42,7 @@ export async function* streamContents(
       });
       onState?.('connected');
       for await (const { event, data } of events(response, ended)) {
-        failures = 0;
+        if (event !== 'end') failures = 0;
         if (event === 'content') {
           const content = toContent(JSON.parse(data) as Wire);
           yield content;

@@ -228,6 +228,12 @@ export const SETTINGS = {
     'Webhooks that one user may have. Those of other applications are not counted.',
     whole(1, 1_000_000),
   ),
+  waitingPerUser: setting(
+    'WAITING_PER_USER',
+    '1000',
+    'Calls of one user that may wait at a time: lists and pulls with wait, and streams. Further ones get 503 with Retry-After.',
+    whole(1, 1_000_000),
+  ),
   retentionDays: setting(
     'RETENTION_DAYS',
     '0',

@@ -1,5 +1,6 @@
 // The consumers of the users: makes, changes and deletes them, pulls and acks, moves them, and redrives their dead letters.
-import { conflict, type FieldError, invalid, startNeeded, tooManyConsumers } from '../errors.ts';
+import { COUNTED } from '../admission/resources.ts';
+import { conflict, type FieldError, invalid, startNeeded } from '../errors.ts';
 import type { OwnWrites } from '../reading/lists.ts';
 import type { Cancellation, Tail } from '../reading/tail.ts';
 import { countStock, readBacklog } from '../store/backlog.ts';
@@ -201,7 +202,6 @@ function readLease({ lease }: LeaseCall, path: string): Lease {
 
 // New consumers: which webhooks they may read, where they begin, how many a user may have.
 
-const MOST_CONSUMERS = 100;
 // With more contents than this, the call that makes a consumer must say where it begins: earliest is then no safe guess.
 const MOST_UNASKED = 1_000;
 const MOST_STOCK = 100_000;
@@ -229,10 +229,10 @@ function createMaker(store: Store, ownWrites: Pick<OwnWrites, 'positioned'>) {
     const row = { ...settings, user_id: userId, name, start_pos: pos, cursor_id: id };
     // One at a time for each user: in the database they would only wait for each other, as each counts the others.
     const before = making.get(userId) ?? Promise.resolve();
-    const made = before.then(() => createConsumer(db, row, MOST_CONSUMERS));
+    const made = before.then(() => createConsumer(db, row, COUNTED.consumers.each()));
     const settled = made.catch(() => {}).then(() => void (making.get(userId) === settled && making.delete(userId)));
     making.set(userId, settled);
-    if ((await made) === 'limit') throw tooManyConsumers(MOST_CONSUMERS);
+    if ((await made) === 'limit') throw COUNTED.consumers.refusal(COUNTED.consumers.each());
     return (await made) === 'made';
   }
 

@@ -372,7 +372,7 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
 
 // The bodies of leased contents, read after the commit: as many as fit into one answer.
 
-export interface Item {
+interface Item {
   readonly position: Position;
   readonly content: ContentRow;
   readonly attempt: number;

@@ -1,8 +1,9 @@
 // Reads the bodies of requests, for the receiver and the API: whole up to a limit, or not at all, within one budget of memory.
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { type FieldError, invalid, Problem, tooLarge, unavailable } from '../errors.ts';
-import type { ShedWhy } from '../observe/metrics.ts';
+import { SMALL_BYTES } from '../admission/resources.ts';
+import { laneOf, type Owner, type Room } from '../admission/rooms.ts';
+import { type FieldError, invalid, Problem, tooLarge } from '../errors.ts';
 
 // So much more is read of a refused request, for its sender to see the answer and not a reset. Then the connection is cut.
 const READ_ON_BYTES = 8 * 1024 * 1024;
@@ -12,15 +13,10 @@ export class Aborted extends Error {
   readonly statusCode = 400;
 }
 
-// Memory for all large bodies that are being read. Slow senders must not fill the memory.
-const MOST_BYTES = 256 * 1024 * 1024;
-// The beginning of each body is not counted: small bodies always have room.
-export const SMALL_BYTES = 64 * 1024;
-
 export type BodyReader = ReturnType<typeof createBodyReader>;
 
-export function createBodyReader(mostBytes = MOST_BYTES) {
-  const { hold } = createByteBudget(mostBytes);
+/** Within the room for large bodies: slow senders must not fill the memory. */
+export function createBodyReader(room: Pick<Room, 'take' | 'give'>) {
   return {
     /**
      * The whole body; or that it is longer than `limit`, or that its owner or all bodies have used up the memory.
@@ -34,16 +30,18 @@ export function createBodyReader(mostBytes = MOST_BYTES) {
         // What the sender declares is held from the start: else others who come meanwhile would take its place half-way.
         const declared = Math.min(Number(request.headers['content-length'] ?? 0), limit);
         let held = Math.max(0, declared - SMALL_BYTES);
-        if (held > 0 && !hold(owner, held)) return resolve('no-room');
+        const lane = laneOf(owner);
+        if (held > 0 && !room.take(owner.user_id, held, lane)) return resolve('no-room');
         function settle(): void {
           chunks.length = 0;
-          if (held > 0) hold(owner, -held);
+          if (held > 0) room.give(owner.user_id, held, lane);
           held = 0;
         }
         request.on('data', (chunk: Buffer) => {
           size += chunk.length;
           const more = Math.max(0, size - SMALL_BYTES) - held;
-          const refusal = size > limit ? 'too-large' : more > 0 && !hold(owner, more) ? 'no-room' : undefined;
+          const full = more > 0 && size <= limit && !room.take(owner.user_id, more, lane);
+          const refusal = size > limit ? 'too-large' : full ? 'no-room' : undefined;
           if (!refusal) {
             held += Math.max(0, more);
             chunks.push(chunk);
@@ -81,52 +79,12 @@ export function readOn(request: IncomingMessage): void {
   request.resume();
 }
 
-// What users share: memory of each kind. However many users take all they may, the next one still gets something.
-
-/** Whose something is: of a webhook, or with `wh_id` 0 of the user alone. */
-export interface Owner {
-  readonly user_id: number;
-  readonly wh_id: number;
-}
-
-/** Of what the other users leave, one user may hold half, and of that one webhook three quarters. */
-export const shareOf = (left: number): { readonly user: number; readonly lane: number } => ({
-  user: left / 2,
-  lane: (left / 2) * 0.75,
-});
-
-/** A budget of bytes that users share. */
-export function createByteBudget(mostBytes: number) {
-  const users = new Map<number, { held: number; readonly lanes: Map<number, number> }>();
-  let all = 0;
-  return {
-    /** Takes bytes for a webhook and its user. False: there is no room, and nothing was taken. Negative bytes give back. */
-    hold(owner: Owner, bytes: number): boolean {
-      const { user_id, wh_id } = owner;
-      const mine = users.get(user_id) ?? { held: 0, lanes: new Map<number, number>() };
-      const lane = (mine.lanes.get(wh_id) ?? 0) + bytes;
-      const most = shareOf(mostBytes - all + mine.held);
-      if (bytes > 0 && (mine.held + bytes > most.user || lane > most.lane)) return false;
-      all += bytes;
-      mine.held += bytes;
-      if (lane > 0) mine.lanes.set(wh_id, lane);
-      else mine.lanes.delete(wh_id);
-      if (mine.held > 0) users.set(user_id, mine);
-      else users.delete(user_id);
-      return true;
-    },
-    get held(): number {
-      return all;
-    },
-  };
-}
-
 // Bodies of calls: their bytes, and JSON by rules that the schemas cannot say.
 
 /** Any Content-Type is read as bytes, within the budget that the receiver uses as well. */
 export function readBodies(
   fastify: FastifyInstance,
-  { bodies, shed }: { readonly bodies: BodyReader; readonly shed: (why: ShedWhy) => void },
+  { bodies, rooms }: { readonly bodies: BodyReader; readonly rooms: { readonly bodies: Pick<Room, 'refuse'> } },
 ): void {
   fastify.addContentTypeParser('*', async (request: FastifyRequest) => {
     const { raw, routeOptions } = request;
@@ -134,10 +92,7 @@ export function readBodies(
     const body = await bodies.read(raw, { user_id: request.userId, wh_id: 0 }, limit);
     if (Buffer.isBuffer(body)) return body;
     readOn(raw);
-    if (body === 'no-room') shed('bodies');
-    throw body === 'too-large'
-      ? tooLarge(limit)
-      : unavailable('Too many large bodies are being read. Send it again soon.');
+    throw body === 'too-large' ? tooLarge(limit) : rooms.bodies.refuse();
   });
 }
 
@@ -201,6 +156,3 @@ export function isTime(text: string): boolean {
     TIME.test(text) && !Number.isNaN(Date.parse(text)) && new Date(`${date}T00:00:00Z`).toISOString().startsWith(date)
   );
 }
-
-/** The lane of a webhook: its senders wait for one another and not for others. A user's own contents have a lane, too. */
-export const laneOf = ({ wh_id, user_id }: Owner): number => wh_id || -user_id;

@@ -293,17 +293,31 @@ export function measureCalls(fastify: FastifyInstance, metrics: Metrics, waiting
 }
 
 /**
- * `queue`: too much waits for the database; `line`: too much of one webhook does; `bodies`, `answers`: too much on the wire;
- * `connections`, `address`: closed at once, as there are too many in all or of one address; `idle`: closed while they did nothing.
+ * `line`: too much of one webhook waits for the database; `connections`, `address`: closed at once, as there are too many in all or
+ * of one address; `idle`: closed while they did nothing.
  */
-const SHED = ['queue', 'line', 'bodies', 'answers', 'memory', 'event-loop', 'connections', 'address', 'idle'] as const;
-export type ShedWhy = (typeof SHED)[number];
+const SHED = ['line', 'memory', 'event-loop', 'connections', 'address', 'idle'] as const;
 
-/** Requests that were refused under overload, by why. */
-export const measureShed = (metrics: Metrics): ((why: ShedWhy, count?: number) => void) => {
+interface Used {
+  readonly held: number;
+  readonly most: number;
+}
+
+/** The rooms of what users share: how full each is. Returns what counts requests that were refused under overload, by why. */
+export function measureRooms(
+  metrics: Metrics,
+  rooms: () => Readonly<Record<string, Used>>,
+  names: readonly string[],
+): (why: string, count?: number) => void {
+  metrics.gauge(
+    'room_ratio',
+    'What is in use of each thing that users share, as a share of all there is of it',
+    () => Object.fromEntries(Object.entries(rooms()).map(([name, { held, most }]) => [name, held / most])),
+    'room',
+  );
   const help = 'Requests refused with 503, and connections closed, before any work, so that the rest goes on';
-  return metrics.labelled('shed_total', help, 'why', SHED);
-};
+  return metrics.labelled('shed_total', help, 'why', [...names, ...SHED]);
+}
 
 /** Requests that did not become a content, by why. */
 export const measureRefusals = (metrics: Metrics): ((kind: RefusalKind) => void) =>

@@ -1,8 +1,5 @@
 // Searches take turns: of one user one runs at a time, so that other users find the database free.
-import { tooManySearches } from '../errors.ts';
-
-// One runs and the others wait, each for a second at most for each one before it.
-const MOST_OF_USER = 20;
+import { COUNTED } from '../admission/resources.ts';
 
 interface Line {
   /** Under way, and of these those that count. */
@@ -11,7 +8,7 @@ interface Line {
   last: Promise<unknown>;
 }
 
-export function createSearchLine(most = MOST_OF_USER) {
+export function createSearchLine(most = COUNTED.searches.each()) {
   const lines = new Map<number, Line>();
   /**
    * Runs `search` after those that came before. Throws when too many of the user wait, unless it goes on with a call that was let
@@ -19,7 +16,7 @@ export function createSearchLine(most = MOST_OF_USER) {
    */
   return async function inLine<T>(userId: number, goesOn: boolean, search: () => Promise<T>): Promise<T> {
     const line = lines.get(userId) ?? { calls: 0, counted: 0, last: Promise.resolve() };
-    if (!goesOn && line.counted >= most) throw tooManySearches(most);
+    if (!goesOn && line.counted >= most) throw COUNTED.searches.refusal(most);
     lines.set(userId, line);
     line.calls++;
     if (!goesOn) line.counted++;

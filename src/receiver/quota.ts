@@ -1,7 +1,9 @@
 // How many requests a second one webhook and one user may send, and how many bytes one user may store. Without the settings: any.
 import { LRUCache } from 'lru-cache';
+import { COUNTED, type Limits } from '../admission/resources.ts';
+import { laneOf, type Owner } from '../admission/rooms.ts';
 import type { Config } from '../config/config.ts';
-import { laneOf, type Owner } from '../http/body.ts';
+import { overLimit, type Problem } from '../errors.ts';
 import { storedBytes } from '../store/backlog.ts';
 import type { Store } from '../store/open.ts';
 
@@ -13,9 +15,8 @@ interface Stored {
 }
 
 interface Over {
-  /** How long until the sender may try again. */
-  readonly seconds: number;
-  readonly why: string;
+  /** What the sender is told. */
+  readonly problem: Problem;
   /** True once in ten seconds: a flood is noted once, not a million times. */
   readonly first: boolean;
 }
@@ -30,7 +31,6 @@ export interface Quota {
 // Providers send in bursts: the unused requests of ten seconds may come at once.
 const BURST_S = 10;
 const MOST_REMEMBERED = 50_000;
-const MB = 1_000_000;
 // Counting reads all rows of a user, so it is seldom done; but contents are also removed, here or by another application.
 const COUNT_EVERY_MS = 10 * 60_000;
 const COUNT_FULL_EVERY_MS = 60_000;
@@ -49,13 +49,13 @@ interface Stock {
 export function createQuota(
   { db, extended }: Store,
   log: { warn(data: object, message: string): void },
-  config: Pick<Config, 'ratePerWebhook' | 'ratePerUser' | 'quotaMbPerUser'>,
+  config: Pick<Config, 'ratePerWebhook'> & Limits['config'],
 ): Quota {
-  const { ratePerWebhook = 0, ratePerUser = 0, quotaMbPerUser } = config;
+  const { ratePerWebhook = 0, ratePerUser = 0 } = config;
   const buckets = new LRUCache<number, Bucket>({ max: MOST_REMEMBERED });
   const stocks = new LRUCache<number, Stock>({ max: MOST_REMEMBERED });
   const noted = new LRUCache<number, true>({ max: MOST_REMEMBERED, ttl: NOTED_EVERY_MS });
-  const quota = quotaMbPerUser === undefined || !extended ? Number.POSITIVE_INFINITY : quotaMbPerUser * MB;
+  const quota = extended ? COUNTED.stored.each(config) : Number.POSITIVE_INFINITY;
   const limited = ratePerWebhook > 0 || ratePerUser > 0 || quota !== Number.POSITIVE_INFINITY;
 
   function bucket(key: number, rate: number): Bucket {
@@ -91,11 +91,11 @@ export function createQuota(
     return known.bytes;
   }
 
-  function over(owner: Owner, seconds: number, why: string): Over {
+  function over(owner: Owner, problem: Problem): Over {
     const lane = laneOf(owner);
     const first = !noted.has(lane);
     if (first) noted.set(lane, true);
-    return { seconds, why, first };
+    return { problem, first };
   }
 
   return {
@@ -104,20 +104,16 @@ export function createQuota(
       if (!limited) return undefined;
       const { user_id, wh_id } = owner;
       const limits = [
-        { rate: wh_id > 0 ? ratePerWebhook : 0, key: wh_id, subject: 'This webhook' },
-        { rate: ratePerUser, key: -user_id, subject: 'This user' },
+        { rate: wh_id > 0 ? ratePerWebhook : 0, key: wh_id, refusal: webhookOver },
+        { rate: ratePerUser, key: -user_id, refusal: COUNTED.requests.refusal },
       ].flatMap((limit) => (limit.rate > 0 ? [{ ...limit, bucket: bucket(limit.key, limit.rate) }] : []));
       const empty = limits.find((limit) => limit.bucket.tokens < 1);
       if (empty) {
         const seconds = Math.ceil((1 - empty.bucket.tokens) / empty.rate);
-        return over(owner, seconds, `${empty.subject} may receive ${empty.rate} requests a second.`);
+        return over(owner, empty.refusal(empty.rate, seconds));
       }
       if (quota !== Number.POSITIVE_INFINITY && stockOf(user_id) >= quota)
-        return over(
-          owner,
-          COUNT_FULL_EVERY_MS / 1000,
-          `This user has ${quotaMbPerUser} MB stored, and may have no more.`,
-        );
+        return over(owner, COUNTED.stored.refusal(quota, COUNT_FULL_EVERY_MS / 1000));
       for (const limit of limits) limit.bucket.tokens--;
       return undefined;
     },
@@ -130,3 +126,6 @@ export function createQuota(
     },
   };
 }
+
+const webhookOver = (rate: number, seconds: number): Problem =>
+  overLimit(`This webhook may receive ${rate} requests a second.`, seconds);

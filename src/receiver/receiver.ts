@@ -1,6 +1,8 @@
 // Receives any HTTP request on /in/{key} and stores it exactly as it arrived. On raw node:http, before Fastify.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BlockList, isIP, isIPv6 } from 'node:net';
+import { SMALL_BYTES } from '../admission/resources.ts';
+import { laneOf, type Rooms } from '../admission/rooms.ts';
 import type { Config } from '../config/config.ts';
 import {
   forbidden,
@@ -8,18 +10,16 @@ import {
   methodNotAllowed,
   needsMigrate,
   notFound,
-  overLimit,
   Problem,
   tooLarge,
   unavailable,
   unverified,
 } from '../errors.ts';
 import type { Sender } from '../http/address.ts';
-import { Aborted, type BodyReader, createByteBudget, isLong, readOn, SMALL_BYTES } from '../http/body.ts';
+import { Aborted, type BodyReader, isLong, readOn } from '../http/body.ts';
 import { encodeHead, publicUrlOf, splitTarget } from '../http/head.ts';
 import { createRequestId, type Receiver } from '../http/server.ts';
 import type { Incidents } from '../observe/incidents.ts';
-import type { ShedWhy } from '../observe/metrics.ts';
 import { type Overload, overloadProblem } from '../observe/overload.ts';
 import type { RefusalKind } from '../schema/contents.ts';
 import type { Answer } from '../schema/webhooks.ts';
@@ -39,8 +39,6 @@ const SECURITY = [
 ];
 // A refused sender has this long to read its answer before its connection ends.
 const LINGER_MS = 5_000;
-// Large bodies that wait for their verdict.
-const MOST_JUDGED_BYTES = 256 * 1024 * 1024;
 // Old URLs that were logged, remembered so that each is logged once.
 const MOST_WARNED = 10_000;
 
@@ -58,8 +56,9 @@ export interface ReceiverParts extends RefusalParts {
   readonly bodies: BodyReader;
   readonly overload: Pick<Overload, 'why'>;
   readonly sender: Sender;
+  readonly rooms: Pick<Rooms, 'bodies' | 'verdicts' | 'queue' | 'refusals'>;
   /** Counts requests that are refused under overload, by why. */
-  readonly shed: (why: ShedWhy) => void;
+  readonly shed: (why: string) => void;
   /** The webhooks behind URL keys. */
   readonly targets: Refreshed<string, Target>;
   readonly incidents: Pick<Incidents, 'failed'>;
@@ -75,13 +74,12 @@ interface Received {
 }
 
 export function createReceiver(parts: ReceiverParts): Receiver {
-  const { store, config, writer, quota, bodies, overload, sender, shed, targets, incidents, clockText, log, now } =
-    parts;
+  const { store, config, writer, quota, bodies, rooms, overload, sender, shed, targets, incidents, clockText } = parts;
+  const { log, now } = parts;
   const oldUrls = createOldUrls(parts);
   const refusals = createRefusals(parts);
   const hardLimit = Math.min(config.maxBodyBytes, store.db.maxValueBytes - 1024 * 1024);
   const warned = new Set<number>();
-  const verdicts = createByteBudget(MOST_JUDGED_BYTES);
   let ending = false;
 
   const limitOf = (target: Target) => Math.min(target.settings.max_body_bytes ?? hardLimit, hardLimit);
@@ -89,9 +87,7 @@ export function createReceiver(parts: ReceiverParts): Receiver {
   /** Why no request is taken now; undefined: requests are taken. */
   function overloaded(): Problem | undefined {
     if (overload.why) shed(overload.why);
-    else if (writer.full()) shed('queue');
-    else return undefined;
-    return overloadProblem(overload) ?? unavailable('Too much is waiting to be stored. Send it again soon.');
+    return overloadProblem(overload) ?? (writer.full() ? rooms.queue.refuse() : undefined);
   }
 
   const reject = (problem: Problem, kind: RefusalKind | null = null): Rejection => ({ problem, kind });
@@ -117,7 +113,7 @@ export function createReceiver(parts: ReceiverParts): Receiver {
       return reject(unavailable('Too much of this webhook is waiting to be stored. Send it again soon.'));
     }
     const over = quota.refuse(target);
-    return over && reject(overLimit(over.why, over.seconds), over.first ? 'limit' : null);
+    return over && reject(over.problem, over.first ? 'limit' : null);
   }
 
   /** `known`: the webhook of a request that came by an old URL; otherwise `key` finds it. */
@@ -164,10 +160,7 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     if (expects) response.writeContinue();
     const limit = limitOf(target);
     const content = await bodies.read(request, target, limit);
-    if (content === 'no-room') {
-      shed('bodies');
-      return refuse(request, response, unavailable('Too many large bodies are being read. Send it again soon.'));
-    }
+    if (content === 'no-room') return refuse(request, response, rooms.bodies.refuse());
     if (content === 'too-large') {
       refusals.add(target, { ...about(), kind: 'too_large', reason: tooLarge(limit).message, size: null });
       return refuse(request, response, tooLarge(limit));
@@ -236,14 +229,12 @@ export function createReceiver(parts: ReceiverParts): Receiver {
   async function judge(target: Target, incoming: Incoming): Promise<Judgement> {
     const { length } = incoming.body;
     if (length <= SMALL_BYTES) return judgeRequest(target, incoming);
-    if (!verdicts.hold(target, length)) {
-      shed('bodies');
-      throw unavailable('Too many large bodies are being verified. Send it again soon.');
-    }
+    const lane = laneOf(target);
+    if (!rooms.verdicts.take(target.user_id, length, lane)) throw rooms.verdicts.refuse();
     try {
       return await judgeRequest(target, incoming);
     } finally {
-      verdicts.hold(target, -length);
+      rooms.verdicts.give(target.user_id, length, lane);
     }
   }
 

@@ -1,5 +1,6 @@
 // Stores refusals in the background: in batches, without delaying the answer, and dropped when they come too fast.
 import { LRUCache } from 'lru-cache';
+import { laneOf, type Rooms } from '../admission/rooms.ts';
 import { overLimit, unavailable } from '../errors.ts';
 import { warnSeldom } from '../observe/incidents.ts';
 import type { Log } from '../observe/log.ts';
@@ -16,7 +17,6 @@ import { openSecrets, ownerOf, type Target } from '../webhooks/target.ts';
 import type { Quota } from './quota.ts';
 
 const MOST_WAITING = 1_000;
-const MOST_WAITING_BYTES = 32 * 1024 * 1024;
 const BATCH = 64;
 const BATCH_BYTES = 2 * 1024 * 1024;
 // Heads and bodies that are kept of one webhook in an hour: a sender that knows its URL must not fill the disk with forgeries.
@@ -52,12 +52,13 @@ export interface RefusalParts {
   readonly metrics: Metrics;
   readonly log: Log;
   readonly quota: Pick<Quota, 'stored'>;
+  readonly rooms: Pick<Rooms, 'refusals'>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
 
 export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } = {}) {
-  const { store, log, quota, now } = parts;
+  const { store, log, quota, rooms, now } = parts;
   const findNearMiss = createNearMisses(parts);
   const unjudged = createUnjudged(store);
   const warn = warnSeldom(log, causeOf, 'cannot look for near misses; refusals are noted without them');
@@ -67,7 +68,6 @@ export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } =
   };
   const countRefusal = measureRefusals(parts.metrics);
   let waiting: Waiting[] = [];
-  let bytes = 0;
   let running: Promise<void> | undefined;
   // Bytes kept of each webhook in the current hour.
   let kept = new Map<number, number>();
@@ -109,7 +109,7 @@ export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } =
         log.warn({ error, refusals: batch.length }, 'refusals were not noted');
         for (const { done } of batch) done(error);
       }
-      for (const { row } of batch) bytes -= bytesOf(row);
+      for (const { row } of batch) rooms.refusals.give(row.user_id, bytesOf(row), laneOf(row));
     }
     running = undefined;
   }
@@ -119,12 +119,15 @@ export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } =
     countRefusal(kind);
     const content = incoming?.body ?? null;
     const added = bytesOf({ head, content });
-    if (waiting.length >= MOST_WAITING || bytes + added > MOST_WAITING_BYTES) return false;
-    if (kind !== 'secret_missing' && !admit(target, added)) return false;
     const { user_id, wh_id } = target;
+    const lane = laneOf(target);
+    if (waiting.length >= MOST_WAITING || !rooms.refusals.take(user_id, added, lane)) return false;
+    if (kind !== 'secret_missing' && !admit(target, added)) {
+      rooms.refusals.give(user_id, added, lane);
+      return false;
+    }
     const event_key = event_id ? eventKey(user_id, event_id) : null;
     const row = { user_id, wh_id, kind, reason, near_miss: null, size, received_ms, ip, head, content, event_key };
-    bytes += added;
     // A near miss that cannot be looked for is left out: the refusal itself matters more.
     const near = async () =>
       incoming && kind === 'signature' ? findNearMiss(target, incoming).catch(warnUnfound) : null;

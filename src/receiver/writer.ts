@@ -17,8 +17,9 @@
 // - The queue takes one row of each user in turn, and a user fills at most half of what others leave of it: a flood delays its
 //   own rows.
 // - Memory is bounded: above 64 MiB, or 2 s behind, `full` refuses a request before its body is read.
+import { HELD } from '../admission/resources.ts';
+import { createRoom, laneOf, type Owner, type Room } from '../admission/rooms.ts';
 import { unavailable } from '../errors.ts';
-import { laneOf, type Owner, shareOf } from '../http/body.ts';
 import { insertContents, type NewContent } from '../store/contents.ts';
 import { failed, StoreError } from '../store/db.ts';
 import { onlyReadable } from '../store/engine/causes.ts';
@@ -28,8 +29,8 @@ import type { Store } from '../store/open.ts';
 const MOST_ROWS = 500;
 // One statement must fit max_allowed_packet with room to spare, and not keep the others of its batch waiting.
 const MOST_BYTES = 4 * 1024 * 1024;
-// Rows that wait for their commit. Above either limit senders get a 503 before their body is read, and try again later.
-const QUEUE_BYTES = 64 * 1024 * 1024;
+// Rows that wait longer than this for their commit, or that are more than the room for them, make senders wait: they get a 503
+// before their body is read, and try again later.
 const QUEUE_AGE_MS = 2_000;
 // A transaction begins when nothing new comes, and at the latest so long after its first row: where many send at once, a larger
 // one saves more than this costs.
@@ -48,6 +49,8 @@ interface Waiting extends Entry {
 }
 
 export interface WriterOptions {
+  /** The room for rows that wait for their transaction. */
+  readonly room?: Pick<Room, 'put' | 'give' | 'isOver' | 'held' | 'most'>;
   /** Told of rows that the database refused or lost; their senders get a 503. */
   readonly onError?: (error: unknown, rows: number) => void;
   /** Told of each committed transaction, and how long it took. */
@@ -58,7 +61,12 @@ export interface WriterOptions {
 
 export function createWriter(
   store: Store,
-  { onError = () => {}, onBatch = () => {}, onCommitted = () => {} }: WriterOptions = {},
+  {
+    room = createRoom(HELD.queue.all(), { refusal: HELD.queue.refusal }),
+    onError = () => {},
+    onBatch = () => {},
+    onCommitted = () => {},
+  }: WriterOptions = {},
 ) {
   const mostBytes = Math.min(MOST_BYTES, store.db.maxValueBytes / 4);
   const queue = createQueue<Waiting>();
@@ -103,21 +111,31 @@ export function createWriter(
     setImmediate(gather, performance.now(), 0);
   }
 
+  const giveBack = (entries: readonly Waiting[]): void => {
+    for (const { user, bytes, lane } of entries) room.give(user, bytes, lane);
+  };
+
   function start(): void {
     scheduled = false;
     while (running.size < store.db.lanes && queue.size > 0) {
       // A row whose event is under way stays in its lane until that commit: only then is it known as a duplicate.
       const batch = queue.take(MOST_ROWS, mostBytes, ({ event }) => event !== undefined && underWay.has(event));
       if (batch.length === 0) return;
+      giveBack(batch);
       running.set(batch, performance.now());
       for (const { event } of batch) if (event !== undefined) underWay.add(event);
       void commit(batch).finally(() => {
         running.delete(batch);
         for (const { event } of batch) if (event !== undefined) underWay.delete(event);
         soon();
-        if (running.size === 0 && queue.size === 0) for (const resolve of drained.splice(0)) resolve();
+        tellDrained();
       });
     }
+    tellDrained();
+  }
+
+  function tellDrained(): void {
+    if (running.size === 0 && queue.size === 0) for (const resolve of drained.splice(0)) resolve();
   }
 
   function busyFor(): number {
@@ -131,6 +149,7 @@ export function createWriter(
     const until = performance.now() - GIVE_UP_MS;
     // Not begun yet, so certainly not stored.
     const old = queue.dropBefore(until);
+    giveBack(old);
     for (const one of old) one.reject(unavailable(reason(undefined)));
     // Begun: the statement runs on, and its end is unknown. Its own answer comes too late and is ignored.
     for (const batch of running.keys())
@@ -145,10 +164,12 @@ export function createWriter(
       new Promise((resolve, reject) => {
         const bytes = row.content.length + (row.head?.length ?? 0) + 100;
         const event = row.judged?.event_key ? eventName(row.wh_id, row.judged.event_key) : undefined;
+        const lane = laneOf(row);
+        room.put(row.user_id, bytes, lane);
         queue.add({
           row,
           user: row.user_id,
-          lane: laneOf(row),
+          lane,
           event,
           bytes,
           since: performance.now(),
@@ -159,16 +180,12 @@ export function createWriter(
       }),
     /** True when too much waits, or for too long, in the whole queue or of this owner: refuse before reading a body. */
     full(owner?: Owner): boolean {
-      if (queue.bytes > QUEUE_BYTES || busyFor() > QUEUE_AGE_MS) return true;
+      if (room.held > room.most || busyFor() > QUEUE_AGE_MS) return true;
       if (!owner) return false;
-      const mine = queue.bytesOf(owner.user_id);
-      if (mine === 0) return false;
-      const most = shareOf(QUEUE_BYTES - queue.bytes + mine);
-      const held = queue.of(owner.user_id, laneOf(owner));
-      return (
-        mine > most.user ||
-        (held !== undefined && (held.bytes > most.lane || performance.now() - held.since > QUEUE_AGE_MS))
-      );
+      const lane = laneOf(owner);
+      if (room.isOver(owner.user_id, lane)) return true;
+      const since = queue.waitsSince(owner.user_id, lane);
+      return since !== undefined && performance.now() - since > QUEUE_AGE_MS;
     },
     /** Resolves when everything accepted so far is answered. */
     drain: (): Promise<void> =>
@@ -178,7 +195,7 @@ export function createWriter(
       return queue.size;
     },
     get waitingBytes(): number {
-      return queue.bytes;
+      return room.held;
     },
     /** For how long the database has had the same transaction; 0 = it has none. */
     get busyMs(): number {
@@ -218,24 +235,18 @@ interface Lane<E> {
   entries: (E | undefined)[];
   /** The first entry that is still there. */
   at: number;
-  bytes: number;
 }
 interface Line<E> {
   readonly lanes: Map<number, Lane<E>>;
-  bytes: number;
 }
 
 export function createQueue<E extends Entry>() {
   // In the order in which they are served, and so are the lanes of each: who was served goes to the end.
   const users = new Map<number, Line<E>>();
   let size = 0;
-  let bytes = 0;
 
-  function remove(line: Line<E>, lane: Lane<E>, entry: E): void {
+  function remove(lane: Lane<E>): void {
     lane.entries[lane.at++] = undefined;
-    lane.bytes -= entry.bytes;
-    line.bytes -= entry.bytes;
-    bytes -= entry.bytes;
     size--;
   }
 
@@ -253,14 +264,11 @@ export function createQueue<E extends Entry>() {
 
   return {
     add(entry: E): void {
-      const line: Line<E> = users.get(entry.user) ?? { lanes: new Map(), bytes: 0 };
+      const line: Line<E> = users.get(entry.user) ?? { lanes: new Map() };
       if (line.lanes.size === 0) users.set(entry.user, line);
-      const lane: Lane<E> = line.lanes.get(entry.lane) ?? { entries: [], at: 0, bytes: 0 };
+      const lane: Lane<E> = line.lanes.get(entry.lane) ?? { entries: [], at: 0 };
       if (lane.entries.length === 0) line.lanes.set(entry.lane, lane);
       lane.entries.push(entry);
-      lane.bytes += entry.bytes;
-      line.bytes += entry.bytes;
-      bytes += entry.bytes;
       size++;
     },
     /**
@@ -272,7 +280,7 @@ export function createQueue<E extends Entry>() {
       const served = new Map<Lane<E>, E>();
       let sum = 0;
       // The lanes of each user that may have more for this batch, the next one first.
-      let turn = [...users.values()].map((line) => ({ line, lanes: [...line.lanes.values()], at: 0 }));
+      let turn = [...users.values()].map((line) => ({ lanes: [...line.lanes.values()], at: 0 }));
       while (turn.length > 0 && taken.length < mostRows) {
         const again: typeof turn = [];
         for (const one of turn) {
@@ -281,7 +289,7 @@ export function createQueue<E extends Entry>() {
             const lane = one.lanes[one.at++] as Lane<E>;
             const entry = lane.entries[lane.at];
             if (!entry || held(entry) || (taken.length > 0 && sum + entry.bytes > mostBytes)) continue;
-            remove(one.line, lane, entry);
+            remove(lane);
             taken.push(entry);
             sum += entry.bytes;
             served.set(lane, entry);
@@ -301,7 +309,7 @@ export function createQueue<E extends Entry>() {
       for (const [user, line] of [...users]) {
         for (const [key, lane] of [...line.lanes]) {
           for (let entry = lane.entries[lane.at]; entry && entry.since < until; entry = lane.entries[lane.at]) {
-            remove(line, lane, entry);
+            remove(lane);
             dropped.push(entry);
           }
           if (lane.at === lane.entries.length) line.lanes.delete(key);
@@ -310,18 +318,13 @@ export function createQueue<E extends Entry>() {
       }
       return dropped;
     },
-    /** The bytes in a lane, and since when its first entry waits; undefined: it is empty. */
-    of(user: number, key: number): { readonly bytes: number; readonly since: number } | undefined {
+    /** Since when the first entry of a lane waits; undefined: the lane is empty. */
+    waitsSince(user: number, key: number): number | undefined {
       const lane = users.get(user)?.lanes.get(key);
-      const first = lane?.entries[lane.at];
-      return lane && first && { bytes: lane.bytes, since: first.since };
+      return lane?.entries[lane.at]?.since;
     },
-    bytesOf: (user: number): number => users.get(user)?.bytes ?? 0,
     get size() {
       return size;
-    },
-    get bytes() {
-      return bytes;
     },
   };
 }

@@ -1,7 +1,8 @@
 // Webhooks made and changed, for the API and the command line alike: settings checked, secrets sealed, URLs made.
+import { COUNTED } from '../admission/resources.ts';
 import type { Config } from '../config/config.ts';
 import { isNetwork } from '../config/settings.ts';
-import { type FieldError, forbidden, invalid, notFound, tooManyWebhooks } from '../errors.ts';
+import { type FieldError, forbidden, invalid, notFound } from '../errors.ts';
 import {
   resolveSettings,
   type SettingsInput,
@@ -108,7 +109,7 @@ export async function makeWebhook(
     idFrom,
     most: config.webhooksPerUser,
   }).catch((error: unknown) => {
-    throw error instanceof TooManyWebhooks ? tooManyWebhooks(config.webhooksPerUser) : error;
+    throw error instanceof TooManyWebhooks ? COUNTED.webhooks.refusal(config.webhooksPerUser) : error;
   });
   return webhookDetail(await owned({ store }, userId, wh_id), config.publicUrl);
 }

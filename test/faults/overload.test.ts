@@ -2,8 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import Fastify from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { HELD } from '../../src/admission/resources.ts';
+import { createRoom } from '../../src/admission/rooms.ts';
 import { shedLoad } from '../../src/api/shedding.ts';
-import { createByteBudget } from '../../src/http/body.ts';
 import { watchOverload } from '../../src/observe/overload.ts';
 import {
   type Database,
@@ -203,29 +204,13 @@ describe('memory', () => {
     const told: string[] = [];
     const fastify = Fastify();
     const overload = { why: undefined, memory: { used: 0, most: 1 }, close() {} };
-    shedLoad(fastify, { overload, shed: (why) => told.push(why) }, () => false, 200_000);
+    const answers = createRoom(200_000, { refusal: HELD.answers.refusal, onRefused: () => told.push('answers') });
+    shedLoad(fastify, { overload, rooms: { answers }, shed: (why) => told.push(why) }, () => false);
     fastify.get('/:text', ({ params }) => (params as { text: string }).text.repeat(40_000));
     const status = async (text: string) => (await fastify.inject(`/${encodeURIComponent(text)}`)).statusCode;
-    // 40,000 and 120,000 bytes; one user has 75,000.
+    // 40,000 and 120,000 bytes; one user has 100,000.
     expect([await status('e'), await status('€')]).toEqual([200, 503]);
     expect(told).toEqual(['answers']);
     await fastify.close();
-  });
-
-  test('given back is there again, and nobody takes more than half of what the others leave', () => {
-    const room = createByteBudget(1_000);
-    const hold = (user_id: number, wh_id: number, bytes: number) => room.hold({ user_id, wh_id }, bytes);
-    // Of the 500 of a user one webhook gets 375.
-    expect([hold(1, 1, 375), hold(1, 1, 1), hold(1, 2, 125), hold(1, 3, 1)]).toEqual([true, false, true, false]);
-    expect([hold(2, 3, 187), hold(2, 4, 63), hold(2, 4, 1), hold(3, 5, 93)]).toEqual([true, true, false, true]);
-    for (const [owner, bytes] of [[1, 375] as const, [2, 125] as const]) hold(1, owner, -bytes);
-    expect([room.held, hold(3, 5, 150), room.held, hold(1, 1, 120)]).toEqual([343, true, 493, true]);
-    // However many take all they may, the next one gets something, and all together never more than there is.
-    for (let user = 10; user < 15; user++) {
-      let held = 0;
-      while (hold(user, 1, 1)) held++;
-      expect(held).toBeGreaterThan(0);
-    }
-    expect(room.held).toBeLessThanOrEqual(1_000);
   });
 });

@@ -5,6 +5,8 @@ import { type AddressInfo, createConnection, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { afterEach, expect, test, vi } from 'vitest';
+import { HELD } from '../../src/admission/resources.ts';
+import { createRoom } from '../../src/admission/rooms.ts';
 import { createBodyReader, holdsMore, readOn } from '../../src/http/body.ts';
 
 const KIB = 1024;
@@ -17,7 +19,7 @@ afterEach(() => {
 
 /** A server whose requests are read with room for 1 MiB; the path is the user and the webhook. Answers what became of each. */
 async function listen(limit = 10_000 * KIB): Promise<{ url: string; port: number }> {
-  const bodies = createBodyReader(KIB * KIB);
+  const bodies = createBodyReader(createRoom(KIB * KIB, { refusal: HELD.bodies.refusal }));
   const server = createServer(async (request: IncomingMessage, response) => {
     const [, user_id, wh_id] = (request.url ?? '').split('/').map(Number);
     const owner = { user_id: user_id as number, wh_id: wh_id as number };

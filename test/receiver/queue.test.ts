@@ -33,7 +33,6 @@ describe('turns', () => {
     // And goes on where it was.
     queue.add(entry(200, 9, 1, 9, 2));
     expect(names(queue.take(4, 100, free))).toEqual(['4:0', '200:9', '5:0', '6:0']);
-    expect([queue.bytesOf(1), queue.bytesOf(2), queue.bytesOf(7)]).toEqual([494, 0, 0]);
   });
 
   test('who was not served when a batch was full is first in the next', () => {
@@ -63,16 +62,16 @@ describe('turns', () => {
     expect(names(queue.take(10, 100, free))).toEqual(['1:0', '1:1']);
   });
 
-  test('tells what a lane holds, and gives up what is too old', () => {
+  test('tells since when a lane waits, and gives up what is too old', () => {
     const queue = createQueue<Numbered>();
     for (let n = 0; n < 4; n++) queue.add(entry(1, n, 10, 100 + n));
     queue.add(entry(2, 0, 5, 102));
-    expect(queue.of(1, 1)).toEqual({ bytes: 40, since: 100 });
+    expect(queue.waitsSince(1, 1)).toBe(100);
     expect(names(queue.dropBefore(102))).toEqual(['1:0', '1:1']);
-    expect(queue.of(1, 1)).toEqual({ bytes: 20, since: 102 });
-    expect([queue.size, queue.bytes]).toEqual([3, 25]);
+    expect(queue.waitsSince(1, 1)).toBe(102);
+    expect(queue.size).toBe(3);
     expect(names(queue.dropBefore(103)).sort()).toEqual(['1:2', '2:0']);
-    expect(queue.of(1, 2)).toBe(undefined);
+    expect(queue.waitsSince(1, 2)).toBe(undefined);
   });
 });
 
@@ -127,7 +126,7 @@ test('whatever is added, taken and dropped: each once, in order within its lane,
           gone(taken);
         } else gone(queue.dropBefore(one.drop));
         const rest = [...waiting.values()].flat();
-        expect([queue.size, queue.bytes]).toEqual([rest.length, rest.reduce((sum, { bytes }) => sum + bytes, 0)]);
+        expect(queue.size).toBe(rest.length);
       }
     }),
     { numRuns: 500 },

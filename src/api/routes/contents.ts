@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
+import type { Rooms } from '../../admission/rooms.ts';
 import type { Config } from '../../config/config.ts';
 import {
   forbidden,
@@ -9,7 +10,6 @@ import {
   needsMigrate,
   noSuchContent,
   notFound,
-  overLimit,
   revoked,
   tooLarge,
   unavailable,
@@ -32,7 +32,8 @@ import { nameWebhooks } from '../../store/webhooks.ts';
 import { normalEventId } from '../../verify/identify.ts';
 import { decodeBytes } from '../../verify/request.ts';
 import { route } from '../route.ts';
-import { bytesAnswer, contentToWire, sendBytes } from '../wire.ts';
+import type { Part, Served, ServedPage, Serving } from '../serving.ts';
+import { bytesAnswer, sendBytes } from '../wire.ts';
 import { type Read, type Selection, streamContents, wantsStream } from './stream.ts';
 
 /** What lists and streams take of the service. */
@@ -41,6 +42,7 @@ export interface ListCalls {
   readonly config: Config;
   readonly tail: Pick<Tail, 'readableId' | 'age' | 'heldSeconds'>;
   readonly lists: Lists;
+  readonly serving: Serving;
 }
 
 /** What the calls on single contents take of it besides. */
@@ -49,6 +51,7 @@ export interface ContentCalls extends ListCalls {
   readonly content: (key: ContentKey) => Promise<ContentRow | undefined>;
   readonly writer: Pick<Writer, 'write' | 'full'>;
   readonly quota: Pick<Quota, 'refuse'>;
+  readonly rooms: Pick<Rooms, 'queue'>;
   readonly sender: Pick<Sender, 'address'>;
   /** A moment as the column `dt` has it. */
   readonly clockText: (ms: number) => string;
@@ -88,7 +91,7 @@ export const listContentsRoute = route({
     },
   },
   async handler(parts: ListCalls, { query, userId, hint, watch, whileOpen, request, reply }) {
-    const { store, tail, config } = parts;
+    const { store, tail, serving } = parts;
     const list = {
       userId,
       whid: query.whid === 'all' ? 'all' : Number(query.whid ?? 0),
@@ -108,13 +111,14 @@ export const listContentsRoute = route({
     const empty = page.contents.length === 0;
     const elsewhere = query.whid === undefined && empty ? await hintElsewhere(store, userId) : undefined;
     const hints = [hint.hint, elsewhere].filter((text) => text !== undefined).join(' ');
-    return {
-      whcontent: page.contents.map((row) => contentToWire(row, config)),
+    const more = {
       next_id: page.next,
       ...(page.reset === undefined ? {} : { reset: { max_id: page.reset } }),
       ...(tail.heldSeconds > 0 ? { held_s: Math.ceil(tail.heldSeconds) } : {}),
       ...(hints ? { hint: hints } : {}),
     };
+    const contents = page.contents.flatMap((one, i): Part[] => [i === 0 ? '' : ',', one, '}']);
+    return serving.answer(reply, userId, ['{"whcontent":[', ...contents, `],${JSON.stringify(more).slice(1)}`]);
   },
 });
 
@@ -138,27 +142,40 @@ function filterOf({ event_id, event_type, verified, since, q }: Static<typeof wi
 }
 
 /** Reads the list from an id on, or back; a waiting call and a stream go on with it. */
-const reading = ({ lists }: Pick<ListCalls, 'lists'>, list: Selection, desc: boolean, filter?: Filter): Read => {
+function reading(
+  { lists, tail, serving }: Pick<ListCalls, 'lists' | 'tail' | 'serving'>,
+  list: Selection,
+  desc: boolean,
+  filter?: Filter,
+): Read {
   let goesOn = false;
-  return (from, ended) => {
-    if (filter) {
-      const again = goesOn;
-      goesOn = true;
-      return lists.search({ ...list, from, order: desc ? 'desc' : 'asc' }, filter, ended, again);
-    }
-    return desc ? lists.newestFirst({ ...list, from }) : lists.page({ ...list, from });
+  function find(from: number | 'latest', ended: Cancellation): Promise<Page> {
+    if (!filter) return desc ? lists.newestFirst({ ...list, from }) : lists.page({ ...list, from });
+    const again = goesOn;
+    goesOn = true;
+    return lists.search({ ...list, from, order: desc ? 'desc' : 'asc' }, filter, ended, again);
+  }
+  const read = async (from: number | 'latest', ended: Cancellation): Promise<ServedPage> => {
+    const page = await find(from, ended);
+    return { ...page, contents: await serving.serve(list.userId, page.contents) };
   };
-};
+  return (from, ended, together) => {
+    // A search ends with its caller: it is not shared.
+    if (!together || filter) return read(from, ended);
+    const asked = [list.userId, list.whid, list.limit, from, tail.readableId];
+    return serving.shared(list.userId, asked.join(' '), () => read(from, ended));
+  };
+}
 
 /** The page; when it is empty, the first after it that is not, until then. */
 async function waitingPage(
   { lists, config }: Pick<ListCalls, 'lists' | 'config'>,
   list: Selection,
   read: Read,
-  first: Page,
+  first: ServedPage,
   until: number,
   watch: () => Cancellation,
-): Promise<Page> {
+): Promise<ServedPage> {
   let page = first;
   let ended: Cancellation | undefined;
   while (page.contents.length === 0 && page.reset === undefined) {
@@ -166,7 +183,7 @@ async function waitingPage(
     ended ??= left > 0 ? watch() : undefined;
     if (!ended || ended.aborted || left <= 0) break;
     await lists.wait(list, page.next, left, ended);
-    page = await read(page.next, ended);
+    page = await read(page.next, ended, 'together');
   }
   if (ended?.reason === 'revoked') throw revoked(config.serviceName);
   return page;
@@ -192,10 +209,11 @@ export const getContent = route({
   summary: 'Fetch one content',
   params: wire.ContentId,
   answers: { 200: { schema: wire.ContentOne, example: exampleContent, description: 'The content' } },
-  async handler({ content, config }: Pick<ContentCalls, 'content' | 'config'>, { params, userId, hint }) {
+  async handler({ content, serving }: Pick<ContentCalls, 'content' | 'serving'>, { params, userId, hint, reply }) {
     const row = await content({ userId, id: params.id });
     if (!row) throw notFound(CLASSIC_MISSING);
-    return Object.assign(contentToWire(row, config), hint);
+    const [one] = (await serving.serve(userId, [row])) as [Served];
+    return serving.answer(reply, userId, [one, hint.hint ? `,${JSON.stringify(hint).slice(1)}` : '}']);
   },
 });
 
@@ -254,13 +272,12 @@ export const postContent = route({
   rawBody: true,
   answers: { 201: { schema: wire.Posted, example: { result: 'ok', id: 28 }, description: 'Stored' } },
   async handler(
-    { store, writer, quota, sender, clockText, now }: ContentCalls,
+    { store, writer, quota, rooms, sender, clockText, now }: ContentCalls,
     { query, request, userId, reply, hint },
   ) {
-    if (writer.full({ user_id: userId, wh_id: 0 }))
-      throw unavailable('Too much is waiting to be stored. Send it again soon.');
+    if (writer.full({ user_id: userId, wh_id: 0 })) throw rooms.queue.refuse();
     const over = quota.refuse({ user_id: userId, wh_id: 0 });
-    if (over) throw overLimit(over.why, over.seconds);
+    if (over) throw over.problem;
     const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
     const content = ownContent(query.content, body, request.url);
     if (content.length > store.db.maxValueBytes - 1024 * 1024) throw tooLarge(store.db.maxValueBytes - 1024 * 1024);
