@@ -101,7 +101,7 @@ export async function createService({ routes = [], ...options }: ServiceOptions)
 }
 
 /** Starts the machines. Each is given what it needs, and what one tells another is passed on here. */
-async function openParts({ store, config, log, memory, now = Date.now }: Omit<ServiceOptions, 'routes'>) {
+export async function openParts({ store, config, log, memory, now = Date.now }: Omit<ServiceOptions, 'routes'>) {
   const onStep = (ms: number) =>
     log.warn(
       { seconds: Math.round(ms / 1000) },

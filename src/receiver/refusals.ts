@@ -5,6 +5,7 @@ import { overLimit, unavailable } from '../errors.ts';
 import { warnSeldom } from '../observe/incidents.ts';
 import type { Log } from '../observe/log.ts';
 import { type Metrics, measureRefusals } from '../observe/metrics.ts';
+import { failed } from '../store/db.ts';
 import { causeOf } from '../store/engine/causes.ts';
 import { eventKey } from '../store/events.ts';
 import type { Store } from '../store/open.ts';
@@ -25,6 +26,8 @@ const HOUR_BYTES = 256 * 1024 * 1024;
 // Requests that wait for a secret are bounded by MOST_UNJUDGED instead. Then the owner and the senders are told this.
 const FULL = 'So many requests wait for the secret of this webhook that no more are kept: its owner has to set it.';
 const FULL_S = 60;
+const NOT_KEPT = 'This request cannot be kept now, nothing was stored. Send it again later.';
+const MAY_BE_KEPT = 'The database did not confirm in time. This request may be kept or not: send it again.';
 // What a row takes besides in the table and its indexes, about.
 const ROW_BYTES = 300;
 
@@ -141,8 +144,7 @@ export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } =
     add: (target: Target, refused: Refused): void => void push(target, refused, () => {}),
     /** Resolves once a request that waits for its secret is stored. Rejects with a 503 when it cannot be: the sender tries again. */
     async keep(target: Target, refused: Refused): Promise<void> {
-      const busy = (cause?: unknown) =>
-        unavailable('This request cannot be kept now, nothing was stored. Send it again later.', cause);
+      const busy = (cause?: unknown) => unavailable(failed(cause, 'unknown') ? MAY_BE_KEPT : NOT_KEPT, cause);
       const { head, incoming, ...more } = refused;
       const needed = bytesOf({ head, content: incoming?.body ?? null });
       const { room, first } = await unjudged.take(target.wh_id, needed).catch((error: unknown) => {

@@ -164,6 +164,9 @@ const ONE_AT_A_TIME = {
   sqlite: "INSERT INTO restante_meta (k, v) VALUES ('consumers', 1) ON CONFLICT (k) DO UPDATE SET v = v + 1",
 } as const;
 
+/** Until the end of the transaction no consumer is made. */
+export const holdNewConsumers = (db: Db, queries: Queries): Promise<number> => queries.run(ONE_AT_A_TIME[db.kind]);
+
 /** Makes a consumer, unless its user has `most` already: `limit`. `exists`: another call has made it. */
 export async function createConsumer(db: Db, made: NewConsumer, most: number): Promise<'made' | 'exists' | 'limit'> {
   const { user_id, name, start_pos, cursor_id } = made;
@@ -172,7 +175,7 @@ export async function createConsumer(db: Db, made: NewConsumer, most: number): P
     cursor_id, next_due_ms, dead, pulled_ms, version, updated_ms, created_ms) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 1, ${now}, ${now}`;
   try {
     await db.transaction(async (queries) => {
-      await queries.run(ONE_AT_A_TIME[db.kind]);
+      await holdNewConsumers(db, queries);
       await queries.run(sql, [user_id, name, ...toValues(made), start_pos, start_pos, cursor_id]);
       const count = 'SELECT COUNT(*) AS n FROM restante_consumer WHERE user_id = ?';
       if (((await queries.all<{ n: number }>(count, [user_id]))[0]?.n ?? 0) > most) throw new TooMany();

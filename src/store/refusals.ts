@@ -53,12 +53,10 @@ const WITH_BODY = "kind IN ('signature', 'secret_missing', 'handshake')";
 export const REFUSAL_BYTES = `LENGTH(head) + CASE WHEN ${WITH_BODY} THEN size ELSE 0 END`;
 const UNJUDGED = "kind = 'secret_missing' AND released_as IS NULL";
 
-export async function insertRefusals(db: Db, rows: readonly NewRefusal[]): Promise<void> {
-  await db.insert(
-    'restante_refusal',
-    COLUMNS,
-    rows.map((row) => COLUMNS.map((name) => row[name])),
-  );
+/** In a transaction: a statement alone would not tell "not done" from "not known whether it is done". */
+export function insertRefusals(db: Db, rows: readonly NewRefusal[]): Promise<void> {
+  const values = rows.map((row) => COLUMNS.map((name) => row[name]));
+  return db.transaction((queries) => queries.insert('restante_refusal', COLUMNS, values));
 }
 
 export interface RefusalFilter {

@@ -1,7 +1,7 @@
 // Removes contents for good, with all that is kept of them and all that refers to them, and tells the consumers what they miss.
 import type { SettingsInput } from '../schema/webhooks.ts';
 import { positionBeforeTime } from './backlog.ts';
-import { type ConsumerRow, consumersOf, lockConsumer, saveConsumer } from './consumers.ts';
+import { type ConsumerRow, consumersOf, holdNewConsumers, lockConsumer, saveConsumer } from './consumers.ts';
 import { type Condition, type Db, failed, listsOf, marks, padded, type Queries } from './db.ts';
 import type { PositionedRow } from './positions.ts';
 import { lastingMs } from './shared/clock.ts';
@@ -30,6 +30,8 @@ const IN_USE_MS = 7 * 86_400_000;
 async function removeContents(db: Db, queries: Queries, ids: readonly number[], why: Why): Promise<Removed> {
   if (ids.length === 0) return { contents: 0, kept: [] };
   const rows = await positionsFor(db, queries, ids);
+  // A consumer that is made from here on would not be among those that are asked, and could have in hand what goes.
+  if (why === 'age' && !db.dialect.oneWriter) await holdNewConsumers(db, queries);
   const { kept, touched } = await concerned(db, queries, rows, why);
   const locked: Known[] = [];
   // Always in the same order, so that two removals cannot deadlock.

@@ -1,23 +1,20 @@
 // Thousands of simulated worlds, each decided by one number: the fence, the sequencer and the leases keep their promises in all.
-import process from 'node:process';
-import { setImmediate as breathe } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { createFence } from '../../src/reading/fence.ts';
 import type { FenceSource } from '../../src/store/fence/source.ts';
 import { simulateConsumers } from './consume.ts';
+import { caught, hold, holdAll, type Run, SEEDS } from './hold.ts';
 import { simulateLists } from './lists.ts';
 import { type MakeUpper, naiveCursor, probeOnly, settleOnly } from './naive.ts';
 import { simulateSequence } from './sequence.ts';
 import { CRASHING, type Flaws, type RunOptions, type Weather } from './weather.ts';
 import { Violation } from './world.ts';
 
-// 10,000 take half a minute; SIMULATION_SEEDS=1000000 is for a night.
-const SEEDS = Number(process.env.SIMULATION_SEEDS ?? 10_000);
+// 10,000 take half a minute.
 const MS_PER_SEED = 50;
 // Enough for each of the wrong ones to be caught many times over.
 const CONTROL_SEEDS = 300;
 
-type Run = (seed: number, trace?: string[]) => Promise<void>;
 type Wrap = (source: FenceSource) => FenceSource;
 
 const realFence =
@@ -46,29 +43,12 @@ const KEPT: readonly (readonly [keyof typeof RUNS, number])[] = [
   ['leases', 461], // an extension counted for contents that somebody else had by then
 ];
 
-/** Runs one world; a failure is run again for its last steps. */
-async function hold(run: Run, seed: number): Promise<void> {
-  try {
-    await run(seed);
-  } catch (first) {
-    const trace: string[] = [];
-    await run(seed, trace).catch(() => {});
-    throw new Error(`seed ${seed}: ${first instanceof Error ? first.message : first}\n${trace.join('\n')}`, {
-      cause: first,
-    });
-  }
-}
-
 describe('in every world', () => {
   const names = Object.keys(RUNS) as (keyof typeof RUNS)[];
   test.each(names)(
     '%s: nothing is skipped, nothing vanishes, nothing stands still',
     async (name) => {
-      const seeds = Math.ceil(SEEDS * SHARES[name]);
-      for (let seed = 1; seed <= seeds; seed++) {
-        await hold(RUNS[name], seed);
-        if (seed % 50 === 0) await breathe();
-      }
+      await holdAll(RUNS[name], 1, Math.ceil(SEEDS * SHARES[name]));
     },
     SEEDS * MS_PER_SEED + 60_000,
   );
@@ -111,16 +91,10 @@ describe('the worlds are hard enough to catch', () => {
     ['contents handed out before the commit', crashing, simulateConsumers, { handedOutEarly: true }, simulateConsumers],
     ['acks by an old token', {}, simulateConsumers, { anyToken: true }, simulateConsumers],
   ])('%s', async (_, weather, wrong, flaws, right) => {
-    for (let seed = 1; seed <= CONTROL_SEEDS; seed++) {
-      const found = await wrong(seed, { weather, flaws }).then(
-        () => undefined,
-        (error: unknown) => error,
-      );
-      if (!found) continue;
-      expect(found).toBeInstanceOf(Violation);
-      // And nothing but the flaw: the right one holds in the same world.
-      return right(seed, { weather });
-    }
-    throw new Error(`not caught in ${CONTROL_SEEDS} worlds`);
+    const found = await caught((seed) => wrong(seed, { weather, flaws }), CONTROL_SEEDS);
+    if (!found) throw new Error(`not caught in ${CONTROL_SEEDS} worlds`);
+    expect(found.error).toBeInstanceOf(Violation);
+    // And nothing but the flaw: the right one holds in the same world.
+    await right(found.seed, { weather });
   });
 });

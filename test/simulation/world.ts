@@ -1,8 +1,18 @@
 // A world in which one number decides everything: random draws, the clock, and who acts next. Nothing waits for real time.
 import process, { nextTick } from 'node:process';
 
+/** Somebody who may be stopped or killed: what was planned for him waits, or never happens. */
+export interface Actor {
+  readonly alive: boolean;
+  readonly pausedUntil: number;
+}
+
 export interface World {
   readonly seed: number;
+  /** Who acts now; undefined: the world itself. */
+  readonly actor: Actor | undefined;
+  /** `actor` acts so much later, unless what is returned is called before. */
+  later(ms: number, act: () => unknown, actor?: Actor): () => void;
   /** Virtual milliseconds since the world began. */
   now(): number;
   /** A number in [0, 1). */
@@ -32,11 +42,15 @@ export class Violation extends Error {}
 const OVER = new Error('the run is over');
 
 interface Due {
-  readonly at: number;
-  readonly turn: number;
+  at: number;
+  turn: number;
+  readonly actor: Actor | undefined;
+  cancelled: boolean;
   wake(): void;
 }
 
+// Nothing happens at the same moment as its cause.
+const LEAST_MS = 0.001;
 const TRACE_LINES = Number(process.env.SIMULATION_TRACE ?? 60);
 
 export interface WorldOptions {
@@ -64,6 +78,7 @@ export function createWorld(seed: number, { trace }: WorldOptions = {}): World {
   let over = false;
   let finished = false;
   let broken: unknown;
+  let actor: Actor | undefined;
 
   const before = (a: Due, b: Due) => a.at < b.at || (a.at === b.at && a.turn < b.turn);
   function push(due: Due): void {
@@ -96,6 +111,9 @@ export function createWorld(seed: number, { trace }: WorldOptions = {}): World {
 
   const world: World = {
     seed,
+    get actor() {
+      return actor;
+    },
     now: () => clock,
     random,
     int: (from, to) => from + Math.floor(random() * (to - from + 1)),
@@ -104,8 +122,24 @@ export function createWorld(seed: number, { trace }: WorldOptions = {}): World {
     sleep: (ms) =>
       new Promise((resolve, reject) => {
         if (over) return reject(OVER);
-        push({ at: clock + Math.max(ms, 0.001), turn: turns++, wake: () => (over ? reject(OVER) : resolve()) });
+        const wake = () => (over ? reject(OVER) : resolve());
+        push({ at: clock + Math.max(ms, LEAST_MS), turn: turns++, actor: undefined, cancelled: false, wake });
       }),
+    later(ms, act, who) {
+      const wake = () => {
+        if (over) return;
+        try {
+          act();
+        } catch (error) {
+          if (error !== OVER) broken ??= error;
+        }
+      };
+      const due = { at: clock + Math.max(ms, LEAST_MS), turn: turns++, actor: who, cancelled: false, wake };
+      push(due);
+      return () => {
+        due.cancelled = true;
+      };
+    },
     spawn(work) {
       work().catch((error: unknown) => {
         if (error !== OVER) broken ??= error;
@@ -128,6 +162,14 @@ export function createWorld(seed: number, { trace }: WorldOptions = {}): World {
     async run(until) {
       for (let due = pop(); due && due.at <= until && !broken && !finished; due = pop()) {
         clock = due.at;
+        actor = due.actor;
+        if (due.cancelled || actor?.alive === false) continue;
+        if (actor && actor.pausedUntil > clock) {
+          due.at = actor.pausedUntil;
+          due.turn = turns++;
+          push(due);
+          continue;
+        }
         due.wake();
         // Ticks run when no promise is left to settle: the actor has gone as far as it can without more time.
         await new Promise<void>((resolve) => nextTick(resolve));

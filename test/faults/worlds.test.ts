@@ -1,0 +1,23 @@
+// All seeds of the whole program's simulated worlds, and the wrong programs whose worlds take long: minutes of a core.
+import { test, vi } from 'vitest';
+import { holdAll, SEEDS } from '../simulation/hold.ts';
+import { simulateProgram } from '../simulation/whole/simulate.ts';
+import { CONTROL_SEEDS, isCaught, WRONG } from '../simulation/whole/wrong.ts';
+
+vi.mock('node:timers/promises', async () => (await import('../simulation/whole/replaced.ts')).timers());
+vi.mock('node:os', async (original) => (await import('../simulation/whole/replaced.ts')).os(original));
+vi.mock('lru-cache', async (original) => (await import('../simulation/whole/replaced.ts')).lru(original));
+
+const MS_PER_SEED = 1_000;
+
+test(
+  'the program keeps its promises in every world',
+  () => holdAll((seed, trace) => simulateProgram(seed, { trace }), 1, SEEDS),
+  SEEDS * MS_PER_SEED,
+);
+
+test.each(Object.entries(WRONG).filter(([, { slow }]) => slow))(
+  '%s is caught',
+  (_, design) => isCaught(design),
+  CONTROL_SEEDS * 10 * MS_PER_SEED,
+);

@@ -1,0 +1,56 @@
+// The whole program in simulated worlds: in each of them it keeps its promises, and wrong programs are caught.
+import { describe, expect, test, vi } from 'vitest';
+import { hold, holdAll, type Run, SEEDS } from '../hold.ts';
+import { simulateProgram, type Weather } from './simulate.ts';
+import { CONTROL_SEEDS, isCaught, WRONG } from './wrong.ts';
+
+vi.mock('node:timers/promises', async () => (await import('./replaced.ts')).timers());
+vi.mock('node:os', async (original) => (await import('./replaced.ts')).os(original));
+vi.mock('lru-cache', async (original) => (await import('./replaced.ts')).lru(original));
+
+// As many as take some seconds; test/faults/worlds.test.ts runs all.
+const SHARE = 0.04;
+const MS_PER_SEED = 1_000;
+
+const run: Run = (seed, trace) => simulateProgram(seed, { trace });
+
+/** Worlds in which an earlier form failed: they run always. */
+const KEPT: readonly { readonly seed: number; readonly why: string; readonly weather?: Partial<Weather> }[] = [
+  { seed: 48, why: 'a consumer was made during a removal, and had in hand what went' },
+  { seed: 97, why: 'a consumer was made during a removal, and never got what went' },
+  {
+    seed: 42,
+    why: 'a request was kept, and its sender was told that nothing was stored',
+    weather: { kind: 'redo', hangs: 0, signed: true, faults: 0.1 },
+  },
+];
+
+describe('in every world', () => {
+  const seeds = Math.ceil(SEEDS * SHARE);
+  test(
+    'what was acknowledged is kept and handed out, once at a time, and nothing stands still',
+    () => holdAll(run, 1, seeds),
+    seeds * MS_PER_SEED + 60_000,
+  );
+
+  test('a world is decided by its seed alone', async () => {
+    const told = async (seed: number) => {
+      const trace: string[] = [];
+      await run(seed, trace);
+      return trace;
+    };
+    for (const seed of [3, 4, 5]) expect(await told(seed)).toEqual(await told(seed));
+  });
+
+  test.each(KEPT)('seed $seed: $why', ({ seed, weather = {} }) =>
+    hold((one, trace) => simulateProgram(one, { trace, weather }), seed),
+  );
+});
+
+describe('the worlds are hard enough to catch', () => {
+  test.each(Object.entries(WRONG).filter(([, { slow }]) => !slow))(
+    '%s',
+    (_, design) => isCaught(design),
+    CONTROL_SEEDS * MS_PER_SEED,
+  );
+});
