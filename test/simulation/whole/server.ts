@@ -692,6 +692,7 @@ export function createServer(world: World, storage: Storage, options: ServerOpti
     }
 
     return {
+      search: read,
       kind: embedded ? 'sqlite' : 'mysql',
       version: 'simulated',
       dialect: {
