@@ -37,7 +37,6 @@ export const ENDLESS = Symbol('bounded by others');
 export interface Row {
   readonly name: string;
   readonly covers: readonly string[];
-  readonly routes: readonly string[];
   /** The tenant takes what he gets, before anything is measured. */
   prepare?(matrix: Matrix): Promise<void>;
   /** What he does on each of some connections, again and again, while the neighbour is watched. */
@@ -78,7 +77,7 @@ const CALM_MS = 20;
 const MOST_CALMING_MS = 3_000;
 
 // Bounds that a test meets in a few seconds.
-const ENV = {
+export const ENV = {
   WEBHOOKS_PER_USER: '60',
   RATE_PER_USER: '400',
   QUOTA_MB_PER_USER: '300',
@@ -222,7 +221,6 @@ export const ROWS: readonly Row[] = [
   {
     name: 'webhooks, each with the most settings',
     covers: ['webhooks', 'settings bytes'],
-    routes: [],
     lanes: 4,
     async prepare(matrix) {
       // Some are left for the other rows.
@@ -247,8 +245,7 @@ export const ROWS: readonly Row[] = [
   },
   {
     name: 'contents: as many as he may send',
-    covers: ['contents'],
-    routes: [],
+    covers: ['contents', 'requests', 'queue'],
     lanes: 24,
     load: (matrix) => matrix.ask('POST', matrix.path, SMALL),
     over: async (matrix) => {
@@ -259,7 +256,6 @@ export const ROWS: readonly Row[] = [
   {
     name: 'consumers: a hundred, each pulled',
     covers: ['consumers'],
-    routes: [],
     lanes: 8,
     async prepare(matrix) {
       for (const i of times(100)) await matrix.ask('PUT', `/consumers/c${i}`, { start: 'latest' });
@@ -273,7 +269,6 @@ export const ROWS: readonly Row[] = [
   {
     name: 'leases: all that there is, by every consumer',
     covers: ['leases'],
-    routes: [],
     lanes: 8,
     async prepare(matrix) {
       for (const _ of times(10)) await Promise.all(times(40).map(() => matrix.ask('POST', matrix.path, SMALL)));
@@ -293,23 +288,18 @@ export const ROWS: readonly Row[] = [
   },
   {
     name: 'polls: as many as he may have, woken again and again',
-    covers: ['polls'],
-    routes: [],
-    lanes: 2,
+    covers: ['polls', 'waiting'],
+    lanes: 41,
     async load(matrix, lane, _round, until) {
-      if (lane === 0) {
-        for (const _ of times(200)) matrix.open(head(matrix, 'GET', '/whcontent?whid=all&id=latest&wait=50'));
-        return new Promise((resolve) => setTimeout(resolve, 300));
-      }
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      return until.aborted ? undefined : matrix.ask('POST', matrix.path, Buffer.alloc(200_000, 1));
+      if (lane > 0) return Promise.all(times(5).map(() => matrix.ask('GET', '/whcontent?whid=all&id=latest&wait=50')));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return until.aborted ? undefined : matrix.ask('POST', matrix.path, Buffer.alloc(20_000, 0x61));
     },
     over: (matrix) => waitsBounded(matrix, 'GET /whcontent?whid=all&id=latest&wait=50', ''),
   },
   {
     name: 'streams that do not read, beside those that do',
-    covers: ['streams'],
-    routes: [],
+    covers: ['streams', 'waiting'],
     lanes: 2,
     async load(matrix, lane, round, until) {
       if (lane === 0) {
@@ -317,7 +307,7 @@ export const ROWS: readonly Row[] = [
           const socket = matrix.open(
             head(matrix, 'GET', '/whcontent?whid=all&id=latest', 'Accept: text/event-stream\r\n'),
           );
-          if (i % 4 === 0) socket.resume();
+          if (i % 20 === 0) socket.resume();
           else socket.pause();
         }
         return untilEnded(until);
@@ -325,14 +315,13 @@ export const ROWS: readonly Row[] = [
       await new Promise((resolve) => setTimeout(resolve, 100));
       return until.aborted
         ? undefined
-        : matrix.ask('POST', matrix.path, Buffer.alloc(round % 5 === 0 ? 4 * MiB : 20_000, 1));
+        : matrix.ask('POST', matrix.path, Buffer.alloc(round % 5 === 0 ? MiB : 20_000, 0x61));
     },
     over: (matrix) => waitsBounded(matrix, 'GET /whcontent?whid=all&id=latest', 'Accept: text/event-stream\r\n'),
   },
   {
     name: 'uploads that take their time',
-    covers: ['uploads'],
-    routes: [],
+    covers: ['uploads', 'bodies'],
     lanes: 1,
     async load(matrix, _lane, _round, until) {
       for (const _ of times(60)) {
@@ -355,7 +344,6 @@ export const ROWS: readonly Row[] = [
   {
     name: 'searches of everything he has',
     covers: ['searches'],
-    routes: [],
     lanes: 12,
     async prepare(matrix) {
       for (const _ of times(6)) await matrix.ask('POST', matrix.path, Buffer.alloc(10 * MiB - 100, 0x61));
@@ -371,7 +359,6 @@ export const ROWS: readonly Row[] = [
   {
     name: 'refusals: forgeries with large bodies',
     covers: ['refusals'],
-    routes: [],
     lanes: 8,
     load: async (matrix, lane, round) => {
       const path = await matrix.webhook('signed', { preset: 'github', secrets: ['x'.repeat(20)] });
@@ -389,7 +376,6 @@ export const ROWS: readonly Row[] = [
   {
     name: 'secrets waiting: requests that wait for theirs',
     covers: ['secrets waiting'],
-    routes: [],
     lanes: 8,
     load: async (matrix, lane, round) => {
       const path = (await matrix.webhook('waiting', { preset: 'github' })) ?? '';
@@ -408,7 +394,6 @@ export const ROWS: readonly Row[] = [
   {
     name: 'connections that say nothing',
     covers: ['connections'],
-    routes: [],
     lanes: 1,
     async load(matrix, _lane, _round, until) {
       for (const i of times(400)) matrix.open(i % 2 ? '' : 'GET / HTTP/1.1\r\nX: ');
@@ -425,7 +410,6 @@ export const ROWS: readonly Row[] = [
   {
     name: 'headers: as long and as many as there may be',
     covers: ['headers'],
-    routes: [],
     lanes: 8,
     load: (matrix, lane, round) => {
       const many = Object.fromEntries(times(1_500).map((i) => [`x${i}`, 'y'.repeat(20)]));
@@ -438,8 +422,7 @@ export const ROWS: readonly Row[] = [
   },
   {
     name: 'sign-in guesses, at the tenant and at his neighbour',
-    covers: ['sign-in guesses'],
-    routes: [],
+    covers: ['sign-in guesses', 'guesses'],
     lanes: 8,
     load: (matrix, lane, round) => {
       const credentials = `${lane % 2 ? matrix.neighbourId : round}:${lane}${round}`;
@@ -456,7 +439,6 @@ export const ROWS: readonly Row[] = [
   {
     name: 'verdicts: large bodies under twenty keys',
     covers: ['verdicts'],
-    routes: [],
     lanes: 6,
     load: async (matrix, lane) => {
       const path = await matrix.webhook('keys', {
@@ -478,8 +460,7 @@ export const ROWS: readonly Row[] = [
   // The last: afterwards he may store nothing more.
   {
     name: 'bytes: large bodies, and pages of them',
-    covers: ['bytes'],
-    routes: [],
+    covers: ['bytes', 'stored', 'answers'],
     lanes: 6,
     load: (matrix, lane) =>
       lane < 3
@@ -515,7 +496,6 @@ export function routesRow(tag: string): Row {
   return {
     name: `calls: ${tag}`,
     covers: [],
-    routes: routes.map(({ method, url }) => `${method} ${url}`),
     lanes: 6,
     load: (matrix, lane, round) => {
       const { method, url } = routes[(lane + round) % routes.length] as (typeof routes)[0];
@@ -526,8 +506,14 @@ export function routesRow(tag: string): Row {
     over: ENDLESS,
   };
 }
-/** What has members that are needed. */
-const BODIES: Readonly<Record<string, object | Buffer>> = {
+/** What each call with a body is sent. */
+export const BODIES: Readonly<Record<string, object | Buffer>> = {
+  'PATCH /webhooks/:wh_id': { wh_name: 'renamed' },
+  'POST /webhooks/:wh_id/rotate': { grace_seconds: 0 },
+  'PUT /consumers/:name': { start: 'latest' },
+  'POST /consumers/:name/pull': { limit: 100 },
+  'POST /consumers/:name/dead/retry': {},
+  'POST /refusals/:id/release': {},
   'POST /webhooks': { wh_name: 'one more' },
   'POST /whcontent': SMALL,
   'POST /consumers/:name/seek': { id: 1 },
