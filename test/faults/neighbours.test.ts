@@ -10,6 +10,7 @@ import { slownessNow } from '../support/stalls.ts';
 import {
   BODIES,
   ENDLESS,
+  ENV,
   type Matrix,
   RESOURCES_OF_ALL,
   ROWS,
