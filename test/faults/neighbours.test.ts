@@ -1,8 +1,8 @@
 // The neighbour matrix: one tenant has as much of a resource as he gets, and a neighbour who sends and polls does not notice.
-import { existsSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { mostOfOne, RESOURCES } from '../../src/admission/resources.ts';
 import { ROUTES } from '../../src/api/app.ts';
 import { readConfig } from '../../src/config/config.ts';
 import { ENGINES } from '../support/engines.ts';
@@ -33,23 +33,13 @@ const MOST_VOIDED = 12;
 // A busy machine may disturb one of these.
 const ATTEMPTS = 3;
 
-/** What users share, as the room for admission names it, and how much one of them may have. */
-interface Admission {
-  readonly RESOURCES: Readonly<Record<string, unknown>>;
-  mostOfOne(resource: unknown, limits: object): number;
-}
-const ADMISSION = new URL('../../src/admission/resources.ts', import.meta.url);
-
-test('each resource that users share has a row, and so has each route', async () => {
+test('each resource that users share has a row, and so has each route', () => {
   const covered = new Set(ROWS.flatMap(({ covers }) => covers));
   expect(RESOURCES_OF_ALL.filter((name) => !covered.has(name))).toEqual([]);
-  if (existsSync(ADMISSION)) {
-    const { RESOURCES, mostOfOne } = (await import(ADMISSION.href)) as Admission;
-    const limits = { config: readConfig({ ...ENV, DATABASE_URL: 'sqlite:./x.db' }), memoryBytes: totalmem() };
-    expect(Object.keys(RESOURCES).filter((name) => !covered.has(name))).toEqual([]);
-    const unbounded = Object.entries(RESOURCES).filter(([, one]) => !Number.isFinite(mostOfOne(one, limits)));
-    expect(unbounded.map(([name]) => name)).toEqual([]);
-  }
+  const limits = { config: readConfig({ ...ENV, DATABASE_URL: 'sqlite:./x.db' }), memoryBytes: totalmem() };
+  expect(Object.keys(RESOURCES).filter((name) => !covered.has(name))).toEqual([]);
+  const unbounded = Object.entries(RESOURCES).filter(([, one]) => !Number.isFinite(mostOfOne(one, limits)));
+  expect(unbounded.map(([name]) => name)).toEqual([]);
   // A row of the routes is made for each tag; what a call is sent has to be said.
   const named = ROUTES.filter(({ body, rawBody }) => body || rawBody).map(({ method, url }) => `${method} ${url}`);
   expect(named.filter((name) => !(name in BODIES))).toEqual([]);
