@@ -8,10 +8,12 @@ const FAULTS = ['test/faults/**/*.test.ts'];
 const ALONE = ['http/connections', 'page/inbox', 'page/inbox-load'].map(pathOf);
 const FAULTS_ALONE = [
   'bombs',
+  'cost-fuzz',
   'durability',
   'floods',
   'foreign',
   'fuzz',
+  'neighbours',
   'nginx',
   'overload',
   'page-memory',

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { startServer } from '../test/support/servers.ts';
 import { agent } from './parts/agent.ts';
 import { asis } from './parts/as-is.ts';
+import { costs } from './parts/costs.ts';
 import { drain } from './parts/drain.ts';
 import { empty } from './parts/empty.ts';
 import { fair } from './parts/fair.ts';
@@ -21,7 +22,7 @@ import { search } from './parts/search.ts';
 import { hasWrk } from './support/load.ts';
 import { hasFastApi } from './support/processes.ts';
 
-const HELP = `npm run bench [-- --quick] [-- --only PART] [-- --engine sqlite|mariadb|mysql]
+const HELP = `npm run bench [-- --quick] [-- --only PART] [-- --engine sqlite|mariadb|mysql] [-- --seed N]
 
   ingest    durable webhooks per second, in turns with other servers
   preset    the same with a signature to verify, in turns with none
@@ -32,6 +33,7 @@ const HELP = `npm run bench [-- --quick] [-- --only PART] [-- --engine sqlite|ma
   drain     a long backlog by one consumer
   agent     the SDK's loop and restante forward, through a long backlog
   fair      one sender floods: how much later the others are answered
+  costs     the requests that cost the main thread most, searched for by a seed
   migrate   positions for contents that are there already
   prune     ingest while old contents are being removed, in turns with ingest alone
   search    terms in 600 MiB of bodies of one user
@@ -46,6 +48,7 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
     engine: { type: 'string', multiple: true },
+    seed: { type: 'string' },
     help: { type: 'boolean' },
   },
 });
@@ -62,6 +65,7 @@ const PARTS: Readonly<Record<string, (url: string) => Promise<void>>> = {
   drain: (url) => drain(url, { rows: quick ? 50_000 : 1_000_000 }),
   agent: (url) => agent(url, { rows: quick ? 20_000 : 100_000 }),
   fair: (url) => fair(url, plan),
+  costs: (url) => costs(url, { tries: quick ? 4 : 20, seed: Number(values.seed ?? Date.now() % 1e9) }),
   migrate: (url) => migrate(url, { rows: quick ? 50_000 : 1_000_000 }),
   prune: (url) =>
     prune(url, quick ? { rows: 100_000, rounds: 6, seconds: 2 } : { rows: 1_000_000, rounds: 20, seconds: 5 }),

@@ -1,8 +1,9 @@
 // Faults for as long as you like, on real servers: foreign writers, kills, stopped processes, a bad wire. `npm run soak -- --help`
 import { parseArgs } from 'node:util';
-import { summed } from '../../test/support/ledger/verdict.ts';
+import { summed, together } from '../../test/support/ledger/verdict.ts';
 import { createWorld } from '../../test/support/world.ts';
 import { ENGINES, type Engine, FULL, LITE, RUNS, type Size } from './runs.ts';
+import { watchWorld } from './stalls.ts';
 
 const HELP = `npm run soak -- [--lite] [--engine sqlite|mariadb|mysql]… [--run NAME]… [--kills N] [--db-kills N] [--fuzz N] [--minutes N]
 
@@ -11,7 +12,8 @@ ${RUNS.map(({ name, engines }) => `  ${name.padEnd(32)}${engines.join(', ')}`).j
 
 --lite takes about a quarter of an hour instead of some hours. --run takes the beginning of a name.
 RESTANTE_TEST_MAIN names another build to be tested than dist/main.js.
-One line of figures per run; exit code 1 when anything was lost, skipped, made up, changed or leased twice.
+One line of figures per run; exit code 1 when anything was lost, skipped, made up, changed or leased twice,
+or when a turn of the event loop took longer than 100 ms.
 `;
 
 const { values } = parseArgs({
@@ -58,13 +60,13 @@ async function soak(): Promise<number> {
     for (const engine of engines.filter((one) => made.includes(one))) {
       const told = (line: string) => console.log(`${new Date().toISOString()} ${engine}, ${name}: ${line}`);
       const began = performance.now();
-      const verdict = await createWorld(engine, { serverArgs, diskMb, nodes }).then(
-        (world) =>
-          run(world, { ...size, kills, databaseKills, fuzz, minutes }, told)
-            .catch(broken('the run broke off'))
-            .finally(() => world.close()),
-        broken('it could not be set up'),
-      );
+      const verdict = await createWorld(engine, { serverArgs, diskMb, nodes }).then(async (made) => {
+        const world = watchWorld(made);
+        const found = await run(world, { ...size, kills, databaseKills, fuzz, minutes }, told)
+          .catch(broken('the run broke off'))
+          .finally(() => world.close());
+        return together(found, world.stalls());
+      }, broken('it could not be set up'));
       const caught = verdict.failures.some((failure) => mustFail?.test(failure));
       const failures = mustFail
         ? caught
@@ -82,6 +84,10 @@ async function soak(): Promise<number> {
   console.log(
     ['', '| run | engine | time | failures | figures |', '| --- | --- | --- | --- | --- |', ...lines].join('\n'),
   );
-  console.log(failed > 0 ? `${failed} FAILURES` : 'nothing was lost, skipped, made up or leased twice');
+  console.log(
+    failed > 0
+      ? `${failed} FAILURES`
+      : 'nothing was lost, skipped, made up or leased twice, and no event loop stood still',
+  );
   return failed > 0 ? 1 : 0;
 }

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
-import { describe, inject } from 'vitest';
+import { afterAll, afterEach, describe, inject } from 'vitest';
 import { readConfig } from '../../src/config/config.ts';
 import type { Log } from '../../src/observe/log.ts';
 import type { WebhookDetail } from '../../src/schema/webhooks.ts';
@@ -15,6 +15,7 @@ import { openDb, openStore, type Store } from '../../src/store/open.ts';
 import { addUser } from '../../src/store/users.ts';
 import { makeWebhook } from '../../src/webhooks/webhooks.ts';
 import { baseTables } from './classic.ts';
+import { unwatched, type Watch, watchProduct } from './stalls.ts';
 
 export const ENGINES = ['sqlite', 'mariadb', 'mysql'] as const;
 export type Engine = (typeof ENGINES)[number];
@@ -89,11 +90,33 @@ export interface Service {
   close(): Promise<void>;
 }
 
+// In each test of a file that has started a service: a turn of the product's code above 100 ms fails it.
+let watch: Watch | undefined;
+
+afterEach(async ({ task }) => {
+  // The test's last turn ends, and the timer of the watch sees it.
+  for (let i = 0; watch && i < 2; i++) await new Promise((resolve) => setImmediate(resolve));
+  const stalls = watch?.stalls() ?? [];
+  if (stalls.length > 0) throw new Error(`the event loop stood still in '${task.name}':\n${stalls.join('\n')}`);
+});
+afterAll(() => watch?.close());
+
 /** A service in this process on a real socket. `env` are settings by name; `prepare` is run before it begins. */
 export async function startService(
   databaseUrl: string,
   env: Record<string, string> = {},
   prepare: (store: Store) => void = () => {},
+): Promise<Service> {
+  // A start opens the store, compiles the routes and reads the pages of the documentation; nobody is served yet.
+  const service = await unwatched(() => start(databaseUrl, env, prepare));
+  watch ??= watchProduct();
+  return service;
+}
+
+async function start(
+  databaseUrl: string,
+  env: Record<string, string>,
+  prepare: (store: Store) => void,
 ): Promise<Service> {
   const config = readConfig({ PORT: '0', SECRETS_KEY: '5e'.repeat(32), ...env, DATABASE_URL: databaseUrl });
   const store = await openStore(databaseUrl);

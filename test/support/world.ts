@@ -169,7 +169,8 @@ async function makeAccount(root: Connection, databaseUrl: string, rights: Rights
   return url.href;
 }
 
-async function startProgram(port: number, env: Readonly<Record<string, string>>, log: string): Promise<Program> {
+/** The program on a database that is there already. */
+export async function startProgram(port: number, env: Readonly<Record<string, string>>, log: string): Promise<Program> {
   if (!existsSync(MAIN)) throw new Error('dist/main.js is not there: run `node build.js`');
   const url = `http://127.0.0.1:${port}`;
   let child = await start();
