@@ -3,7 +3,8 @@
 // One thread writes, a few read, each with a connection of its own (sqlite-thread.ts); here is only who asks what, and when. The
 // event loop never waits for a disk.
 //
-// - A transaction has the writing thread to itself from BEGIN to COMMIT; the others wait here, in order.
+// - A transaction has the writing thread to itself from BEGIN to COMMIT; the others wait here, in order, and senders with every other
+//   turn.
 // - Reads outside a transaction see what was committed, and nothing else: they never wait for a transaction, however long it is.
 // - A read that begins after a commit was answered sees it: a reading thread holds no snapshot between two messages, unless a scan
 //   is not at its end, and then it gets no other read.
@@ -234,19 +235,31 @@ export async function openSqlite(
   );
 
   let closed = false;
-  let last: Promise<unknown> = Promise.resolve();
-  /** The writing thread, for one caller after the other. */
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const running = last.then(async () => {
-      if (closed) throw new StoreError('other', new Error('the database is closed'));
-      if (writer.ended) {
-        writer = startWriter();
-        await writer.opened;
-      }
-      return work();
+  // The writing thread does one transaction after the other. Senders and all others take turns at it, so that a sender waits for one
+  // other transaction at most, however many a user lets wait.
+  type Who = 'writer' | 'others';
+  const lines: Record<Who, (() => Promise<void>)[]> = { writer: [], others: [] };
+  let after: Who | undefined;
+  function next(): void {
+    const who =
+      after === 'writer' && lines.others.length > 0 ? 'others' : lines.writer.length > 0 ? 'writer' : 'others';
+    const begin = lines[who].shift();
+    after = begin && who;
+    void begin?.().finally(next);
+  }
+  function inTurn<T>(work: () => Promise<T>, who: Who = 'others'): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const begin = async () => {
+        if (closed) throw new StoreError('other', new Error('the database is closed'));
+        if (writer.ended) {
+          writer = startWriter();
+          await writer.opened;
+        }
+        return work();
+      };
+      lines[who].push(() => begin().then(resolve, reject));
+      if (!after) next();
     });
-    last = running.catch(() => {});
-    return running;
   }
 
   /** Answers with the rows, or with the first of a scan, and how it goes on. */
@@ -282,7 +295,7 @@ export async function openSqlite(
   }
 
   const rollback = () => writer.ask([ROLLBACK], true).catch(() => {});
-  const transaction = <T>(work: (queries: Queries) => Promise<T>): Promise<T> =>
+  const transaction = <T>(work: (queries: Queries) => Promise<T>, who?: Who): Promise<T> =>
     inTurn(async () => {
       // BEGIN goes with the first call.
       let open = false;
@@ -302,7 +315,7 @@ export async function openSqlite(
         if (open) await rollback();
         throw error;
       }
-    });
+    }, who);
   /** A transaction of one call, in one message. */
   const alone = (call: SqlCall): Promise<SqlAnswer> =>
     inTurn(async () => {
@@ -342,7 +355,7 @@ export async function openSqlite(
         const [answer] = await writer.ask([{ do: 'job', name, ...job() }], true).catch(unknown);
         begun(answer);
         return answer && 'done' in answer ? answer.done : undefined;
-      }),
+      }, 'writer'),
     scrub: (rewrite) =>
       inTurn(async () => {
         // secure_delete misses the copies that rows leave behind when SQLite moves them to make room for others.
