@@ -120,8 +120,12 @@ export const WRONG: Readonly<Record<string, Design>> = {
     wrong: {
       db: (db) => ({
         ...db,
-        all: (sql, params) =>
-          db.all(sql === 'SELECT sim_now() AS now' ? 'SELECT sim_now() + 3600000 AS now' : sql, params),
+        all: async <T>(sql: string, params?: readonly Value[]) => {
+          const rows = await db.all<T>(sql, params);
+          // By such a clock contents were seen an hour earlier than they were.
+          const earlier = (row: T) => ({ ...row, seen_ms: (row as { seen_ms: number }).seen_ms - 3_600_000 });
+          return /^SELECT pos, seen_ms FROM restante_position/.test(sql) ? rows.map(earlier) : rows;
+        },
       }),
     },
     weather: { retentionDays: 1 },
