@@ -7,8 +7,11 @@ import { LONGEST_TURN_MS } from '../support/stalls.ts';
 import { bodySchemaOf, readDocument, type Schema, type Target, targetsOf } from './calls.ts';
 
 const MiB = 1024 * 1024;
-/** No single request may allocate more. */
+/** No single request may allocate more, beside its answer. */
 export const MOST_ALLOCATED = 64 * MiB;
+// An answer is text before it is bytes, slice by slice, and was a row before that. A content of 10 MiB can be 60 MiB of JSON: how much
+// of such answers is held at once is bounded by the room for answers.
+const TIMES_ANSWERED = 3;
 
 /** A tenant who has as much of everything as makes his requests costly. */
 export interface Tenant {
@@ -390,8 +393,12 @@ const PLAIN = 0.4;
 const STREAM_MS = 400;
 const GIVEN_UP_MS = 20_000;
 
-/** Sends what a field made; resolves with the status, 0 when the connection ended first, when all of the answer is there. */
-function send(port: number, agent: Agent, { method, path, headers, body }: Shot): Promise<number> {
+/** Sends what a field made; resolves when all of the answer is there. `status` is 0 when the connection ended first. */
+function send(
+  port: number,
+  agent: Agent,
+  { method, path, headers, body }: Shot,
+): Promise<{ readonly status: number; readonly answered: number }> {
   return new Promise((resolve) => {
     const request = httpRequest({
       port,
@@ -408,13 +415,16 @@ function send(port: number, agent: Agent, { method, path, headers, body }: Shot)
         String(body.length),
       ],
     });
+    let answered = 0;
     request.on('response', (response) => {
-      response.on('data', () => {});
-      response.on('end', () => resolve(response.statusCode ?? 0));
-      response.on('error', () => resolve(0));
+      response.on('data', ({ length }: Buffer) => {
+        answered += length;
+      });
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, answered }));
+      response.on('error', () => resolve({ status: 0, answered }));
       if (response.headers['content-type']?.includes('event-stream')) setTimeout(() => request.destroy(), STREAM_MS);
     });
-    request.on('error', () => resolve(0));
+    request.on('error', () => resolve({ status: 0, answered }));
     request.setTimeout(GIVEN_UP_MS, () => request.destroy());
     request.end(body);
   });
@@ -489,9 +499,10 @@ export function createSearch(program: Metered, tenant: Tenant): CostSearch {
     const before = await program.read(calm || sinceCollected > MOST_ALLOCATED ? 'collect' : undefined);
     sinceCollected = calm || sinceCollected > MOST_ALLOCATED ? 0 : sinceCollected + before.allocated;
     await program.read();
-    const status = await send(program.port, agent, { ...shot, path });
-    const cost = await program.read();
-    sinceCollected += cost.allocated;
+    const { status, answered } = await send(program.port, agent, { ...shot, path });
+    const used = await program.read();
+    sinceCollected += used.allocated;
+    const cost = { ...used, allocated: Math.max(0, used.allocated - TIMES_ANSWERED * answered) };
     if (made) await call('DELETE', `/webhooks/${made}`);
     const sent = path.length + shot.headers.join('\r\n').length + shot.body.length;
     const kind = settings
