@@ -127,6 +127,24 @@ test('a read waits for no transaction, and sees each commit that was answered be
   }
 });
 
+test('a sender waits for one other transaction at most, and the others are not left out', async () => {
+  const db = await openSqlite(join(folder(), 'a.db'));
+  onTestFinished(() => db.close());
+  await db.ddl('CREATE TABLE t (n INTEGER)');
+  const order: string[] = [];
+  const one = (who: 'writer' | 'others') =>
+    db.transaction(async (queries) => {
+      await queries.run('INSERT INTO t VALUES (1)');
+      order.push(who);
+    }, who);
+  const others = Array.from({ length: 12 }, () => one('others'));
+  const senders = Array.from({ length: 4 }, () => one('writer'));
+  await Promise.all([...others, ...senders]);
+  // The first was under way already when the senders came.
+  const turns = Array.from({ length: 4 }, () => ['writer', 'others']).flat();
+  expect(order).toEqual(['others', ...turns, ...Array(7).fill('others')]);
+});
+
 test.each(['a.db', ':memory:'])('a scan of %s reads as far as it is wanted, with others beside it', async (name) => {
   const db = await openSqlite(name === ':memory:' ? name : join(folder(), name));
   onTestFinished(() => db.close());
