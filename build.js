@@ -25,7 +25,7 @@ const common = {
 const packing = process.argv.includes('--pack');
 if (packing) rmSync('dist', { recursive: true, force: true });
 const typed = packing && types();
-const [{ metafile: ofBin }, { metafile: ofIndex }, _ofThread, ofPage] = await Promise.all([
+const [{ metafile: ofBin }, { metafile: ofIndex }, { metafile: ofThread }, ofPage] = await Promise.all([
   build({
     ...common,
     entryPoints: ['src/main.ts'],
@@ -51,7 +51,7 @@ const [{ metafile: ofBin }, { metafile: ofIndex }, _ofThread, ofPage] = await Pr
     outfile: 'dist/client.js',
   }),
 ]);
-contained([ofBin.inputs, ofIndex.inputs, ofPage].flatMap(Object.keys), await scalar());
+contained([ofBin.inputs, ofIndex.inputs, ofThread.inputs, ofPage].flatMap(Object.keys), await scalar());
 chmodSync('dist/main.js', 0o755);
 documentation();
 await typed;

@@ -53,7 +53,7 @@ test('it has what it needs, and nothing of the workshop', () => {
   const kinds = [
     /^(package\.json|README\.md|LICENSE)$/,
     /^dist\/(THIRD-PARTY-NOTICES|sbom\.cdx\.json)$/,
-    /^dist\/(main|index|client|part-chunk|part-undici|part-prom-client)\.js$/,
+    /^dist\/(main|index|client|sqlite-thread|part-chunk|part-undici|part-prom-client)\.js$/,
     /^dist\/page\/(inbox|replay|style)-\w{8}\.(js|css)\.(br|gz)$/,
     /^dist\/assets\/(scalar-[\d.]+\.js\.(br|gz)|docs\/[\w-]+\.(json|css|js))$/,
     /^dist\/types\/[\w/-]+\.d\.ts$/,
