@@ -37,12 +37,10 @@ const GIVEN_UP = 'PROTOCOL_SEQUENCE_TIMEOUT';
 
 /**
  * The server's own limit for statements that read, for those that we cannot end any more: after a crash of this process, or while
- * the server takes no connection. MySQL knows the first setting and means SELECT alone, MariaDB the second and means all.
+ * the server takes no connection. MySQL reads the first comment and means SELECT alone, MariaDB the second and means all.
  */
-const limitedTo = (ms: number): readonly string[] => [
-  `SET SESSION max_execution_time = ${ms}`,
-  `SET SESSION max_statement_time = ${ms / 1000}`,
-];
+const limitedTo = (ms: number): string =>
+  `SET SESSION /*!80000 max_execution_time = ${ms} */ /*M! max_statement_time = ${ms / 1000} */`;
 
 type Connection = mysql.PoolConnection;
 type Result = mysql.ResultSetHeader | mysql.RowDataPacket[];
@@ -105,11 +103,11 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
   const { pool, borrow, drop, abandon, connections, hosts, end: endPools } = createPools(url);
   const isolation = 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED';
   const limit = limitedTo(STATEMENT_TIMEOUT_MS);
-  const reads = pool(READ_CONNECTIONS, isolation, ...limit);
-  const searches = pool(SEARCH_CONNECTIONS, isolation, ...limitedTo(SEARCH_TIMEOUT_MS));
+  const reads = pool(READ_CONNECTIONS, isolation, limit);
+  const searches = pool(SEARCH_CONNECTIONS, isolation, limitedTo(SEARCH_TIMEOUT_MS));
   // autocommit=0 saves a round trip per transaction: the first statement begins it.
   const writer = pool(LANES, isolation, 'SET autocommit = 0');
-  const others = pool(OTHER_TRANSACTIONS, isolation, 'SET autocommit = 0', ...limit);
+  const others = pool(OTHER_TRANSACTIONS, isolation, 'SET autocommit = 0', limit);
   let flushed = Number.NEGATIVE_INFINITY;
   let mariadb = false;
 
