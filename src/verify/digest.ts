@@ -75,6 +75,10 @@ function sameText(given: string, expected: string): boolean {
   return bytes.length === expected.length && timingSafeEqual(bytes, Buffer.from(expected, 'latin1'));
 }
 
+/** How often the bytes of a message are hashed at most, for one secret. */
+export const passesOf = (check: SignatureCheck, { forms, signatures }: Message): number =>
+  forms.length * (check.scheme === 'asymmetric' ? Math.min(signatures.length, MOST_ASYMMETRIC) : 1);
+
 function isSignedBy(
   check: SignatureCheck,
   key: KeyObject,
