@@ -223,12 +223,15 @@ export function createLedger(world: World, { retentionDays, pruneForeign, ageSla
     },
     recovered() {
       const left = new Set(server.committed<{ id: number }>('SELECT id FROM tblwh').map(({ id }) => id));
+      const still = waiting();
       for (const [id, row] of [...rows]) {
         if (left.has(id)) continue;
         rows.delete(id);
         copies.delete(row.letter);
         world.note(() => `${id} (${row.letter}) vanished`);
-        if (acked.has(row.letter)) world.violation(`${row.letter} was acknowledged, and a crash took it`);
+        // What a crash took with the COMMIT of its release waits again.
+        if (acked.has(row.letter) && !still.has(row.letter))
+          world.violation(`${row.letter} was acknowledged, and a crash took it`);
         if (given.has(row.letter)) world.violation(`${id} was given to a reader, and a crash took it`);
         for (const { name, user, passed } of guards.values())
           if (user === row.user_id && id <= passed())
@@ -237,6 +240,13 @@ export function createLedger(world: World, { retentionDays, pruneForeign, ageSla
       look(undefined);
     },
   };
+
+  /** Requests that are kept as refusals until their secret is set. */
+  function waiting(): Set<string> {
+    const sql = `SELECT CAST(SUBSTR(content, 1, 40) AS BLOB) AS content FROM restante_refusal
+      WHERE content IS NOT NULL AND released_as IS NULL`;
+    return new Set(server.committed<{ content: Buffer | null }>(sql).map(({ content }) => nameIn(content)));
+  }
 
   return {
     watcher,
@@ -312,11 +322,7 @@ export function createLedger(world: World, { retentionDays, pruneForeign, ageSla
       [...rows].filter(([, row]) => row.user_id === user).map(([id, row]) => ({ id, letter: row.letter })),
     /** What keeps the world from ending well; '' when everything has come to pass. */
     unfinished(): string {
-      const refused = new Set<string>();
-      for (const { content } of server.committed<{ content: Buffer | null }>(
-        'SELECT CAST(SUBSTR(content, 1, 40) AS BLOB) AS content FROM restante_refusal WHERE content IS NOT NULL AND released_as IS NULL',
-      ))
-        refused.add(nameIn(content));
+      const refused = waiting();
       for (const [name, { forged }] of acked) {
         if (forged) continue;
         if (refused.has(name)) return `${name} was acknowledged, and still waits for its verdict`;
