@@ -222,7 +222,7 @@ interface Stored {
 export async function insertContents(store: Store, rows: readonly NewContent[]): Promise<number[]> {
   const { db } = store;
   const stored = await (db.perform
-    ? db.perform('insertContents', () => jobOf(store, rows)).then((answer) => storedBy(rows, answer as JobAnswer))
+    ? db.perform('insertContents', () => jobOf(store, rows)).then((answer) => storedBy(rows, answer as Inserted))
     : db.transaction((queries) => insertWithin(store, queries, rows), 'writer'));
   remember(store, stored);
   return stored.ids;
@@ -280,8 +280,6 @@ function storedBy(rows: readonly NewContent[], { ids, duplicates, positioned }: 
 
 // The same as a job, which a thread does beside its connection: its rows go there as one list of values.
 
-type JobAnswer = Inserted;
-
 function jobOf({ extended, events }: Store, rows: readonly NewContent[]): Job {
   const known: [string, First][] = [];
   const values: Value[] = [];
@@ -299,7 +297,7 @@ function jobOf({ extended, events }: Store, rows: readonly NewContent[]): Job {
 const VALUES_OF_A_ROW = 14;
 
 /** The job `insertContents`, in a transaction of SQLite. */
-export function insertJob(queries: Queries, dialect: Dialect, { values, more }: Job): Promise<JobAnswer> {
+export function insertJob(queries: Queries, dialect: Dialect, { values, more }: Job): Promise<Inserted> {
   const { extended, known } = more as { extended: boolean; known: [string, First][] };
   const rows: NewContent[] = [];
   for (let at = 0; at < values.length; at += VALUES_OF_A_ROW) {

@@ -1,6 +1,7 @@
 // The order of visibility: every statement that gives contents their positions, and the marks that survive a restart.
 import { type Db, type Dialect, listsOf, type Queries } from './db.ts';
 import { type Range, type Row, ranged } from './fence/source.ts';
+import { raiseMeta } from './shared/meta.ts';
 
 /** A content with its position in the order of visibility. */
 export interface PositionedRow extends Row {
@@ -198,14 +199,9 @@ export async function readMark(db: Pick<Db, 'all'>, mark: Mark): Promise<number 
   return (await db.all<{ v: number }>('SELECT v FROM restante_meta WHERE k = ?', [mark]))[0]?.v;
 }
 
-/** Moves a mark up, never down: of several processes the one that is furthest counts. */
-export async function saveMark(db: Db, mark: Mark, value: number): Promise<void> {
-  await db.transaction(async (queries) => {
-    if ((await queries.run('UPDATE restante_meta SET v = ? WHERE k = ? AND v < ?', [value, mark, value])) > 0) return;
-    if ((await readMark(queries, mark)) !== undefined) return;
-    await queries.insert('restante_meta', ['k', 'v'], [[mark, value]]);
-  });
-}
+/** Moves a mark up, never down. */
+export const saveMark = (db: Db, mark: Mark, value: number): Promise<void> =>
+  db.transaction((queries) => raiseMeta(db, queries, mark, value));
 
 // The contents that this process committed last, with their positions: on SQLite they need not be read again.
 

@@ -13,7 +13,7 @@
 // What is shown to people, and when a content was seen, is the clock's time: they compare it with other clocks.
 import { uptime } from 'node:os';
 import type { Db, Queries } from '../db.ts';
-import { keepMeta, metaOf, setMeta } from './meta.ts';
+import { keepMeta, metaOf, raiseMeta, setMeta } from './meta.ts';
 
 // restante_meta holds numbers above 0 alone: an offset is stored as so much more. The sum with a time is below 2^53.
 const ZERO = 4_000_000_000_000_000;
@@ -172,10 +172,8 @@ export async function watchClock(db: Db, { onStep, onStored }: Watcher, everyMs 
       // The clock was set back to where it belongs: what was confirmed of it is over.
       if (accepted > Math.max(0, wall - lasting))
         await setMeta(db, queries, 'clock_accepted', Math.max(0, wall - lasting));
-      await keepMeta(db, queries, 'clock_seen', lasting);
-      // Not at the start: what a process that has just come believes must not outweigh what the others know.
-      const on = "UPDATE restante_meta SET v = ? WHERE k = 'clock_seen' AND v < ?";
-      if (!first) await queries.run(on, [lasting, lasting]);
+      // At the start it is not raised: what a process that has just come believes must not outweigh what the others know.
+      await (first ? keepMeta : raiseMeta)(db, queries, 'clock_seen', lasting);
     });
     first = false;
   };

@@ -1,4 +1,4 @@
-// Single numbers that all processes share, in restante_meta: reads one within a statement, sets one, or keeps the one that is there.
+// Single numbers that all processes share, in restante_meta: reads one within a statement, sets one, keeps the one that is there, or raises it.
 import type { Db, Queries } from '../db.ts';
 
 /** The number as SQL; NULL when there is none. */
@@ -18,3 +18,8 @@ export const setMeta = ({ kind }: Pick<Db, 'kind'>, queries: Pick<Queries, 'run'
 /** Changes nothing when there is one already. */
 export const keepMeta = ({ kind }: Pick<Db, 'kind'>, queries: Pick<Queries, 'run'>, k: string, v: number) =>
   queries.run(KEEP[kind], [k, v]);
+/** Moves it up, never down: of several processes the one that is furthest counts. */
+export async function raiseMeta(db: Pick<Db, 'kind'>, queries: Pick<Queries, 'run'>, k: string, v: number) {
+  if ((await queries.run('UPDATE restante_meta SET v = ? WHERE k = ? AND v < ?', [v, k, v])) === 0)
+    await keepMeta(db, queries, k, v);
+}
