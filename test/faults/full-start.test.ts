@@ -49,8 +49,10 @@ onEveryEngine('a start without room to write', (engine) => {
       // A database that was never closed: all of it is in the log, and on a full disk that can neither grow nor be emptied.
       databaseUrl = `sqlite:${world.volume?.path}/own/restante.db`;
       const before = await serve();
-      const [, user, token, path = ''] =
-        /user id +(\d+)\n +token +(\S+)\n +webhook +\S+(\/in\/\S+)/.exec(before.log()) ?? [];
+      // The port answers before the credentials are printed.
+      const printed = /user id +(\d+)\n +token +(\S+)\n +webhook +\S+(\/in\/\S+)/;
+      await expect.poll(() => before.log(), { timeout: 20_000 }).toMatch(printed);
+      const [, user, token, path = ''] = printed.exec(before.log()) ?? [];
       auth = `Basic ${Buffer.from(`${user}:${token}`).toString('base64')}`;
       for (let i = 0; i < 20; i++) expect((await send(before, path, 'one')).status).toBe(200);
       await before.kill();
