@@ -103,6 +103,16 @@ export const methodNotAllowed = (allow: string) =>
     headers: { allow },
   });
 
+export const badRequest = (detail: string) => new Problem(400, 'bad-request', 'Bad Request', detail);
+
+export const headersTooLarge = (limit: number) =>
+  new Problem(
+    431,
+    'headers-too-large',
+    'Request header fields too large',
+    `The headers are larger than ${limit} bytes.`,
+  );
+
 export const tooLarge = (limit: number) =>
   new Problem(413, 'too-large', 'Content too large', `The body is larger than the limit of ${limit} bytes.`);
 

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { SMALL_BYTES } from '../admission/resources.ts';
 import { laneOf, type Owner, type Room } from '../admission/rooms.ts';
-import { type FieldError, invalid, Problem, tooLarge } from '../errors.ts';
+import { badRequest, type FieldError, invalid, tooLarge } from '../errors.ts';
 
 // So much more is read of a refused request, for its sender to see the answer and not a reset. Then the connection is cut.
 const READ_ON_BYTES = 8 * 1024 * 1024;
@@ -109,7 +109,7 @@ export function readJson(body: Buffer | undefined): unknown {
     return JSON.parse(UTF8.decode(body));
   } catch (error) {
     const detail = `The body is not JSON in UTF-8: ${(error as Error).message}. Correct it and send again.`;
-    throw new Problem(400, 'bad-request', 'Bad Request', detail);
+    throw badRequest(detail);
   }
 }
 

@@ -1,10 +1,30 @@
 // The head of a request as the bytes that came over the wire: stored whole, and parsed only when it is read.
 import type { IncomingMessage } from 'node:http';
 
+// What RFC 9110, 6.5.1 wants in front of the body: how it is framed and read, for whom it is, who sends it and by which way.
+// Here and at the applications that the request is handed on to, such a line would be believed like a header.
+const NOT_IN_TRAILERS =
+  /^(?:transfer-encoding|content-.*|host|trailer|te|connection|keep-alive|upgrade|expect|max-forwards|range|if-.*|pragma|cache-control|authorization|proxy-.*|cookie|set-cookie|via|forwarded|x-forwarded-.*|x-real-ip)$/;
+
+/**
+ * The headers as received, name and value in turn, and after a chunked body its trailers: some senders sign there. A header
+ * counts more than a trailer of its name, which is left out.
+ */
+export function headersOf({ rawHeaders, rawTrailers }: IncomingMessage): readonly string[] {
+  if (rawTrailers.length === 0) return rawHeaders;
+  const said = new Set(rawHeaders.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase()));
+  const all = [...rawHeaders];
+  for (let i = 0; i + 1 < rawTrailers.length; i += 2) {
+    const [name = '', value = ''] = rawTrailers.slice(i, i + 2);
+    const lower = name.toLowerCase();
+    if (!said.has(lower) && !NOT_IN_TRAILERS.test(lower)) all.push(name, value);
+  }
+  return all;
+}
+
 /** Request line and headers, CRLF after each. node:http gives both as one character per byte. `target` replaces the received one. */
-export function encodeHead(request: IncomingMessage, target = request.url ?? '/'): Buffer {
+export function encodeHead(request: IncomingMessage, target = request.url ?? '/', raw = headersOf(request)): Buffer {
   let head = `${request.method} ${target} HTTP/${request.httpVersion}\r\n`;
-  const raw = request.rawHeaders;
   for (let i = 0; i < raw.length; i += 2) head += `${raw[i]}: ${raw[i + 1]}\r\n`;
   return Buffer.from(head, 'latin1');
 }

@@ -11,8 +11,9 @@ import {
 import { Server as NetServer, type Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Config } from '../config/config.ts';
-import { methodNotAllowed, Problem } from '../errors.ts';
+import { badRequest, headersTooLarge, methodNotAllowed, Problem } from '../errors.ts';
 import type { Log } from '../observe/log.ts';
+import { readOn } from './body.ts';
 import { maskTarget } from './head.ts';
 
 export const MAX_HEADER_BYTES = 64 * 1024;
@@ -55,6 +56,8 @@ export function createServerWith({ config, log, receiver }: ServerParts, api: Re
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectionsCheckingInterval: 5_000,
+    // node:http would answer a request without Host itself, with an empty 400.
+    requireHostHeader: false,
   });
   // The default of 2000 headers would drop the rest silently; the bytes are bounded above.
   server.maxHeadersCount = 0;
@@ -62,6 +65,8 @@ export function createServerWith({ config, log, receiver }: ServerParts, api: Re
     server.on(event, (request: IncomingMessage, response: ServerResponse) => {
       const expects = event === 'checkContinue';
       if (config.logLevel === 'debug') logAnswer(log, request, response);
+      const fault = hostFault(request);
+      if (fault) return refuseHost(request, response, badRequest(fault));
       receiver.take(request, response, expects, () => {
         if (expects) response.writeContinue();
         api(request, response);
@@ -86,18 +91,46 @@ function logAnswer(log: Log, { method, url = '' }: IncomingMessage, response: Se
   });
 }
 
-const NOT_HTTP = new Problem(400, 'bad-request', 'Bad Request', 'This is not a well-formed HTTP request.');
+/** RFC 9112, 3.2: why a request is answered 400. node:http takes the first of two hosts, a proxy in front perhaps the second. */
+function hostFault({ rawHeaders, httpVersion }: IncomingMessage): string | undefined {
+  let count = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length === 4 && name.toLowerCase() === 'host') count++;
+  }
+  if (count > 1) return 'The request has more than one Host header. Send one.';
+  return count === 0 && httpVersion === '1.1' ? 'The request has no Host header. HTTP/1.1 needs one.' : undefined;
+}
+
+function refuseHost(request: IncomingMessage, response: ServerResponse, problem: Problem): void {
+  readOn(request);
+  const { body, headers } = written(problem);
+  response.writeHead(problem.status, headers);
+  endLast(response, request.method === 'HEAD' ? '' : body);
+}
+
+// A refused sender has this long to read its answer before its connection ends.
+const LINGER_MS = 5_000;
+
+/**
+ * Ends an answer with `Connection: close`. node:http closes the connection after it: if more of the body came then, a reset would
+ * destroy the answer, so the end waits for the body.
+ */
+export function endLast(response: ServerResponse, text: string): void {
+  if (response.req.complete || text === '') return void response.end(text);
+  response.write(text);
+  response.req.once('end', () => response.end());
+  setTimeout(() => response.end(), LINGER_MS).unref();
+}
+
+const NOT_HTTP = badRequest('This is not a well-formed HTTP request.');
 const BROKEN: Readonly<Record<string, Problem>> = {
-  HPE_HEADER_OVERFLOW: new Problem(
-    431,
-    'headers-too-large',
-    'Request header fields too large',
-    `The headers are larger than ${MAX_HEADER_BYTES} bytes.`,
-  ),
+  HPE_HEADER_OVERFLOW: headersTooLarge(MAX_HEADER_BYTES),
   ERR_HTTP_REQUEST_TIMEOUT: new Problem(408, 'timeout', 'Request timeout', 'The request did not arrive in time.'),
 };
 
-function answerRaw(socket: Socket, problem: Problem): void {
+/** An answer with which the connection ends. */
+function written(problem: Problem) {
   const body = JSON.stringify(problem.toBody(createRequestId()));
   const headers = {
     ...problem.headers,
@@ -106,7 +139,13 @@ function answerRaw(socket: Socket, problem: Problem): void {
     'content-length': Buffer.byteLength(body),
     'content-security-policy': "sandbox; default-src 'none'",
     'x-content-type-options': 'nosniff',
+    'cache-control': 'no-store',
   };
+  return { body, headers };
+}
+
+function answerRaw(socket: Socket, problem: Problem): void {
+  const { body, headers } = written(problem);
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${lines.join('')}\r\n${body}`);
   // What the sender still sends is read and discarded for a moment, so that it sees the answer and not a reset.

@@ -6,6 +6,7 @@ import { laneOf, type Rooms } from '../admission/rooms.ts';
 import type { Config } from '../config/config.ts';
 import {
   forbidden,
+  headersTooLarge,
   internal,
   methodNotAllowed,
   needsMigrate,
@@ -17,8 +18,8 @@ import {
 } from '../errors.ts';
 import type { Sender } from '../http/address.ts';
 import { Aborted, type BodyReader, isLong, readOn } from '../http/body.ts';
-import { encodeHead, publicUrlOf, splitTarget } from '../http/head.ts';
-import { createRequestId, type Receiver } from '../http/server.ts';
+import { encodeHead, headersOf, publicUrlOf, splitTarget } from '../http/head.ts';
+import { createRequestId, endLast, MAX_HEADER_BYTES, type Receiver } from '../http/server.ts';
 import type { Incidents } from '../observe/incidents.ts';
 import { type Overload, overloadProblem } from '../observe/overload.ts';
 import type { RefusalKind } from '../schema/contents.ts';
@@ -37,8 +38,6 @@ const SECURITY = [
   ...['Content-Security-Policy', "sandbox; default-src 'none'", 'X-Content-Type-Options', 'nosniff'],
   ...['Cache-Control', 'no-store'],
 ];
-// A refused sender has this long to read its answer before its connection ends.
-const LINGER_MS = 5_000;
 // Old URLs that were logged, remembered so that each is logged once.
 const MOST_WARNED = 10_000;
 
@@ -69,6 +68,7 @@ interface Received {
   readonly ip: string;
   readonly received_ms: number;
   readonly head: Buffer;
+  readonly headers: readonly string[];
   /** The target as received; absolute when the request came by an old URL. */
   readonly url: string;
 }
@@ -139,12 +139,11 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     if (request.method === 'HEAD' && target) return answer(response, 200, [], '');
     rejection ??= target && overQuota(target);
     const oldUrl = known && oldUrls.absolute(request.url ?? '/');
-    const about = (): Received => ({
-      ip,
-      received_ms: now(),
-      head: encodeHead(request, oldUrl),
-      url: oldUrl ?? request.url ?? '/',
-    });
+    const about = (): Received => {
+      const headers = headersOf(request);
+      const head = encodeHead(request, oldUrl, headers);
+      return { ip, received_ms: now(), head, headers, url: oldUrl ?? request.url ?? '/' };
+    };
     if (rejection || !target) {
       const { problem, kind } = rejection ?? { problem: internal(), kind: null };
       const size = Number(request.headers['content-length'] ?? Number.NaN);
@@ -165,7 +164,10 @@ export function createReceiver(parts: ReceiverParts): Receiver {
       refusals.add(target, { ...about(), kind: 'too_large', reason: tooLarge(limit).message, size: null });
       return refuse(request, response, tooLarge(limit));
     }
-    await accept(request, response, target, content, about(), () => (known ? undefined : targets.read(key)));
+    const received = about();
+    if (request.rawTrailers.length > 0 && received.head.length > MAX_HEADER_BYTES)
+      return refuse(request, response, headersTooLarge(MAX_HEADER_BYTES));
+    await accept(request, response, target, content, received, () => (known ? undefined : targets.read(key)));
   }
 
   /**
@@ -177,7 +179,7 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     response: ServerResponse,
     target: Target,
     content: Buffer,
-    { ip, received_ms, head, url }: Received,
+    { ip, received_ms, head, headers, url }: Received,
     again: () => Promise<Target | undefined> | undefined,
   ): Promise<void> {
     warnOfGrace(target);
@@ -190,7 +192,7 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     const incoming: Incoming = {
       method: request.method ?? '',
       publicUrl: publicUrlOf(url, config.publicUrl),
-      headers: request.rawHeaders,
+      headers,
       body: content,
       receivedMs: received_ms,
     };
@@ -254,12 +256,8 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     const length = status === 204 ? [] : ['Content-Length', String(Buffer.byteLength(body))];
     response.writeHead(status, [...SECURITY, ...headers, ...length, ...connection]);
     const text = status === 204 ? '' : body;
-    if (!last || response.req.complete || text === '') return void response.end(text);
-    // After the last answer node:http closes the connection. If more of the body came then, a reset would destroy the answer:
-    // the end waits for the body.
-    response.write(text);
-    response.req.once('end', () => response.end());
-    setTimeout(() => response.end(), LINGER_MS).unref();
+    if (last) endLast(response, text);
+    else response.end(text);
   }
 
   function refuse(request: IncomingMessage, response: ServerResponse, problem: Problem): void {
