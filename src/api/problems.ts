@@ -36,6 +36,7 @@ const ALSO: Readonly<Record<string, string>> = {
   provider: 'preset',
   methods: 'allow_methods',
   networks: 'allow_networks',
+  origins: 'allow_origins',
 };
 /** As much of a schema as tells which members there are. */
 interface Members {

@@ -187,6 +187,10 @@ export interface components {
                          * @enum {string}
                          */
                         readonly content_type?: ("text/plain" | "application/json") | undefined;
+                        /** Headers of the answer, by name: `X-…` or `WebHook-…`, but none that a server or a browser obeys, such as X-Accel-Redirect. Each value is plain ASCII with at most one placeholder, as in the body. */
+                        readonly headers?: {
+                            readonly [key: string]: string;
+                        } | undefined;
                         /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
                         readonly body: string;
                     };
@@ -231,6 +235,8 @@ export interface components {
             readonly allow_methods: readonly string[] | null;
             /** Senders outside of these addresses and CIDR networks are refused with 403. Default: all senders. */
             readonly allow_networks: readonly string[] | null;
+            /** Web sites whose pages may send with a browser and read the answer; `*`: all. A preflight (OPTIONS with Origin and Access-Control-Request-Method) is answered 204 and never stored. Default: none. */
+            readonly allow_origins: readonly string[] | null;
             /** Age in days at which contents are removed; 0 = never. Default: RETENTION_DAYS. */
             readonly retention_days: number | null;
             /** false: senders are answered 503 with Retry-After and try again. Default true. */
@@ -260,6 +266,8 @@ export interface components {
             readonly allow_methods?: readonly string[] | undefined;
             /** Senders outside of these addresses and CIDR networks are refused with 403. Default: all senders. */
             readonly allow_networks?: readonly string[] | undefined;
+            /** Web sites whose pages may send with a browser and read the answer; `*`: all. A preflight (OPTIONS with Origin and Access-Control-Request-Method) is answered 204 and never stored. Default: none. */
+            readonly allow_origins?: readonly string[] | undefined;
             /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
             readonly preset?: string | undefined;
             readonly verify?: components["schemas"]["Verify"] | undefined;
@@ -366,6 +374,10 @@ export interface components {
                      * @enum {string}
                      */
                     readonly content_type?: ("text/plain" | "application/json") | undefined;
+                    /** Headers of the answer, by name: `X-…` or `WebHook-…`, but none that a server or a browser obeys, such as X-Accel-Redirect. Each value is plain ASCII with at most one placeholder, as in the body. */
+                    readonly headers?: {
+                        readonly [key: string]: string;
+                    } | undefined;
                     /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
                     readonly body: string;
                 };
@@ -569,6 +581,8 @@ export interface operations {
                     readonly allow_methods?: readonly string[] | undefined;
                     /** Senders outside of these addresses and CIDR networks are refused with 403. Default: all senders. */
                     readonly allow_networks?: readonly string[] | undefined;
+                    /** Web sites whose pages may send with a browser and read the answer; `*`: all. A preflight (OPTIONS with Origin and Access-Control-Request-Method) is answered 204 and never stored. Default: none. */
+                    readonly allow_origins?: readonly string[] | undefined;
                     /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
                     readonly preset?: string | undefined;
                     readonly verify?: components["schemas"]["Verify"] | undefined;
@@ -677,6 +691,8 @@ export interface operations {
                     readonly allow_methods?: (readonly string[] | null) | undefined;
                     /** Senders outside of these addresses and CIDR networks are refused with 403. Default: all senders. */
                     readonly allow_networks?: (readonly string[] | null) | undefined;
+                    /** Web sites whose pages may send with a browser and read the answer; `*`: all. A preflight (OPTIONS with Origin and Access-Control-Request-Method) is answered 204 and never stored. Default: none. */
+                    readonly allow_origins?: (readonly string[] | null) | undefined;
                     /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
                     readonly preset?: (string | null) | undefined;
                     readonly verify?: ({
@@ -770,6 +786,10 @@ export interface operations {
                                  * @enum {string}
                                  */
                                 readonly content_type?: ("text/plain" | "application/json") | undefined;
+                                /** Headers of the answer, by name: `X-…` or `WebHook-…`, but none that a server or a browser obeys, such as X-Accel-Redirect. Each value is plain ASCII with at most one placeholder, as in the body. */
+                                readonly headers?: {
+                                    readonly [key: string]: string;
+                                } | undefined;
                                 /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
                                 readonly body: string;
                             };

@@ -95,10 +95,10 @@ export function createReceiver(parts: ReceiverParts): Receiver {
   /** Why a request is refused before its body is read; undefined: it is admitted. */
   function admission(target: Target | undefined, request: IncomingMessage, ip: string): Rejection | undefined {
     if (!target) return reject(notFound('No webhook has this URL. Copy it again from the list of your webhooks.'));
-    const { allow_methods, allow_networks, enabled } = target.settings;
+    const { allow_networks, enabled } = target.settings;
     if (!enabled) return reject(unavailable('This webhook is switched off for now. Send it again later.'));
-    if (allow_methods && !allow_methods.includes(request.method ?? ''))
-      return reject(methodNotAllowed(allow_methods.join(', ') || 'nothing'), 'method');
+    if (!allowsMethod(target, request.method) && !shakesBy(target, request.method))
+      return reject(wrongMethod(target), 'method');
     if (allow_networks && !inNetworks(allow_networks, ip))
       return reject(forbidden('Requests from this address are not accepted here.'), 'network');
     if (Number(request.headers['content-length'] ?? 0) > limitOf(target))
@@ -136,6 +136,8 @@ export function createReceiver(parts: ReceiverParts): Receiver {
       target = await targets.read(key);
       rejection = admission(target, request, ip);
     }
+    if (target) allowReading(response, target, request.headers.origin);
+    if (target && isPreflight(request)) return answer(response, 204, preflightHeaders(target, request), '');
     if (request.method === 'HEAD' && target) return answer(response, 200, [], '');
     rejection ??= target && overQuota(target);
     const oldUrl = known && oldUrls.absolute(request.url ?? '/');
@@ -207,6 +209,13 @@ export function createReceiver(parts: ReceiverParts): Receiver {
       }
     }
     const { response: usual, on_reject } = current.settings;
+    if (judged.kind !== 'handshake' && !allowsMethod(current, request.method)) {
+      // It was let in because a handshake of the webhook comes by this method, and it is none.
+      const problem = wrongMethod(current);
+      const size = content.length;
+      refusals.add(current, { kind: 'method', reason: problem.message, ip, received_ms, head, size });
+      return refuse(request, response, problem);
+    }
     if (judged.kind === 'accepted') {
       await writer.write({ ...row, judged: toJudged(current, judged, null) });
       return respond(response, usual);
@@ -221,8 +230,8 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     }
     if (kind === 'handshake' || on_reject === 'keep') refusals.add(current, refused);
     if (judged.kind === 'handshake') {
-      const { status, content_type, body } = judged.answer;
-      return answer(response, status, ['Content-Type', content_type], body);
+      const { status, content_type, body, headers: more = [] } = judged.answer;
+      return answer(response, status, ['Content-Type', content_type, ...more], body);
     }
     return refuse(request, response, unverified(reason));
   }
@@ -303,6 +312,46 @@ export function createReceiver(parts: ReceiverParts): Receiver {
 
 const unreachable = (error: unknown): Problem =>
   unavailable('The database cannot be reached, nothing was stored. Send it again soon.', error);
+
+const allowsMethod = ({ settings: { allow_methods } }: Target, method = ''): boolean =>
+  !allow_methods || allow_methods.includes(method);
+/** Providers shake hands by methods by which they send no event: GET, OPTIONS. */
+const shakesBy = ({ rules }: Target, method: string | undefined): boolean =>
+  rules?.handshakes.some((one) => one.method === method) ?? false;
+const wrongMethod = ({ settings: { allow_methods } }: Target): Problem =>
+  methodNotAllowed(allow_methods?.join(', ') || 'nothing');
+
+// Browsers ask before a page of another site may send to a webhook, and show the page no answer that does not name its origin.
+
+const isPreflight = ({ method, headers }: IncomingMessage): boolean =>
+  method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined;
+
+/** How long a browser may remember the answer to a preflight. */
+const PREFLIGHT_S = 600;
+
+/** The names that the page wants to send are sent back, as far as they are names: nothing here reads what may not be read. */
+function preflightHeaders(target: Target, { headers }: IncomingMessage): readonly string[] {
+  if (allowedOrigin(target, headers.origin) === undefined) return [];
+  const { 'access-control-request-method': method, 'access-control-request-headers': names = '' } = headers;
+  return [
+    ...(method && allowsMethod(target, method) ? ['Access-Control-Allow-Methods', method] : []),
+    ...(/^[\w!#$%&'*+.^`|~, -]{1,4096}$/.test(names) ? ['Access-Control-Allow-Headers', names] : []),
+    ...['Access-Control-Max-Age', String(PREFLIGHT_S)],
+  ];
+}
+
+function allowedOrigin({ settings }: Target, origin: string | undefined): string | undefined {
+  const { allow_origins } = settings;
+  if (!allow_origins || origin === undefined) return undefined;
+  return allow_origins.find((one) => one === '*' || one === origin);
+}
+
+function allowReading(response: ServerResponse, target: Target, origin: string | undefined): void {
+  const allowed = allowedOrigin(target, origin);
+  if (allowed === undefined) return;
+  response.setHeader('Access-Control-Allow-Origin', allowed);
+  if (allowed !== '*') response.setHeader('Vary', 'Origin');
+}
 
 const lists = new WeakMap<readonly string[], BlockList>();
 /** Whether an address is one of these, or lies in one of these CIDR networks. */

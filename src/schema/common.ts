@@ -23,6 +23,8 @@ export const mergePatch = <T extends Readonly<Record<string, TSchema>>>(properti
 
 /** An HTTP method. */
 export const METHOD = '^[A-Z-]{1,24}$';
+/** The origin of a web site as browsers write it, or all. */
+export const ORIGIN = '^(?:\\*|https?://[a-z0-9._-]+(?::[0-9]{1,5})?|https?://\\[[0-9a-f:]+\\](?::[0-9]{1,5})?)$';
 export const ID = '^(latest|[0-9]{1,15})$';
 export const WHID = '^(all|[0-9]{1,10})$';
 // Not `.` and `..`: clients remove those from a path before they send it. No lookahead: not every tool that reads the document has it.
@@ -34,6 +36,7 @@ const PATTERN_WORDS: Readonly<Record<string, string>> = {
   [ID]: 'must be a whole number from 0, or latest',
   [WHID]: 'must be the number of a webhook, 0, or all',
   [METHOD]: 'must be a method such as POST',
+  [ORIGIN]: 'must be * or an origin as browsers write it, such as https://app.example.org',
   [NAME]: 'must be 1 to 64 letters, digits, dots, dashes or underscores, and not . or .. which cannot stand in a path',
   [WHERE]: 'must be earliest, latest, {"id": …} or {"time": …}',
 };

@@ -1,6 +1,6 @@
 // Webhooks and their settings on the wire: what may be set, what is told.
 import { type Static, type TSchema, Type } from 'typebox';
-import { METHOD, mergePatch, nullable, oneOf, strict } from './common.ts';
+import { METHOD, mergePatch, nullable, ORIGIN, oneOf, strict } from './common.ts';
 
 // Verification, and how the same event is known again ----------------------------------------------------------------
 
@@ -32,6 +32,16 @@ const HandshakeInput = Type.Object(
       {
         status: Type.Optional(Type.Integer({ minimum: 200, maximum: 299, description: 'Default 200.' })),
         content_type: Type.Optional(oneOf(['text/plain', 'application/json'], 'Default text/plain.')),
+        headers: Type.Optional(
+          Type.Unsafe<Readonly<Record<string, string>>>({
+            type: 'object',
+            maxProperties: 5,
+            additionalProperties: { type: 'string', maxLength: 255 },
+            examples: [{ 'X-Hook-Secret': '{challenge}' }],
+            description:
+              'Headers of the answer, by name: `X-…` or `WebHook-…`, but none that a server or a browser obeys, such as X-Accel-Redirect. Each value is plain ASCII with at most one placeholder, as in the body.',
+          }),
+        ),
         body: text(
           4096,
           '`{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret.',
@@ -170,6 +180,11 @@ const settings = {
     maxItems: 100,
     description: 'Senders outside of these addresses and CIDR networks are refused with 403. Default: all senders.',
   }),
+  allow_origins: Type.Array(Type.String({ maxLength: 255, pattern: ORIGIN, examples: ['https://app.example.org'] }), {
+    maxItems: 20,
+    description:
+      'Web sites whose pages may send with a browser and read the answer; `*`: all. A preflight (OPTIONS with Origin and Access-Control-Request-Method) is answered 204 and never stored. Default: none.',
+  }),
   preset: Type.String({
     maxLength: 40,
     examples: ['stripe'],
@@ -203,6 +218,8 @@ export interface Answer {
   readonly status: number;
   readonly content_type: string;
   readonly body: string;
+  /** Name and value in turn; only that to a handshake has any. */
+  readonly headers?: readonly string[];
 }
 /** Settings with every default filled in; a preset has an answer of its own. */
 export const resolveSettings = (input: SettingsInput, answer?: Answer): Settings => ({
@@ -220,6 +237,7 @@ export const resolveSettings = (input: SettingsInput, answer?: Answer): Settings
   max_body_bytes: input.max_body_bytes ?? null,
   allow_methods: input.allow_methods ?? null,
   allow_networks: input.allow_networks ?? null,
+  allow_origins: input.allow_origins ?? null,
   retention_days: input.retention_days ?? null,
   enabled: input.enabled ?? true,
 });
@@ -273,6 +291,7 @@ export const WebhookDetail = Type.Object({
   max_body_bytes: nullable(settings.max_body_bytes),
   allow_methods: nullable(settings.allow_methods),
   allow_networks: nullable(settings.allow_networks),
+  allow_origins: nullable(settings.allow_origins),
   retention_days: nullable(settings.retention_days),
   enabled: settings.enabled,
   created_at: Type.String({ format: 'date-time' }),

@@ -3,7 +3,7 @@ import type { Answer } from '../schema/webhooks.ts';
 import { hmacOf, isShared, isSigned, readShared, sameSecret } from './digest.ts';
 import { type Fault, readMessage, secondsOutside } from './message.ts';
 import { type Incoming, reader, readSource, type Secret, unexpired } from './request.ts';
-import type { Handshake, Rules, Shared, SignatureCheck } from './rules.ts';
+import { type Handshake, isHeaderText, type Rules, type Shared, type SignatureCheck } from './rules.ts';
 import type { Sliced } from './slices.ts';
 
 export type Verdict =
@@ -119,18 +119,23 @@ function shake(rules: Rules, handshake: Handshake, incoming: Incoming, secret: S
   const challenge = handshake.challenge ? (readSource(handshake.challenge, incoming, undefined) ?? '') : '';
   if (challenge.length > MOST_CHALLENGE)
     return { kind: 'signature', reason: `The challenge of the handshake is longer than ${MOST_CHALLENGE} characters.` };
-  const { status, content_type, body } = handshake.answer;
+  const { status, content_type, body, headers } = handshake.answer;
+  const inHeader = headers.some((text) => text.includes('{challenge}'));
+  if (inHeader && !isHeaderText(challenge))
+    return { kind: 'signature', reason: 'The challenge of the handshake has characters that no header can carry.' };
   const json = content_type === 'application/json';
   const hmac = (encoding: 'hex' | 'base64') =>
     secret && rules.check?.scheme === 'hmac' ? hmacOf(rules.check, secret, challenge).toString(encoding) : '';
-  const filled = body.replace(/\{(challenge|hmac|hmac_base64)\}/g, (_, name: string) => {
-    if (name === 'challenge') return json ? JSON.stringify(challenge).slice(1, -1) : challenge;
-    return hmac(name === 'hmac' ? 'hex' : 'base64');
-  });
+  const fill = (text: string, escaped: string): string =>
+    text.replace(/\{(challenge|hmac|hmac_base64)\}/g, (_, name: string) =>
+      name === 'challenge' ? escaped : hmac(name === 'hmac' ? 'hex' : 'base64'),
+    );
+  const filled = fill(body, json ? JSON.stringify(challenge).slice(1, -1) : challenge);
+  const sent = headers.length === 0 ? {} : { headers: headers.map((text) => fill(text, challenge)) };
   const title = rules.preset?.title ?? 'The sender';
   return {
     kind: 'handshake',
-    answer: { status, content_type, body: filled },
+    answer: { status, content_type, body: filled, ...sent },
     reason: `${title} made sure that this URL is yours, and was answered.`,
   };
 }

@@ -203,10 +203,30 @@ export interface Handshake {
   readonly places: Places;
   /** The signature is checked before the answer. */
   readonly signed: boolean;
-  readonly answer: Answer;
+  readonly answer: Answer & { readonly headers: readonly string[] };
 }
 
 const PLACEHOLDERS = new Set(['{challenge}', '{hmac}', '{hmac_base64}']);
+const PLACES_IN = /\{[a-z_0-9]+\}/g;
+// Obeyed by the server in front of us (X-Accel-Redirect would hand out its files) or by a browser: the owner of a webhook must
+// not speak to them.
+const OBEYED =
+  /^x-(?:accel|sendfile|lighttpd|litespeed|reproxy|content|frame|xss|dns|permitted|download|ua|robots|forwarded)/i;
+
+/** Why this header must not be answered; undefined: it may. */
+function headerFault(name: string, value: string): string | undefined {
+  const shown = JSON.stringify(name.slice(0, 64));
+  if (!/^(?:X|WebHook)-[A-Za-z0-9_-]{1,60}$/i.test(name) || OBEYED.test(name))
+    return `has ${shown}: only names that begin with X- or WebHook- may be answered, and none that servers or browsers obey`;
+  if (!isHeaderText(value)) return `has a value of ${shown} that no header can carry: send visible ASCII characters`;
+  const used: readonly string[] = value.match(PLACES_IN) ?? [];
+  const unknown = used.find((one) => !PLACEHOLDERS.has(one));
+  if (unknown) return `has ${unknown} in ${shown}, which is none of ${[...PLACEHOLDERS].join(', ')}`;
+  return used.length > 1 ? `has more than one placeholder in ${shown}` : undefined;
+}
+
+/** Visible ASCII characters, with spaces between them: node:http throws at a line break, and the bytes of other letters are not agreed on. */
+export const isHeaderText = (text: string): boolean => /^[!-~](?:[ -~]*[!-~])?$/.test(text);
 
 function compileHandshake(
   input: HandshakeInput,
@@ -215,7 +235,7 @@ function compileHandshake(
   source: Find,
   fault: Fault,
 ): Handshake | undefined {
-  const { body, status = 200, content_type = 'text/plain' } = input.answer;
+  const { body, status = 200, content_type = 'text/plain', headers = {} } = input.answer;
   // Without verification there is no signature to check.
   const signed = (input.signed ?? true) && scheme !== 'none' && scheme !== undefined;
   const when = (input.when ?? []).flatMap(({ from, equals, absent = false }) => {
@@ -224,7 +244,9 @@ function compileHandshake(
   });
   const token = source(`${path}.token_from`, input.token_from);
   const challenge = source(`${path}.challenge_from`, input.challenge_from);
-  const used = body.match(/\{[a-z_0-9]+\}/g) ?? [];
+  const wrong = Object.entries(headers).flatMap(([name, value]) => headerFault(name, value) ?? [])[0];
+  if (wrong) return fault(`${path}.answer.headers`, wrong);
+  const used = [body, ...Object.values(headers)].flatMap((text) => text.match(PLACES_IN) ?? []);
   const unknown = used.find((name) => !PLACEHOLDERS.has(name));
   if (unknown) return fault(`${path}.answer.body`, `has ${unknown}, which is none of ${[...PLACEHOLDERS].join(', ')}`);
   const computes = used.some((name) => name !== '{challenge}');
@@ -235,7 +257,15 @@ function compileHandshake(
   // Otherwise a stranger could have any text signed, and then send it as an event.
   if (computes && !signed) return fault(`${path}.signed`, 'must be true: it is answered with an HMAC of what was sent');
   const places = placesOf([...when.map(({ from }) => from), challenge, token].filter((place) => place !== undefined));
-  return { method: input.method, when, token, challenge, places, signed, answer: { status, content_type, body } };
+  return {
+    method: input.method,
+    when,
+    token,
+    challenge,
+    places,
+    signed,
+    answer: { status, content_type, body, headers: Object.entries(headers).flat() },
+  };
 }
 
 // Keys, made from the text of a secret: its characters, base64, hex, or a public key in any of its usual forms.

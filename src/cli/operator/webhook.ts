@@ -302,7 +302,15 @@ function rows(webhook: Told): Record<string, string> {
     status: status === 1 ? '1 (enabled)' : `${status} (disabled)`,
   };
   if (!response) return classic;
-  const others = ['verify', 'dedupe', 'on_reject', 'max_body_bytes', 'allow_methods', 'allow_networks'] as const;
+  const others = [
+    'verify',
+    'dedupe',
+    'on_reject',
+    'max_body_bytes',
+    'allow_methods',
+    'allow_networks',
+    'allow_origins',
+  ] as const;
   return {
     ...classic,
     preset: preset
