@@ -19,10 +19,11 @@ export type Verdict =
 export function* verdictOn(rules: Rules, secrets: readonly Secret[], incoming: Incoming): Sliced<Verdict> {
   const { check } = rules;
   const open = findHandshake(rules, incoming, false);
-  if (open) return shake(rules, open, incoming, undefined);
-  if (!check) return { kind: 'accepted', verified: 'none' };
   const usable = unexpired(secrets, incoming);
-  if (usable.length === 0) return { kind: 'secret_missing', reason: missingSecret(rules, secrets.length) };
+  const missing = check && usable.length === 0 ? missingSecret(rules, secrets.length) : undefined;
+  if (open) return shake(rules, open, incoming, undefined, missing);
+  if (!check) return { kind: 'accepted', verified: 'none' };
+  if (missing !== undefined) return { kind: 'secret_missing', reason: missing };
   const proof =
     check.scheme === 'shared-secret'
       ? proveShared(check, usable, incoming)
@@ -107,8 +108,14 @@ function matches({ method, when, challenge, places }: Handshake, incoming: Incom
   return holds && (!challenge || read(challenge) !== undefined);
 }
 
-/** `secret`: the one that signed the request. */
-function shake(rules: Rules, handshake: Handshake, incoming: Incoming, secret: Secret | undefined): Verdict {
+/** `secret`: the one that signed the request. `missing`: what its owner has to do before events can be verified. */
+function shake(
+  rules: Rules,
+  handshake: Handshake,
+  incoming: Incoming,
+  secret: Secret | undefined,
+  missing?: string,
+): Verdict {
   if (handshake.token) {
     if (rules.token === undefined)
       return { kind: 'secret_missing', reason: 'A handshake came, and verify.token is not set.' };
@@ -136,6 +143,6 @@ function shake(rules: Rules, handshake: Handshake, incoming: Incoming, secret: S
   return {
     kind: 'handshake',
     answer: { status, content_type, body: filled, ...sent },
-    reason: `${title} made sure that this URL is yours, and was answered.`,
+    reason: [`${title} made sure that this URL is yours, and was answered.`, missing].filter(Boolean).join(' '),
   };
 }

@@ -1,4 +1,5 @@
 // What real senders do beside a plain POST: handshakes that are answered in a header, preflights, trailers, odd Host lines.
+import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Content, Refusal } from '../../src/schema/contents.ts';
 import type { WebhookDetail } from '../../src/schema/webhooks.ts';
@@ -141,6 +142,34 @@ onEveryEngine('odd senders', (engine) => {
     await expect
       .poll(async () => (await refused(wh)).map(({ kind }) => kind))
       .toEqual(['handshake', 'method', 'method']);
+  });
+
+  test('Asana: its secret is read from the refusals and set, and what came in between is a content then', async () => {
+    const wh = await service.webhook(user, { preset: 'asana' });
+    const secret = 'b537207f20cbfa02357cf448134da559e8bd39d61597dcd5631b8012eae53e81';
+    const first = await send('POST', pathOf(wh), [`X-Hook-Secret: ${secret}`, 'Content-Type: application/json'], '{}');
+    expect([first.status, first.headers.get('x-hook-secret'), first.body.length]).toEqual([200, secret, 0]);
+    const events = '{"events":[{"action":"changed","resource":{"resource_type":"task"}}]}';
+    const event = (key: string) =>
+      send('POST', pathOf(wh), [`X-Hook-Signature: ${createHmac('sha256', key).update(events).digest('hex')}`], events);
+    expect((await event(secret)).status).toBe(200);
+    expect(await stored(wh)).toEqual([]);
+    await expect.poll(async () => (await refused(wh)).map(({ kind }) => kind)).toEqual(['handshake', 'secret_missing']);
+    const list = (await get(`/refusals?whid=${wh.wh_id}&kind=handshake`)) as { refusals: Refusal[] };
+    const [handshake] = list.refusals;
+    expect(handshake?.reason).toContain('X-Hook-Secret');
+    const [, told] = handshake?.request.headers.find(([name]) => name === 'X-Hook-Secret') ?? [];
+    await fetch(`${service.url}/webhooks/${wh.wh_id}`, {
+      method: 'PATCH',
+      headers: { authorization: user.auth },
+      body: JSON.stringify({ secrets: [told] }),
+    });
+    await expect.poll(async () => (await stored(wh)).map(({ content }) => content)).toEqual([events]);
+    expect([(await event(secret)).status, (await event('forged')).status]).toEqual([200, 401]);
+    expect((await stored(wh)).map(({ request }) => [request?.verified, request?.event_type])).toEqual([
+      ['signed', 'task/changed'],
+      ['signed', 'task/changed'],
+    ]);
   });
 
   // Preflights -------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ const URL_SIGNED = `${URL_HERE}?a=1&b=%3Ax%2Fy%40z%2C&c=%C3%A4+%20`;
 /** The same request with its signature written otherwise, wherever it stands. */
 const resigned = ({ incoming, signature }: Sent, changed: string): Incoming => ({
   ...incoming,
+  publicUrl: incoming.publicUrl.replace(signature, changed),
   headers: incoming.headers.map((text) => text.replace(signature, changed)),
   body: Buffer.from(incoming.body.toString('latin1').replace(signature, changed), 'latin1'),
 });

@@ -2,6 +2,7 @@
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { VerifyInput } from '../../src/schema/webhooks.ts';
+import { identify } from '../../src/verify/identify.ts';
 import { compileRules, RuleError } from '../../src/verify/rules.ts';
 import { type Given, lasting, NOW_MS, request, URL_HERE } from './presets/request.ts';
 import { verdictOn } from './verdict.ts';
@@ -108,6 +109,72 @@ test('Discord: PING of an interaction gets type 1, PING of events gets 204, an e
   expect(post('{"id":"1","type":2,"data":{}}').kind).toBe('accepted');
   // Discord sends wrong signatures on purpose, and expects a 401.
   expect(post('{"id":"1","type":1,"version":1}', 'x').kind).toBe('signature');
+});
+
+test('Asana: the secret comes back in its header, and the owner is told where it stands', () => {
+  const given = { headers: { 'X-Hook-Secret': 'b537207f20cbfa02357cf448134da559' }, body: '{}' };
+  const answered = { status: 200, body: '', headers: ['X-Hook-Secret', 'b537207f20cbfa02357cf448134da559'] };
+  const first = verdictOn(compileRules({ preset: 'asana' }), [], request(given));
+  expect(first).toMatchObject({ kind: 'handshake', answer: answered });
+  expect((first as { reason: string }).reason).toMatch(/answered[.] The secret is not set yet[.] .*X-Hook-Secret/);
+  // A second webhook at Asana has another secret.
+  expect(answer('asana', 'known', given)).toMatchObject({
+    kind: 'handshake',
+    reason: expect.stringMatching(/answered[.]$/),
+  });
+  // What is signed is an event, whatever else it carries; so is what comes by another method.
+  const signature = hmac('known', '{}');
+  const event = { ...given, headers: { ...given.headers, 'X-Hook-Signature': signature } };
+  expect(answer('asana', 'known', event)).toEqual({ kind: 'accepted', verified: 'signed' });
+  expect(answer('asana', 'other', event).kind).toBe('signature');
+  expect(answer('asana', 'known', { ...given, method: 'PUT' }).kind).toBe('signature');
+});
+
+test('Azure Event Grid: the code of the validation comes back as JSON', () => {
+  const body = JSON.stringify([
+    {
+      id: '2d1781af-3a4c-4d7c-bd0c-e34b19da4e66',
+      topic: '/subscriptions/x',
+      eventType: 'Microsoft.EventGrid.SubscriptionValidationEvent',
+      data: { validationCode: '512d38b6-c7b8-40c8-89fe-f46f9e9622b6', validationUrl: 'https://rp.example/validate' },
+    },
+  ]);
+  const validation = { headers: { 'aeg-event-type': 'SubscriptionValidation' }, body };
+  const verdict = answer('eventgrid', 'secret', validation);
+  expect(verdict).toMatchObject({ kind: 'handshake', answer: { status: 200, content_type: 'application/json' } });
+  const { answer: given } = verdict as { answer: { body: string } };
+  expect(JSON.parse(given.body)).toEqual({ validationResponse: '512d38b6-c7b8-40c8-89fe-f46f9e9622b6' });
+  // The same body as a notification is an event, which needs the secret.
+  expect(answer('eventgrid', 'secret', { ...validation, headers: { 'aeg-event-type': 'Notification' } }).kind).toBe(
+    'signature',
+  );
+  expect(answer('eventgrid', 'secret', { ...validation, body: '[]' }).kind).toBe('signature');
+});
+
+test.each(['eventgrid', 'cloudevents'])('%s: OPTIONS is allowed to send, by its origin', (preset) => {
+  const options = { method: 'OPTIONS', headers: { 'WebHook-Request-Origin': 'eventgrid.azure.net' } };
+  const allowed = ['WebHook-Allowed-Origin', 'eventgrid.azure.net', 'WebHook-Allowed-Rate', '*'];
+  expect(answer(preset, 'secret', options)).toMatchObject({
+    kind: 'handshake',
+    answer: { status: 200, headers: allowed },
+  });
+  expect(verdictOn(compileRules({ preset }), [], request(options)).kind).toBe('handshake');
+  expect(answer(preset, 'secret', { ...options, method: 'POST' }).kind).toBe('signature');
+  expect(answer(preset, 'secret', { method: 'OPTIONS' }).kind).toBe('signature');
+});
+
+test('CloudEvents and Event Grid: the same event is known in each of its forms', () => {
+  const of = (preset: string, given: Given) => identify(compileRules({ preset }), request(given));
+  const one = { specversion: '1.0', id: 'A1', source: '/s', type: 't' };
+  const known = { event_id: '/s/A1', event_type: 't' };
+  expect(of('cloudevents', { body: JSON.stringify(one) })).toEqual(known);
+  expect(of('cloudevents', { body: JSON.stringify([one]) })).toEqual(known);
+  expect(of('cloudevents', { headers: { 'ce-id': 'A1', 'ce-source': '/s', 'ce-type': 't' }, body: 'x' })).toEqual(
+    known,
+  );
+  expect(of('cloudevents', { body: JSON.stringify([one, one]) }).event_id).toMatch(/^sha256:/);
+  expect(of('eventgrid', { body: JSON.stringify(one) })).toEqual({ event_id: 'A1', event_type: 't' });
+  expect(of('eventgrid', { body: JSON.stringify([one]) })).toEqual({ event_id: 'A1', event_type: 't' });
 });
 
 test('generic: a header echo as Okta wants it, and a computed one', () => {

@@ -1,5 +1,6 @@
 // Every provider that is known by name. A new provider is a row, not code.
 import { COMMERCE } from './commerce.ts';
+import { CONNECT } from './connect.ts';
 import { DEVELOPER } from './developer.ts';
 import { PAYMENTS } from './payments.ts';
 import type { Preset } from './preset.ts';
@@ -23,5 +24,5 @@ const GENERIC: Preset = {
 };
 
 export const PRESETS: ReadonlyMap<string, Preset> = new Map(
-  [...PAYMENTS, ...COMMERCE, ...DEVELOPER, GENERIC].map((preset) => [preset.name, preset]),
+  [...PAYMENTS, ...COMMERCE, ...DEVELOPER, ...CONNECT, GENERIC].map((preset) => [preset.name, preset]),
 );

@@ -349,4 +349,38 @@ export const SENDERS: Readonly<Record<string, Sender>> = {
     const signature = await hex(key, body);
     return [signature, { 'X-Dropbox-Signature': signature }];
   }),
+  asana: sender(
+    '{"events":[{"user":{"gid":"1"},"action":"changed","resource":{"gid":"2","resource_type":"task"}}]}',
+    { id: 'sha256:', type: 'task/changed' },
+    async (key, { body }) => {
+      const signature = await hex(key, body);
+      return [signature, { 'X-Hook-Signature': signature }];
+    },
+  ),
+  eventgrid: {
+    keys: words,
+    window: 0,
+    coversBody: false,
+    body: '[{"id":"e-1","topic":"/t","subject":"s","eventType":"Microsoft.Storage.BlobCreated","data":{}}]',
+    event: { id: 'e-1', type: 'Microsoft.Storage.BlobCreated' },
+    async send({ signing, body, nowMs, url }) {
+      const headers = { ...JSON_TYPE, 'aeg-event-type': 'Notification' };
+      return { signature: signing, incoming: request({ body, nowMs, url: `${url}&secret=${signing}`, headers }) };
+    },
+  },
+  cloudevents: sender(
+    '{"hello":1}',
+    { id: '/sensors/1/A234', type: 'com.example.measured' },
+    async (key) => [
+      key,
+      {
+        Authorization: `Bearer ${key}`,
+        'ce-specversion': '1.0',
+        'ce-type': 'com.example.measured',
+        'ce-source': '/sensors/1',
+        'ce-id': 'A234',
+      },
+    ],
+    { coversBody: false },
+  ),
 };
