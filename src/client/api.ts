@@ -455,10 +455,10 @@ export interface components {
             readonly consumers: readonly {
                 readonly name: string;
                 /**
-                 * behind: before the position where the consumer began or to which it was moved. Acks from before are not kept.
+                 * acked, or passed while the consumer did not read this webhook: acks are not kept. skipped: a duplicate, and the consumer skips those. behind: before the position where the consumer began or to which it was moved.
                  * @enum {string}
                  */
-                readonly state: "waiting" | "leased" | "acked" | "dead" | "behind";
+                readonly state: "waiting" | "leased" | "acked" | "dead" | "skipped" | "behind";
                 /** How often it was handed out. */
                 readonly attempt?: number | undefined;
                 /** Format: date-time */

@@ -231,8 +231,8 @@ export const Trace = Type.Object({
     Type.Object({
       name: Type.String(),
       state: oneOf(
-        ['waiting', 'leased', 'acked', 'dead', 'behind'],
-        'behind: before the position where the consumer began or to which it was moved. Acks from before are not kept.',
+        ['waiting', 'leased', 'acked', 'dead', 'skipped', 'behind'],
+        'acked, or passed while the consumer did not read this webhook: acks are not kept. skipped: a duplicate, and the consumer skips those. behind: before the position where the consumer began or to which it was moved.',
       ),
       attempt: Type.Optional(Type.Integer({ description: 'How often it was handed out.' })),
       lease_until: Type.Optional(Moment),

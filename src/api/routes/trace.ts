@@ -18,11 +18,11 @@ export interface TraceCalls {
 type Stage = Trace['consumers'][number];
 
 /**
- * Acks are not kept: a content before the cursor that is neither leased nor dead was acked. Before the position to which the
- * consumer was moved, it may never have been handed out.
+ * Acks are not kept: a content before the cursor that is neither leased nor dead was acked, or passed by while the consumer did
+ * not read its webhook. Before the position to which the consumer was moved, it may never have been handed out.
  */
-function stageOf(consumer: ConsumerRow, standing: Standing | undefined, pos: number): Stage {
-  const { name, start_pos, cursor_pos } = consumer;
+function stageOf(consumer: ConsumerRow, standing: Standing | undefined, pos: number, duplicate: boolean): Stage {
+  const { name, start_pos, cursor_pos, duplicates } = consumer;
   if (standing?.dead_ms != null)
     return {
       name,
@@ -37,6 +37,7 @@ function stageOf(consumer: ConsumerRow, standing: Standing | undefined, pos: num
     if (!waiting && due_ms > now) return { name, state: 'leased', attempt, lease_until: isoTime(due_ms) };
     return { name, state: 'waiting', attempt, due_at: isoTime(due_ms), ...(said ? { reason: said } : {}) };
   }
+  if (duplicate && duplicates === 'skip') return { name, state: 'skipped' };
   return { name, state: pos > cursor_pos ? 'waiting' : pos > start_pos ? 'acked' : 'behind' };
 }
 
@@ -78,6 +79,8 @@ export const traceContent = route({
     const [place, consumers] = await Promise.all([findPosition(store.db, userId, id), listConsumers(store.db, userId)]);
     const reading = consumers.filter(({ whids }) => !whids || whids.includes(wh_id));
     const rows = place && reading.length > 0 ? await standings(store.db, userId, place.pos) : [];
+    const duplicate_of = receipt?.duplicate_of ?? null;
+    const pos = place?.pos ?? Number.POSITIVE_INFINITY;
     const standingOf = new Map(rows.map((one) => [one.consumer_id, one]));
     return {
       id,
@@ -86,9 +89,9 @@ export const traceContent = route({
       seen_at: place ? isoTime(place.seen_ms) : null,
       verified: receipt?.head ? receipt.verified : null,
       event_id,
-      duplicate_of: receipt?.duplicate_of ?? null,
+      duplicate_of,
       duplicates: event_id === null ? [] : await listDuplicates(store, userId, { id, event_id }, MOST_DUPLICATES),
-      consumers: reading.map((one) => stageOf(one, standingOf.get(one.id), place?.pos ?? Number.POSITIVE_INFINITY)),
+      consumers: reading.map((one) => stageOf(one, standingOf.get(one.id), pos, duplicate_of !== null)),
     };
   },
 });

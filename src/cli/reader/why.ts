@@ -50,7 +50,7 @@ type Elsewhere = Awaited<ReturnType<typeof lookElsewhere>>;
 async function gather(client: Client, asked: string) {
   const { webhooks } = await client.webhooks.list();
   const names = new Map(webhooks.map(({ wh_id, wh_name }) => [wh_id, wh_name]));
-  const nameOf = (whId: number) => (whId === 0 ? 'own content' : (names.get(whId) ?? 'deleted'));
+  const nameOf = (whId: number) => (whId === 0 ? 'own content' : (names.get(whId) ?? 'no name known'));
   const byEvent = await contentsOf(client, asked);
   const byId = /^[1-9]\d{0,9}$/.test(asked) ? await unlessGone(client.contents.get(Number(asked))) : undefined;
   const rows = byEvent.slice(0, MOST_CONTENTS);
@@ -58,14 +58,15 @@ async function gather(client: Client, asked: string) {
   const traced = await Promise.all(rows.sort((a, b) => a.id - b.id).map((row) => traceOf(client, row, nameOf)));
   const contents = traced.flatMap((one) => one ?? []);
   const refusals = await refusalsOf(client, asked, contents);
-  const withSecret = await secretsOf(client, new Set(refusals.map(({ wh_id }) => wh_id)));
+  const secretSet = await secretsOf(client, new Set(refusals.map(({ wh_id }) => wh_id)));
   const known = contents.length + refusals.length > 0;
   return {
     asked,
     known,
     contents,
     more: byEvent.length > MOST_CONTENTS,
-    refusals: refusals.map((one) => toRefused(one, nameOf(one.wh_id), withSecret.has(one.wh_id))),
+    more_refusals: refusals.length >= REFUSALS_READ,
+    refusals: refusals.map((one) => toRefused(one, nameOf(one.wh_id), secretSet.get(one.wh_id) ?? null)),
     ...(known ? {} : { elsewhere: await lookElsewhere(client, webhooks) }),
   };
 }
@@ -101,8 +102,8 @@ async function traceOf({ contents }: Client, content: Content, nameOf: (whId: nu
   );
 }
 
-/** Without the headers: some providers send a secret in them. `secret_set`: whether its webhook has a secret by now. */
-const toRefused = ({ request, ...refusal }: Refusal, wh_name: string, secret_set: boolean) => {
+/** Without the headers: some providers send a secret in them. `secret_set`: whether its webhook has a secret by now; null: it is gone. */
+const toRefused = ({ request, ...refusal }: Refusal, wh_name: string, secret_set: boolean | null) => {
   const { ip, received_at } = request;
   return { ...refusal, wh_name, ip, received_at, secret_set };
 };
@@ -121,10 +122,10 @@ async function refusalsOf({ refusals }: Client, asked: string, contents: readonl
 const isValid = ({ expires_at }: Webhook['secrets'][number]) =>
   expires_at === null || Date.parse(expires_at) > Date.now();
 
-/** The webhooks among these that have a valid secret. */
-async function secretsOf({ webhooks }: Client, whIds: ReadonlySet<number>): Promise<Set<number>> {
+/** Whether each of these webhooks that are there has a valid secret. */
+async function secretsOf({ webhooks }: Client, whIds: ReadonlySet<number>): Promise<Map<number, boolean>> {
   const settings = await Promise.all([...whIds].map((whId) => unlessGone(webhooks.get(whId))));
-  return new Set(settings.flatMap((one) => (one?.secrets.some(isValid) ? one.wh_id : [])));
+  return new Map(settings.flatMap((one) => (one ? [[one.wh_id, one.secrets.some(isValid)] as const] : [])));
 }
 
 type Listed = Awaited<ReturnType<Client['webhooks']['list']>>['webhooks'];
@@ -138,14 +139,15 @@ async function lookElsewhere(client: Client, listed: Listed) {
     // Undefined for a webhook of another application.
     const own = await unlessGone(client.webhooks.get(wh_id));
     const { preset = null, dedupe = null, enabled = true } = own ?? {};
-    // Without this its contents have no event ids.
-    const keeps_ids = (dedupe?.from ?? PRESETS.get(preset ?? '')?.dedupe) !== undefined;
+    // Without this its contents have no event ids; null: another application decides.
+    const keeps_ids = own ? (dedupe?.from ?? PRESETS.get(preset ?? '')?.dedupe) !== undefined : null;
     return { wh_id, wh_name, wh_url, enabled, preset, keeps_ids };
   });
   return {
     webhooks: await Promise.all(webhooks),
     more_webhooks: listed.length > MOST_WEBHOOKS,
     refused,
+    more_refused: recent.length >= MOST_RECENT,
     last_refused_at: recent[0]?.request.received_at ?? null,
   };
 }
@@ -192,21 +194,41 @@ function tell(story: Story): string[] {
   ];
 }
 
-function headline({ contents, refusals }: Story): string {
+function headline({ asked, contents, refusals, more, more_refusals }: Story): string {
   const open = refusals.filter(({ released_as }) => released_as === null);
-  const waits = open.filter(isWaiting).length;
-  const refused = open.length > waits ? `refused ${times(open.length - waits)}` : '';
-  const waiting = waits > 0 ? `came ${times(waits)} before the secret was set, and waits for it` : '';
-  const received = contents.length > 0 ? `received ${times(contents.length)}` : '';
-  return [received, refused, waiting].filter(Boolean).join(', ') || 'refused, and released';
+  // Those were answered 200.
+  const unjudged = open.filter(({ kind }) => kind === 'secret_missing');
+  const waits = unjudged.filter(({ secret_set }) => secret_set === false).length;
+  const refused = open.length - unjudged.length;
+  const least = more_refusals ? ' or more' : '';
+  const rest = [
+    refused > 0 ? `refused ${times(refused)}${least}` : '',
+    waits > 0 ? `came ${times(waits)}${least} while no secret was valid, and waits for one` : '',
+    unjudged.length > waits
+      ? `came ${times(unjudged.length - waits)}${least} while no secret was valid, not released yet`
+      : '',
+  ];
+  return [arrived(asked, contents, more), ...rest].filter(Boolean).join(', ') || 'refused, and released';
 }
-const isWaiting = ({ kind, secret_set }: Refused): boolean => kind === 'secret_missing' && !secret_set;
+
+/** A number may be the id of a content, and of an event besides: those are two things. */
+function arrived(asked: string, contents: readonly Known[], more: boolean): string {
+  const other = contents.find(({ id, event_id }) => String(id) === asked && event_id !== asked);
+  const events = contents.filter((one) => one !== other);
+  const count = more ? `more than ${MOST_CONTENTS} times` : times(events.length);
+  const stored = other?.received_at ? 'received' : 'stored';
+  if (!other) return events.length > 0 ? `received ${count}` : '';
+  if (events.length === 0) return `${stored} once`;
+  return `content ${other.id} was ${stored}, and an event of this id was received ${count}`;
+}
 const times = (count: number): string => (count === 1 ? 'once' : count === 2 ? 'twice' : `${count} times`);
 
 function tellContent(content: Known): string[] {
   const { id, wh_id, received_at, seen_at, verified, event_id, event_type, size, ip } = content;
   const { duplicate_of, duplicates, released_from, consumers } = content;
-  const how = received_at ? `received ${time(received_at)} from ${ip}` : `stored by another application`;
+  const how = received_at
+    ? `received ${time(received_at)} from ${ip}`
+    : 'stored without a receipt: by another application, or before this database was migrated';
   const verdict = verified === null ? '' : verified === 'none' ? ', not verified' : `, verified: ${verified}`;
   const event = [event_type, event_id].filter(Boolean).join(', ');
   return [
@@ -220,7 +242,7 @@ function tellContent(content: Known): string[] {
     ...consumers.map((one) => `  consumer ${one.name}: ${stage(one)}`),
     ...(consumers.length > 0
       ? []
-      : [`  no consumer reads it; the list has it: GET /whcontent?whid=${wh_id}&id=${id}&limit=1`]),
+      : [`  no consumer reads it${seen_at ? `; the list has it: GET /whcontent?whid=${wh_id}&id=${id}&limit=1` : ''}`]),
   ];
 }
 
@@ -228,33 +250,37 @@ function stage({ state, attempt, lease_until, due_at, dead_at, reason }: Known['
   const said = reason ? `: ${reason}` : '';
   if (state === 'leased') return `has it, leased until ${time(lease_until ?? null)}, attempt ${attempt}`;
   if (state === 'dead') return `dead letter since ${time(dead_at ?? null)}, after attempt ${attempt}${said}`;
-  if (state === 'acked') return 'acked';
+  if (state === 'acked') return 'acked, or passed while it did not read this webhook';
+  if (state === 'skipped') return 'skips duplicates, and this is one';
   if (state === 'behind')
     return 'behind its position: it began there or was moved there; what it acked before that is not kept';
-  return due_at ? `waiting, again at ${time(due_at)}, after attempt ${attempt}${said}` : 'waiting, not handed out yet';
+  return due_at ? `waiting, again at ${time(due_at)}, after attempt ${attempt}${said}` : 'waiting to be handed out';
 }
 
 function tellRefusal(refusal: Refused): string[] {
-  const { id, wh_id, kind, reason, near_miss, size, ip, released_as, received_at } = refusal;
-  const open = isWaiting(refusal)
-    ? `  waits for the secret. To verify it: restante webhook set ${wh_id} --secret-file -`
-    : kind === 'secret_missing'
-      ? `  did not pass when the secret was set. Why: POST /refusals/${id}/release`
-      : `  not released. After a fix: POST /refusals/${id}/release`;
+  const { id, kind, reason, near_miss, size, ip, released_as, received_at } = refusal;
   return [
     '',
     `refusal ${id}: ${kind}, ${time(received_at)} from ${ip}`,
     `  at ${place(refusal)}${size === null ? '' : `, ${size} bytes`}`,
     `  ${reason}`,
     ...(near_miss ? [`  near miss: ${near_miss}`] : []),
-    released_as === null ? open : `  released as content ${released_as}`,
+    released_as === null ? `  ${toDo(refusal)}` : `  released as content ${released_as}`,
   ];
 }
 
+function toDo({ id, wh_id, kind, secret_set }: Refused): string {
+  if (secret_set === null) return 'not released, and its webhook is gone: it cannot become a content any more';
+  if (kind !== 'secret_missing') return `not released. After a fix: POST /refusals/${id}/release`;
+  return secret_set
+    ? `not released, though a secret is set now. To judge it, and to see why: POST /refusals/${id}/release`
+    : `waits for the secret. To verify it: restante webhook set ${wh_id} --secret-file -`;
+}
+
 function tellNothing({ asked }: Story, elsewhere: Elsewhere): string[] {
-  const { webhooks, more_webhooks, refused, last_refused_at } = elsewhere;
+  const { webhooks, more_webhooks, refused, more_refused, last_refused_at } = elsewhere;
   const kinds = Object.entries(refused).map(([kind, count]) => `${count} ${kind}`);
-  const unread = webhooks.filter(({ keeps_ids }) => !keeps_ids).map(({ wh_id }) => wh_id);
+  const unread = webhooks.filter(({ keeps_ids }) => keeps_ids === false).map(({ wh_id }) => wh_id);
   const checks = [
     [
       webhooks.length === 0
@@ -266,12 +292,15 @@ function tellNothing({ asked }: Story, elsewhere: Elsewhere): string[] {
       ...(more_webhooks ? ['  …'] : []),
     ],
     [
-      "Does the provider's log say that it was sent, and with what answer? After a 2xx it was here, and was deleted since.",
+      "Does the provider's log say that it was sent, to which URL, and with what answer?",
+      'A 2xx of this service means: stored, perhaps under another id (see 4), or kept for want of a secret, or a handshake.',
+      'What was stored may be gone by now: by its age, or deleted by a user. Nothing is kept that would tell.',
     ],
     [
       kinds.length === 0
-        ? 'Nothing was refused in the last three days.'
-        : `Refused in the last three days: ${kinds.join(', ')}, the last one ${time(last_refused_at)}: GET /refusals`,
+        ? 'No refusal of the last three days is open.'
+        : `Open refusals of the last three days: ${kinds.join(', ')}${more_refused ? ' and more' : ''}, the newest ${time(last_refused_at)}: GET /refusals`,
+      'Not kept as refusals: requests with a wrong URL, those that were answered 503, and forgeries where on_reject is drop.',
     ],
     [
       'Some ids have parts, such as SM…/delivered of Twilio. To search by a text of the event: GET /whcontent?whid=all&q=…',

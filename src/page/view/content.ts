@@ -18,6 +18,7 @@ const WORDS: Readonly<Record<Stage['state'], string>> = {
   leased: 'In hand',
   acked: 'Done',
   dead: 'Dead',
+  skipped: 'Skipped',
   behind: 'Behind',
 };
 
@@ -28,6 +29,7 @@ function detail({ state, attempt, lease_until, due_at, dead_at, reason }: Stage)
     lease_until ? `until ${at(lease_until)}` : '',
     due_at ? `again at ${at(due_at)}` : '',
     dead_at ? `since ${at(dead_at)}` : '',
+    state === 'skipped' ? 'this consumer skips duplicates' : '',
     state === 'behind' ? 'this consumer began after this content or was moved past it; earlier acks are not kept' : '',
     reason ?? '',
   ];
