@@ -75,34 +75,42 @@ export function createWriter(
   // Events in the transactions under way.
   const underWay = new Set<string>();
   let scheduled = false;
+  // So many rows are worth a transaction: half of the last one's. The other half gathers while it is under way.
+  let enough = 1;
   let highestId = 0;
   const drained: (() => void)[] = [];
 
-  async function commit(batch: readonly Waiting[]): Promise<void> {
+  /** Resolves once the fate of its rows is known, with what tells it to their senders. */
+  async function commit(batch: readonly Waiting[]): Promise<() => void> {
     try {
       const rows = batch.map((one) => one.row);
       const began = performance.now();
       const ids = await insertContents(store, rows);
-      onBatch(rows, performance.now() - began);
-      highestId = Math.max(highestId, ids.at(-1) ?? 0);
-      onCommitted(rows, ids);
-      for (let i = 0; i < batch.length; i++) (batch[i] as Waiting).resolve(ids[i] as number);
+      const ms = performance.now() - began;
+      return () => {
+        onBatch(rows, ms);
+        highestId = Math.max(highestId, ids.at(-1) ?? 0);
+        onCommitted(rows, ids);
+        for (let i = 0; i < batch.length; i++) (batch[i] as Waiting).resolve(ids[i] as number);
+      };
     } catch (error) {
       if (failed(error, 'data') && batch.length > 1) {
         // The database refuses one row: the others of its batch must not fail with it.
         const half = batch.length >> 1;
-        await commit(batch.slice(0, half));
-        await commit(batch.slice(half));
-        return;
+        const tell = await commit(batch.slice(0, half));
+        tell();
+        return commit(batch.slice(half));
       }
-      onError(error, batch.length);
-      for (const one of batch) one.reject(unavailable(reason(error), error));
+      return () => {
+        onError(error, batch.length);
+        for (const one of batch) one.reject(unavailable(reason(error), error));
+      };
     }
   }
 
   // What many senders send at once on new connections comes in as many turns of the event loop: Node accepts one in each.
   function gather(since: number, before: number): void {
-    if (queue.size === before || performance.now() - since > GATHER_MS) start();
+    if (queue.size >= enough || queue.size === before || performance.now() - since > GATHER_MS) start();
     else setImmediate(gather, since, queue.size);
   }
   function soon(): void {
@@ -124,9 +132,13 @@ export function createWriter(
       giveBack(batch);
       running.set(batch, performance.now());
       for (const { event } of batch) if (event !== undefined) underWay.add(event);
-      void commit(batch).finally(() => {
+      enough = Math.ceil(batch.length / 2);
+      void commit(batch).then((tell) => {
         running.delete(batch);
         for (const { event } of batch) if (event !== undefined) underWay.delete(event);
+        // The database works while senders are answered, and those send again while it works.
+        if (queue.size >= enough && !scheduled) start();
+        tell();
         soon();
         tellDrained();
       });
