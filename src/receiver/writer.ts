@@ -35,6 +35,8 @@ const QUEUE_AGE_MS = 2_000;
 // A transaction begins when nothing new comes, and at the latest so long after its first row: where many send at once, a larger
 // one saves more than this costs.
 const GATHER_MS = 1;
+// So many rows need not gather more: a transaction of its own costs less than all of them.
+const LEAST_ROWS = 24;
 // A sender is answered after this even when the database hangs: most senders wait 5 to 15 s.
 const GIVE_UP_MS = 4_000;
 
@@ -76,7 +78,7 @@ export function createWriter(
   const underWay = new Set<string>();
   let scheduled = false;
   // So many rows are worth a transaction: half of the last one's. The other half gathers while it is under way.
-  let enough = 1;
+  let enough = LEAST_ROWS;
   let highestId = 0;
   const drained: (() => void)[] = [];
 
@@ -110,11 +112,13 @@ export function createWriter(
 
   // What many senders send at once on new connections comes in as many turns of the event loop: Node accepts one in each.
   function gather(since: number, before: number): void {
-    if (queue.size >= enough || queue.size === before || performance.now() - since > GATHER_MS) start();
+    if (queue.size === before || performance.now() - since > GATHER_MS) start();
     else setImmediate(gather, since, queue.size);
   }
   function soon(): void {
-    if (scheduled || queue.size === 0 || running.size === store.db.lanes) return;
+    if (queue.size === 0 || running.size === store.db.lanes) return;
+    if (queue.size >= enough) return start();
+    if (scheduled) return;
     scheduled = true;
     setImmediate(gather, performance.now(), 0);
   }
@@ -132,12 +136,12 @@ export function createWriter(
       giveBack(batch);
       running.set(batch, performance.now());
       for (const { event } of batch) if (event !== undefined) underWay.add(event);
-      enough = Math.ceil(batch.length / 2);
+      enough = Math.max(LEAST_ROWS, batch.length / 2);
       void commit(batch).then((tell) => {
         running.delete(batch);
         for (const { event } of batch) if (event !== undefined) underWay.delete(event);
         // The database works while senders are answered, and those send again while it works.
-        if (queue.size >= enough && !scheduled) start();
+        if (queue.size >= enough) start();
         tell();
         soon();
         tellDrained();
