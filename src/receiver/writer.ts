@@ -35,7 +35,7 @@ const QUEUE_AGE_MS = 2_000;
 // A transaction begins when nothing new comes, and at the latest so long after its first row: where many send at once, a larger
 // one saves more than this costs.
 const GATHER_MS = 1;
-// So many rows need not gather more: a transaction of its own costs less than all of them.
+// A transaction costs about as much as so many rows.
 const LEAST_ROWS = 24;
 // A sender is answered after this even when the database hangs: most senders wait 5 to 15 s.
 const GIVE_UP_MS = 4_000;
@@ -77,8 +77,9 @@ export function createWriter(
   // Events in the transactions under way.
   const underWay = new Set<string>();
   let scheduled = false;
-  // So many rows are worth a transaction: half of the last one's. The other half gathers while it is under way.
-  let enough = LEAST_ROWS;
+  // So many rows need not gather more: half of the last transaction's, as the other half gathers while they are under way. Where
+  // transactions run side by side, the other ones do that, and smaller ones would only be more.
+  let enough = store.db.lanes === 1 ? LEAST_ROWS : Number.POSITIVE_INFINITY;
   let highestId = 0;
   const drained: (() => void)[] = [];
 
@@ -117,10 +118,11 @@ export function createWriter(
   }
   function soon(): void {
     if (queue.size === 0 || running.size === store.db.lanes) return;
-    if (queue.size >= enough) return start();
-    if (scheduled) return;
-    scheduled = true;
-    setImmediate(gather, performance.now(), 0);
+    if (queue.size >= enough) start();
+    else if (!scheduled) {
+      scheduled = true;
+      setImmediate(gather, performance.now(), 0);
+    }
   }
 
   const giveBack = (entries: readonly Waiting[]): void => {
@@ -136,7 +138,7 @@ export function createWriter(
       giveBack(batch);
       running.set(batch, performance.now());
       for (const { event } of batch) if (event !== undefined) underWay.add(event);
-      enough = Math.max(LEAST_ROWS, batch.length / 2);
+      if (store.db.lanes === 1) enough = Math.max(LEAST_ROWS, batch.length / 2);
       void commit(batch).then((tell) => {
         running.delete(batch);
         for (const { event } of batch) if (event !== undefined) underWay.delete(event);

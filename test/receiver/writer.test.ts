@@ -97,27 +97,29 @@ onEveryEngine('the writer', (engine) => {
     expect((await post()).status).toBe(201);
   });
 
-  test('the database has the next rows before the senders of the last ones are answered', async () => {
-    const store = await openStore(database.url);
-    const order: string[] = [];
-    const told =
-      <A extends unknown[], R>(begin: (...given: A) => R) =>
-      (...given: A): R => {
-        order.push('begins');
-        return begin(...given);
-      };
-    const { transaction, perform } = store.db;
-    const db = { ...store.db, transaction: told(transaction), ...(perform && { perform: told(perform) }) };
-    const writer = createWriter({ ...store, db });
-    const send = (i: number) => writer.write(row(`overlap ${i}`)).then(() => order.push('answered'));
-    const first = times(40, send);
-    while (writer.waiting > 0) await new Promise((resolve) => setImmediate(resolve));
-    const second = times(40, send);
-    await Promise.all([...first, ...second]);
-    expect(order.slice(0, 3)).toEqual(['begins', 'begins', 'answered']);
-    expect(order).toHaveLength(82);
-    await store.close();
-  });
+  // Servers have the other transaction meanwhile.
+  if (engine === 'sqlite')
+    test('the database has the next rows before the senders of the last ones are answered', async () => {
+      const store = await openStore(database.url);
+      const order: string[] = [];
+      const told =
+        <A extends unknown[], R>(begin: (...given: A) => R) =>
+        (...given: A): R => {
+          order.push('begins');
+          return begin(...given);
+        };
+      const { transaction, perform } = store.db;
+      const db = { ...store.db, transaction: told(transaction), ...(perform && { perform: told(perform) }) };
+      const writer = createWriter({ ...store, db });
+      const send = (i: number) => writer.write(row(`overlap ${i}`)).then(() => order.push('answered'));
+      const first = times(40, send);
+      while (writer.waiting > 0) await new Promise((resolve) => setImmediate(resolve));
+      const second = times(40, send);
+      await Promise.all([...first, ...second]);
+      expect(order.slice(0, 3)).toEqual(['begins', 'begins', 'answered']);
+      expect(order).toHaveLength(82);
+      await store.close();
+    });
 
   test('a row of one webhook does not wait behind the flood of another', async () => {
     const { writer } = service.parts;
