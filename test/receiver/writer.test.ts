@@ -112,12 +112,13 @@ onEveryEngine('the writer', (engine) => {
       const db = { ...store.db, transaction: told(transaction), ...(perform && { perform: told(perform) }) };
       const writer = createWriter({ ...store, db });
       const send = (i: number) => writer.write(row(`overlap ${i}`)).then(() => order.push('answered'));
-      const first = times(40, send);
-      while (writer.waiting > 0) await new Promise((resolve) => setImmediate(resolve));
+      // So many begin at once, and the others wait for them.
+      const first = times(24, send);
+      expect(writer.waiting).toBe(0);
       const second = times(40, send);
       await Promise.all([...first, ...second]);
       expect(order.slice(0, 3)).toEqual(['begins', 'begins', 'answered']);
-      expect(order).toHaveLength(82);
+      expect(order).toHaveLength(66);
       await store.close();
     });
 
