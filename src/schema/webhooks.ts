@@ -103,7 +103,7 @@ const verify = {
   id: Source(`Where \`{id}\` stands: ${PLACES}.`),
   url: oneOf(
     ['as-is', 'hubspot', 'twilio'],
-    'as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: twelve of its percent codes are decoded. twilio: with and without a port, raw and normalised.',
+    'as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: with twelve of its percent codes decoded, and as received. twilio: with and without a port, raw and normalised.',
   ),
   secret_from: Type.String({
     maxLength: 255,

@@ -224,7 +224,8 @@ const PARTS = /^([a-z][a-z0-9+.-]*:\/\/)((?:[^/?#]*@)?)([^/?#]*?)((?::[0-9]*)?)(
 
 function urlForms({ url }: SignatureCheck, publicUrl: string): readonly string[] {
   if (url === 'twilio') return twilioUrls(publicUrl);
-  return [url === 'hubspot' ? hubspotUrl(publicUrl) : publicUrl];
+  // HubSpot's documentation decodes some escapes, the samples of its libraries none.
+  return url === 'hubspot' ? [...new Set([hubspotUrl(publicUrl), publicUrl])] : [publicUrl];
 }
 
 /** By HubSpot's documentation only these characters are decoded; all others stay as they were sent. */

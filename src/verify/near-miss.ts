@@ -168,6 +168,8 @@ function another(others: readonly OtherSecret[], { incoming, fits }: Case): stri
 interface Marks {
   readonly preset: Preset;
   readonly signature: readonly string[];
+  /** What is signed beside the body: a request without any of them is not of this provider. */
+  readonly signed: readonly (readonly string[])[];
   readonly others: readonly string[];
 }
 
@@ -176,15 +178,18 @@ const headersOf = (text: string): readonly string[] =>
 
 const MARKS: readonly Marks[] = [...PRESETS.values()].flatMap((preset) => {
   const { signature, secret_from, timestamp, id } = preset.verify;
-  const marks = headersOf(signature?.from ?? secret_from ?? '');
-  const more = [preset.dedupe ?? [], preset.event_type ?? [], timestamp?.from ?? [], id ?? []].flat(2);
-  return marks.length > 0 ? [{ preset, signature: marks, others: [...new Set(more.flatMap(headersOf))] }] : [];
+  // Authorization says nothing of who sent it: a proxy or the owner of a URL adds it too.
+  const marks = headersOf(signature?.from ?? secret_from ?? '').filter((name) => name !== 'authorization');
+  if (marks.length === 0) return [];
+  const signed = [timestamp?.from ?? '', id ?? ''].map(headersOf).filter((names) => names.length > 0);
+  const more = [preset.dedupe ?? [], preset.event_type ?? []].flat(2);
+  return [{ preset, signature: marks, signed, others: [...new Set([...signed.flat(), ...more.flatMap(headersOf)])] }];
 });
 
-/** How many headers of this provider the request has; 0 without its signature. */
-function score({ signature, others }: Marks, incoming: Incoming): number {
+/** How many headers of this provider the request has; 0 without its signature or what is signed with it. */
+function score({ signature, signed, others }: Marks, incoming: Incoming): number {
   const has = (name: string) => headerOf(incoming, name) !== undefined;
-  return signature.some(has) ? 1 + others.filter(has).length : 0;
+  return signature.some(has) && signed.every((names) => names.some(has)) ? 1 + others.filter(has).length : 0;
 }
 
 /** The provider that more of the headers belong to than to the expected one. */

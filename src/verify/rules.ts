@@ -11,8 +11,6 @@ export interface SignatureCheck extends KeyRule {
   readonly encoding: 'hex' | 'base64' | 'base64url';
   readonly signature: Source;
   readonly itemSeparator: string;
-  readonly fieldSeparator: string;
-  readonly field: string;
   readonly timestamp: Timestamp | undefined;
   readonly toleranceMs: number;
   readonly template: readonly Part[];
@@ -274,6 +272,9 @@ interface KeyRule {
   readonly algorithm: string;
   readonly keyEncoding: 'utf8' | 'base64' | 'hex';
   readonly keyPrefix: string;
+  /** As they stand before a signature: `v1` and `,`. */
+  readonly field: string;
+  readonly fieldSeparator: string;
 }
 
 const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;
@@ -286,7 +287,7 @@ const isAsymmetric = (algorithm: string): boolean => algorithm in TYPES;
 
 /** The key, or a sentence that says why the text is none. */
 export function readKey(rule: KeyRule, value: string): Buffer | KeyObject | string {
-  const text = rule.keyPrefix !== '' && value.startsWith(rule.keyPrefix) ? value.slice(rule.keyPrefix.length) : value;
+  const text = withoutPrefix(rule, value);
   if (isAsymmetric(rule.algorithm)) return readPublicKey(rule.algorithm, text.trim());
   if (text === '') return 'must not be empty';
   if (rule.keyEncoding === 'utf8') return Buffer.from(text);
@@ -295,6 +296,13 @@ export function readKey(rule: KeyRule, value: string): Buffer | KeyObject | stri
     return HEX.test(text.trim()) ? Buffer.from(text.trim(), 'hex') : `must be hexadecimal${after}`;
   const bytes = Buffer.from(text.trim(), 'base64');
   return BASE64.test(text.trim()) && bytes.length > 0 ? bytes : `must be base64${after}`;
+}
+
+/** Some write the version of the signature before the prefix as well, as it stands before a signature: `v1,whsec_…`. */
+function withoutPrefix({ keyPrefix, field, fieldSeparator }: KeyRule, value: string): string {
+  if (keyPrefix === '') return value;
+  const prefix = [keyPrefix, field + fieldSeparator + keyPrefix].find((written) => value.startsWith(written)) ?? '';
+  return value.slice(prefix.length);
 }
 
 function readPublicKey(algorithm: string, text: string): KeyObject | string {

@@ -31,5 +31,5 @@ test.each(vectors)('$name passes through $preset', (vector) => {
 });
 
 test('the vectors are those of many', () => {
-  expect(vectors.length).toBe(19);
+  expect(vectors.length).toBe(25);
 });

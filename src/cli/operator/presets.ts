@@ -38,8 +38,8 @@ export const wantsToken = ({ handshake = [] }: Preset): boolean =>
 
 function needs(preset: Preset): string {
   const { name, secret } = preset;
-  const token = wantsToken(preset) ? ' and a verify token' : '';
-  return `${secret === undefined ? 'nothing' : 'a secret'}${token}${name === 'generic' ? ', --verify' : ''}`;
+  const wanted = [...(secret === undefined ? [] : ['a secret']), ...(wantsToken(preset) ? ['a verify token'] : [])];
+  return `${wanted.join(' and ') || 'nothing'}${name === 'generic' ? ', --verify' : ''}`;
 }
 
 const asJson = (preset: Preset) => {

@@ -1,6 +1,22 @@
 // Presets, one row each: payments, forms, meetings and support.
 import { hubSignature, type Preset, SECOND_IMPLEMENTATION } from './preset.ts';
 
+// What the versions of HubSpot's signature have in common.
+const HUBSPOT_EVENTS = {
+  // eventId alone is not unique. A batch of several events is known by its bytes.
+  dedupe: [['body:/*/eventId', 'body:/*/subscriptionId', 'body:/*/occurredAt'], 'sha256'],
+  event_type: ['body:/*/subscriptionType'],
+  secret: 'HubSpot calls it the client secret: your app > Auth.',
+  steps: [
+    'Open your app in the HubSpot developer account > Webhooks.',
+    'Paste {url} as the Target URL, create the subscriptions and activate them.',
+    'Copy the Client secret from Auth.',
+  ],
+  waits: '5 s for a batch of up to 100 events',
+  retries: '10 times in 24 hours',
+} as const;
+const HUBSPOT_HASH = { scheme: 'hash', signature: { from: 'header:X-HubSpot-Signature' } } as const;
+
 export const COMMERCE: readonly Preset[] = [
   {
     name: 'square',
@@ -58,19 +74,33 @@ export const COMMERCE: readonly Preset[] = [
       signed_string: '{method}{url}{body}{timestamp}',
       url: 'hubspot',
     },
-    // eventId alone is not unique. A batch of several events is known by its bytes.
-    dedupe: [['body:/*/eventId', 'body:/*/subscriptionId', 'body:/*/occurredAt'], 'sha256'],
-    event_type: ['body:/*/subscriptionType'],
-    secret: 'HubSpot calls it the client secret: your app > Auth.',
-    steps: [
-      'Open your app in the HubSpot developer account > Webhooks.',
-      'Paste {url} as the Target URL, create the subscriptions and activate them.',
-      'Copy the Client secret from Auth.',
-    ],
-    waits: '5 s for a batch of up to 100 events',
-    retries: '10 times in 24 hours',
+    ...HUBSPOT_EVENTS,
     source: 'https://developers.hubspot.com/docs/guides/apps/authentication/validating-requests',
-    checked: `the vector in the tests of the official SDK (v3), those of the documentation (v1, v2 by \`verify\`), and ${SECOND_IMPLEMENTATION}`,
+    checked: `the vector in the tests of the official SDK, and ${SECOND_IMPLEMENTATION}`,
+  },
+  {
+    name: 'hubspot-v1',
+    title: 'HubSpot (signature v1)',
+    verify: { ...HUBSPOT_HASH, signed_string: '{secret}{body}' },
+    ...HUBSPOT_EVENTS,
+    source: 'https://developers.hubspot.com/docs/guides/apps/authentication/validating-requests',
+    checked: `the vector of the documentation, and ${SECOND_IMPLEMENTATION}`,
+  },
+  {
+    name: 'hubspot-v2',
+    title: 'HubSpot (signature v2: workflows, cards)',
+    verify: { ...HUBSPOT_HASH, signed_string: '{secret}{method}{url}{body}', url: 'hubspot' },
+    // A workflow sends the object as it is, twice the same if it has not changed; an action of an app has an id.
+    dedupe: ['body:/callbackId'],
+    secret: 'HubSpot calls it the client secret of the app: your app > Auth.',
+    steps: [
+      'Paste {url} as the URL of the webhook action of the workflow, or of the action or card of your app, and let it be signed with the id of your app.',
+      'Copy the Client secret of that app from Auth.',
+    ],
+    waits: '30 s',
+    retries: 'for 3 days after a 5xx or a 429',
+    source: 'https://developers.hubspot.com/docs/methods/workflows/webhook_information',
+    checked: `the vectors of the documentation, and ${SECOND_IMPLEMENTATION}`,
   },
   {
     name: 'zoom',

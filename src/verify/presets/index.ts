@@ -2,8 +2,11 @@
 import { COMMERCE } from './commerce.ts';
 import { CONNECT } from './connect.ts';
 import { DEVELOPER } from './developer.ts';
+import { MESSAGING } from './messaging.ts';
 import { PAYMENTS } from './payments.ts';
 import type { Preset } from './preset.ts';
+import { SALES } from './sales.ts';
+import { TEAMWORK } from './teamwork.ts';
 
 export type { Preset } from './preset.ts';
 
@@ -24,5 +27,8 @@ const GENERIC: Preset = {
 };
 
 export const PRESETS: ReadonlyMap<string, Preset> = new Map(
-  [...PAYMENTS, ...COMMERCE, ...DEVELOPER, ...CONNECT, GENERIC].map((preset) => [preset.name, preset]),
+  [...PAYMENTS, ...COMMERCE, ...DEVELOPER, ...SALES, ...MESSAGING, ...TEAMWORK, ...CONNECT, GENERIC].map((preset) => [
+    preset.name,
+    preset,
+  ]),
 );

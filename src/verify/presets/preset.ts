@@ -41,6 +41,14 @@ export const echo = (method: string, challenge_from: string): HandshakeInput => 
   answer: { body: '{challenge}' },
 });
 
+/** True of a request without a body, as a provider sends it to see whether a URL answers: the hash of nothing. */
+export const NO_BODY = {
+  from: 'sha256',
+  equals: 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+} as const;
+
+/** Said where the pages of a provider were searched in vain. */
+export const NOT_FOUND = 'not found in its documentation';
 /** How a row is checked where its provider has no library to check it against. */
 export const SECOND_IMPLEMENTATION = 'a second implementation with WebCrypto';
 
@@ -49,13 +57,18 @@ export const SECOND_IMPLEMENTATION = 'a second implementation with WebCrypto';
 type Look = readonly [pattern: RegExp, words: string];
 
 const WHSEC: Look = [/^whsec_/, 'begins with whsec_'];
+const STANDARD_SECRET: Look = [/^(v1,)?whsec_/, WHSEC[1]];
 const HEX32: Look = [/^[0-9a-f]{32}$/i, 'has 32 hexadecimal digits'];
 // By the name of the preset. These are no members of a preset: a look is a hint, and refuses nothing.
 const LOOKS: ReadonlyMap<string, Look> = new Map([
   ['stripe', WHSEC],
-  ['standard-webhooks', WHSEC],
-  ['svix', WHSEC],
-  ['gitlab-signing', WHSEC],
+  ['standard-webhooks', STANDARD_SECRET],
+  ['svix', STANDARD_SECRET],
+  ['gitlab-signing', STANDARD_SECRET],
+  ['supabase', STANDARD_SECRET],
+  ['standard-webhooks-v1a', [/^whpk_/, 'begins with whpk_']],
+  ['telegram', [/^[A-Za-z0-9_-]{1,256}$/, 'has up to 256 letters, digits, _ and -']],
+  ['azure-devops', [/:/, 'is user:password, with a colon between']],
   ['twilio', HEX32],
   ['slack', HEX32],
   ['meta', HEX32],

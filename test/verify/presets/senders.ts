@@ -1,5 +1,5 @@
 // Signs requests as each provider documents it, by WebCrypto and by hand: an implementation that shares nothing with ours.
-import { generateKeyPairSync, sign as signWith } from 'node:crypto';
+import { createHash, generateKeyPairSync, sign as signWith } from 'node:crypto';
 import type { Incoming } from '../../../src/verify/request.ts';
 import { request } from './request.ts';
 
@@ -62,12 +62,17 @@ const sender = (
   ...rest,
 });
 
-const standard = (prefix: 'webhook' | 'svix', more: Readonly<Record<string, string>> = {}, type = 'a.b'): Sender =>
+const standard = (
+  prefix: 'webhook' | 'svix',
+  more: Readonly<Record<string, string>> = {},
+  type = 'a.b',
+  tag = '',
+): Sender =>
   sender(
     '{"type":"a.b","data":{}}',
     { id: 'msg_1', type },
     async (key, { body, nowMs }) => {
-      const raw = Buffer.from(key.replace('whsec_', ''), 'base64');
+      const raw = Buffer.from(key.replace(/.*whsec_/, ''), 'base64');
       const signature = (await hmac('SHA-256', raw, `msg_1.${seconds(nowMs)}.${body}`)).toString('base64');
       const own = { id: 'msg_1', timestamp: seconds(nowMs), signature: `v1,${signature}` };
       return [
@@ -78,7 +83,7 @@ const standard = (prefix: 'webhook' | 'svix', more: Readonly<Record<string, stri
     {
       window: 300,
       keys() {
-        const secret = `whsec_${random(24).toString('base64')}`;
+        const secret = `${tag}whsec_${random(24).toString('base64')}`;
         return { secret, signing: secret };
       },
     },
@@ -97,6 +102,31 @@ const hub = (
     const signature = await hex(key, given.body, hash);
     return [signature, { ...more, [header]: `${name}=${signature}` }];
   });
+
+/** The secret itself is sent. */
+const token = (
+  body: string,
+  event: Sender['event'],
+  where: (key: string) => { readonly headers?: Readonly<Record<string, string>>; readonly query?: string },
+  rest: Partial<Sender> = {},
+): Sender => ({
+  keys: words,
+  body,
+  event,
+  window: 0,
+  coversBody: false,
+  async send({ signing, body: sent, nowMs, url }) {
+    const { headers = {}, query } = where(signing);
+    const target = query ? `${url}${url.includes('?') ? '&' : '?'}${query}` : url;
+    return {
+      signature: signing,
+      incoming: request({ body: sent, nowMs, url: target, headers: { ...JSON_TYPE, ...headers } }),
+    };
+  },
+  ...rest,
+});
+const FORM_TYPE = { 'Content-Type': 'application/x-www-form-urlencoded' };
+const plain = (hash: 'sha1' | 'sha256', message: string) => createHash(hash).update(message).digest('hex');
 
 const META =
   '{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"messages":[{"id":"wamid.1","text":{"body":"\\u00e4 \\/"}}]}}]}]}';
@@ -383,4 +413,226 @@ export const SENDERS: Readonly<Record<string, Sender>> = {
     ],
     { coversBody: false },
   ),
+  woocommerce: sender(
+    '{"id":727}',
+    { id: `d1/sha256:${plain('sha256', '{"id":727}')}`, type: 'order.created' },
+    async (key, { body }) => {
+      const signature = await base64(key, body);
+      return [
+        signature,
+        {
+          'X-WC-Webhook-Signature': signature,
+          'X-WC-Webhook-Delivery-ID': 'd1',
+          'X-WC-Webhook-Topic': 'order.created',
+        },
+      ];
+    },
+  ),
+  bigcommerce: sender(
+    '{"scope":"store/order/updated","data":{"type":"order","id":1},"hash":"3f9ea420"}',
+    { id: '3f9ea420', type: 'store/order/updated' },
+    async (key, { body, nowMs }) => {
+      const signature = await base64(key, `m1.${seconds(nowMs)}.${body}`);
+      const own = { id: 'm1', timestamp: seconds(nowMs), signature: `v1,${signature}` };
+      return [signature, Object.fromEntries(Object.entries(own).map(([name, value]) => [`webhook-${name}`, value]))];
+    },
+    { window: 300 },
+  ),
+  razorpay: sender(
+    '{"entity":"event","event":"payment.captured"}',
+    { id: 'E1', type: 'payment.captured' },
+    async (key, { body }) => {
+      const signature = await hex(key, body);
+      return [signature, { 'X-Razorpay-Signature': signature, 'X-Razorpay-Event-Id': 'E1' }];
+    },
+  ),
+  gocardless: sender(
+    '{"events":[{"id":"EV1","resource_type":"mandates","action":"created"}],"meta":{"webhook_id":"WB1"}}',
+    { id: 'WB1', type: 'mandates/created' },
+    async (key, { body }) => {
+      const signature = await hex(key, body);
+      return [signature, { 'Webhook-Signature': signature }];
+    },
+  ),
+  wechatpay: {
+    keys() {
+      const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+      return {
+        secret: publicKey.export({ format: 'pem', type: 'spki' }).toString(),
+        signing: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
+      };
+    },
+    window: 300,
+    body: '{"id":"EV-2018022511223320873","event_type":"TRANSACTION.SUCCESS"}',
+    event: { id: 'EV-2018022511223320873', type: 'TRANSACTION.SUCCESS' },
+    async send({ signing, body, nowMs, url }) {
+      const message = `${seconds(nowMs)}\nn0nce\n${body}\n`;
+      const signature = signWith('sha256', Buffer.from(message), signing).toString('base64');
+      const headers = {
+        ...JSON_TYPE,
+        'Wechatpay-Timestamp': seconds(nowMs),
+        'Wechatpay-Nonce': 'n0nce',
+        'Wechatpay-Signature': signature,
+      };
+      return { signature, incoming: request({ body, nowMs, url, headers }) };
+    },
+  },
+  xero: sender(
+    '{"events":[{"resourceId":"r1","eventCategory":"INVOICE","eventType":"UPDATE"}],"lastEventSequence":1,"firstEventSequence":1,"entropy":"S0m3r4Nd0mt3xt"}',
+    { id: 'sha256:', type: 'INVOICE/UPDATE' },
+    async (key, { body }) => {
+      const signature = await base64(key, body);
+      return [signature, { 'x-xero-signature': signature }];
+    },
+  ),
+  telegram: token('{"update_id":10000,"message":{"text":"hi"}}', { id: '10000', type: null }, (key) => ({
+    headers: { 'X-Telegram-Bot-Api-Secret-Token': key },
+  })),
+  line: sender(
+    '{"destination":"U1","events":[{"type":"message","webhookEventId":"01FZ","deliveryContext":{"isRedelivery":false}}]}',
+    { id: '01FZ', type: 'message' },
+    async (key, { body }) => {
+      const signature = await base64(key, body);
+      return [signature, { 'x-line-signature': signature }];
+    },
+  ),
+  twitch: sender(
+    '{"subscription":{"type":"stream.online"},"event":{}}',
+    { id: 'tw1', type: 'notification/stream.online' },
+    async (key, { body, nowMs }) => {
+      // Nanoseconds, as Twitch writes them.
+      const time = new Date(nowMs).toISOString().replace('Z', '000000Z');
+      const signature = await hex(key, `tw1${time}${body}`);
+      return [
+        signature,
+        {
+          'Twitch-Eventsub-Message-Id': 'tw1',
+          'Twitch-Eventsub-Message-Timestamp': time,
+          'Twitch-Eventsub-Message-Type': 'notification',
+          'Twitch-Eventsub-Subscription-Type': 'stream.online',
+          'Twitch-Eventsub-Message-Signature': `sha256=${signature}`,
+        },
+      ];
+    },
+    { window: 600 },
+  ),
+  webex: sender(
+    '{"id":"w1","resource":"messages","event":"created","data":{"id":"m1"}}',
+    { id: null, type: 'messages/created' },
+    async (key, { body }) => {
+      const signature = await hex(key, body, 'SHA-1');
+      return [signature, { 'X-Spark-Signature': signature }];
+    },
+  ),
+  teams: {
+    ...sender(
+      '{"type":"message","id":"1485983408511","text":"hi"}',
+      { id: '1485983408511', type: 'message' },
+      async (key, { body }) => {
+        const signature = (await hmac('SHA-256', Buffer.from(key, 'base64'), body)).toString('base64');
+        return [signature, { Authorization: `HMAC ${signature}` }];
+      },
+    ),
+    keys() {
+      const secret = random(32).toString('base64');
+      return { secret, signing: secret };
+    },
+  },
+  mailchimp: token(
+    'type=subscribe&fired_at=2009-03-26+21%3A35%3A57&data%5Bid%5D=8a25ff1d98',
+    { id: 'sha256:', type: 'subscribe' },
+    (key) => ({ query: `secret=${key}`, headers: FORM_TYPE }),
+  ),
+  mandrill: sender(
+    'mandrill_events=%5B%7B%22event%22%3A%22send%22%2C%22_id%22%3A%22%C3%A4%22%7D%5D',
+    { id: 'sha256:', type: null },
+    async (key, { body, url }) => {
+      const params = [...new URLSearchParams(body)].sort(([a], [b]) => (a < b ? -1 : 1));
+      const signature = await base64(key, url + params.flat().join(''), 'SHA-1');
+      return [signature, { ...FORM_TYPE, 'X-Mandrill-Signature': signature }];
+    },
+  ),
+  klaviyo: sender(
+    '{"data":[{"topic":"event:klaviyo.sent_sms","external_id":"4vRpBT"}],"meta":{"klaviyo_webhook_id":"k1"}}',
+    { id: '4vRpBT', type: 'event:klaviyo.sent_sms' },
+    async (key, { body, nowMs }) => {
+      const time = new Date(nowMs).toUTCString();
+      const signature = await hex(key, body + time);
+      return [signature, { 'Klaviyo-Signature': signature, 'Klaviyo-Timestamp': time, 'Klaviyo-Webhook-Id': 'k1' }];
+    },
+  ),
+  trello: sender(
+    '{"action":{"id":"51f9424bcd6e040f3c002412","type":"updateCard"},"model":{"name":"ä"}}',
+    { id: '51f9424bcd6e040f3c002412', type: 'updateCard' },
+    async (key, { body, url }) => {
+      const signature = await base64(key, body + url, 'SHA-1');
+      return [signature, { 'X-Trello-Webhook': signature }];
+    },
+  ),
+  'azure-devops': token(
+    '{"subscriptionId":"s1","notificationId":1,"id":"e1","eventType":"git.push"}',
+    { id: 's1/e1', type: 'git.push' },
+    (key) => ({ headers: { Authorization: `Basic ${key}` } }),
+    {
+      keys() {
+        const secret = `hook:${random(20).toString('hex')}`;
+        return { secret, signing: Buffer.from(secret).toString('base64') };
+      },
+    },
+  ),
+  okta: token(
+    '{"eventType":"com.okta.event_hook","eventId":"b5a188b9","data":{"events":[{"uuid":"u1","eventType":"user.session.start"}]}}',
+    { id: 'b5a188b9', type: 'user.session.start' },
+    (key) => ({ headers: { Authorization: key } }),
+  ),
+  salesforce: token(
+    '<?xml version="1.0"?><soapenv:Envelope><soapenv:Body><notifications><OrganizationId>00D1</OrganizationId></notifications></soapenv:Body></soapenv:Envelope>',
+    { id: 'sha256:', type: null },
+    (key) => ({ query: `secret=${key}`, headers: { 'Content-Type': 'text/xml; charset=utf-8' } }),
+  ),
+  cloudinary: sender(
+    '{"notification_type":"upload","timestamp":"2021-08-16T14:58:07+00:00"}',
+    { id: 'sha256:', type: 'upload' },
+    async (key, { body, nowMs }) => {
+      const signature = plain('sha1', body + seconds(nowMs) + key);
+      return [signature, { 'X-Cld-Timestamp': seconds(nowMs), 'X-Cld-Signature': signature }];
+    },
+    { window: 7200 },
+  ),
+  supabase: standard('webhook', {}, 'a.b', 'v1,'),
+  'standard-webhooks-v1a': {
+    keys() {
+      const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+      return {
+        secret: `whpk_${publicKey.export({ format: 'der', type: 'spki' }).subarray(-32).toString('base64')}`,
+        signing: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
+      };
+    },
+    window: 300,
+    body: '{"type":"a.b","data":{}}',
+    event: { id: 'msg_1', type: 'a.b' },
+    async send({ signing, body, nowMs, url }) {
+      const signature = signWith(null, Buffer.from(`msg_1.${seconds(nowMs)}.${body}`), signing).toString('base64');
+      const headers = {
+        ...JSON_TYPE,
+        'webhook-id': 'msg_1',
+        'webhook-timestamp': seconds(nowMs),
+        'webhook-signature': `v1,${'A'.repeat(43)}= v1a,${signature}`,
+      };
+      return { signature, incoming: request({ body, nowMs, url, headers }) };
+    },
+  },
+  'hubspot-v1': sender(
+    '[{"eventId":1,"subscriptionId":2,"occurredAt":1564113600000,"subscriptionType":"contact.creation"}]',
+    { id: '1/2/1564113600000', type: 'contact.creation' },
+    async (key, { body }) => {
+      const signature = plain('sha256', key + body);
+      return [signature, { 'X-HubSpot-Signature-Version': 'v1', 'X-HubSpot-Signature': signature }];
+    },
+  ),
+  // Over the URL as it was sent; `hubspot` signs the decoded one.
+  'hubspot-v2': sender('{"callbackId":"ap-1","vid":1}', { id: 'ap-1', type: null }, async (key, { body, url }) => {
+    const signature = plain('sha256', `${key}POST${url}${body}`);
+    return [signature, { 'X-HubSpot-Signature-Version': 'v2', 'X-HubSpot-Signature': signature }];
+  }),
 };
