@@ -152,7 +152,7 @@ export interface components {
                 /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
                 readonly id?: string | undefined;
                 /**
-                 * as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: twelve of its percent codes are decoded. twilio: with and without a port, raw and normalised.
+                 * as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: with twelve of its percent codes decoded, and as received. twilio: with and without a port, raw and normalised.
                  * @enum {string}
                  */
                 readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
@@ -339,7 +339,7 @@ export interface components {
             /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
             readonly id?: string | undefined;
             /**
-             * as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: twelve of its percent codes are decoded. twilio: with and without a port, raw and normalised.
+             * as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: with twelve of its percent codes decoded, and as received. twilio: with and without a port, raw and normalised.
              * @enum {string}
              */
             readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
@@ -751,7 +751,7 @@ export interface operations {
                         /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
                         readonly id?: (string | null) | undefined;
                         /**
-                         * as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: twelve of its percent codes are decoded. twilio: with and without a port, raw and normalised.
+                         * as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: with twelve of its percent codes decoded, and as received. twilio: with and without a port, raw and normalised.
                          * @enum {string|null}
                          */
                         readonly url?: ("as-is" | "hubspot" | "twilio" | null) | undefined;

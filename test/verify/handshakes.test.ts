@@ -177,21 +177,72 @@ test('CloudEvents and Event Grid: the same event is known in each of its forms',
   expect(of('eventgrid', { body: JSON.stringify([one]) })).toEqual({ event_id: 'A1', event_type: 't' });
 });
 
-test('generic: a header echo as Okta wants it, and a computed one', () => {
-  const okta: VerifyInput = {
-    scheme: 'shared-secret',
-    secret_from: 'header:Authorization',
-    handshake: [
-      {
-        method: 'GET',
-        challenge_from: 'header:X-Okta-Verification-Challenge',
-        signed: false,
-        answer: { content_type: 'application/json', body: '{"verification":"{challenge}"}' },
+test('monday.com: the challenge comes back as the JSON it came in, and an event is an event', () => {
+  const body = '{"challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}';
+  expect(answer('monday', 's', { body })).toEqual(json(body));
+  const event = '{"challenge":"x","event":{"type":"update_column_value","triggerUuid":"t"}}';
+  expect(answer('monday', 's', { body: event })).toEqual({ kind: 'accepted', verified: 'none' });
+});
+
+test('Strava: GET with the verify token gets its challenge as JSON; an event needs none', () => {
+  const url = (token: string) =>
+    `${URL_HERE}?hub.verify_token=${token}&hub.challenge=15f7d1a91c1f40f8a748fd134752feb3&hub.mode=subscribe`;
+  const get = (token: string) => answer('strava', 's', { method: 'GET', url: url(token) }, { token: 'STRAVA' });
+  expect(get('STRAVA')).toEqual(json('{"hub.challenge":"15f7d1a91c1f40f8a748fd134752feb3"}'));
+  expect(get('guess')).toEqual({ kind: 'signature', reason: expect.stringContaining('verify.token') });
+  expect(answer('strava', 's', { method: 'GET', url: url('STRAVA') }).kind).toBe('secret_missing');
+  const body = '{"aspect_type":"create","object_type":"activity","object_id":1360128428}';
+  expect(answer('strava', 's', { body }, { token: 'STRAVA' })).toEqual({ kind: 'accepted', verified: 'none' });
+});
+
+test('Twitch: the challenge comes back as text, once the signature is right', () => {
+  const body = '{"challenge":"pogchamp-kappa-360noscope-vohiyo","subscription":{"type":"stream.online"}}';
+  const time = new Date(NOW_MS).toISOString();
+  const post = (secret: string, type: string) =>
+    answer('twitch', 's3cre7s3cre7', {
+      body,
+      headers: {
+        'Twitch-Eventsub-Message-Id': 'e76c6bd4',
+        'Twitch-Eventsub-Message-Timestamp': time,
+        'Twitch-Eventsub-Message-Type': type,
+        'Twitch-Eventsub-Message-Signature': `sha256=${hmac(secret, `e76c6bd4${time}${body}`)}`,
       },
-    ],
+    });
+  expect(post('s3cre7s3cre7', 'webhook_callback_verification')).toEqual(echo('pogchamp-kappa-360noscope-vohiyo'));
+  expect(post('forged', 'webhook_callback_verification').kind).toBe('signature');
+  expect(post('s3cre7s3cre7', 'notification').kind).toBe('accepted');
+});
+
+test('Xero: intent to receive is answered empty when it is signed rightly, and refused when it is not', () => {
+  const body = '{"events":[],"lastEventSequence": 0,"firstEventSequence": 0,"entropy": "S0m3r4Nd0mt3xt"}';
+  const post = (secret: string, sent = body) => {
+    const signature = createHmac('sha256', secret).update(sent).digest('base64');
+    return answer('xero', 'key', { body: sent, headers: { 'x-xero-signature': signature } });
   };
-  const get = { method: 'GET', headers: { 'x-okta-verification-challenge': 'a"b' } };
-  expect(answer('generic', 's', get, okta)).toMatchObject({ answer: { body: '{"verification":"a\\"b"}' } });
+  expect(post('key')).toEqual(echo(''));
+  expect(post('wrong').kind).toBe('signature');
+  expect(post('key', body.replace('[]', '[{"resourceId":"r1"}]')).kind).toBe('accepted');
+});
+
+test('WooCommerce: the ping of a new webhook is answered, and no unsigned event', () => {
+  const headers = { 'Content-Type': 'application/x-www-form-urlencoded' };
+  expect(answer('woocommerce', 's', { body: 'webhook_id=5', headers })).toEqual(echo(''));
+  const signed = { ...headers, 'X-WC-Webhook-Signature': 'x' };
+  expect(answer('woocommerce', 's', { body: 'webhook_id=5', headers: signed }).kind).toBe('signature');
+  expect(answer('woocommerce', 's', { body: '{"id":5}' }).kind).toBe('signature');
+});
+
+test('Mailchimp: the GET of a URL that is saved is answered, and nothing else without the secret', () => {
+  expect(answer('mailchimp', 's', { method: 'GET', url: `${URL_HERE}?secret=s` })).toEqual(echo(''));
+  expect(verdictOn(compileRules({ preset: 'mailchimp' }), [], request({ method: 'GET' })).kind).toBe('handshake');
+  for (const given of [{ body: 'type=subscribe' }, { method: 'GET', body: 'type=subscribe' }, { body: '' }])
+    expect(answer('mailchimp', 's', given), JSON.stringify(given)).toMatchObject({ kind: 'signature' });
+});
+
+test('Mandrill: the test of a URL is answered whatever signed it, for it holds no event', () => {
+  const headers = { 'Content-Type': 'application/x-www-form-urlencoded', 'X-Mandrill-Signature': 'x' };
+  expect(answer('mandrill', 'key', { body: 'mandrill_events=%5B%5D', headers })).toEqual(echo(''));
+  expect(answer('mandrill', 'key', { body: 'mandrill_events=%5B1%5D', headers }).kind).toBe('signature');
 });
 
 test('a challenge longer than any known is not sent back', () => {

@@ -3,6 +3,7 @@ import { createHmac } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { VerifyInput } from '../../src/schema/webhooks.ts';
 import { nearMiss } from '../../src/verify/near-miss.ts';
+import { PRESETS, type Preset } from '../../src/verify/presets/index.ts';
 import type { Incoming, Secret } from '../../src/verify/request.ts';
 import { compileRules } from '../../src/verify/rules.ts';
 import { lasting, NOW_MS, request } from './presets/request.ts';
@@ -276,6 +277,39 @@ test('no signature at all, and the signature of another provider', async () => {
   expect(await other('gitlab', 'gitlab-signing')).toContain('preset gitlab-signing');
   expect(await other('github', 'shopify')).toContain('request of Shopify');
   expect(await other('svix', 'standard-webhooks')).toBeNull();
+});
+
+describe('which provider a refused request looks like', () => {
+  const signatureOf = (preset: Preset) => preset.verify.signature?.from ?? preset.verify.secret_from ?? '';
+  const lookOf = async (actual: string) => {
+    const sender = SENDERS[actual] ?? expect.fail(`no sender ${actual}`);
+    const body = sender.body.replace('NOW', String(NOW_MS));
+    const { signing } = sender.keys();
+    const { incoming } = await sender.send({ signing, body, nowMs: NOW_MS, url: 'https://h.example/in/k' });
+    return told(actual === 'dropbox' ? 'linear' : 'dropbox', lasting('s'), incoming) ?? '';
+  };
+  const presets = Object.keys(SENDERS).flatMap((name) => PRESETS.get(name) ?? []);
+  const known = (preset: Preset) => /^header:(?!Authorization)/.test(signatureOf(preset));
+
+  test.each(presets.filter(known).map((preset) => [preset.name, preset] as const))('%s', async (name, preset) => {
+    const [, named = ''] = /try the preset (\S+)$/.exec(await lookOf(name)) ?? [];
+    // Several presets of one provider, or of one standard, have the same signature header.
+    const headers = signatureOf(preset).toLowerCase().slice('header:'.length).split(',');
+    const like = signatureOf(PRESETS.get(named) as Preset).toLowerCase();
+    expect(headers.some((header) => like.includes(header))).toBe(true);
+  });
+
+  test.each(presets.filter((preset) => !known(preset)).map(({ name }) => name))(
+    '%s has no header of its own',
+    async (name) => {
+      expect(await lookOf(name)).not.toContain('looks like');
+    },
+  );
+
+  test('a header that several have is not enough: what is signed with it has to be there', async () => {
+    expect(await lookOf('gocardless')).toContain('preset gocardless');
+    expect(await lookOf('standard-webhooks')).toContain('preset standard-webhooks');
+  });
 });
 
 test('a handshake with another verify token is not called unsigned', () => {

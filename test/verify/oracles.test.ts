@@ -3,8 +3,10 @@ import { isUtf8 } from 'node:buffer';
 import { createHash, createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { parse, stringify } from 'node:querystring';
 import { verify as octokit } from '@octokit/webhooks-methods';
+import { v2 as cloudinary } from 'cloudinary';
 import { verifyKey } from 'discord-interactions';
 import fc from 'fast-check';
+import Razorpay from 'razorpay';
 import { Webhook } from 'standardwebhooks';
 import Stripe from 'stripe';
 import { getExpectedTwilioSignature, validateRequest, validateRequestWithBody } from 'twilio/lib/webhooks/webhooks.js';
@@ -297,6 +299,41 @@ describe('standardwebhooks', () => {
   });
 });
 
+describe('standardwebhooks, as the documentation of a provider uses it', () => {
+  beforeEach(() => void vi.useFakeTimers({ now: NOW_MS, toFake: ['Date'] }));
+  afterEach(() => void vi.useRealTimers());
+  test.each<[string, (text: string) => string, (text: string) => string]>([
+    ['bigcommerce', (text) => text, (text) => Buffer.from(text).toString('base64')],
+    [
+      'supabase',
+      (text) => `v1,whsec_${Buffer.from(text).toString('base64')}`,
+      (text) => Buffer.from(text).toString('base64'),
+    ],
+  ])('%s: the same verdicts on random bodies and keys', (preset, secretOf, theirKey) => {
+    fc.assert(
+      fc.property(fc.json(), key, fault, seconds, (body, text, wrong, offset) => {
+        const webhook = new Webhook(theirKey(text));
+        const time = new Date((NOW_S + offset) * 1000);
+        const signature = new Webhook(theirKey(wrong === 'secret' ? `${text}x` : text)).sign('m', time, body);
+        const headers = {
+          'webhook-id': 'm',
+          'webhook-timestamp': String(NOW_S + offset),
+          'webhook-signature': `v1,${spoilt(signature.slice(3), wrong)}`,
+        };
+        const sent = wrong === 'body' ? `${body}}` : body;
+        let theirs = true;
+        try {
+          webhook.verify(sent, headers, { jsonParse: false });
+        } catch {
+          theirs = false;
+        }
+        expect(accepts(preset, secretOf(text), { body: sent, headers })).toBe(theirs);
+      }),
+      { numRuns: RUNS / 3 },
+    );
+  });
+});
+
 describe('@octokit/webhooks-methods', () => {
   const theirs = async (secret: string, body: Buffer, header: string): Promise<boolean> => {
     try {
@@ -374,5 +411,75 @@ describe('discord-interactions', () => {
     const short = signature.slice(0, -2) + signature.slice(-1);
     expect(signature.at(-2)).toBe('0');
     expect([ours(publicHex, body, '1', short), await verifyKey(body, short, '1', publicHex)]).toEqual([false, true]);
+  });
+});
+
+describe('razorpay', () => {
+  const theirs = (body: string, signature: string, secret: string) =>
+    Razorpay.validateWebhookSignature(body, signature, secret);
+  const ours = (body: Buffer, signature: string, secret: string) =>
+    accepts('razorpay', secret, { body, headers: { 'X-Razorpay-Signature': signature } });
+
+  test('the same verdicts on random bodies and keys', () => {
+    fc.assert(
+      fc.property(bytes, key, fault, (raw, secret, wrong) => {
+        const body = Buffer.from(raw);
+        const by = wrong === 'secret' ? `${secret}x` : secret;
+        const signature = spoilt(createHmac('sha256', by).update(body).digest('hex'), wrong);
+        const sent = wrong === 'body' ? changed(body) : body;
+        // Known: it takes a text, which loses bytes that are no UTF-8.
+        const expected = isUtf8(sent) ? theirs(sent.toString('utf8'), signature, secret) : wrong === 'none';
+        expect(ours(sent, signature, secret)).toBe(expected);
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test('known difference: a signature in capitals', () => {
+    const signature = createHmac('sha256', 's').update('{}').digest('hex').toUpperCase();
+    expect([ours(Buffer.from('{}'), signature, 's'), theirs('{}', signature, 's')]).toEqual([true, false]);
+  });
+});
+
+describe.each(['sha1', 'sha256'] as const)('cloudinary with %s', (algorithm) => {
+  beforeEach(() => void vi.useFakeTimers({ now: NOW_MS, toFake: ['Date'] }));
+  afterEach(() => void vi.useRealTimers());
+  const theirs = (body: Buffer, time: number, signature: string, secret: string): boolean => {
+    cloudinary.config({ api_secret: secret, signature_algorithm: algorithm });
+    return cloudinary.utils.verifyNotificationSignature(body.toString('utf8'), time, signature);
+  };
+  const ours = (body: Buffer, time: number, signature: string, secret: string) => {
+    const headers = { 'X-Cld-Timestamp': String(time), 'X-Cld-Signature': signature };
+    const rules = compileRules({ preset: 'cloudinary', verify: { algorithm } });
+    return verdictOn(rules, lasting(secret), request({ body, headers })).kind === 'accepted';
+  };
+  const near = fc.oneof(fc.integer({ min: -9000, max: 9000 }), fc.constantFrom(-7201, -7200, -7199, 7200, 7201));
+
+  test('the same verdicts on random bodies, keys and times', () => {
+    fc.assert(
+      fc.property(bytes, key, near, fault, (raw, secret, offset, wrong) => {
+        // Known: it takes no empty text.
+        const body = raw.length === 0 ? Buffer.from('{}') : Buffer.from(raw);
+        const time = NOW_S + offset;
+        const by = wrong === 'secret' ? `${secret}x` : secret;
+        const digest = createHash(algorithm).update(body).update(`${time}${by}`).digest('hex');
+        const signature = spoilt(digest, wrong);
+        const sent = wrong === 'body' ? changed(body) : body;
+        // Known: bytes that are no UTF-8 fail there, and a time in the future passes.
+        const expected =
+          isUtf8(sent) && offset <= 7200
+            ? theirs(sent, time, signature, secret)
+            : wrong === 'none' && Math.abs(offset) <= 7200;
+        expect(ours(sent, time, signature, secret)).toBe(expected);
+      }),
+      { numRuns: RUNS / 3 },
+    );
+  });
+
+  test('known difference: a time in the future is refused here', () => {
+    const time = NOW_S + 7201;
+    const signature = createHash(algorithm).update(`{}${time}s`).digest('hex');
+    const body = Buffer.from('{}');
+    expect([ours(body, time, signature, 's'), theirs(body, time, signature, 's')]).toEqual([false, true]);
   });
 });

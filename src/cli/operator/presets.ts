@@ -20,7 +20,7 @@ export function verified({ verify }: Preset): string {
   if (scheme === undefined) return 'what you say in --verify';
   if (scheme === 'none') return 'nothing is signed';
   if (scheme === 'shared-secret') return `the secret itself, in ${(verify.secret_from ?? '').replace(':', ' ')}`;
-  const name = `${scheme === 'hmac' ? 'HMAC ' : ''}${ALGORITHMS[algorithm]} of ${signed_string}`;
+  const name = `${scheme === 'hmac' ? 'HMAC ' : ''}${ALGORITHMS[algorithm]} of ${signed_string.replaceAll('\n', '\\n')}`;
   return verify.timestamp && tolerance_seconds > 0 ? `${name}, within ${span(tolerance_seconds)}` : name;
 }
 
