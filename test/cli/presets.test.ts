@@ -477,23 +477,23 @@ describe('docs/providers.md', () => {
     [
       `\`${preset.name}\`<br>${cell(preset.title)}`,
       preset.steps.map((step, i) => `${i + 1}. ${cell(step)}`).join('<br>'),
-      ...[verified(preset), answered(preset), preset.waits, preset.retries].map(cell),
+      ...[verified(preset), answered(preset), preset.waits, preset.retries, preset.checked].map(cell),
     ].join(' | ');
   const table = [
-    '| preset | what to do there | what is verified | we answer | they wait | they retry |',
-    '| --- | --- | --- | --- | --- | --- |',
+    '| preset | what to do there | what is verified | we answer | they wait | they retry | checked against |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
     ...[...PRESETS.values()].map((preset) => `| ${row(preset)} |`),
     '',
   ].join('\n');
 
-  // UPDATE_DOCS=1 npx vitest run test/cli-presets.test.ts writes it.
+  // UPDATE_DOCS=1 npx vitest run test/cli/presets.test.ts writes it.
   test('its table is made of the presets', () => {
     if (process.env.UPDATE_DOCS)
       writeFileSync(
         'docs/providers.md',
         page.replace(between, () => table),
       );
-    else expect(between.exec(page)?.[0], 'UPDATE_DOCS=1 npx vitest run test/cli-presets.test.ts').toBe(table);
+    else expect(between.exec(page)?.[0], 'UPDATE_DOCS=1 npx vitest run test/cli/presets.test.ts').toBe(table);
   });
 
   test('its commands work, in their order, and its rules for a provider of your own verify', async () => {

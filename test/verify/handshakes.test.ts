@@ -177,6 +177,14 @@ test('CloudEvents and Event Grid: the same event is known in each of its forms',
   expect(of('eventgrid', { body: JSON.stringify([one]) })).toEqual({ event_id: 'A1', event_type: 't' });
 });
 
+const json = (body: string) => ({ ...echo(body), answer: { status: 200, content_type: 'application/json', body } });
+
+test('Okta: GET with a challenge in a header gets it back as JSON', () => {
+  const get = { method: 'GET', headers: { 'x-okta-verification-challenge': 'a"b' } };
+  expect(answer('okta', 's', get)).toEqual(json('{"verification":"a\\"b"}'));
+  expect(answer('okta', 's', { ...get, method: 'POST' }).kind).toBe('signature');
+});
+
 test('monday.com: the challenge comes back as the JSON it came in, and an event is an event', () => {
   const body = '{"challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}';
   expect(answer('monday', 's', { body })).toEqual(json(body));

@@ -100,6 +100,28 @@ test('a batch that is put together anew is not the same event', () => {
   expect(events('a', 'b')).not.toBe(events('b', 'a'));
 });
 
+test('two deliveries of WooCommerce in one second have one delivery id, and are two events', () => {
+  const headers = { 'X-WC-Webhook-Delivery-ID': 'd', 'X-WC-Webhook-Topic': 'order.updated' };
+  const [one, two] = ['{"id":1}', '{"id":2}'].map((body) => of('woocommerce', { body, headers }).event_id);
+  expect(one).not.toBe(two);
+});
+
+test('a redelivery of LINE says so in its body, and is the same event; a batch is known by its bytes', () => {
+  const line = (isRedelivery: boolean, ...ids: string[]) =>
+    of('line', {
+      body: JSON.stringify({
+        events: ids.map((webhookEventId) => ({ webhookEventId, deliveryContext: { isRedelivery } })),
+      }),
+    }).event_id;
+  expect([line(false, 'a'), line(true, 'a')]).toEqual(['a', 'a']);
+  expect(line(false, 'a', 'b')).toMatch(/^sha256:/);
+});
+
+test('what Webex sends may say the same twice, so it is never called a duplicate', () => {
+  const body = '{"id":"w1","resource":"rooms","event":"updated","data":{"id":"r1"}}';
+  expect(of('webex', { body })).toEqual({ event_id: null, event_type: 'rooms/updated' });
+});
+
 test('what Dropbox sends says the same each time, so it is never called a duplicate', () => {
   expect(of('dropbox', { body: '{"list_folder":{"accounts":["dbid:1"]}}' }).event_id).toBeNull();
 });

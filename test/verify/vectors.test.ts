@@ -33,3 +33,10 @@ test.each(vectors)('$name passes through $preset', (vector) => {
 test('the vectors are those of many', () => {
   expect(vectors.length).toBe(25);
 });
+
+test('Braintree: the rules in the documentation verify what its library makes', () => {
+  const [, text = ''] = /```json braintree\.json\n([\s\S]*?)```/.exec(readFileSync('docs/providers.md', 'utf8')) ?? [];
+  const vector = vectors.find(({ name }) => name.startsWith('braintree')) as Vector;
+  const written = JSON.parse(text.replace('PUBLIC_KEY', vector.verify?.signature?.field ?? '')) as VerifyInput;
+  expect(written).toEqual(vector.verify);
+});
