@@ -31,7 +31,10 @@ export const withSettings = (command: Command): Command =>
   command
     .option('--preset <name>', 'the provider: restante presets lists them. With set, none takes it away')
     .option('--secret-file <file>', 'the secret to check with; - reads standard input. Replaces all secrets')
-    .option('--token-file <file>', 'the verify token that you chose and typed in at the provider; - reads standard input')
+    .option(
+      '--token-file <file>',
+      'the verify token that you chose and typed in at the provider; - reads standard input',
+    )
     .option('--verify <json>', 'how to verify, beside the preset or with --preset generic: docs/providers.md')
     .option('--dedupe <json>', 'how the same event is known again: {"from":"body:/id","window_seconds":86400}')
     .option('--on-reject <what>', 'a request that fails its check: keep it as a refusal, or drop it')
