@@ -44,14 +44,14 @@ describe.each(Object.entries(SENDERS))('%s', (name, sender) => {
     const wh = await service.webhook(user, { preset: name, secrets: [secret] });
     const nowMs = Date.now();
     const body = sender.body.replace('NOW', String(nowMs));
-    const { incoming } = await sender.send({ signing, body, nowMs, url: wh.wh_url });
+    const { incoming } = await sender.send({ signing, body, nowMs, url: `${wh.wh_url}?a=1` });
     const { response = { status: 200, content_type: '', body: '' }, verify } = PRESETS.get(name) ?? expect.fail(name);
     expect(await send(incoming)).toEqual({
       status: response.status,
       type: response.body === '' ? null : response.content_type,
       text: response.body,
     });
-    const forged = await sender.send({ signing: sender.keys().signing, body, nowMs, url: wh.wh_url });
+    const forged = await sender.send({ signing: sender.keys().signing, body, nowMs, url: `${wh.wh_url}?a=1` });
     expect((await send(forged.incoming)).status).toBe(401);
     await service.settle();
     const list = await fetch(`${service.url}/whcontent?whid=${wh.wh_id}`, { headers: { authorization: user.auth } });
