@@ -35,7 +35,8 @@ const READING: ThisType<Content> & Omit<Content, keyof Wire> = {
     return this.encoding === 'base64' ? new TextDecoder().decode(bytesOf(this)) : this.content;
   },
   json<T>() {
-    return JSON.parse(this.text()) as T;
+    // Some senders begin with a byte order mark, which JSON.parse does not take.
+    return JSON.parse(this.text().replace(/^\ufeff/, '')) as T;
   },
   form() {
     return new URLSearchParams(this.text());

@@ -8,6 +8,7 @@ import {
   timingSafeEqual,
   verify,
 } from 'node:crypto';
+import { markOf } from './json.ts';
 import { type Fault, LARGE, type Message, type Piece } from './message.ts';
 import { headerOf, type Incoming, isLarge, isParsed, readSource, type Secret } from './request.ts';
 import { readKey, type Shared, type SignatureCheck } from './rules.ts';
@@ -149,7 +150,7 @@ function readAuthorization(scheme: 'bearer' | 'basic', incoming: Incoming): read
 function each(body: Buffer, steps: readonly string[]): readonly (string | undefined)[] {
   let values: unknown[];
   try {
-    values = [JSON.parse(body.toString('utf8'))];
+    values = [JSON.parse(body.toString('utf8', markOf(body)))];
   } catch {
     return [];
   }

@@ -32,18 +32,19 @@ export function parsePointer(text: string): Pointer | undefined {
   return { segments };
 }
 
+/** The length of the byte order mark with which some senders begin: RFC 8259 lets a reader skip it. */
+export const markOf = (body: Buffer): number => (body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0);
+
 const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 
 /** The value at each pointer. Of a name that occurs twice the last counts, as with JSON.parse. No values if the body is no JSON. */
 export function find(body: Buffer, pointers: readonly Pointer[]): readonly (JsonMatch | undefined)[] {
-  // Some senders begin with a byte order mark.
-  const start = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0;
   const walk = {
     body,
     pointers,
-    at: start,
+    at: markOf(body),
     taken: Array(pointers.length).fill(0),
     spans: Array(2 * pointers.length).fill(-1),
   };

@@ -122,6 +122,8 @@ describe('the SDK', () => {
     expect([form.get('contact[email]'), form.getAll('n')]).toEqual(['a@b.c', ['1', '2']]);
     const json = await client.contents.get((await client.contents.post('{"a":"ü"}')).id);
     expect(json.json()).toEqual({ a: 'ü' });
+    const marked = await client.contents.get((await client.contents.post('\ufeff{"a":1}')).id);
+    expect([marked.json(), marked.text()]).toEqual([{ a: 1 }, '\ufeff{"a":1}']);
     expect(Object.keys(json)).toEqual(['id', 'content', 'ip', 'api', 'dt', 'wh_id', 'encoding', 'request']);
   });
 
