@@ -10,7 +10,17 @@ import {
 } from 'node:crypto';
 import { markOf } from './json.ts';
 import { type Fault, LARGE, type Message, type Piece } from './message.ts';
-import { headerOf, type Incoming, isLarge, isParsed, readSource, type Secret } from './request.ts';
+import {
+  headerOf,
+  type Incoming,
+  isLarge,
+  isUnread,
+  placesOf,
+  plainBody,
+  readBytes,
+  reader,
+  type Secret,
+} from './request.ts';
 import { readKey, type Shared, type SignatureCheck } from './rules.ts';
 import type { Sliced } from './slices.ts';
 
@@ -120,18 +130,17 @@ function wholeOf(message: Message, form: readonly Piece[]): Buffer {
 export function readShared({ from }: Shared, incoming: Incoming): readonly Buffer[] | Fault {
   if (from === 'bearer' || from === 'basic') return readAuthorization(from, incoming);
   const missing = { fault: `The ${from.title} is missing.`, missing: true };
-  if ((from.kind === 'each' || isParsed(from)) && isLarge(incoming))
+  if (from.kind === 'each' ? isLarge(incoming) : isUnread(from, incoming))
     return { fault: `The ${from.title} is not read: ${LARGE}.` };
   if (from.kind === 'each') {
     // Each of them has to be the secret, so there may be a hundred thousand, but only one that differs from all others.
-    const texts = new Set(each(incoming.body, from.steps));
+    const texts = new Set(each(plainBody(incoming), from.steps));
     return texts.size > 0 && !texts.has(undefined)
       ? [...texts].slice(0, 2).map((text) => Buffer.from(text ?? ''))
       : missing;
   }
-  const text = readSource(from, incoming, undefined);
-  if (text === undefined) return missing;
-  return [Buffer.from(text, from.kind === 'header' ? 'latin1' : 'utf8')];
+  const found = readBytes(from, incoming, reader(placesOf([from]), incoming, undefined));
+  return found ? [found] : missing;
 }
 
 export const isShared = (texts: readonly Buffer[], { value }: Secret): boolean => {

@@ -1,5 +1,5 @@
 // Finds the id and the type of the event in a request, so that a duplicate is recognised.
-import { familyOf, type Incoming, isLarge, isParsed, reader, type Source, sha256Text } from './request.ts';
+import { familyOf, type Incoming, isUnread, reader, type Source, sha256Text } from './request.ts';
 import type { Rules } from './rules.ts';
 
 const MOST_CHARACTERS = 200;
@@ -27,7 +27,7 @@ export function identify(rules: Rules, incoming: Incoming): Identity {
     }
     return null;
   };
-  const unread = isLarge(incoming) && ids.some((parts) => parts.some(isParsed));
+  const unread = ids.some((parts) => parts.some((part) => isUnread(part, incoming)));
   return { event_id: first(ids) ?? (unread ? sha256Text(incoming.body) : null), event_type: first(types) };
 }
 

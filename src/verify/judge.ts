@@ -2,7 +2,7 @@
 import type { Answer } from '../schema/webhooks.ts';
 import { hmacOf, isShared, isSigned, readShared, sameSecret } from './digest.ts';
 import { type Fault, readMessage, secondsOutside } from './message.ts';
-import { type Incoming, reader, readSource, type Secret, unexpired } from './request.ts';
+import { type Incoming, plainBody, reader, readParts, readSource, type Secret, unexpired } from './request.ts';
 import { type Handshake, isHeaderText, type Rules, type Shared, type SignatureCheck } from './rules.ts';
 import type { Sliced } from './slices.ts';
 
@@ -18,6 +18,7 @@ export type Verdict =
 /** Handshakes included. Never throws, whatever the bytes. Gives way after each digest of the body. */
 export function* verdictOn(rules: Rules, secrets: readonly Secret[], incoming: Incoming): Sliced<Verdict> {
   const { check } = rules;
+  if (rules.forms) yield* readParts(incoming);
   const open = findHandshake(rules, incoming, false);
   const usable = unexpired(secrets, incoming);
   const missing = check && usable.length === 0 ? missingSecret(rules, secrets.length) : undefined;
@@ -93,7 +94,7 @@ const MOST_BYTES = 64 * 1024;
 
 /** The handshake that this request is, among those that are signed or those that are not. */
 export function findHandshake({ handshakes }: Rules, incoming: Incoming, signed: boolean): Handshake | undefined {
-  if (handshakes.length === 0 || incoming.body.length > MOST_BYTES) return undefined;
+  if (handshakes.length === 0 || plainBody(incoming).length > MOST_BYTES) return undefined;
   return handshakes.find((handshake) => handshake.signed === signed && matches(handshake, incoming));
 }
 

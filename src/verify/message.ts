@@ -6,10 +6,12 @@ import {
   type Incoming,
   isForm,
   isLarge,
-  isParsed,
+  isUnread,
   MOST_PAIRS,
   pairsOf,
+  plainBody,
   queryParameter,
+  readBytes,
   reader,
   type Source,
   utf8,
@@ -62,7 +64,7 @@ interface Request {
 
 function absent(source: Source, { incoming, family }: Request, more = ''): Fault {
   const name = nameOf(source, family);
-  if (isParsed(source) && isLarge(incoming)) return { fault: `The ${name} is not read: ${LARGE}.` };
+  if (isUnread(source, incoming)) return { fault: `The ${name} is not read: ${LARGE}.` };
   return { fault: `The ${name} is missing${more}.` };
 }
 export const LARGE = 'the body is larger than 1 MiB, and only its whole bytes can be verified';
@@ -160,9 +162,7 @@ function partOf(
     case 'method':
       return bytes(incoming.method);
     case 'timestamp':
-      return time === undefined
-        ? { fault: 'The time that is signed is missing.' }
-        : textBytes(check.timestamp?.from, time);
+      return time === undefined ? { fault: 'The time that is signed is missing.' } : timeBytes(check, time, request);
     case 'params': {
       const params = signedParams(incoming);
       return 'fault' in params ? params : bytes(params.text);
@@ -170,15 +170,18 @@ function partOf(
     case 'id':
     case 'read': {
       const source = 'source' in part ? part.source : (check.id as Source);
-      const text = read(source);
-      return text === undefined ? absent(source, request, ', and it is signed') : textBytes(source, text);
+      const found = readBytes(source, incoming, read);
+      if (found !== undefined) return found;
+      const fallback = part.kind === 'read' ? part.fallback : undefined;
+      return fallback && !isUnread(source, incoming) ? fallback : absent(source, request, ', and it is signed');
     }
   }
 }
 
-/** Headers have one character per byte; texts of a body, a form or a query have been decoded. */
-const textBytes = (source: Source | string | undefined, text: string): Buffer =>
-  typeof source === 'object' && source.kind !== 'header' ? Buffer.from(text) : bytes(text);
+function timeBytes({ timestamp }: SignatureCheck, time: string, { incoming, read }: Request): Buffer {
+  const from = timestamp?.from;
+  return (typeof from === 'object' && readBytes(from, incoming, read)) || bytes(time);
+}
 
 // The parameters that Twilio signs: name and value of each, sorted by name, nothing in between.
 
@@ -193,12 +196,12 @@ function signedParams(incoming: Incoming): { readonly text: string } | { readonl
     const same = given.length === actual.length && timingSafeEqual(given, actual);
     return same ? { text: '' } : { fault: 'The body does not match bodySHA256 in the URL.' };
   }
-  if (body.length === 0) return { text: '' };
+  if (plainBody(incoming).length === 0) return { text: '' };
   if (isLarge(incoming)) return { fault: `Its parameters are signed, and they are not read: ${LARGE}.` };
   // Otherwise a sender could use a signature that it has seen for any body.
   if (!isForm(incoming)) return { fault: 'The body is no form and the URL has no bodySHA256: nothing signs it.' };
   const values = new Map<string, Set<string>>();
-  const pairs = pairsOf(body);
+  const pairs = pairsOf(plainBody(incoming));
   if (pairs.length === MOST_PAIRS) return { fault: `The form has ${MOST_PAIRS} parameters or more.` };
   for (const [name, value] of pairs) {
     const known = values.get(name);

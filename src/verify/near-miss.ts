@@ -77,7 +77,7 @@ function isMissing(check: SignatureCheck | Shared, incoming: Incoming): boolean 
 const parses = (check: SignatureCheck | Shared): boolean =>
   check.scheme === 'shared-secret'
     ? typeof check.from === 'object' && check.from.kind !== 'header'
-    : check.places.pointers.length > 0 || check.template.some(({ kind }) => kind === 'params');
+    : check.places.documents.length > 0 || check.places.forms || check.template.some(({ kind }) => kind === 'params');
 
 function limited(own: SignatureCheck | Shared): Case['fits'] {
   let left = MOST_BYTES;

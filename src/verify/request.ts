@@ -1,6 +1,8 @@
 // A request as it arrived, as far as a verdict needs it; and how values are read from its headers, query, form and body.
 import { createHash } from 'node:crypto';
 import { find, type JsonMatch, type Pointer, parsePointer } from './json.ts';
+import { boundaryOf, type MultipartField, parseMultipart } from './multipart.ts';
+import { atOnce, type Sliced } from './slices.ts';
 
 export interface Incoming {
   readonly method: string;
@@ -9,8 +11,13 @@ export interface Incoming {
   /** [name, value, name, value, …] as node:http has them: one character per byte, order and duplicates kept. */
   readonly headers: readonly string[];
   readonly body: Buffer;
+  /** The body without its Content-Encoding, once it is decoded: values are looked for in it. */
+  readonly decoded?: Buffer | undefined;
   readonly receivedMs: number;
 }
+
+/** The bytes in which values are looked for. */
+export const plainBody = ({ body, decoded }: Incoming): Buffer => decoded ?? body;
 
 export interface Secret {
   readonly value: string;
@@ -41,7 +48,7 @@ export const isForm = (incoming: Incoming): boolean =>
 export const unexpired = (secrets: readonly Secret[], { receivedMs }: Incoming): readonly Secret[] =>
   secrets.filter(({ expiresMs }) => expiresMs === null || expiresMs > receivedMs);
 
-// Forms: application/x-www-form-urlencoded text, one character per byte. No text is refused.
+// Forms: application/x-www-form-urlencoded text, one character per byte, of which no text is refused; or multipart/form-data.
 
 /** No provider sends a tenth of these: the pairs after them are not read. */
 export const MOST_PAIRS = 2_000;
@@ -116,16 +123,61 @@ function hexDigit(code: number): number {
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -4_096;
 }
 
+const parts = new WeakMap<Buffer, readonly MultipartField[]>();
+
+/** Reads the fields of a multipart body, which takes long when it is large: what asks for them later has them at once. */
+export function* readParts(incoming: Incoming): Sliced<readonly MultipartField[]> {
+  const body = plainBody(incoming);
+  const boundary = boundaryOf(headerOf(incoming, 'content-type') ?? '');
+  if (!boundary) return [];
+  const known = parts.get(body);
+  if (known) return known;
+  const fields = (yield* parseMultipart(body, boundary)) ?? [];
+  parts.set(body, fields);
+  return fields;
+}
+
+/** The bytes of the first field of this name, in a form of either kind. */
+function fieldOf(incoming: Incoming, name: string): Buffer | undefined {
+  const wanted = Buffer.from(name).toString('latin1');
+  if (isForm(incoming)) {
+    const pair = isLarge(incoming) ? undefined : pairsOf(plainBody(incoming)).find(([found]) => found === wanted);
+    return pair && Buffer.from(pair[1], 'latin1');
+  }
+  return atOnce(readParts(incoming)).find((field) => field.name === wanted)?.value;
+}
+
 // Sources: where a value stands in a request, as settings say it (`header:X-Id`, `body:/id`), and how it is read.
 
-export type Source =
+/** A place, or several of which the first that has something counts. */
+export type Source = Place | { readonly kind: 'either'; readonly places: readonly Place[]; readonly title: string };
+type Place =
   | { readonly kind: 'header'; readonly names: readonly string[]; readonly title: string }
   | { readonly kind: 'body'; readonly pointer: Pointer; readonly title: string }
-  | { readonly kind: 'form' | 'query'; readonly name: string; readonly title: string }
+  /** With a pointer: a value in the JSON of the field. */
+  | { readonly kind: 'form' | 'query'; readonly name: string; readonly pointer?: Pointer; readonly title: string }
   | { readonly kind: 'sha256'; readonly title: string };
+
+export const alternatives = (source: Source): readonly Place[] => (source.kind === 'either' ? source.places : [source]);
+
+// No provider needs half of these.
+const MOST_ALTERNATIVES = 8;
 
 /** The source, or a sentence that says why the text is none. */
 export function parseSource(text: string): Source | string {
+  const texts = text.split(' | ');
+  if (texts.length === 1) return parsePlace(text);
+  if (texts.length > MOST_ALTERNATIVES) return `has more than ${MOST_ALTERNATIVES} places`;
+  const places: Place[] = [];
+  for (const one of texts) {
+    const place = parsePlace(one);
+    if (typeof place === 'string') return place;
+    places.push(place);
+  }
+  return { kind: 'either', places, title: places.map(({ title }) => title).join(' or ') };
+}
+
+function parsePlace(text: string): Place | string {
   if (text === 'sha256') return { kind: 'sha256', title: 'the SHA-256 of the body' };
   const colon = text.indexOf(':');
   const [kind, rest] = [text.slice(0, Math.max(colon, 0)), text.slice(colon + 1)];
@@ -138,8 +190,16 @@ export function parseSource(text: string): Source | string {
     if (!names.every((name) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name))) return 'is no name of a header';
     return { kind, names: names.map((name) => name.toLowerCase()), title: `${names.join(' or ')} header` };
   }
-  if ((kind === 'form' || kind === 'query') && rest !== '')
-    return { kind, name: rest, title: `${rest} of the ${kind === 'form' ? 'form' : 'query'}` };
+  if ((kind === 'form' || kind === 'query') && rest !== '') {
+    const title = `${rest} of the ${kind === 'form' ? 'form' : 'query'}`;
+    const hash = rest.indexOf('#');
+    if (hash < 0) return { kind, name: rest, title };
+    const pointer = parsePointer(rest.slice(hash + 1));
+    const name = rest.slice(0, hash);
+    return pointer && name !== ''
+      ? { kind, name, pointer, title }
+      : `is no field and JSON pointer, such as ${kind}:payload#/id`;
+  }
   return 'must be header:Name, body:/json/pointer, form:Name, query:name or sha256';
 }
 
@@ -150,35 +210,89 @@ export function familyOf(source: Source, incoming: Incoming): number | undefined
   return Math.max(found, 0);
 }
 
-/** The largest body in which a value is looked for: a larger one would hold up all other requests. */
+/** The largest JSON, form or field in which a value is looked for: a larger one would hold up all other requests. */
 const MOST_PARSED_BYTES = 1024 * 1024;
-export const isLarge = ({ body }: Incoming): boolean => body.length > MOST_PARSED_BYTES;
-export const isParsed = ({ kind }: Source): boolean => kind === 'body' || kind === 'form';
+export const isLarge = (incoming: Incoming): boolean => plainBody(incoming).length > MOST_PARSED_BYTES;
 
-/** Objects, lists and null have no text; an empty text counts as none, and so does what stands in a large body. */
+/** The value may be there, but is too large to be read, or stands in what is too large. */
+export const isUnread = (source: Source, incoming: Incoming): boolean =>
+  isLarge(incoming) &&
+  alternatives(source).some((place) => {
+    if (place.kind !== 'form') return place.kind === 'body';
+    return isForm(incoming) || (fieldOf(incoming, place.name)?.length ?? 0) > MOST_PARSED_BYTES;
+  });
+
+/** Objects, lists and null have no text; an empty text counts as none, and so does what is too large to be read. */
 export const readSource = (source: Source, incoming: Incoming, family: number | undefined): string | undefined =>
   reader(placesOf([source]), incoming, family)(source);
 
-/** The sources that are read from one request, made ready once. */
-export interface Places {
-  readonly pointers: readonly Pointer[];
-  readonly slots: ReadonlyMap<Source, number>;
+/** The bytes of a value as it was sent: what is signed need not be UTF-8. `read` reads from this request. */
+export function readBytes(
+  source: Source,
+  incoming: Incoming,
+  read: (source: Source) => string | undefined,
+): Buffer | undefined {
+  for (const place of alternatives(source)) {
+    const text = read(place);
+    if (text === undefined) continue;
+    // Headers have one character per byte; texts of a body or a query have been decoded.
+    if (place.kind === 'header') return Buffer.from(text, 'latin1');
+    return (place.kind === 'form' && !place.pointer && fieldOf(incoming, place.name)) || Buffer.from(text);
+  }
+  return undefined;
 }
+
+/** The sources that are read from one request, made ready once: all that stand in the same JSON are looked for at once. */
+export interface Places {
+  readonly documents: readonly { readonly within: Field | undefined; readonly pointers: readonly Pointer[] }[];
+  readonly slots: ReadonlyMap<Place, readonly [document: number, pointer: number]>;
+  /** A form is read, of whichever kind. */
+  readonly forms: boolean;
+}
+type Field = Extract<Place, { kind: 'form' | 'query' }>;
 
 export function placesOf(sources: readonly Source[]): Places {
-  const bodies = sources.filter((source) => source.kind === 'body');
-  return { pointers: bodies.map(({ pointer }) => pointer), slots: new Map(bodies.map((source, i) => [source, i])) };
+  const documents: { within: Field | undefined; pointers: Pointer[] }[] = [];
+  const slots = new Map<Place, readonly [number, number]>();
+  const all = sources.flatMap(alternatives);
+  for (const source of all) {
+    if (!('pointer' in source) || !source.pointer) continue;
+    const within = source.kind === 'body' ? undefined : source;
+    const found = documents.findIndex((one) => one.within?.kind === within?.kind && one.within?.name === within?.name);
+    const at = found < 0 ? documents.push({ within, pointers: [] }) - 1 : found;
+    slots.set(source, [at, (documents[at]?.pointers.push(source.pointer) ?? 0) - 1]);
+  }
+  return { documents, slots, forms: all.some(({ kind }) => kind === 'form') };
 }
 
-/** Each source is read when it is asked for; the body is searched once for all of them. */
-export function reader({ pointers, slots }: Places, incoming: Incoming, family: number | undefined) {
-  let found: readonly (JsonMatch | undefined)[] | undefined;
-  return (source: Source): string | undefined => {
-    if (isParsed(source) && isLarge(incoming)) return undefined;
-    if (source.kind !== 'body') return readOther(source, incoming, family);
-    found ??= find(incoming.body, pointers);
-    return textOf(found[slots.get(source) ?? -1]);
+/** Each source is read when it is asked for; JSON is searched once for all of them. */
+export function reader({ documents, slots }: Places, incoming: Incoming, family: number | undefined) {
+  const found: (readonly (JsonMatch | undefined)[])[] = [];
+  const read = (source: Source): string | undefined => {
+    if (source.kind === 'either') {
+      for (const place of source.places) {
+        const text = read(place);
+        if (text !== undefined) return text;
+      }
+      return undefined;
+    }
+    const slot = slots.get(source);
+    if (!slot) return readOther(source, incoming, family);
+    const [document, pointer] = slot;
+    const { within, pointers } = documents[document] as Places['documents'][number];
+    found[document] ??= find(jsonOf(within, incoming), pointers);
+    return textOf(found[document]?.[pointer]);
   };
+  return read;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+function jsonOf(within: Field | undefined, incoming: Incoming): Buffer {
+  if (!within) return isLarge(incoming) ? NOTHING : plainBody(incoming);
+  const field =
+    within.kind === 'form' ? fieldOf(incoming, within.name) : Buffer.from(queryParameter(incoming, within.name) ?? '');
+  return field && field.length <= MOST_PARSED_BYTES ? field : NOTHING;
 }
 
 function textOf(value: JsonMatch | undefined): string | undefined {
@@ -186,11 +300,7 @@ function textOf(value: JsonMatch | undefined): string | undefined {
   return (value.kind === 'word' && value.text === 'null' ? '' : value.text) || undefined;
 }
 
-function readOther(
-  source: Exclude<Source, { kind: 'body' }>,
-  incoming: Incoming,
-  family: number | undefined,
-): string | undefined {
+function readOther(source: Place, incoming: Incoming, family: number | undefined): string | undefined {
   switch (source.kind) {
     case 'header': {
       const { names } = source;
@@ -203,9 +313,14 @@ function readOther(
     }
     case 'query':
       return queryParameter(incoming, source.name) || undefined;
-    case 'form':
-      return (isForm(incoming) && valueIn(pairsOf(incoming.body), source.name)) || undefined;
+    case 'form': {
+      const value = fieldOf(incoming, source.name);
+      return value && value.length <= MOST_PARSED_BYTES ? value.toString('utf8') || undefined : undefined;
+    }
     case 'sha256':
       return sha256Text(incoming.body);
+    case 'body':
+      // Only what placesOf has made ready is read from a body.
+      return undefined;
   }
 }

@@ -49,6 +49,8 @@ export interface Rules {
   readonly types: readonly (readonly Source[])[];
   /** All sources of ids and types. */
   readonly places: Places;
+  /** Something of it stands in the fields of a form. */
+  readonly forms: boolean;
 }
 
 export class RuleError extends Error {
@@ -88,17 +90,13 @@ export function compileRules(settings: RuleSettings): Rules {
   const handshake: readonly HandshakeInput[] = verify.handshake ?? preset?.handshake ?? [];
   const ids = (from ? [from] : (preset?.dedupe ?? [])).map((list) => sources('dedupe.from', list));
   const typed = types.map((list) => sources('verify.event_type', list));
-  const rules: Rules = {
-    preset,
-    check: errors.length > 0 ? undefined : compileCheck(verify, source, fault),
-    handshakes: handshake.flatMap(
-      (input, i) => compileHandshake(input, `verify.handshake/${i}`, verify.scheme, source, fault) ?? [],
-    ),
-    token: verify.token,
-    ids,
-    types: typed,
-    places: placesOf([...ids, ...typed].flat()),
-  };
+  const check = errors.length > 0 ? undefined : compileCheck(verify, source, fault);
+  const handshakes = handshake.flatMap(
+    (input, i) => compileHandshake(input, `verify.handshake/${i}`, verify.scheme, source, fault) ?? [],
+  );
+  const places = placesOf([...ids, ...typed].flat());
+  const forms = [places, ...handshakes.map((one) => one.places), placesOfCheck(check)].some((one) => one.forms);
+  const rules: Rules = { preset, check, handshakes, token: verify.token, ids, types: typed, places, forms };
   if (errors.length > 0) throw new RuleError(errors);
   return rules;
 }
@@ -114,6 +112,11 @@ function merged(base: VerifyInput, own: VerifyInput): VerifyInput {
 /** Without null: such a member was taken back. */
 const present = <T extends object>(members: T): T =>
   Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null && value !== undefined)) as T;
+
+const placesOfCheck = (check: SignatureCheck | Shared | undefined): Places => {
+  if (check?.scheme !== 'shared-secret') return check?.places ?? placesOf([]);
+  return placesOf(typeof check.from === 'object' && check.from.kind !== 'each' ? [check.from] : []);
+};
 
 type Find = (path: string, text: string | undefined) => Source | undefined;
 type Fault = (path: string, message: string) => undefined;
@@ -330,11 +333,13 @@ type Name = (typeof NAMES)[number];
 type Part =
   | { readonly kind: 'text'; readonly bytes: Buffer }
   | { readonly kind: Name }
-  | { readonly kind: 'read'; readonly source: Source };
+  /** `fallback`: what is signed where nothing stands there; undefined: something must. */
+  | { readonly kind: 'read'; readonly source: Source; readonly fallback: Buffer | undefined };
 
 // No provider needs half of these.
 const MOST_PLACES = 12;
-const KNOWN = '{body}, {timestamp}, {id}, {method}, {url}, {params}, {header:x} and {json:/pointer}';
+const KNOWN =
+  '{body}, {timestamp}, {id}, {method}, {url}, {params}, {header:x}, {json:/pointer}, {form:x} and {query:x}';
 
 /** The parts, or a sentence that says what is wrong: with one brace forgotten, the same text would be signed every time. */
 function parseTemplate(text: string): readonly Part[] | string {
@@ -352,9 +357,12 @@ function parseTemplate(text: string): readonly Part[] | string {
       parts.push({ kind });
       continue;
     }
-    const place = /^(header:|json:)/.test(name) ? parseSource(name.replace(/^json:/, 'body:')) : 'unknown';
+    const [, where = '', otherwise] = /^(.*?)(?:\?(.*))?$/s.exec(name) ?? [];
+    const places = where.split(' | ');
+    const named = places.every((one) => /^(header|json|form|query):/.test(one));
+    const place = named ? parseSource(places.map((one) => one.replace(/^json:/, 'body:')).join(' | ')) : 'unknown';
     if (typeof place === 'string') return `has ${piece}, which is none of ${KNOWN}`;
-    parts.push({ kind: 'read', source: place });
+    parts.push({ kind: 'read', source: place, fallback: otherwise === undefined ? undefined : Buffer.from(otherwise) });
   }
   return parts;
 }
@@ -372,7 +380,8 @@ function faultOf(
   if (covers_body && !has('body', 'params'))
     return 'has no {body}: one signature would fit every body. Say covers_body: false if the provider does that';
   // The method and the URL are the same each time.
-  if (!covers_body && !has('body', 'params', 'timestamp', 'id', 'read'))
+  const reads = parts.some((part) => part.kind === 'read' && part.fallback === undefined);
+  if (!covers_body && !reads && !has('body', 'params', 'timestamp', 'id'))
     return 'is the same for every request: one signature would fit them all';
   if (scheme === 'hash' && !has('secret')) return 'has no {secret}: anybody could compute the hash';
   if (scheme !== 'hash' && has('secret')) return 'has {secret}, which is for the scheme hash alone';

@@ -162,20 +162,22 @@ export const DEVELOPER: readonly Preset[] = [
     title: 'Mailgun',
     verify: {
       scheme: 'hmac',
-      signature: { from: 'body:/signature/signature' },
-      timestamp: { from: 'body:/signature/timestamp' },
+      // Events are JSON; inbound mail, with its attachments, and old events are forms.
+      signature: { from: 'body:/signature/signature | form:signature' },
+      timestamp: { from: 'body:/signature/timestamp | form:timestamp' },
       // Retries go on for 8 hours. Without any window a sender that has seen one signature could use it for ever.
       tolerance_seconds: 43_200,
-      signed_string: '{timestamp}{json:/signature/token}',
+      signed_string: '{timestamp}{json:/signature/token | form:token}',
       // Mailgun signs its token and no more: the event itself is as safe as the URL.
       covers_body: false,
     },
-    dedupe: ['body:/event-data/id'],
-    event_type: ['body:/event-data/event'],
+    // One mail comes once for each recipient.
+    dedupe: ['body:/event-data/id', ['form:event', 'form:token'], ['form:Message-Id', 'form:recipient'], 'form:token'],
+    event_type: ['body:/event-data/event', 'form:event'],
     secret: 'Mailgun calls it the HTTP webhook signing key: Sending > Webhooks, or API security.',
     steps: [
       'Open Sending > Webhooks of your domain and press Add webhook.',
-      'Choose the event type and paste {url}.',
+      'Choose the event type and paste {url}. For inbound mail: Receiving > Create route, and {url} under Forward.',
       'Copy the HTTP webhook signing key from the same page.',
     ],
     waits: 'not published; only 200 counts',
