@@ -11,6 +11,7 @@ import { eventKey } from '../store/events.ts';
 import type { Store } from '../store/open.ts';
 import { insertRefusals, type NewRefusal, sumUnjudged } from '../store/refusals.ts';
 import { listSealed } from '../store/webhooks.ts';
+import { encodingOf, withDecoded } from '../verify/decode.ts';
 import { nearMiss, type OtherSecret } from '../verify/near-miss.ts';
 import type { Incoming } from '../verify/request.ts';
 import type { Sealer } from '../webhooks/sealer.ts';
@@ -191,12 +192,15 @@ export function createNearMisses({ store, sealer }: Pick<RefusalParts, 'store' |
     spend(0);
     if (credit <= 0 || !rules || !secrets || incoming.body.length > MOST_BYTES) return null;
     const others = await othersOf(user_id, wh_id);
-    const began = performance.now();
-    try {
-      return nearMiss(rules, secrets, incoming, others);
-    } finally {
-      spend(performance.now() - began);
-    }
+    const look = (ready: Incoming): string | null => {
+      const began = performance.now();
+      try {
+        return nearMiss(rules, secrets, ready, others);
+      } finally {
+        spend(performance.now() - began);
+      }
+    };
+    return encodingOf(incoming) ? withDecoded(user_id, incoming, look) : look(incoming);
   };
 }
 

@@ -5,8 +5,9 @@ import { METHOD, mergePatch, nullable, ORIGIN, oneOf, strict } from './common.ts
 // Verification, and how the same event is known again ----------------------------------------------------------------
 
 const SOURCE = '^(?:header:.+|query:.+|form:.+|body:(?:/.*)?|sha256)$';
-const PLACES = '`header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`';
-const Source = (description: string) => Type.String({ maxLength: 255, pattern: SOURCE, description });
+const PLACES =
+  '`header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there';
+const Source = (description: string) => Type.String({ maxLength: 500, pattern: SOURCE, description });
 const text = (maxLength: number, description: string) => Type.String({ maxLength, description });
 
 const HandshakeInput = Type.Object(
@@ -27,7 +28,12 @@ const HandshakeInput = Type.Object(
     ),
     token_from: Type.Optional(Source('Where `verify.token` must stand.')),
     challenge_from: Type.Optional(Source('Where the text stands that has to be sent back.')),
-    signed: Type.Optional(Type.Boolean({ description: 'Check the signature before it is answered. Default true.' })),
+    signed: Type.Optional(
+      Type.Boolean({
+        description:
+          'Check the signature before it is answered. Default true. With `{hmac}` it may be false for a GET with its challenge in the query: only a word of at most 128 letters and digits is answered then, and never accepted as an event.',
+      }),
+    ),
     answer: Type.Object(
       {
         status: Type.Optional(Type.Integer({ minimum: 200, maximum: 299, description: 'Default 200.' })),
@@ -60,7 +66,7 @@ const verify = {
     'hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; shared-secret: the secret itself is sent; none: nothing is verified.',
   ),
   algorithm: oneOf(
-    ['sha256', 'sha1', 'sha512', 'ed25519', 'ecdsa-p256', 'rsa-sha256'],
+    ['sha256', 'sha1', 'sha512', 'ed25519', 'ecdsa-p256', 'rsa-sha256', 'rsa-sha1'],
     'Default sha256; with `asymmetric` there is no default.',
   ),
   encoding: oneOf(['hex', 'base64', 'base64url'], 'How the signature is written. Default hex.'),
@@ -72,6 +78,10 @@ const verify = {
   signature: Type.Partial(
     Type.Object({
       from: Source(`Where the signature stands: ${PLACES}.`),
+      headers: oneOf(
+        ['first', 'all'],
+        'Of several headers in `from`: first: the first that the request has, and `timestamp` and `id` of the same family; all: every one of the first 20, any may match. Default first.',
+      ),
       item_separator: text(4, 'What stands between several signatures or fields: `,` for `t=1,v1=ab`.'),
       field_separator: text(4, 'What stands between the name of a field and its value: `=` for `v1=ab`.'),
       field: text(32, 'The field with the signature: `v1`, `sha256`. Several may be there, any may match.'),
@@ -97,7 +107,11 @@ const verify = {
   }),
   signed_string: text(
     1024,
-    'What is signed: text with `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, and with the scheme hash `{secret}`. Default `{body}`.',
+    'What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. Default `{body}`.',
+  ),
+  body: oneOf(
+    ['raw', 'decoded'],
+    'raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.',
   ),
   covers_body: Type.Boolean({ description: 'false: the signature does not cover the body, and you know it.' }),
   id: Source(`Where \`{id}\` stands: ${PLACES}.`),

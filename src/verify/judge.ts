@@ -1,9 +1,9 @@
 // The verdict on one request: is its sender the one it claims to be? One engine for every provider, over the bytes as received.
 import type { Answer } from '../schema/webhooks.ts';
 import { hmacOf, isShared, isSigned, readShared, sameSecret } from './digest.ts';
-import { type Fault, readMessage, secondsOutside } from './message.ts';
+import { type Fault, type Piece, readMessage, secondsOutside } from './message.ts';
 import { type Incoming, plainBody, reader, readParts, readSource, type Secret, unexpired } from './request.ts';
-import { type Handshake, isHeaderText, type Rules, type Shared, type SignatureCheck } from './rules.ts';
+import { type Handshake, isHeaderText, isWord, type Rules, type Shared, type SignatureCheck } from './rules.ts';
 import type { Sliced } from './slices.ts';
 
 export type Verdict =
@@ -22,13 +22,19 @@ export function* verdictOn(rules: Rules, secrets: readonly Secret[], incoming: I
   const open = findHandshake(rules, incoming, false);
   const usable = unexpired(secrets, incoming);
   const missing = check && usable.length === 0 ? missingSecret(rules, secrets.length) : undefined;
+  if (open?.open) {
+    if (missing !== undefined) return { kind: 'secret_missing', reason: missing };
+    // The provider checks the answer with its own secret: the one that is to stay.
+    const secret = usable.find(({ expiresMs }) => expiresMs === null) ?? usable.at(-1);
+    return shake(rules, open, incoming, secret);
+  }
   if (open) return shake(rules, open, incoming, undefined, missing);
   if (!check) return { kind: 'accepted', verified: 'none' };
   if (missing !== undefined) return { kind: 'secret_missing', reason: missing };
   const proof =
     check.scheme === 'shared-secret'
       ? proveShared(check, usable, incoming)
-      : yield* proveSigned(check, usable, incoming);
+      : yield* proveSigned(rules, check, usable, incoming);
   if ('fault' in proof) return { kind: 'signature', reason: proof.fault };
   const signed = findHandshake(rules, incoming, true);
   if (signed) return shake(rules, signed, incoming, proof);
@@ -43,9 +49,16 @@ function proveShared(check: Shared, secrets: readonly Secret[], incoming: Incomi
   return secret ?? { fault: `The ${nameOf(check)} is not the secret of this webhook.` };
 }
 
-function* proveSigned(check: SignatureCheck, secrets: readonly Secret[], incoming: Incoming): Sliced<Secret | Fault> {
+function* proveSigned(
+  { handshakes }: Rules,
+  check: SignatureCheck,
+  secrets: readonly Secret[],
+  incoming: Incoming,
+): Sliced<Secret | Fault> {
   const message = readMessage(check, incoming);
   if ('fault' in message) return message;
+  if (handshakes.some(({ open }) => open) && message.forms.some((form) => isWord(startOf(form))))
+    return { fault: 'What is signed is a single word, which a handshake of this webhook signs for anybody.' };
   let secret: Secret | undefined;
   for (const candidate of secrets)
     if (yield* isSigned(check, candidate, message)) {
@@ -61,6 +74,13 @@ function* proveSigned(check: SignatureCheck, secrets: readonly Secret[], incomin
   return {
     fault: `The signature is right, but its time is ${by} s ${when}: ${check.toleranceMs / 1000} s are allowed.`,
   };
+}
+
+/** The first characters of what is signed: more than a word may have. */
+function startOf(form: readonly Piece[]): string {
+  let text = '';
+  for (const piece of form) if (piece !== 'secret' && text.length < 200) text += piece.toString('latin1', 0, 200);
+  return text;
 }
 
 const nameOf = ({ from }: Shared): string =>
@@ -127,6 +147,11 @@ function shake(
   const challenge = handshake.challenge ? (readSource(handshake.challenge, incoming, undefined) ?? '') : '';
   if (challenge.length > MOST_CHALLENGE)
     return { kind: 'signature', reason: `The challenge of the handshake is longer than ${MOST_CHALLENGE} characters.` };
+  if (handshake.open && !isWord(challenge))
+    return {
+      kind: 'signature',
+      reason: 'The challenge of the handshake is no word of at most 128 letters and digits.',
+    };
   const { status, content_type, body, headers } = handshake.answer;
   const inHeader = headers.some((text) => text.includes('{challenge}'));
   if (inHeader && !isHeaderText(challenge))

@@ -1,8 +1,11 @@
 // Reads from a request what its signature check needs: the signatures, the time, and the bytes that were signed.
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { parse, stringify } from 'node:querystring';
+import { crc32 } from 'node:zlib';
+import { encodingOf } from './decode.ts';
 import {
   familyOf,
+  headerOf,
   type Incoming,
   isForm,
   isLarge,
@@ -40,11 +43,12 @@ const MOST_SIGNATURES = 20;
 
 /** Everything that a check needs but the key; or what is missing. */
 export function readMessage(check: SignatureCheck, incoming: Incoming): Message | Fault {
-  const family = familyOf(check.signature, incoming);
+  // Where each may sign, its name tells nothing of the other headers.
+  const family = check.everyHeader ? undefined : familyOf(check.signature, incoming);
   const request: Request = { incoming, family, read: reader(check.places, incoming, family) };
   const text = request.read(check.signature);
   if (text === undefined) return { ...absent(check.signature, request), missing: true };
-  const fields = readFields(check, text);
+  const fields = textsOf(check, request, text).flatMap((one) => readFields(check, one));
   const signatures = check.field === '' ? fields.map(([, value]) => value) : valuesOf(fields, check.field);
   if (signatures.length === 0)
     return { fault: `The ${nameOf(check.signature, family)} has no ${check.field}${check.fieldSeparator}… in it.` };
@@ -53,6 +57,12 @@ export function readMessage(check: SignatureCheck, incoming: Incoming): Message 
   const forms = signedForms(check, request, time?.text);
   if ('fault' in forms) return forms;
   return { signatures: signatures.slice(0, MOST_SIGNATURES), forms, timeMs: time?.ms };
+}
+
+/** The texts in which signatures stand: of several headers those that the rules ask for. */
+function textsOf({ signature, everyHeader }: SignatureCheck, { incoming }: Request, text: string): readonly string[] {
+  if (!everyHeader || signature.kind !== 'header') return [text];
+  return signature.names.flatMap((name) => headerOf(incoming, name) || []).slice(0, MOST_SIGNATURES);
 }
 
 /** A request while it is read: its body is searched once for all that is signed. */
@@ -155,7 +165,10 @@ function partOf(
     case 'text':
       return part.bytes;
     case 'body':
-      return incoming.body;
+    case 'crc32': {
+      const body = signedBody(check, incoming);
+      return part.kind === 'body' || 'fault' in body ? body : bytes(String(crc32(body)));
+    }
     case 'url':
     case 'secret':
       return part.kind;
@@ -176,6 +189,16 @@ function partOf(
       return fallback && !isUnread(source, incoming) ? fallback : absent(source, request, ', and it is signed');
     }
   }
+}
+
+/** The body as it came, or without its encoding. */
+export function signedBody({ decoded }: SignatureCheck, incoming: Incoming): Buffer | Fault {
+  if (!decoded || encodingOf(incoming) === undefined) return incoming.body;
+  return (
+    incoming.decoded ?? {
+      fault: 'The body cannot be decoded by its Content-Encoding, or only to more than is allowed.',
+    }
+  );
 }
 
 function timeBytes({ timestamp }: SignatureCheck, time: string, { incoming, read }: Request): Buffer {

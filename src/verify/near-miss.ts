@@ -4,7 +4,7 @@ import { findHandshake } from './judge.ts';
 import { readMessage, secondsOutside } from './message.ts';
 import { PRESETS } from './presets/index.ts';
 import type { Preset } from './presets/preset.ts';
-import { headerOf, type Incoming, readSource, type Secret, unexpired } from './request.ts';
+import { headerOf, type Incoming, plainBody, readSource, type Secret, unexpired } from './request.ts';
 import type { Rules, Shared, SignatureCheck } from './rules.ts';
 import { atOnce } from './slices.ts';
 
@@ -43,16 +43,20 @@ export function nearMiss(
   const { check, preset } = rules;
   const open = findHandshake(rules, incoming, false);
   if (open) return handshake(rules, open.token && readSource(open.token, incoming, undefined));
-  if (!check || (parses(check) && incoming.body.length > MOST_PARSED)) return null;
+  if (!check || (parses(check) && plainBody(incoming).length > MOST_PARSED)) return null;
   const looks = lookalike(preset, incoming);
   const other = looks && `this looks like a request of ${looks.title}: try the preset ${looks.name}`;
   if (isMissing(check, incoming))
-    return cut(other ?? `it came unsigned: is the secret set at ${preset?.title ?? 'the provider'}?`);
+    return cut(
+      other ??
+        `it came unsigned: is the secret set at ${preset && preset.name !== 'generic' ? preset.title : 'the provider'}?`,
+    );
   const tried: Case = { check, secrets, usable: unexpired(secrets, incoming), incoming, fits: limited(check) };
   const found =
     window(tried) ??
     expired(tried) ??
     trimmed(tried) ??
+    encoded(tried) ??
     body(tried) ??
     asText(tried) ??
     url(tried) ??
@@ -79,11 +83,17 @@ const parses = (check: SignatureCheck | Shared): boolean =>
     ? typeof check.from === 'object' && check.from.kind !== 'header'
     : check.places.documents.length > 0 || check.places.forms || check.template.some(({ kind }) => kind === 'params');
 
+/** Of the bytes that are read or hashed. */
+const sizeOf = (check: SignatureCheck | Shared, incoming: Incoming): number =>
+  parses(check) || (check.scheme !== 'shared-secret' && check.decoded)
+    ? plainBody(incoming).length
+    : incoming.body.length;
+
 function limited(own: SignatureCheck | Shared): Case['fits'] {
   let left = MOST_BYTES;
   const weight = parses(own) ? PARSED_COUNTS : 1;
   return (secret, incoming, check = own) => {
-    left -= incoming.body.length * weight + BYTES_A_TRY;
+    left -= sizeOf(check, incoming) * weight + BYTES_A_TRY;
     if (left < 0) return false;
     if (check.scheme === 'shared-secret') {
       const texts = readShared(check, incoming);
@@ -91,7 +101,7 @@ function limited(own: SignatureCheck | Shared): Case['fits'] {
     }
     const message = readMessage(check, incoming);
     if ('fault' in message) return false;
-    const each = incoming.body.length + (check.scheme === 'asymmetric' ? BYTES_A_KEY : BYTES_A_TRY);
+    const each = sizeOf(check, incoming) + (check.scheme === 'asymmetric' ? BYTES_A_KEY : BYTES_A_TRY);
     left -= each * passesOf(check, message);
     return left >= 0 && atOnce(isSigned(check, secret, message));
   };
@@ -128,15 +138,27 @@ function trimmed({ usable, incoming, fits }: Case): string | undefined {
   return found && `would verify without the white space around ${nameOf({ ...found, value: found.value.trim() })}`;
 }
 
-function body({ usable, incoming, fits }: Case): string | undefined {
-  const whole = incoming.body;
-  const works = (changed: Buffer) => usable.some((secret) => fits(secret, { ...incoming, body: changed }));
+function body({ check, usable, incoming, fits }: Case): string | undefined {
+  const decoded = check.scheme !== 'shared-secret' && check.decoded && incoming.decoded;
+  const whole = decoded || incoming.body;
+  const works = (changed: Buffer) =>
+    usable.some((secret) => fits(secret, { ...incoming, [decoded ? 'decoded' : 'body']: changed }));
   if (whole.at(-1) === 10 && ((whole.at(-2) === 13 && works(whole.subarray(0, -2))) || works(whole.subarray(0, -1))))
     return 'would verify without the trailing newline of the body: something on the way added it';
   for (const [end, name] of [['\n', 'a newline'] as const, ['\r\n', 'CRLF'] as const])
     if (works(Buffer.concat([whole, Buffer.from(end)])))
       return `would verify with ${name} at the end of the body: something on the way cut it off`;
   return undefined;
+}
+
+/** Some providers sign what they compress, others what they send. */
+function encoded({ check, usable, incoming, fits }: Case): string | undefined {
+  if (check.scheme === 'shared-secret' || !incoming.decoded) return undefined;
+  const other = { ...check, decoded: !check.decoded };
+  if (!usable.some((secret) => fits(secret, incoming, other))) return undefined;
+  return check.decoded
+    ? 'would verify over the bytes as they came: set verify.body to raw'
+    : 'would verify over the decoded body: set verify.body to decoded';
 }
 
 /** Some providers that follow Standard Webhooks use the characters of the secret as the key. */
@@ -167,9 +189,8 @@ function another(others: readonly OtherSecret[], { incoming, fits }: Case): stri
 
 interface Marks {
   readonly preset: Preset;
-  readonly signature: readonly string[];
-  /** What is signed beside the body: a request without any of them is not of this provider. */
-  readonly signed: readonly (readonly string[])[];
+  /** Without one of each of these a request cannot be of this provider: they are signed. */
+  readonly needed: readonly (readonly string[])[];
   readonly others: readonly string[];
 }
 
@@ -180,16 +201,15 @@ const MARKS: readonly Marks[] = [...PRESETS.values()].flatMap((preset) => {
   const { signature, secret_from, timestamp, id } = preset.verify;
   // Authorization says nothing of who sent it: a proxy or the owner of a URL adds it too.
   const marks = headersOf(signature?.from ?? secret_from ?? '').filter((name) => name !== 'authorization');
-  if (marks.length === 0) return [];
-  const signed = [timestamp?.from ?? '', id ?? ''].map(headersOf).filter((names) => names.length > 0);
-  const more = [preset.dedupe ?? [], preset.event_type ?? []].flat(2);
-  return [{ preset, signature: marks, signed, others: [...new Set([...signed.flat(), ...more.flatMap(headersOf)])] }];
+  const more = [preset.dedupe ?? [], preset.event_type ?? [], timestamp?.from ?? [], id ?? []].flat(2);
+  const needed = [marks, headersOf(timestamp?.from ?? ''), headersOf(id ?? '')].filter((names) => names.length > 0);
+  return marks.length > 0 ? [{ preset, needed, others: [...new Set(more.flatMap(headersOf))] }] : [];
 });
 
-/** How many headers of this provider the request has; 0 without its signature or what is signed with it. */
-function score({ signature, signed, others }: Marks, incoming: Incoming): number {
+/** How many headers of this provider the request has; 0 without its signature and what is signed. */
+function score({ needed, others }: Marks, incoming: Incoming): number {
   const has = (name: string) => headerOf(incoming, name) !== undefined;
-  return signature.some(has) && signed.every((names) => names.some(has)) ? 1 + others.filter(has).length : 0;
+  return needed.every((names) => names.some(has)) ? 1 + others.filter(has).length : 0;
 }
 
 /** The provider that more of the headers belong to than to the expected one. */

@@ -10,12 +10,16 @@ export interface SignatureCheck extends KeyRule {
   readonly scheme: 'hmac' | 'hash' | 'asymmetric';
   readonly encoding: 'hex' | 'base64' | 'base64url';
   readonly signature: Source;
+  /** Several headers are named, and the signature may stand in any of them. */
+  readonly everyHeader: boolean;
   readonly itemSeparator: string;
   readonly timestamp: Timestamp | undefined;
   readonly toleranceMs: number;
   readonly template: readonly Part[];
   readonly id: Source | undefined;
   readonly url: 'as-is' | 'hubspot' | 'twilio';
+  /** `{body}` is the body without its Content-Encoding. */
+  readonly decoded: boolean;
   /** All sources that are read for the check. */
   readonly places: Places;
   /** The keys, made once for each secret; null: the secret makes no key. */
@@ -51,6 +55,8 @@ export interface Rules {
   readonly places: Places;
   /** Something of it stands in the fields of a form. */
   readonly forms: boolean;
+  /** Something of it is looked for in the body: an encoded one is decoded first. */
+  readonly readsBody: boolean;
 }
 
 export class RuleError extends Error {
@@ -95,8 +101,10 @@ export function compileRules(settings: RuleSettings): Rules {
     (input, i) => compileHandshake(input, `verify.handshake/${i}`, verify.scheme, source, fault) ?? [],
   );
   const places = placesOf([...ids, ...typed].flat());
-  const forms = [places, ...handshakes.map((one) => one.places), placesOfCheck(check)].some((one) => one.forms);
-  const rules: Rules = { preset, check, handshakes, token: verify.token, ids, types: typed, places, forms };
+  const all = [places, ...handshakes.map((one) => one.places), placesOfCheck(check)];
+  const forms = all.some((one) => one.forms);
+  const readsBody = forms || all.some((one) => one.documents.length > 0) || needsBody(check);
+  const rules: Rules = { preset, check, handshakes, token: verify.token, ids, types: typed, places, forms, readsBody };
   if (errors.length > 0) throw new RuleError(errors);
   return rules;
 }
@@ -118,6 +126,11 @@ const placesOfCheck = (check: SignatureCheck | Shared | undefined): Places => {
   return placesOf(typeof check.from === 'object' && check.from.kind !== 'each' ? [check.from] : []);
 };
 
+function needsBody(check: SignatureCheck | Shared | undefined): boolean {
+  if (check?.scheme === 'shared-secret') return typeof check.from === 'object' && check.from.kind === 'each';
+  return check !== undefined && (check.decoded || check.template.some(({ kind }) => kind === 'params'));
+}
+
 type Find = (path: string, text: string | undefined) => Source | undefined;
 type Fault = (path: string, message: string) => undefined;
 
@@ -129,9 +142,9 @@ function compileCheck(verify: VerifyInput, source: Find, fault: Fault): Signatur
   if (isAsymmetric(algorithm) !== (scheme === 'asymmetric'))
     return fault(
       'verify.algorithm',
-      `must be ${scheme === 'asymmetric' ? 'ed25519, ecdsa-p256 or rsa-sha256' : 'sha256, sha1 or sha512'} with the scheme ${scheme}`,
+      `must be ${scheme === 'asymmetric' ? 'ed25519, ecdsa-p256, rsa-sha256 or rsa-sha1' : 'sha256, sha1 or sha512'} with the scheme ${scheme}`,
     );
-  const { from, item_separator = '', field_separator = '', field = '' } = verify.signature ?? {};
+  const { from, headers, item_separator = '', field_separator = '', field = '' } = verify.signature ?? {};
   if (from === undefined) return fault('verify.signature.from', 'must say where the signature stands');
   const signature = source('verify.signature.from', from);
   if ((field === '') !== (field_separator === ''))
@@ -142,6 +155,11 @@ function compileCheck(verify: VerifyInput, source: Find, fault: Fault): Signatur
     return fault('verify.timestamp.from', 'names a field, but verify.signature has no fields');
   if (!time && (verify.tolerance_seconds ?? 0) > 0)
     return fault('verify.tolerance_seconds', 'needs verify.timestamp: there is no time to check');
+  if (headers === 'all' && signature?.kind !== 'header')
+    return fault(
+      'verify.signature.headers',
+      'is for a signature in a header, such as header:X-Signature-1,X-Signature-2',
+    );
   const parts = parseTemplate(verify.signed_string ?? '{body}');
   if (typeof parts === 'string') return fault('verify.signed_string', parts);
   const wrong = faultOf(parts, verify);
@@ -158,6 +176,7 @@ function compileCheck(verify: VerifyInput, source: Find, fault: Fault): Signatur
     keyEncoding: verify.key_encoding ?? 'utf8',
     keyPrefix: verify.key_prefix ?? '',
     signature,
+    everyHeader: headers === 'all',
     itemSeparator: item_separator,
     fieldSeparator: field_separator,
     field,
@@ -166,6 +185,7 @@ function compileCheck(verify: VerifyInput, source: Find, fault: Fault): Signatur
     template: parts,
     id,
     url: verify.url ?? 'as-is',
+    decoded: verify.body === 'decoded',
     places: placesOf([signature, ...timed, ...(id ? [id] : []), ...read]),
     keys: new WeakMap(),
   };
@@ -204,6 +224,8 @@ export interface Handshake {
   readonly places: Places;
   /** The signature is checked before the answer. */
   readonly signed: boolean;
+  /** It answers any sender with the HMAC of a word. */
+  readonly open: boolean;
   readonly answer: Answer & { readonly headers: readonly string[] };
 }
 
@@ -255,8 +277,12 @@ function compileHandshake(
   if (!challenge && !token && !when.some(({ absent }) => !absent))
     return fault(`${path}.when`, 'must say which requests it is for: this one would swallow them all');
   if (computes && scheme !== 'hmac') return fault(`${path}.answer.body`, 'has an HMAC, which is for the scheme hmac');
-  // Otherwise a stranger could have any text signed, and then send it as an event.
-  if (computes && !signed) return fault(`${path}.signed`, 'must be true: it is answered with an HMAC of what was sent');
+  // Otherwise a stranger could have any text signed, and then send it as an event: see WORD.
+  if (computes && !signed && (input.method !== 'GET' || challenge?.kind !== 'query'))
+    return fault(
+      `${path}.signed`,
+      'must be true, since it is answered with an HMAC of what was sent: unsigned it may only be a GET with its challenge in the query',
+    );
   const places = placesOf([...when.map(({ from }) => from), challenge, token].filter((place) => place !== undefined));
   return {
     method: input.method,
@@ -265,9 +291,17 @@ function compileHandshake(
     challenge,
     places,
     signed,
+    open: computes && !signed,
     answer: { status, content_type, body, headers: Object.entries(headers).flat() },
   };
 }
+
+/**
+ * What a stranger may have signed by an open handshake, such as X's crc_token: a word. No message of this shape is ever accepted
+ * as signed, so that an answer is of no use for anything else.
+ */
+const WORD = /^[A-Za-z0-9+/_-]{1,128}={0,2}$/;
+export const isWord = (text: string): boolean => WORD.test(text);
 
 // Keys, made from the text of a secret: its characters, base64, hex, or a public key in any of its usual forms.
 
@@ -284,7 +318,15 @@ const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;
 const HEX = /^([0-9a-fA-F]{2})+$/;
 // RFC 8410: what stands before the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo.
 const ED25519_SPKI = Buffer.from('302a300506032b6570032100', 'hex');
-const TYPES: Readonly<Record<string, string>> = { ed25519: 'ed25519', 'ecdsa-p256': 'ec', 'rsa-sha256': 'rsa' };
+const TYPES: Readonly<Record<string, string>> = {
+  ed25519: 'ed25519',
+  'ecdsa-p256': 'ec',
+  'rsa-sha256': 'rsa',
+  'rsa-sha1': 'rsa',
+};
+
+// A certificate holds its public key. A private key is not taken for a public one.
+const PEM = /^-----BEGIN (?:RSA PUBLIC KEY|PUBLIC KEY|CERTIFICATE)-----/;
 
 const isAsymmetric = (algorithm: string): boolean => algorithm in TYPES;
 
@@ -311,7 +353,7 @@ function withoutPrefix({ keyPrefix, field, fieldSeparator }: KeyRule, value: str
 function readPublicKey(algorithm: string, text: string): KeyObject | string {
   const wanted = `must be a public key for ${algorithm}: PEM, base64 of its DER form${algorithm === 'ed25519' ? ', or its 32 bytes in hex or base64' : ''}`;
   try {
-    const key = createPublicKey(text.startsWith('-----BEGIN PUBLIC KEY') ? text : fromDer(algorithm, text));
+    const key = createPublicKey(PEM.test(text) ? text : fromDer(algorithm, text));
     if (key.asymmetricKeyType !== TYPES[algorithm]) return wanted;
     if (algorithm === 'ecdsa-p256' && key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') return wanted;
     return key;
@@ -328,7 +370,7 @@ function fromDer(algorithm: string, text: string) {
 
 // Templates: the text that is signed, as settings write it, such as `v0:{timestamp}:{body}`.
 
-const NAMES = ['body', 'timestamp', 'id', 'method', 'url', 'params', 'secret'] as const;
+const NAMES = ['body', 'crc32', 'timestamp', 'id', 'method', 'url', 'params', 'secret'] as const;
 type Name = (typeof NAMES)[number];
 type Part =
   | { readonly kind: 'text'; readonly bytes: Buffer }
@@ -374,14 +416,16 @@ function faultOf(
 ): string | undefined {
   const has = (...kinds: Part['kind'][]) => parts.some(({ kind }) => kinds.includes(kind));
   // Strangers may send too: a body that is hashed a hundred times would hold up all other requests for seconds.
-  for (const kind of ['body', 'params'] as const)
+  for (const kind of ['body', 'crc32', 'params'] as const)
     if (parts.filter((part) => part.kind === kind).length > 1) return `has {${kind}} more than once`;
   if (parts.filter(({ kind }) => kind !== 'text').length > MOST_PLACES) return `has more than ${MOST_PLACES} places`;
+  if (covers_body && has('crc32') && !has('body', 'params'))
+    return 'covers the body by {crc32} alone, and any body can be given the same CRC-32. Say covers_body: false if the provider does that';
   if (covers_body && !has('body', 'params'))
     return 'has no {body}: one signature would fit every body. Say covers_body: false if the provider does that';
   // The method and the URL are the same each time.
   const reads = parts.some((part) => part.kind === 'read' && part.fallback === undefined);
-  if (!covers_body && !reads && !has('body', 'params', 'timestamp', 'id'))
+  if (!covers_body && !reads && !has('body', 'crc32', 'params', 'timestamp', 'id'))
     return 'is the same for every request: one signature would fit them all';
   if (scheme === 'hash' && !has('secret')) return 'has no {secret}: anybody could compute the hash';
   if (scheme !== 'hash' && has('secret')) return 'has {secret}, which is for the scheme hash alone';

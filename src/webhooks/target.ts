@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { resolveSettings, type Settings, type SettingsInput } from '../schema/webhooks.ts';
 import { eventKey, type Judged } from '../store/events.ts';
 import type { SealedSecret, TargetRow } from '../store/webhooks.ts';
+import { encodingOf, withDecoded } from '../verify/decode.ts';
 import { type Identity, identify } from '../verify/identify.ts';
 import { type Verdict, verdictOn } from '../verify/judge.ts';
 import type { Incoming, Secret } from '../verify/request.ts';
@@ -104,7 +105,9 @@ export type Judgement =
 
 /** The verdict on a request, and the id and type of its event. Without rules: accepted, unverified. A promise when it takes long. */
 export const judgeRequest = (target: Target, incoming: Incoming): Judgement | Promise<Judgement> =>
-  inSlices(target.user_id, judging(target, incoming));
+  target.rules?.readsBody && encodingOf(incoming)
+    ? withDecoded(target.user_id, incoming, (ready) => inSlices(target.user_id, judging(target, ready)))
+    : inSlices(target.user_id, judging(target, incoming));
 
 function* judging({ rules, secrets }: Target, incoming: Incoming): Sliced<Judgement> {
   if (!rules) return { kind: 'accepted', verified: 'none', event_id: null, event_type: null };

@@ -83,7 +83,7 @@ export function refusalView() {
             <button ?disabled=${open.busy} @click=${() => force(item.id)}>Accept unverified…</button>
             <a class="button" href=${href.webhook(item.wh_id)}>${icon('link')} Webhook</a>
           </div>
-          <p class="muted fine">“Judge again” uses the current settings: correct the secret first, and the request becomes a content.</p>`
+          <p class="muted fine">“Judge again” uses the current settings, and the time at which the request came: correct what was wrong first, and the request becomes a content.</p>`
           : nothing
     }
     <p class="problem" role="alert">${open.outcome ? `The request stays refused. ${open.outcome}` : ''}</p>

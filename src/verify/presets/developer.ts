@@ -52,6 +52,37 @@ export const DEVELOPER: readonly Preset[] = [
     checked: `the sample of the documentation, and ${SECOND_IMPLEMENTATION}`,
   },
   {
+    name: 'bitbucket-server',
+    title: 'Bitbucket Data Center and Server',
+    verify: hubSignature('X-Hub-Signature'),
+    // The button "Test connection" sends this, which is not signed.
+    handshake: [
+      {
+        method: 'POST',
+        when: [
+          { from: 'header:X-Event-Key', equals: 'diagnostics:ping' },
+          { from: 'header:X-Hub-Signature', absent: true },
+        ],
+        signed: false,
+        answer: { body: '' },
+      },
+      // Signed, it tells a wrong secret.
+      { method: 'POST', when: [{ from: 'header:X-Event-Key', equals: 'diagnostics:ping' }], answer: { body: '' } },
+    ],
+    dedupe: ['header:X-Request-Id'],
+    event_type: ['header:X-Event-Key'],
+    secret: 'You choose it yourself: a long random text.',
+    steps: [
+      'Open Repository settings (or Project settings) > Webhooks and press Create webhook.',
+      'Paste {url} as the URL, type a long random text as the Secret, the same as here, and choose the events.',
+      'Press Test connection: its request is answered and not stored.',
+    ],
+    waits: '20 s',
+    retries: 'none; after 5 failures the webhook is skipped for 10 s, then longer',
+    source: 'https://confluence.atlassian.com/bitbucketserver/manage-webhooks-938025878.html',
+    checked: SECOND_IMPLEMENTATION,
+  },
+  {
     name: 'jira',
     title: 'Jira Cloud',
     verify: hubSignature('X-Hub-Signature'),
@@ -189,7 +220,8 @@ export const DEVELOPER: readonly Preset[] = [
     name: 'msgraph',
     title: 'Microsoft Graph',
     verify: { scheme: 'shared-secret', secret_from: 'body:/value/*/clientState' },
-    handshake: [echo('POST', 'query:validationToken')],
+    // SharePoint writes it in lower case.
+    handshake: [echo('POST', 'query:validationToken | query:validationtoken')],
     dedupe: ['body:/value/*/id'],
     event_type: ['body:/value/*/lifecycleEvent', 'body:/value/*/changeType'],
     secret: 'You choose it yourself: clientState, of up to 128 characters, when you create the subscription.',

@@ -59,12 +59,18 @@ export const PAYMENTS: readonly Preset[] = [
     },
     // A call has many requests under one CallSid; their token tells them apart.
     dedupe: [
-      ['form:MessageSid', 'form:MessageStatus'],
-      'form:MessageSid',
-      ['form:CallSid', 'header:I-Twilio-Idempotency-Token'],
+      ['form:MessageSid | query:MessageSid', 'form:MessageStatus | query:MessageStatus'],
+      'form:MessageSid | query:MessageSid',
+      ['form:CallSid | query:CallSid', 'header:I-Twilio-Idempotency-Token'],
       'body:/*/id',
     ],
-    event_type: ['form:MessageStatus', 'form:SmsStatus', 'form:CallStatus', 'body:/*/type'],
+    // By GET the same parameters stand in the query.
+    event_type: [
+      'form:MessageStatus | query:MessageStatus',
+      'form:SmsStatus | query:SmsStatus',
+      'form:CallStatus | query:CallStatus',
+      'body:/*/type',
+    ],
     // Twilio would send any text to the end user as a message, and would log an empty answer as an error.
     response: { status: 200, content_type: 'text/xml', body: '<Response/>' },
     secret: 'Twilio calls it the Auth Token, on the first page of the Twilio console.',
@@ -149,9 +155,17 @@ export const PAYMENTS: readonly Preset[] = [
         challenge_from: 'body:/challenge',
         answer: { body: '{challenge}' },
       },
+      // From time to time Slack tries the certificate of a command's URL, unsigned.
+      {
+        method: 'POST',
+        when: [{ from: 'form:ssl_check', equals: '1' }],
+        signed: false,
+        answer: { body: '' },
+      },
     ],
-    dedupe: ['body:/event_id', 'form:trigger_id'],
-    event_type: ['body:/event/type', 'body:/type', 'form:command'],
+    // What a user does in a message or a dialogue comes as JSON in a form.
+    dedupe: ['body:/event_id', 'form:trigger_id', 'form:payload#/trigger_id'],
+    event_type: ['body:/event/type', 'body:/type', 'form:command', 'form:payload#/type'],
     secret: 'Slack calls it the Signing Secret: Basic Information > App Credentials.',
     steps: [
       'Copy the Signing Secret from Basic Information > App Credentials and set it here first: Slack signs its challenge.',

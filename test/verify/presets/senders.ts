@@ -296,6 +296,13 @@ export const SENDERS: Readonly<Record<string, Sender>> = {
       'X-Event-Key': 'repo:push',
     },
   ),
+  'bitbucket-server': hub(
+    'X-Hub-Signature',
+    'sha256',
+    '{"eventKey":"repo:refs_changed"}',
+    { id: 'r1', type: 'repo:refs_changed' },
+    { 'X-Request-Id': 'r1', 'X-Event-Key': 'repo:refs_changed' },
+  ),
   jira: hub(
     'X-Hub-Signature',
     'sha256',
