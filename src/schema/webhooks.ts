@@ -62,12 +62,15 @@ export type HandshakeInput = Static<typeof HandshakeInput>;
 
 const verify = {
   scheme: oneOf(
-    ['hmac', 'hash', 'asymmetric', 'shared-secret', 'none'],
-    'hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; shared-secret: the secret itself is sent; none: nothing is verified.',
+    ['hmac', 'hash', 'asymmetric', 'jwt', 'shared-secret', 'none'],
+    'hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; jwt: a JSON Web Token; shared-secret: the secret itself is sent; none: nothing is verified.',
   ),
   algorithm: oneOf(
-    ['sha256', 'sha1', 'sha512', 'ed25519', 'ecdsa-p256', 'rsa-sha256', 'rsa-sha1'],
-    'Default sha256; with `asymmetric` there is no default.',
+    [
+      ...(['sha256', 'sha1', 'sha512', 'ed25519', 'ecdsa-p256', 'rsa-sha256', 'rsa-sha1'] as const),
+      ...(['hs256', 'hs384', 'hs512', 'rs256', 'es256', 'ps256'] as const),
+    ],
+    'Default sha256; with `asymmetric`, and with `jwt` (hs256 to ps256), there is no default. A token that names another algorithm is refused.',
   ),
   encoding: oneOf(['hex', 'base64', 'base64url'], 'How the signature is written. Default hex.'),
   key_encoding: oneOf(
@@ -87,6 +90,21 @@ const verify = {
       field: text(32, 'The field with the signature: `v1`, `sha256`. Several may be there, any may match.'),
     }),
     strict,
+  ),
+  jwt: Type.Partial(
+    Type.Object({
+      issuer: text(255, 'What the claim `iss` must be. Default: anything.'),
+      audience: text(255, 'What the claim `aud` must be, or have in its list. Default: anything.'),
+      body_claim: text(
+        64,
+        'The claim that must be the SHA-256 of the body, in hex or base64: `request_body_sha256`. Without it the token says nothing of the body: then `covers_body` must be false.',
+      ),
+    }),
+    {
+      ...strict,
+      description:
+        'With the scheme jwt. The token stands in `signature.from` (default `header:Authorization`), with or without `Bearer `. The secret is a shared key, a public key, or a set of keys as JSON (JWKS). `exp` and `nbf` may be off by `tolerance_seconds`.',
+    },
   ),
   timestamp: Type.Partial(
     Type.Object({
@@ -258,7 +276,8 @@ export const resolveSettings = (input: SettingsInput, answer?: Answer): Settings
 
 // Secrets -----------------------------------------------------------------------------------------------------------
 
-const SecretText = Type.String({ minLength: 1, maxLength: 4_096 });
+// A set of public keys as JSON has some 600 characters for each.
+const SecretText = Type.String({ minLength: 1, maxLength: 16_384 });
 const Expiry = Type.Optional(
   nullable(Type.String({ format: 'date-time', description: 'It counts until then. Default: for ever.' })),
 );

@@ -13,7 +13,7 @@ export interface Identity {
 export function identify(rules: Rules, incoming: Incoming): Identity {
   const { ids, types, check, places } = rules;
   if (ids.length === 0 && types.length === 0) return { event_id: null, event_type: null };
-  const family = check && check.scheme !== 'shared-secret' ? familyOf(check.signature, incoming) : undefined;
+  const family = check && 'signature' in check ? familyOf(check.signature, incoming) : undefined;
   const read = reader(places, incoming, family);
   const first = (alternatives: readonly (readonly Source[])[]): string | null => {
     for (const parts of alternatives) {

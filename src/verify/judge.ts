@@ -1,9 +1,18 @@
 // The verdict on one request: is its sender the one it claims to be? One engine for every provider, over the bytes as received.
 import type { Answer } from '../schema/webhooks.ts';
 import { hmacOf, isShared, isSigned, readShared, sameSecret } from './digest.ts';
+import { claimFault, isTokenSigned, readToken, timeFault } from './jwt.ts';
 import { type Fault, type Piece, readMessage, secondsOutside } from './message.ts';
 import { type Incoming, plainBody, reader, readParts, readSource, type Secret, unexpired } from './request.ts';
-import { type Handshake, isHeaderText, isWord, type Rules, type Shared, type SignatureCheck } from './rules.ts';
+import {
+  type Handshake,
+  isHeaderText,
+  isWord,
+  type Rules,
+  type Shared,
+  type SignatureCheck,
+  type TokenCheck,
+} from './rules.ts';
 import type { Sliced } from './slices.ts';
 
 export type Verdict =
@@ -34,7 +43,9 @@ export function* verdictOn(rules: Rules, secrets: readonly Secret[], incoming: I
   const proof =
     check.scheme === 'shared-secret'
       ? proveShared(check, usable, incoming)
-      : yield* proveSigned(rules, check, usable, incoming);
+      : check.scheme === 'jwt'
+        ? yield* proveToken(check, usable, incoming)
+        : yield* proveSigned(rules, check, usable, incoming);
   if ('fault' in proof) return { kind: 'signature', reason: proof.fault };
   const signed = findHandshake(rules, incoming, true);
   if (signed) return shake(rules, signed, incoming, proof);
@@ -74,6 +85,20 @@ function* proveSigned(
   return {
     fault: `The signature is right, but its time is ${by} s ${when}: ${check.toleranceMs / 1000} s are allowed.`,
   };
+}
+
+function* proveToken(check: TokenCheck, secrets: readonly Secret[], incoming: Incoming): Sliced<Secret | Fault> {
+  const token = readToken(check, incoming);
+  if ('fault' in token) return token;
+  let secret: Secret | undefined;
+  for (const candidate of secrets)
+    if (yield* isTokenSigned(check, candidate, token)) {
+      secret = candidate;
+      break;
+    }
+  if (!secret) return { fault: 'The signature of the token does not fit: another key, or the token was changed.' };
+  const fault = (yield* claimFault(check, token, incoming)) ?? timeFault(check, token, incoming.receivedMs)?.words;
+  return fault === undefined ? secret : { fault };
 }
 
 /** The first characters of what is signed: more than a word may have. */

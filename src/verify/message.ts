@@ -192,7 +192,7 @@ function partOf(
 }
 
 /** The body as it came, or without its encoding. */
-export function signedBody({ decoded }: SignatureCheck, incoming: Incoming): Buffer | Fault {
+export function signedBody({ decoded }: Pick<SignatureCheck, 'decoded'>, incoming: Incoming): Buffer | Fault {
   if (!decoded || encodingOf(incoming) === undefined) return incoming.body;
   return (
     incoming.decoded ?? {

@@ -1,11 +1,12 @@
 // Near misses: what would have made a refused request verify, in a few words. Most mistakes are one of a handful.
 import { isShared, isSigned, passesOf, readShared } from './digest.ts';
 import { findHandshake } from './judge.ts';
+import { claimFault, isTokenSigned, readToken, timeFault } from './jwt.ts';
 import { readMessage, secondsOutside } from './message.ts';
 import { PRESETS } from './presets/index.ts';
 import type { Preset } from './presets/preset.ts';
 import { headerOf, type Incoming, plainBody, readSource, type Secret, unexpired } from './request.ts';
-import type { Rules, Shared, SignatureCheck } from './rules.ts';
+import type { Check, Rules } from './rules.ts';
 import { atOnce } from './slices.ts';
 
 const MOST_CHARACTERS = 250;
@@ -24,13 +25,13 @@ export interface OtherSecret {
 }
 /** What every try looks at. */
 interface Case {
-  readonly check: SignatureCheck | Shared;
+  readonly check: Check;
   readonly secrets: readonly Secret[];
   /** Those of them that had not expired. */
   readonly usable: readonly Secret[];
   readonly incoming: Incoming;
   /** Whether the request would verify, apart from its time. */
-  readonly fits: (secret: Secret, incoming: Incoming, check?: SignatureCheck | Shared) => boolean;
+  readonly fits: (secret: Secret, incoming: Incoming, check?: Check) => boolean;
 }
 
 /** At most 250 characters; names a secret by its last four characters only. Null: nothing near. */
@@ -73,23 +74,26 @@ function handshake({ token }: Rules, given: string | undefined): string | null {
 
 const cut = (text: string): string => (text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS - 1)}…` : text);
 
-function isMissing(check: SignatureCheck | Shared, incoming: Incoming): boolean {
-  const read = check.scheme === 'shared-secret' ? readShared(check, incoming) : readMessage(check, incoming);
+function isMissing(check: Check, incoming: Incoming): boolean {
+  const read =
+    check.scheme === 'shared-secret'
+      ? readShared(check, incoming)
+      : check.scheme === 'jwt'
+        ? readToken(check, incoming)
+        : readMessage(check, incoming);
   return 'missing' in read && read.missing === true;
 }
 
-const parses = (check: SignatureCheck | Shared): boolean =>
-  check.scheme === 'shared-secret'
+const parses = (check: Check): boolean =>
+  check.scheme === 'shared-secret' || check.scheme === 'jwt'
     ? typeof check.from === 'object' && check.from.kind !== 'header'
     : check.places.documents.length > 0 || check.places.forms || check.template.some(({ kind }) => kind === 'params');
 
 /** Of the bytes that are read or hashed. */
-const sizeOf = (check: SignatureCheck | Shared, incoming: Incoming): number =>
-  parses(check) || (check.scheme !== 'shared-secret' && check.decoded)
-    ? plainBody(incoming).length
-    : incoming.body.length;
+const sizeOf = (check: Check, incoming: Incoming): number =>
+  parses(check) || ('decoded' in check && check.decoded) ? plainBody(incoming).length : incoming.body.length;
 
-function limited(own: SignatureCheck | Shared): Case['fits'] {
+function limited(own: Check): Case['fits'] {
   let left = MOST_BYTES;
   const weight = parses(own) ? PARSED_COUNTS : 1;
   return (secret, incoming, check = own) => {
@@ -98,6 +102,12 @@ function limited(own: SignatureCheck | Shared): Case['fits'] {
     if (check.scheme === 'shared-secret') {
       const texts = readShared(check, incoming);
       return !('fault' in texts) && isShared(texts, secret);
+    }
+    if (check.scheme === 'jwt') {
+      const token = readToken(check, incoming);
+      left -= 4 * BYTES_A_KEY + incoming.body.length;
+      if ('fault' in token || left < 0 || !atOnce(isTokenSigned(check, secret, token))) return false;
+      return atOnce(claimFault(check, token, incoming)) === undefined;
     }
     const message = readMessage(check, incoming);
     if ('fault' in message) return false;
@@ -115,6 +125,13 @@ function nameOf({ value }: Secret): string {
 
 function window({ check, usable, incoming, fits }: Case): string | undefined {
   if (check.scheme === 'shared-secret' || !usable.some((secret) => fits(secret, incoming))) return undefined;
+  if (check.scheme === 'jwt') {
+    const token = readToken(check, incoming);
+    const time = 'fault' in token ? undefined : timeFault(check, token, incoming.receivedMs);
+    if (!time || time.seconds <= 0) return undefined;
+    const why = time.future ? 'it counts only later, or a wrong clock' : 'an old token, or a wrong clock';
+    return `${time.seconds} s outside the window of ${check.toleranceMs / 1000} s: ${why}`;
+  }
   const message = readMessage(check, incoming);
   const timeMs = 'fault' in message ? undefined : message.timeMs;
   const outside = secondsOutside(check, timeMs, incoming.receivedMs);
@@ -139,7 +156,7 @@ function trimmed({ usable, incoming, fits }: Case): string | undefined {
 }
 
 function body({ check, usable, incoming, fits }: Case): string | undefined {
-  const decoded = check.scheme !== 'shared-secret' && check.decoded && incoming.decoded;
+  const decoded = 'decoded' in check && check.decoded && incoming.decoded;
   const whole = decoded || incoming.body;
   const works = (changed: Buffer) =>
     usable.some((secret) => fits(secret, { ...incoming, [decoded ? 'decoded' : 'body']: changed }));
@@ -153,7 +170,7 @@ function body({ check, usable, incoming, fits }: Case): string | undefined {
 
 /** Some providers sign what they compress, others what they send. */
 function encoded({ check, usable, incoming, fits }: Case): string | undefined {
-  if (check.scheme === 'shared-secret' || !incoming.decoded) return undefined;
+  if (!('decoded' in check) || !incoming.decoded) return undefined;
   const other = { ...check, decoded: !check.decoded };
   if (!usable.some((secret) => fits(secret, incoming, other))) return undefined;
   return check.decoded
@@ -172,7 +189,7 @@ function asText({ check, usable, incoming, fits }: Case): string | undefined {
 }
 
 function url({ check, usable, incoming, fits }: Case): string | undefined {
-  if (check.scheme === 'shared-secret' || !check.template.some(({ kind }) => kind === 'url')) return undefined;
+  if (!('template' in check) || !check.template.some(({ kind }) => kind === 'url')) return undefined;
   const found = urlVariants(incoming).find((variant) =>
     usable.some((secret) => fits(secret, { ...incoming, publicUrl: variant.url })),
   );

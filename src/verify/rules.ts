@@ -1,5 +1,5 @@
 // The settings of one webhook compiled once: templates and sources are parsed, and mistakes are told before they cost an event.
-import { createPublicKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import type { FieldError } from '../errors.ts';
 import type { Answer, DedupeInput, HandshakeInput, VerifyInput } from '../schema/webhooks.ts';
 import { PRESETS } from './presets/index.ts';
@@ -41,11 +41,26 @@ export interface Shared {
     | { readonly kind: 'each'; readonly steps: readonly string[]; readonly title: string };
 }
 
+/** The request carries a JSON Web Token. */
+export interface TokenCheck extends Omit<KeyRule, 'algorithm'> {
+  readonly scheme: 'jwt';
+  readonly algorithm: JwtAlgorithm;
+  readonly from: Source;
+  readonly toleranceMs: number;
+  readonly issuer: string | undefined;
+  readonly audience: string | undefined;
+  /** The claim that has to be the SHA-256 of the body. */
+  readonly bodyClaim: string | undefined;
+  readonly decoded: boolean;
+  readonly keys: WeakMap<Secret, readonly JwtKey[]>;
+}
+export type Check = SignatureCheck | Shared | TokenCheck;
+
 /** Made by compileRules, read by verdictOn, identify and nearMiss; opaque to all others. */
 export interface Rules {
   readonly preset: Preset | undefined;
   /** Undefined: nothing is verified. */
-  readonly check: SignatureCheck | Shared | undefined;
+  readonly check: Check | undefined;
   readonly handshakes: readonly Handshake[];
   readonly token: string | undefined;
   /** Alternatives; the parts of each are joined. */
@@ -84,7 +99,7 @@ export function compileRules(settings: RuleSettings): Rules {
   const verify = merged(preset?.verify ?? {}, own);
   // A check without its scheme must not end up as no check.
   if (!verify.scheme && (settings.verify || preset))
-    fault('verify.scheme', 'must say hmac, hash, asymmetric, shared-secret, or none for no check at all');
+    fault('verify.scheme', 'must say hmac, hash, asymmetric, jwt, shared-secret, or none for no check at all');
   const source = (path: string, text: string | undefined): Source | undefined => {
     if (text === undefined) return undefined;
     const parsed = parseSource(text);
@@ -109,24 +124,26 @@ export function compileRules(settings: RuleSettings): Rules {
   return rules;
 }
 
-/** Merges member by member, and within signature and timestamp as well. */
+/** Merges member by member, and within signature, timestamp and jwt as well. */
 function merged(base: VerifyInput, own: VerifyInput): VerifyInput {
   const given = present(own);
-  const inner = (name: 'signature' | 'timestamp') =>
+  const inner = (name: 'signature' | 'timestamp' | 'jwt') =>
     base[name] || given[name] ? { [name]: { ...base[name], ...present(given[name] ?? {}) } } : {};
-  return { ...base, ...given, ...inner('signature'), ...inner('timestamp') };
+  return { ...base, ...given, ...inner('signature'), ...inner('timestamp'), ...inner('jwt') };
 }
 
 /** Without null: such a member was taken back. */
 const present = <T extends object>(members: T): T =>
   Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null && value !== undefined)) as T;
 
-const placesOfCheck = (check: SignatureCheck | Shared | undefined): Places => {
+const placesOfCheck = (check: Check | undefined): Places => {
+  if (check?.scheme === 'jwt') return placesOf([check.from]);
   if (check?.scheme !== 'shared-secret') return check?.places ?? placesOf([]);
   return placesOf(typeof check.from === 'object' && check.from.kind !== 'each' ? [check.from] : []);
 };
 
-function needsBody(check: SignatureCheck | Shared | undefined): boolean {
+function needsBody(check: Check | undefined): boolean {
+  if (check?.scheme === 'jwt') return check.decoded;
   if (check?.scheme === 'shared-secret') return typeof check.from === 'object' && check.from.kind === 'each';
   return check !== undefined && (check.decoded || check.template.some(({ kind }) => kind === 'params'));
 }
@@ -134,12 +151,13 @@ function needsBody(check: SignatureCheck | Shared | undefined): boolean {
 type Find = (path: string, text: string | undefined) => Source | undefined;
 type Fault = (path: string, message: string) => undefined;
 
-function compileCheck(verify: VerifyInput, source: Find, fault: Fault): SignatureCheck | Shared | undefined {
+function compileCheck(verify: VerifyInput, source: Find, fault: Fault): Check | undefined {
   const { scheme } = verify;
   if (scheme === undefined || scheme === 'none') return undefined;
   if (scheme === 'shared-secret') return compileShared(verify, source, fault);
+  if (scheme === 'jwt') return compileToken(verify, source, fault);
   const algorithm = verify.algorithm ?? (scheme === 'asymmetric' ? '' : 'sha256');
-  if (isAsymmetric(algorithm) !== (scheme === 'asymmetric'))
+  if (isAsymmetric(algorithm) !== (scheme === 'asymmetric') || isJwt(algorithm))
     return fault(
       'verify.algorithm',
       `must be ${scheme === 'asymmetric' ? 'ed25519, ecdsa-p256, rsa-sha256 or rsa-sha1' : 'sha256, sha1 or sha512'} with the scheme ${scheme}`,
@@ -196,6 +214,33 @@ function compileTime(time: NonNullable<VerifyInput['timestamp']>, place: string,
   return from === undefined ? undefined : { from, unit: time.unit ?? 's', format: time.format ?? 'unix' };
 }
 
+function compileToken(verify: VerifyInput, source: Find, fault: Fault): TokenCheck | undefined {
+  const { algorithm = '', signature, jwt = {}, covers_body = true } = verify;
+  if (!isJwt(algorithm))
+    return fault('verify.algorithm', `must be one of ${Object.keys(JWT).join(', ')} with the scheme jwt`);
+  if (covers_body && !jwt?.body_claim)
+    return fault(
+      'verify.jwt.body_claim',
+      'is not set: one token would fit every body. Say covers_body: false if the provider does that',
+    );
+  const from = source('verify.signature.from', signature?.from ?? 'header:Authorization');
+  return (
+    from && {
+      scheme: 'jwt',
+      algorithm,
+      keyEncoding: verify.key_encoding ?? 'utf8',
+      keyPrefix: verify.key_prefix ?? '',
+      from,
+      toleranceMs: (verify.tolerance_seconds ?? 300) * 1000,
+      issuer: jwt?.issuer,
+      audience: jwt?.audience,
+      bodyClaim: jwt?.body_claim,
+      decoded: verify.body === 'decoded',
+      keys: new WeakMap(),
+    }
+  );
+}
+
 function compileShared({ secret_from: place }: VerifyInput, source: Find, fault: Fault): Shared | undefined {
   if (place === undefined) return fault('verify.secret_from', 'must say where the secret stands in a request');
   if (place === 'bearer' || place === 'basic') return { scheme: 'shared-secret', from: place };
@@ -209,7 +254,7 @@ function compileShared({ secret_from: place }: VerifyInput, source: Find, fault:
 export function checkSecret(rules: Rules, value: string): string | undefined {
   if (value === '') return 'must not be empty';
   if (!rules.check || rules.check.scheme === 'shared-secret') return undefined;
-  const key = readKey(rules.check, value);
+  const key = rules.check.scheme === 'jwt' ? readJwtKeys(rules.check, value) : readKey(rules.check, value);
   return typeof key === 'string' ? key : undefined;
 }
 
@@ -359,6 +404,79 @@ function readPublicKey(algorithm: string, text: string): KeyObject | string {
     return key;
   } catch {
     return wanted;
+  }
+}
+
+// Keys of tokens: a shared key, a public key, or a set of keys as JSON (RFC 7517).
+
+/** The type of its keys in a set. */
+const JWT = { hs256: 'oct', hs384: 'oct', hs512: 'oct', rs256: 'RSA', es256: 'EC', ps256: 'RSA' } as const;
+export type JwtAlgorithm = keyof typeof JWT;
+const isJwt = (algorithm: string): algorithm is JwtAlgorithm => Object.hasOwn(JWT, algorithm);
+
+export interface JwtKey {
+  readonly key: KeyObject;
+  readonly kid: string | undefined;
+}
+// Providers have two or three; a secret has no room for many more.
+const MOST_JWKS = 50;
+const LEAST_RSA_BITS = 2048;
+
+/** The keys for this algorithm, or a sentence that says why the text has none. */
+export function readJwtKeys(rule: Omit<TokenCheck, 'from'>, value: string): readonly JwtKey[] | string {
+  const shared = JWT[rule.algorithm] === 'oct';
+  const name = rule.algorithm.toUpperCase();
+  const text = value.trim();
+  if (text.startsWith('{')) return readJwks(rule.algorithm, text);
+  if (shared) {
+    // A public key is known to all: whoever has it could sign with it.
+    if (text.startsWith('-----BEGIN')) return `must be a shared key for ${name}, and this is a key in PEM`;
+    const key = readKey({ ...rule, algorithm: 'sha256' }, value);
+    return typeof key === 'string' ? key : [{ key: createSecretKey(key as Buffer), kid: undefined }];
+  }
+  const key = readPublicKey(JWT[rule.algorithm] === 'RSA' ? 'rsa-sha256' : 'ecdsa-p256', text);
+  if (typeof key === 'string')
+    return `must be a public key for ${name}: PEM, base64 of its DER form, or a set of keys as JSON`;
+  return isStrong(key) ? [{ key, kid: undefined }] : `must have ${LEAST_RSA_BITS} bits or more`;
+}
+
+const isStrong = ({ asymmetricKeyDetails }: KeyObject): boolean =>
+  (asymmetricKeyDetails?.modulusLength ?? LEAST_RSA_BITS) >= LEAST_RSA_BITS;
+
+function readJwks(algorithm: JwtAlgorithm, text: string): readonly JwtKey[] | string {
+  const none = `must have a key for ${algorithm.toUpperCase()} among its keys`;
+  let all: unknown[];
+  try {
+    const set = JSON.parse(text) as { keys?: unknown };
+    all = Array.isArray(set.keys) ? set.keys : [set];
+  } catch {
+    return 'must be JSON: it begins with {';
+  }
+  const keys = all.slice(0, MOST_JWKS).flatMap((one) => readJwk(algorithm, one) ?? []);
+  return keys.length > 0 ? keys : none;
+}
+
+/** Undefined: no key for this algorithm. */
+function readJwk(algorithm: JwtAlgorithm, jwk: unknown): JwtKey | undefined {
+  if (typeof jwk !== 'object' || jwk === null) return undefined;
+  const { kty, alg, use, kid, k, crv } = jwk as Readonly<Record<string, unknown>>;
+  if (
+    kty !== JWT[algorithm] ||
+    (alg ?? algorithm.toUpperCase()) !== algorithm.toUpperCase() ||
+    (use ?? 'sig') !== 'sig'
+  )
+    return undefined;
+  const id = typeof kid === 'string' ? kid : undefined;
+  if (kty === 'oct') {
+    const bytes = Buffer.from(typeof k === 'string' ? k : '', 'base64url');
+    return bytes.length > 0 ? { key: createSecretKey(bytes), kid: id } : undefined;
+  }
+  if (kty === 'EC' && crv !== 'P-256') return undefined;
+  try {
+    const key = createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' });
+    return isStrong(key) ? { key, kid: id } : undefined;
+  } catch {
+    return undefined;
   }
 }
 
