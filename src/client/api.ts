@@ -98,15 +98,15 @@ export interface components {
             /** How requests are verified. Beside a preset: what differs from it. */
             readonly verify: {
                 /**
-                 * hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; shared-secret: the secret itself is sent; none: nothing is verified.
+                 * hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; jwt: a JSON Web Token; shared-secret: the secret itself is sent; none: nothing is verified.
                  * @enum {string}
                  */
-                readonly scheme?: ("hmac" | "hash" | "asymmetric" | "shared-secret" | "none") | undefined;
+                readonly scheme?: ("hmac" | "hash" | "asymmetric" | "jwt" | "shared-secret" | "none") | undefined;
                 /**
-                 * Default sha256; with `asymmetric` there is no default.
+                 * Default sha256; with `asymmetric`, and with `jwt` (hs256 to ps256), there is no default. A token that names another algorithm is refused.
                  * @enum {string}
                  */
-                readonly algorithm?: ("sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256") | undefined;
+                readonly algorithm?: ("sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | "rsa-sha1" | "hs256" | "hs384" | "hs512" | "rs256" | "es256" | "ps256") | undefined;
                 /**
                  * How the signature is written. Default hex.
                  * @enum {string}
@@ -120,8 +120,13 @@ export interface components {
                 /** What to cut off the secret first, if it is there: `whsec_`. */
                 readonly key_prefix?: string | undefined;
                 readonly signature?: {
-                    /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+                    /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
                     readonly from?: string | undefined;
+                    /**
+                     * Of several headers in `from`: first: the first that the request has, and `timestamp` and `id` of the same family; all: every one of the first 20, any may match. Default first.
+                     * @enum {string}
+                     */
+                    readonly headers?: ("first" | "all") | undefined;
                     /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
                     readonly item_separator?: string | undefined;
                     /** What stands between the name of a field and its value: `=` for `v1=ab`. */
@@ -129,8 +134,17 @@ export interface components {
                     /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. */
                     readonly field?: string | undefined;
                 } | undefined;
+                /** With the scheme jwt. The token stands in `signature.from` (default `header:Authorization`), with or without `Bearer `. The secret is a shared key, a public key, or a set of keys as JSON (JWKS). `exp` and `nbf` may be off by `tolerance_seconds`. */
+                readonly jwt?: {
+                    /** What the claim `iss` must be. Default: anything. */
+                    readonly issuer?: string | undefined;
+                    /** What the claim `aud` must be, or have in its list. Default: anything. */
+                    readonly audience?: string | undefined;
+                    /** The claim that must be the SHA-256 of the body, in hex or base64: `request_body_sha256`. Without it the token says nothing of the body: then `covers_body` must be false. */
+                    readonly body_claim?: string | undefined;
+                } | undefined;
                 readonly timestamp?: {
-                    /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `field:t` beside the signature. */
+                    /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `field:t` beside the signature. */
                     readonly from?: string | undefined;
                     /**
                      * Of a number. Default s.
@@ -145,18 +159,23 @@ export interface components {
                 } | undefined;
                 /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
                 readonly tolerance_seconds?: number | undefined;
-                /** What is signed: text with `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, and with the scheme hash `{secret}`. Default `{body}`. */
+                /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. Default `{body}`. */
                 readonly signed_string?: string | undefined;
+                /**
+                 * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
+                 * @enum {string}
+                 */
+                readonly body?: ("raw" | "decoded") | undefined;
                 /** false: the signature does not cover the body, and you know it. */
                 readonly covers_body?: boolean | undefined;
-                /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+                /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
                 readonly id?: string | undefined;
                 /**
                  * as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: with twelve of its percent codes decoded, and as received. twilio: with and without a port, raw and normalised.
                  * @enum {string}
                  */
                 readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
-                /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
+                /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
                 readonly secret_from?: string | undefined;
                 /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
                 readonly token?: string | undefined;
@@ -166,7 +185,7 @@ export interface components {
                     readonly method?: string | undefined;
                     /** A request is a handshake when all of these hold. */
                     readonly when?: readonly {
-                        /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+                        /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
                         readonly from: string;
                         /** What must stand there. Left out: anything. */
                         readonly equals?: string | undefined;
@@ -177,7 +196,7 @@ export interface components {
                     readonly token_from?: string | undefined;
                     /** Where the text stands that has to be sent back. */
                     readonly challenge_from?: string | undefined;
-                    /** Check the signature before it is answered. Default true. */
+                    /** Check the signature before it is answered. Default true. With `{hmac}` it may be false for a GET with its challenge in the query: only a word of at most 128 letters and digits is answered then, and never accepted as an event. */
                     readonly signed?: boolean | undefined;
                     readonly answer: {
                         /** Default 200. */
@@ -195,7 +214,7 @@ export interface components {
                         readonly body: string;
                     };
                 }[] | undefined;
-                /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+                /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
                 readonly event_type?: string | undefined;
             } | null;
             /** Without their values: those are never told again. */
@@ -208,7 +227,7 @@ export interface components {
             }[];
             /** How the same event is known again when it is sent twice. It is flagged, never dropped. */
             readonly dedupe: {
-                /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
+                /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
                 readonly from?: (string | readonly string[]) | undefined;
                 /** How long an id is remembered. */
                 readonly window_seconds?: number | undefined;
@@ -285,15 +304,15 @@ export interface components {
         /** How requests are verified. Beside a preset: what differs from it. */
         readonly Verify: {
             /**
-             * hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; shared-secret: the secret itself is sent; none: nothing is verified.
+             * hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; jwt: a JSON Web Token; shared-secret: the secret itself is sent; none: nothing is verified.
              * @enum {string}
              */
-            readonly scheme?: ("hmac" | "hash" | "asymmetric" | "shared-secret" | "none") | undefined;
+            readonly scheme?: ("hmac" | "hash" | "asymmetric" | "jwt" | "shared-secret" | "none") | undefined;
             /**
-             * Default sha256; with `asymmetric` there is no default.
+             * Default sha256; with `asymmetric`, and with `jwt` (hs256 to ps256), there is no default. A token that names another algorithm is refused.
              * @enum {string}
              */
-            readonly algorithm?: ("sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256") | undefined;
+            readonly algorithm?: ("sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | "rsa-sha1" | "hs256" | "hs384" | "hs512" | "rs256" | "es256" | "ps256") | undefined;
             /**
              * How the signature is written. Default hex.
              * @enum {string}
@@ -307,8 +326,13 @@ export interface components {
             /** What to cut off the secret first, if it is there: `whsec_`. */
             readonly key_prefix?: string | undefined;
             readonly signature?: {
-                /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+                /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
                 readonly from?: string | undefined;
+                /**
+                 * Of several headers in `from`: first: the first that the request has, and `timestamp` and `id` of the same family; all: every one of the first 20, any may match. Default first.
+                 * @enum {string}
+                 */
+                readonly headers?: ("first" | "all") | undefined;
                 /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
                 readonly item_separator?: string | undefined;
                 /** What stands between the name of a field and its value: `=` for `v1=ab`. */
@@ -316,8 +340,17 @@ export interface components {
                 /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. */
                 readonly field?: string | undefined;
             } | undefined;
+            /** With the scheme jwt. The token stands in `signature.from` (default `header:Authorization`), with or without `Bearer `. The secret is a shared key, a public key, or a set of keys as JSON (JWKS). `exp` and `nbf` may be off by `tolerance_seconds`. */
+            readonly jwt?: {
+                /** What the claim `iss` must be. Default: anything. */
+                readonly issuer?: string | undefined;
+                /** What the claim `aud` must be, or have in its list. Default: anything. */
+                readonly audience?: string | undefined;
+                /** The claim that must be the SHA-256 of the body, in hex or base64: `request_body_sha256`. Without it the token says nothing of the body: then `covers_body` must be false. */
+                readonly body_claim?: string | undefined;
+            } | undefined;
             readonly timestamp?: {
-                /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `field:t` beside the signature. */
+                /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `field:t` beside the signature. */
                 readonly from?: string | undefined;
                 /**
                  * Of a number. Default s.
@@ -332,18 +365,23 @@ export interface components {
             } | undefined;
             /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
             readonly tolerance_seconds?: number | undefined;
-            /** What is signed: text with `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, and with the scheme hash `{secret}`. Default `{body}`. */
+            /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. Default `{body}`. */
             readonly signed_string?: string | undefined;
+            /**
+             * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
+             * @enum {string}
+             */
+            readonly body?: ("raw" | "decoded") | undefined;
             /** false: the signature does not cover the body, and you know it. */
             readonly covers_body?: boolean | undefined;
-            /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+            /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
             readonly id?: string | undefined;
             /**
              * as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: with twelve of its percent codes decoded, and as received. twilio: with and without a port, raw and normalised.
              * @enum {string}
              */
             readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
-            /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
+            /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
             readonly secret_from?: string | undefined;
             /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
             readonly token?: string | undefined;
@@ -353,7 +391,7 @@ export interface components {
                 readonly method?: string | undefined;
                 /** A request is a handshake when all of these hold. */
                 readonly when?: readonly {
-                    /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+                    /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
                     readonly from: string;
                     /** What must stand there. Left out: anything. */
                     readonly equals?: string | undefined;
@@ -364,7 +402,7 @@ export interface components {
                 readonly token_from?: string | undefined;
                 /** Where the text stands that has to be sent back. */
                 readonly challenge_from?: string | undefined;
-                /** Check the signature before it is answered. Default true. */
+                /** Check the signature before it is answered. Default true. With `{hmac}` it may be false for a GET with its challenge in the query: only a word of at most 128 letters and digits is answered then, and never accepted as an event. */
                 readonly signed?: boolean | undefined;
                 readonly answer: {
                     /** Default 200. */
@@ -382,12 +420,12 @@ export interface components {
                     readonly body: string;
                 };
             }[] | undefined;
-            /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+            /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
             readonly event_type?: string | undefined;
         };
         /** How the same event is known again when it is sent twice. It is flagged, never dropped. */
         readonly Dedupe: {
-            /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
+            /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
             readonly from?: (string | readonly string[]) | undefined;
             /** How long an id is remembered. */
             readonly window_seconds?: number | undefined;
@@ -697,15 +735,15 @@ export interface operations {
                     readonly preset?: (string | null) | undefined;
                     readonly verify?: ({
                         /**
-                         * hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; shared-secret: the secret itself is sent; none: nothing is verified.
+                         * hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; jwt: a JSON Web Token; shared-secret: the secret itself is sent; none: nothing is verified.
                          * @enum {string|null}
                          */
-                        readonly scheme?: ("hmac" | "hash" | "asymmetric" | "shared-secret" | "none" | null) | undefined;
+                        readonly scheme?: ("hmac" | "hash" | "asymmetric" | "jwt" | "shared-secret" | "none" | null) | undefined;
                         /**
-                         * Default sha256; with `asymmetric` there is no default.
+                         * Default sha256; with `asymmetric`, and with `jwt` (hs256 to ps256), there is no default. A token that names another algorithm is refused.
                          * @enum {string|null}
                          */
-                        readonly algorithm?: ("sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | null) | undefined;
+                        readonly algorithm?: ("sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | "rsa-sha1" | "hs256" | "hs384" | "hs512" | "rs256" | "es256" | "ps256" | null) | undefined;
                         /**
                          * How the signature is written. Default hex.
                          * @enum {string|null}
@@ -719,8 +757,13 @@ export interface operations {
                         /** What to cut off the secret first, if it is there: `whsec_`. */
                         readonly key_prefix?: (string | null) | undefined;
                         readonly signature?: ({
-                            /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+                            /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
                             readonly from?: string | undefined;
+                            /**
+                             * Of several headers in `from`: first: the first that the request has, and `timestamp` and `id` of the same family; all: every one of the first 20, any may match. Default first.
+                             * @enum {string}
+                             */
+                            readonly headers?: ("first" | "all") | undefined;
                             /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
                             readonly item_separator?: string | undefined;
                             /** What stands between the name of a field and its value: `=` for `v1=ab`. */
@@ -728,8 +771,17 @@ export interface operations {
                             /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. */
                             readonly field?: string | undefined;
                         } | null) | undefined;
+                        /** With the scheme jwt. The token stands in `signature.from` (default `header:Authorization`), with or without `Bearer `. The secret is a shared key, a public key, or a set of keys as JSON (JWKS). `exp` and `nbf` may be off by `tolerance_seconds`. */
+                        readonly jwt?: ({
+                            /** What the claim `iss` must be. Default: anything. */
+                            readonly issuer?: string | undefined;
+                            /** What the claim `aud` must be, or have in its list. Default: anything. */
+                            readonly audience?: string | undefined;
+                            /** The claim that must be the SHA-256 of the body, in hex or base64: `request_body_sha256`. Without it the token says nothing of the body: then `covers_body` must be false. */
+                            readonly body_claim?: string | undefined;
+                        } | null) | undefined;
                         readonly timestamp?: ({
-                            /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `field:t` beside the signature. */
+                            /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `field:t` beside the signature. */
                             readonly from?: string | undefined;
                             /**
                              * Of a number. Default s.
@@ -744,18 +796,23 @@ export interface operations {
                         } | null) | undefined;
                         /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
                         readonly tolerance_seconds?: (number | null) | undefined;
-                        /** What is signed: text with `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, and with the scheme hash `{secret}`. Default `{body}`. */
+                        /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. Default `{body}`. */
                         readonly signed_string?: (string | null) | undefined;
+                        /**
+                         * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
+                         * @enum {string|null}
+                         */
+                        readonly body?: ("raw" | "decoded" | null) | undefined;
                         /** false: the signature does not cover the body, and you know it. */
                         readonly covers_body?: (boolean | null) | undefined;
-                        /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+                        /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
                         readonly id?: (string | null) | undefined;
                         /**
                          * as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: with twelve of its percent codes decoded, and as received. twilio: with and without a port, raw and normalised.
                          * @enum {string|null}
                          */
                         readonly url?: ("as-is" | "hubspot" | "twilio" | null) | undefined;
-                        /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
+                        /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
                         readonly secret_from?: (string | null) | undefined;
                         /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
                         readonly token?: (string | null) | undefined;
@@ -765,7 +822,7 @@ export interface operations {
                             readonly method?: string | undefined;
                             /** A request is a handshake when all of these hold. */
                             readonly when?: readonly {
-                                /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+                                /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
                                 readonly from: string;
                                 /** What must stand there. Left out: anything. */
                                 readonly equals?: string | undefined;
@@ -776,7 +833,7 @@ export interface operations {
                             readonly token_from?: string | undefined;
                             /** Where the text stands that has to be sent back. */
                             readonly challenge_from?: string | undefined;
-                            /** Check the signature before it is answered. Default true. */
+                            /** Check the signature before it is answered. Default true. With `{hmac}` it may be false for a GET with its challenge in the query: only a word of at most 128 letters and digits is answered then, and never accepted as an event. */
                             readonly signed?: boolean | undefined;
                             readonly answer: {
                                 /** Default 200. */
@@ -794,11 +851,11 @@ export interface operations {
                                 readonly body: string;
                             };
                         }[] | null) | undefined;
-                        /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`. */
+                        /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
                         readonly event_type?: (string | null) | undefined;
                     } | null) | undefined;
                     readonly dedupe?: ({
-                        /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:Name`, `query:name`, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
+                        /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
                         readonly from?: (string | readonly string[] | null) | undefined;
                         /** How long an id is remembered. */
                         readonly window_seconds?: (number | null) | undefined;

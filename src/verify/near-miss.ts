@@ -15,6 +15,8 @@ const MOST_CHARACTERS = 250;
 const MOST_BYTES = 24 * 1024 * 1024;
 const PARSED_COUNTS = 10;
 const MOST_PARSED = 256 * 1024;
+// Some tries copy the body.
+const MOST_DECODED_BYTES = 4 * 1024 * 1024;
 const BYTES_A_TRY = 4096;
 // A signature by RSA takes 30 µs, in which 30 KiB can be hashed.
 const BYTES_A_KEY = 32 * 1024;
@@ -44,6 +46,7 @@ export function nearMiss(
   const { check, preset } = rules;
   const open = findHandshake(rules, incoming, false);
   if (open) return handshake(rules, open.token && readSource(open.token, incoming, undefined));
+  if ((incoming.decoded?.length ?? 0) > MOST_DECODED_BYTES) return null;
   if (!check || (parses(check) && plainBody(incoming).length > MOST_PARSED)) return null;
   const looks = lookalike(preset, incoming);
   const other = looks && `this looks like a request of ${looks.title}: try the preset ${looks.name}`;

@@ -1,6 +1,7 @@
 // What a stranger, or a tenant's own rules, can make a verdict cost: it gives way, and its neighbours go on.
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   type Database,
@@ -30,13 +31,21 @@ afterAll(async () => {
 const MB = 1024 * 1024;
 const publicKey = () =>
   generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ type: 'spki', format: 'pem' }).toString();
+const RSA = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' });
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
 const clientStates = (bytes: number) => {
   const one = '{"clientState":"x"},';
   return `{"value":[${one.repeat(bytes / one.length)}{}]}`;
 };
+const PARTS = { 'content-type': 'multipart/form-data; boundary=b' };
+const part = (name: string, value: string) =>
+  `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`;
+const GZIP = { 'content-encoding': 'gzip', 'x-s': '0'.repeat(64) };
+const DECODED = { scheme: 'hmac', signature: { from: 'header:X-S' }, body: 'decoded', event_type: 'body:/type' };
+const jwtOf = (alg: string, kid: string) =>
+  [{ alg, kid }, { exp: 4_000_000_000 }].map((one) => Buffer.from(JSON.stringify(one)).toString('base64url')).join('.');
 /** Settings of a webhook, and what a stranger sends to it. */
-const CASES: readonly [string, Record<string, unknown>, Record<string, string>, () => string][] = [
+const CASES: readonly [string, Record<string, unknown>, Record<string, string>, () => string | Buffer][] = [
   ['msgraph, JSON of 10 MiB', { preset: 'msgraph', secrets: ['x'] }, {}, () => clientStates(10 * MB - 100)],
   [
     'msgraph, JSON of 1 MiB',
@@ -102,6 +111,75 @@ const CASES: readonly [string, Record<string, unknown>, Record<string, string>, 
       secrets: Array.from({ length: 20 }, publicKey),
     },
     { 'x-s': Array.from({ length: 4 }, (_, i) => Buffer.alloc(256, i + 1).toString('base64')).join() },
+    () => 'x'.repeat(10 * MB - 100),
+  ],
+  [
+    'mailgun, a multipart form with a field of 10 MiB',
+    { preset: 'mailgun', secrets: ['x'] },
+    PARTS,
+    () => `${part('token', 'x'.repeat(10 * MB - 300))}${part('timestamp', '1')}${part('signature', 'x')}--b--`,
+  ],
+  [
+    'mailgun, a multipart form of line breaks and almost boundaries',
+    { preset: 'mailgun', secrets: Array.from({ length: 20 }, (_, i) => `s${i}`) },
+    { 'content-type': `multipart/form-data; boundary=${'b'.repeat(70)}` },
+    () => `\r\n\r\n--${'b'.repeat(69)}`.repeat((10 * MB - 100) / 75),
+  ],
+  [
+    'mailgun, a multipart form of 990 fields',
+    { preset: 'mailgun', secrets: ['x'] },
+    PARTS,
+    () => `${Array.from({ length: 990 }, (_, i) => part(`n${i}`, 'x'.repeat(10_000))).join('')}--b--`,
+  ],
+  [
+    'eleven places in the JSON of a form',
+    {
+      verify: {
+        scheme: 'hmac',
+        signature: { from: 'header:X-S' },
+        signed_string: `{body}${Array.from({ length: 11 }, (_, i) => `{form:p#/a${i}/b?}`).join('')}`,
+      },
+      secrets: ['x'],
+    },
+    { ...FORM, 'x-s': 'x' },
+    () => `p={${'"":1,'.repeat(MB / 5 - 20)}"z":1}`,
+  ],
+  [
+    'a CRC-32 over 10 MiB',
+    {
+      verify: {
+        scheme: 'hmac',
+        signature: { from: 'header:X-S' },
+        signed_string: '{header:X-S}{crc32}',
+        covers_body: false,
+      },
+      secrets: ['x'],
+    },
+    { 'x-s': 'x' },
+    () => 'x'.repeat(10 * MB - 100),
+  ],
+  [
+    'a body that becomes 64 MiB, under twenty secrets',
+    { verify: DECODED, secrets: Array.from({ length: 20 }, (_, i) => `s${i}`) },
+    GZIP,
+    // Half of it is random, so that the ratio is allowed.
+    () => gzipSync(Buffer.concat([randomBytes(400_000), Buffer.alloc(63 * MB)])),
+  ],
+  [
+    'a body that becomes too many bytes',
+    { verify: DECODED, secrets: ['x'] },
+    GZIP,
+    () => gzipSync(Buffer.alloc(900 * MB, 'a')),
+  ],
+  [
+    'tokens with twenty sets of RSA keys',
+    {
+      verify: { scheme: 'jwt', algorithm: 'rs256', covers_body: false },
+      secrets: Array.from({ length: 20 }, () =>
+        JSON.stringify({ keys: Array.from({ length: 4 }, () => ({ ...RSA })) }),
+      ),
+    },
+    { authorization: `Bearer ${jwtOf('RS256', 'a')}.${Buffer.alloc(256, 1).toString('base64url')}` },
     () => 'x'.repeat(10 * MB - 100),
   ],
   [

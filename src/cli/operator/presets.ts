@@ -11,6 +11,7 @@ const ALGORITHMS: Readonly<Record<string, string>> = {
   ed25519: 'Ed25519',
   'ecdsa-p256': 'ECDSA P-256',
   'rsa-sha256': 'RSA SHA-256',
+  'rsa-sha1': 'RSA SHA-1',
 };
 const DEFAULT_WINDOW_S = 300;
 
@@ -20,6 +21,8 @@ export function verified({ verify }: Preset): string {
   if (scheme === undefined) return 'what you say in --verify';
   if (scheme === 'none') return 'nothing is signed';
   if (scheme === 'shared-secret') return `the secret itself, in ${(verify.secret_from ?? '').replace(':', ' ')}`;
+  if (scheme === 'jwt')
+    return `a JSON Web Token, ${algorithm.toUpperCase()}, in ${(verify.signature?.from ?? 'header:Authorization').replace(':', ' ')}`;
   const name = `${scheme === 'hmac' ? 'HMAC ' : ''}${ALGORITHMS[algorithm]} of ${signed_string.replaceAll('\n', '\\n')}`;
   return verify.timestamp && tolerance_seconds > 0 ? `${name}, within ${span(tolerance_seconds)}` : name;
 }
