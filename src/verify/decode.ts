@@ -2,7 +2,7 @@
 import { brotliDecompress, gunzip, inflate } from 'node:zlib';
 import { headerOf, type Incoming } from './request.ts';
 
-export const MOST_DECODED = 64 * 1024 * 1024;
+const MOST_DECODED = 64 * 1024 * 1024;
 // JSON seldom shrinks to a twentieth. A small body may: the bound of a ratio begins above this.
 const MOST_RATIO = 200;
 const SMALL = 1024 * 1024;

@@ -6,7 +6,7 @@ import { readMessage, secondsOutside } from './message.ts';
 import { PRESETS } from './presets/index.ts';
 import type { Preset } from './presets/preset.ts';
 import { headerOf, type Incoming, plainBody, readSource, type Secret, unexpired } from './request.ts';
-import type { Check, Rules } from './rules.ts';
+import type { Proof, Rules } from './rules.ts';
 import { atOnce } from './slices.ts';
 
 const MOST_CHARACTERS = 250;
@@ -27,13 +27,13 @@ export interface OtherSecret {
 }
 /** What every try looks at. */
 interface Case {
-  readonly check: Check;
+  readonly check: Proof;
   readonly secrets: readonly Secret[];
   /** Those of them that had not expired. */
   readonly usable: readonly Secret[];
   readonly incoming: Incoming;
   /** Whether the request would verify, apart from its time. */
-  readonly fits: (secret: Secret, incoming: Incoming, check?: Check) => boolean;
+  readonly fits: (secret: Secret, incoming: Incoming, check?: Proof) => boolean;
 }
 
 /** At most 250 characters; names a secret by its last four characters only. Null: nothing near. */
@@ -77,7 +77,7 @@ function handshake({ token }: Rules, given: string | undefined): string | null {
 
 const cut = (text: string): string => (text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS - 1)}…` : text);
 
-function isMissing(check: Check, incoming: Incoming): boolean {
+function isMissing(check: Proof, incoming: Incoming): boolean {
   const read =
     check.scheme === 'shared-secret'
       ? readShared(check, incoming)
@@ -87,16 +87,16 @@ function isMissing(check: Check, incoming: Incoming): boolean {
   return 'missing' in read && read.missing === true;
 }
 
-const parses = (check: Check): boolean =>
+const parses = (check: Proof): boolean =>
   check.scheme === 'shared-secret' || check.scheme === 'jwt'
     ? typeof check.from === 'object' && check.from.kind !== 'header'
     : check.places.documents.length > 0 || check.places.forms || check.template.some(({ kind }) => kind === 'params');
 
 /** Of the bytes that are read or hashed. */
-const sizeOf = (check: Check, incoming: Incoming): number =>
+const sizeOf = (check: Proof, incoming: Incoming): number =>
   parses(check) || ('decoded' in check && check.decoded) ? plainBody(incoming).length : incoming.body.length;
 
-function limited(own: Check): Case['fits'] {
+function limited(own: Proof): Case['fits'] {
   let left = MOST_BYTES;
   const weight = parses(own) ? PARSED_COUNTS : 1;
   return (secret, incoming, check = own) => {

@@ -158,7 +158,7 @@ type Place =
   | { readonly kind: 'form' | 'query'; readonly name: string; readonly pointer?: Pointer; readonly title: string }
   | { readonly kind: 'sha256'; readonly title: string };
 
-export const alternatives = (source: Source): readonly Place[] => (source.kind === 'either' ? source.places : [source]);
+const alternatives = (source: Source): readonly Place[] => (source.kind === 'either' ? source.places : [source]);
 
 // No provider needs half of these.
 const MOST_ALTERNATIVES = 8;

@@ -54,13 +54,13 @@ export interface TokenCheck extends Omit<KeyRule, 'algorithm'> {
   readonly decoded: boolean;
   readonly keys: WeakMap<Secret, readonly JwtKey[]>;
 }
-export type Check = SignatureCheck | Shared | TokenCheck;
+export type Proof = SignatureCheck | Shared | TokenCheck;
 
 /** Made by compileRules, read by verdictOn, identify and nearMiss; opaque to all others. */
 export interface Rules {
   readonly preset: Preset | undefined;
   /** Undefined: nothing is verified. */
-  readonly check: Check | undefined;
+  readonly check: Proof | undefined;
   readonly handshakes: readonly Handshake[];
   readonly token: string | undefined;
   /** Alternatives; the parts of each are joined. */
@@ -136,13 +136,13 @@ function merged(base: VerifyInput, own: VerifyInput): VerifyInput {
 const present = <T extends object>(members: T): T =>
   Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null && value !== undefined)) as T;
 
-const placesOfCheck = (check: Check | undefined): Places => {
+const placesOfCheck = (check: Proof | undefined): Places => {
   if (check?.scheme === 'jwt') return placesOf([check.from]);
   if (check?.scheme !== 'shared-secret') return check?.places ?? placesOf([]);
   return placesOf(typeof check.from === 'object' && check.from.kind !== 'each' ? [check.from] : []);
 };
 
-function needsBody(check: Check | undefined): boolean {
+function needsBody(check: Proof | undefined): boolean {
   if (check?.scheme === 'jwt') return check.decoded;
   if (check?.scheme === 'shared-secret') return typeof check.from === 'object' && check.from.kind === 'each';
   return check !== undefined && (check.decoded || check.template.some(({ kind }) => kind === 'params'));
@@ -151,7 +151,7 @@ function needsBody(check: Check | undefined): boolean {
 type Find = (path: string, text: string | undefined) => Source | undefined;
 type Fault = (path: string, message: string) => undefined;
 
-function compileCheck(verify: VerifyInput, source: Find, fault: Fault): Check | undefined {
+function compileCheck(verify: VerifyInput, source: Find, fault: Fault): Proof | undefined {
   const { scheme } = verify;
   if (scheme === undefined || scheme === 'none') return undefined;
   if (scheme === 'shared-secret') return compileShared(verify, source, fault);
@@ -411,7 +411,7 @@ function readPublicKey(algorithm: string, text: string): KeyObject | string {
 
 /** The type of its keys in a set. */
 const JWT = { hs256: 'oct', hs384: 'oct', hs512: 'oct', rs256: 'RSA', es256: 'EC', ps256: 'RSA' } as const;
-export type JwtAlgorithm = keyof typeof JWT;
+type JwtAlgorithm = keyof typeof JWT;
 const isJwt = (algorithm: string): algorithm is JwtAlgorithm => Object.hasOwn(JWT, algorithm);
 
 export interface JwtKey {
