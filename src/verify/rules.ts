@@ -230,6 +230,8 @@ function compileToken(verify: VerifyInput, source: Find, fault: Fault): TokenChe
       algorithm,
       keyEncoding: verify.key_encoding ?? 'utf8',
       keyPrefix: verify.key_prefix ?? '',
+      field: '',
+      fieldSeparator: '',
       from,
       toleranceMs: (verify.tolerance_seconds ?? 300) * 1000,
       issuer: jwt?.issuer,
