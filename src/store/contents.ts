@@ -1,6 +1,6 @@
 // Reads and stores contents: tblwh, with restante_request beside it.
 import { crc32 } from 'node:zlib';
-import { type Dialect, failed, type Job, marks, padded, type Queries, type Value } from './db.ts';
+import { type Condition, type Dialect, failed, type Job, marks, padded, type Queries, type Value } from './db.ts';
 import { duplicatesOf, type Event, eventName, type First, type Judged, VERIFIED, type Verified } from './events.ts';
 import type { Row as Owner } from './fence/source.ts';
 import type { Store } from './open.ts';
@@ -113,19 +113,41 @@ export interface ListOptions {
 }
 
 /** Without the hint MariaDB uses two columns of the index, and reads all contents of the webhook. */
-export const forced = ({ state: { index } }: Store): string =>
+const forced = ({ state: { index } }: Store): string =>
   index ? `/*! FORCE INDEX (\`${index.replaceAll('`', '``')}\`) */` : '';
+
+/** The ids of a user with from <= id <= to, in this order, so many at most. */
+export function idsOf(
+  store: Store,
+  userId: number,
+  { wh_id, from, to, order, limit }: Omit<ListOptions, 'maxBytes'>,
+): Condition {
+  const next = `ORDER BY id ${order === 'asc' ? 'ASC' : 'DESC'} LIMIT ?`;
+  if (wh_id !== 'all') {
+    const sql = `SELECT t.id FROM tblwh t ${forced(store)} WHERE t.user_id = ? AND t.wh_id = ? AND t.id BETWEEN ? AND ? ${next}`;
+    return { sql, params: [userId, wh_id, from, to, limit] };
+  }
+  if (store.db.dialect.plansByStatistics || !store.state.indexed)
+    return {
+      sql: `SELECT t.id FROM tblwh t WHERE t.user_id = ? AND t.id BETWEEN ? AND ? ${next}`,
+      params: [userId, from, to, limit],
+    };
+  // All ids of the user would be read and sorted. The index has those of each webhook in order: the next ones of each are read.
+  const sql = `WITH RECURSIVE webhook (wh_id) AS (SELECT MIN(wh_id) FROM tblwh WHERE user_id = ? UNION ALL
+      SELECT (SELECT MIN(t.wh_id) FROM tblwh t WHERE t.user_id = ? AND t.wh_id > webhook.wh_id) FROM webhook WHERE webhook.wh_id IS NOT NULL)
+    SELECT t.id FROM webhook CROSS JOIN tblwh t WHERE t.id IN (SELECT id FROM tblwh WHERE user_id = ? AND wh_id = webhook.wh_id
+      AND id BETWEEN ? AND ? ${next}) ${next}`;
+  return { sql, params: [userId, userId, userId, from, to, limit, limit] };
+}
 
 /** Contents with from <= id <= to. Reads no more than `maxBytes`, but one content at least. */
 export async function listContents(store: Store, userId: number, options: ListOptions): Promise<Page> {
-  const one = options.wh_id !== 'all';
-  const order = options.order === 'asc' ? 'ASC' : 'DESC';
+  const { order, limit, maxBytes } = options;
   // The ids first: without an index the search must not read the bodies of all users.
-  const sql = `${selectFrom(store)} JOIN (SELECT t.id FROM tblwh t ${one ? forced(store) : ''} WHERE t.user_id = ? ${one ? 'AND t.wh_id = ?' : ''}
-    AND t.id BETWEEN ? AND ? ORDER BY t.id ${order} LIMIT ?) page ON page.id = t.id ORDER BY page.id ${order}`;
-  const params = [userId, ...(one ? [options.wh_id as number] : []), options.from, options.to];
-  const { contents, cut } = await pageOf(store, sql, [...params, options.limit], options.maxBytes);
-  return { contents, cut: cut || contents.length === options.limit };
+  const ids = idsOf(store, userId, options);
+  const sql = `${selectFrom(store)} JOIN (${ids.sql}) page ON page.id = t.id ORDER BY page.id ${order === 'asc' ? 'ASC' : 'DESC'}`;
+  const { contents, cut } = await pageOf(store, sql, ids.params, maxBytes);
+  return { contents, cut: cut || contents.length === limit };
 }
 
 async function pageOf(

@@ -26,6 +26,8 @@ export interface Dialect {
   readonly writersIn: 'innodb_trx' | 'metadata_locks' | 'nowhere';
   /** The table in which events are looked up by their key: an index of the first, or the second, which follows it. */
   readonly eventsIn: 'restante_request' | 'restante_event';
+  /** True where the planner knows how the rows are spread, and reads the primary key where the index would make it sort them. */
+  readonly plansByStatistics: boolean;
   /** Run before the next id of a table is read, for the server may answer with a figure of a day ago; '' = no need. */
   readonly freshFigures: string;
   /** The database's own clock, in ms since 1970: one clock for all processes. */

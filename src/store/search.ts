@@ -1,6 +1,6 @@
 // Finds contents by their event, verdict, age or bytes. One call is bounded in rows, in bytes and in time, whatever is stored.
 import { inSlices, type Sliced } from '../verify/slices.ts';
-import { type ContentRow, forced, type ListOptions, listByIds } from './contents.ts';
+import { type ContentRow, idsOf, type ListOptions, listByIds } from './contents.ts';
 import { type Condition, failed, marks, padded, type Value } from './db.ts';
 import { eventKey, VERIFIED, type Verified } from './events.ts';
 import type { Store } from './open.ts';
@@ -106,13 +106,11 @@ async function between(
   const asc = order === 'asc';
   const low = asc || store.state.indexed ? from : Math.max(from, to - MOST_IDS);
   const high = !asc || store.state.indexed ? to : Math.min(to, from + MOST_IDS);
-  const one = wh_id !== 'all';
   const { sql: fits, params } = fitting(store, filter);
-  const sql = `SELECT t.id, r.size AS bytes, ${fits} AS fits
-    FROM tblwh t ${one ? forced(store) : ''} LEFT JOIN restante_request r ON r.id = t.id
-    WHERE t.user_id = ? ${one ? 'AND t.wh_id = ?' : ''} AND t.id BETWEEN ? AND ? ORDER BY t.id ${asc ? 'ASC' : 'DESC'} LIMIT ?`;
-  const all = [...params, userId, ...(one ? [wh_id] : []), low, high, MOST_LOOKED_AT];
-  return rangeOf(store, { sql, params: all }, asc ? high : low);
+  const ids = idsOf(store, userId, { wh_id, from: low, to: high, order, limit: MOST_LOOKED_AT });
+  const sql = `SELECT t.id, r.size AS bytes, ${fits} AS fits FROM (${ids.sql}) t LEFT JOIN restante_request r ON r.id = t.id
+    ORDER BY t.id ${asc ? 'ASC' : 'DESC'}`;
+  return rangeOf(store, { sql, params: [...params, ...ids.params] }, asc ? high : low);
 }
 
 /** The contents of an event, wherever they lie. */

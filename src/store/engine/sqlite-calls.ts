@@ -51,6 +51,7 @@ export const DIALECT: Dialect = {
   oneWriter: true,
   writersIn: 'nowhere',
   eventsIn: 'restante_event',
+  plansByStatistics: false,
   freshFigures: '',
   nowMs: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
 };

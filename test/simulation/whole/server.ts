@@ -702,6 +702,7 @@ export function createServer(world: World, storage: Storage, options: ServerOpti
         oneWriter: embedded,
         writersIn: embedded ? 'nowhere' : 'innodb_trx',
         eventsIn: embedded ? 'restante_event' : 'restante_request',
+        plansByStatistics: !embedded,
         freshFigures: '',
         nowMs: 'sim_now()',
       },
