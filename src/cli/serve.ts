@@ -7,14 +7,13 @@ import { type Config, masked } from '../config/config.ts';
 import { hostText } from '../config/database-url.ts';
 import { LEAST_FILES, mostConnections, mostOfAddress, openFileLimit } from '../http/connections.ts';
 import type { Log } from '../observe/log.ts';
-import { countableNow } from '../retention/held.ts';
 import { startPruner } from '../retention/retention.ts';
 import { createService, type Service, type ServiceOptions } from '../service.ts';
 import { failed } from '../store/db.ts';
 import { onlyReadable } from '../store/engine/causes.ts';
 import { readUnsafe } from '../store/fence/facts.ts';
 import { openStore, type Store } from '../store/open.ts';
-import { listRefusals, listWithoutSecret, pruneRefusals, REFUSAL_DAYS } from '../store/refusals.ts';
+import { listRefusals, listWithoutSecret, pruneRefusals } from '../store/refusals.ts';
 import { settledClock } from '../store/shared/clock.ts';
 import { createClockText } from '../store/text.ts';
 import { addUser, hasUsers } from '../store/users.ts';
@@ -294,7 +293,7 @@ export function startChores(
 
   async function run(): Promise<void> {
     try {
-      await pruneRefusals(store.db, countableNow(await settledClock(store.db), REFUSAL_DAYS));
+      await pruneRefusals(store.db, (await settledClock(store.db)).lasting);
       for (const { user_id, wh_id } of await listWithoutSecret(store.db))
         if (!stopping && (await due(user_id, wh_id))) await releaseWaiting(parts, user_id, wh_id);
     } catch (error) {

@@ -3,6 +3,7 @@ import type { RefusalKind } from '../schema/contents.ts';
 import { insertWithin, type NewContent, remember } from './contents.ts';
 import { type Db, marks, padded, type Value } from './db.ts';
 import type { Store } from './open.ts';
+import { keepMeta } from './shared/meta.ts';
 
 export interface NewRefusal {
   readonly user_id: number;
@@ -41,8 +42,10 @@ const COLUMNS = [
 ] as const;
 const SELECT =
   'SELECT id, wh_id, kind, reason, near_miss, size, received_ms, ip, head, released_as FROM restante_refusal';
-export const REFUSAL_DAYS = 14;
-const KEEP_MS = REFUSAL_DAYS * 86_400_000;
+const KEEP_DAYS = 14;
+const DAY_MS = 86_400_000;
+// In restante_meta, for each day of the lasting time: the newest refusal that was there when that day was first looked at.
+const SEEN_ON = 'refused-';
 const KEEP_ROWS = 10_000;
 // Forgeries may be large and many: heads and bodies of one webhook take no more than this, the oldest go first.
 const KEEP_BYTES = 256 * 1024 * 1024;
@@ -134,14 +137,36 @@ interface Keep {
 }
 
 /**
- * Drops refusals that are older than 14 days, and of each webhook all but 10,000 and 256 MiB: first those without a body, the oldest
+ * Drops refusals that were seen more than 14 days ago, and of each webhook all but 10,000 and 256 MiB: first those without a body, the oldest
  * first. Not those that wait for a secret: their senders got a 2xx.
  */
-export async function pruneRefusals(db: Db, now: number, keep: Partial<Keep> = {}): Promise<void> {
-  await drop(db, 'received_ms < ?', [now - KEEP_MS]);
+export async function pruneRefusals(db: Db, lasting: number, keep: Partial<Keep> = {}): Promise<void> {
+  await dropOld(db, Math.floor(lasting / DAY_MS));
   // One webhook at a time: a statement for all would take too long.
   for (const { wh_id } of await db.all<{ wh_id: number }>('SELECT DISTINCT wh_id FROM restante_refusal'))
     await pruneOne(db, wh_id, { rows: KEEP_ROWS, bytes: KEEP_BYTES, ...keep });
+}
+/**
+ * Goes by the lasting time (clock.ts) at which a refusal was first seen here, and not by `received_ms`: that is the time of the process
+ * that received it, and its clock and the database's may differ by more than the 14 days. Some of these senders got a 2xx.
+ */
+async function dropOld(db: Db, today: number): Promise<void> {
+  const sql = `SELECT k, v FROM restante_meta WHERE k LIKE '${SEEN_ON}%'`;
+  const seen = (await db.all<{ k: string; v: number }>(sql)).map(({ k, v }) => ({
+    k,
+    v,
+    day: Number(k.slice(SEEN_ON.length)),
+  }));
+  if (!seen.some(({ day }) => day === today)) {
+    const newest = (await db.all<{ id: number | null }>('SELECT MAX(id) AS id FROM restante_refusal'))[0]?.id;
+    if (newest) await keepMeta(db, db, `${SEEN_ON}${today}`, newest);
+  }
+  // What was seen on the first look of a day has lived through all of the days that follow it.
+  const old = seen.filter(({ day }) => day < today - KEEP_DAYS);
+  if (old.length === 0) return;
+  await drop(db, 'id <= ?', [Math.max(...old.map(({ v }) => v))]);
+  const done = padded(old.map(({ k }) => k));
+  await db.run(`DELETE FROM restante_meta WHERE k IN (${marks(done.length)})`, done);
 }
 async function pruneOne(db: Db, whId: number, keep: Keep): Promise<void> {
   const all = await sum(db, whId, `NOT (${UNJUDGED})`);

@@ -151,12 +151,9 @@ onEveryEngine('refusals', (engine) => {
 
   test('what waited for its secret goes with the others once it was released, and after 14 days', async () => {
     const { db } = service.store;
-    const old = { received_ms: NOW - 14 * 24 * HOUR_MS - 1 };
-    await insertRefusals(db, [
-      ...times(3, row(131, 'secret_missing', old)),
-      ...times(12, row(131, 'secret_missing')),
-      ...times(9, row(131, 'signature')),
-    ]);
+    await insertRefusals(db, times(3, row(131, 'secret_missing')));
+    await pruneRefusals(db, NOW - 15 * 24 * HOUR_MS);
+    await insertRefusals(db, [...times(12, row(131, 'secret_missing')), ...times(9, row(131, 'signature'))]);
     const released = (await stored(131)).slice(3, 9).map(({ id }) => id);
     for (const id of released) await db.run('UPDATE restante_refusal SET released_as = 1 WHERE id = ?', [id]);
     await pruneRefusals(db, NOW, { rows: 10 });

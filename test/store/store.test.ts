@@ -226,7 +226,7 @@ onEveryEngine('the store', (engine) => {
     expect((await findTargets(store.db, [`NEW${engine}`], 1)).map((row) => row.url_key)).toEqual([]);
   });
 
-  test('refusals are dropped after 14 days, and above 10,000 the oldest first', async () => {
+  test('refusals are dropped after 14 days of the database, whatever the clock of their receiver said; above 10,000 the oldest first', async () => {
     const refusal = (received_ms: number, wh_id: number) => ({
       user_id: 7,
       wh_id,
@@ -240,15 +240,25 @@ onEveryEngine('the store', (engine) => {
       content: null,
       event_key: null,
     });
+    const DAY_MS = 86_400_000;
     const now = 1_795_000_000_000;
-    await insertRefusals(store.db, [refusal(now - 15 * 86_400_000, 1), refusal(now, 1)]);
+    const count = async () => (await listRefusals(store.db, 7, { wh_id: 1, from: 0, limit: 10 })).length;
+    // Received by a process whose clock was far behind, and by one whose clock was far ahead.
+    await insertRefusals(store.db, [refusal(now - 400 * DAY_MS, 1), refusal(now + 400 * DAY_MS, 1)]);
+    await pruneRefusals(store.db, now);
+    await insertRefusals(store.db, [refusal(now, 1)]);
+    await pruneRefusals(store.db, now + 14 * DAY_MS - 3_600_000);
+    expect(await count()).toBe(3);
+    await pruneRefusals(store.db, now + 15 * DAY_MS);
+    expect(await count()).toBe(1);
+    await pruneRefusals(store.db, now + 30 * DAY_MS);
+    expect(await count()).toBe(0);
     for (let i = 0; i < 21; i++)
       await insertRefusals(
         store.db,
         Array.from({ length: 500 }, () => refusal(now, 2)),
       );
     await pruneRefusals(store.db, now);
-    expect(await listRefusals(store.db, 7, { wh_id: 1, from: 0, limit: 10 })).toHaveLength(1);
     expect((await listRefusals(store.db, 7, { wh_id: 2, from: 0, limit: 20_000 })).length).toBe(10_000);
   });
 });
