@@ -119,17 +119,6 @@ export async function openParts({ store, config, log, memory, now = Date.now }: 
   );
   const toTarget = createTargetMaker(sealer);
   const metrics = await openMetrics(config.metricsToken !== undefined);
-  const reading = await openReading({ store, config, log, content, onLook: measureLooks(metrics) });
-  const debug = config.logLevel === 'debug';
-  let consumers = createConsumers({
-    store,
-    tail: reading.tail,
-    ownWrites: reading.ownWrites,
-    maxPageBytes: config.maxPageBytes,
-    log,
-  });
-  if (metrics.enabled) consumers = measured(metrics, consumers);
-  if (debug) consumers = followed(log, consumers);
   const writes = measureWrites(metrics, {
     verdicts: VERIFIED,
     causes: CAUSES,
@@ -141,7 +130,24 @@ export async function openParts({ store, config, log, memory, now = Date.now }: 
     if (error === undefined) incidents.stored();
     else if (onlyReadable(error)) incidents.failed(error, 0);
   };
+  // Before anything is stored by the clock: the first start goes by the newest time that is stored.
   const clock = store.extended ? await watchClock(store.db, { onStep, onStored }) : undefined;
+  const reading = await openReading({ store, config, log, content, onLook: measureLooks(metrics) }).catch(
+    async (error: unknown) => {
+      await clock?.close();
+      throw error;
+    },
+  );
+  const debug = config.logLevel === 'debug';
+  let consumers = createConsumers({
+    store,
+    tail: reading.tail,
+    ownWrites: reading.ownWrites,
+    maxPageBytes: config.maxPageBytes,
+    log,
+  });
+  if (metrics.enabled) consumers = measured(metrics, consumers);
+  if (debug) consumers = followed(log, consumers);
   const quota = createQuota(store, log, config);
   /** Gives committed rows to the consumers and lists of this process that wait, which then need not look for them. */
   const committed = (rows: readonly NewContent[], ids: readonly number[]): void => {

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startPruner } from '../../src/retention/retention.ts';
 import type { Db } from '../../src/store/db.ts';
+import { settledClock } from '../../src/store/shared/clock.ts';
 import { type Desk, deskOf, openDesk } from '../consumers/calls.ts';
 import { cli } from '../support/cli.ts';
 import { type Database, migratedDatabase, onEveryEngine, startService, testLog } from '../support/engines.ts';
@@ -97,6 +98,23 @@ onEveryEngine('a clock that jumps', (engine) => {
       await other.close();
     }
     expect((await mine.act('w', 'ack', { lease: held.lease })).body.done).toEqual(ids);
+  });
+
+  test("ahead just before a second process comes: it believes the first one, and they do not undo one another's work", async () => {
+    const mine = await desk.another();
+    const { db } = mine.service.store;
+    const before = await settledClock(db);
+    setClock(db, 10_000);
+    const second = await startService(database.url, {}, (store) => setClock(store.db, 10_000));
+    for (const each of [db, second.store.db, db, second.store.db]) {
+      const { wall, lasting } = await settledClock(each);
+      expect(Math.abs(wall - lasting - (before.wall - before.lasting) - 10_000)).toBeLessThan(1_000);
+    }
+    // What both of them see, the second one takes out, too.
+    for (const each of [second.store.db, db]) setClock(each, 0);
+    const after = await settledClock(second.store.db);
+    expect(Math.abs(after.wall - after.lasting - (before.wall - before.lasting))).toBeLessThan(1_000);
+    await second.close();
   });
 
   test('forty days ahead on the way, and right again: nothing is removed, and no later content looks older', async () => {

@@ -10,6 +10,10 @@
 // * The lasting time never jumps for a process that runs: each statement that decides about a lease is checked against it.
 // * Of several processes one takes a jump out, by comparing and setting the offset; the others find that nothing is left to do.
 // * A process that was itself stopped (a virtual machine that paused) finds `clock_seen` beyond what it expects, and believes that.
+// * A process that came ten seconds ago or less believes what others take out: the clock may have jumped just before it came, and it
+//   took the wrong time for the right one. If it put back what they take out, the two would undo one another's work again and again.
+// What cannot hold: a process that starts between a jump and the first look at it of those that were there (5 s at most) counts the
+// jump as time that has passed, as after a restart. Leases may end for it so much early.
 // What is shown to people, and when a content was seen, is the clock's time: they compare it with other clocks.
 import { uptime } from 'node:os';
 import type { Db, Queries } from '../db.ts';
@@ -21,8 +25,11 @@ const ZERO = 4_000_000_000_000_000;
 const SLACK_MS = 2_000;
 // A start after less than this counts as a restart, and its lasting time as lived through. Leases end meanwhile, as promised.
 const RESTART_MS = 3_600_000;
-// A restart after the clock went back holds leases for up to so long more. A look is one small transaction.
+// A look is one small transaction.
 const EVERY_MS = 5_000;
+// After so many looks each process that was there before has looked, too. Until then a process does not raise `clock_seen`, so a
+// restart after the clock went back holds leases for up to so long more.
+const LOOKS_TO_LEARN = 2;
 
 // Without the cast the servers make a decimal of it.
 const STORED = `CAST(COALESCE(${metaOf('clock')}, ${ZERO}) AS SIGNED)`;
@@ -36,6 +43,10 @@ export const shownMs = (column: string): string => `(CAST(${column} AS SIGNED) +
 /** What a process knows of the clock of one database: a reading of the lasting time, and between which moments it was made. */
 interface Known {
   readonly time: number;
+  /** The clock's time and the offset of that reading, and the jump that was then taken out, if that was committed. */
+  readonly wall: number;
+  readonly offset: number;
+  readonly step: number;
   /** By the machine's uptime, which unlike performance.now() goes on while the machine sleeps. */
   readonly up: Span;
   /** The same by performance.now(), which is quicker to read. */
@@ -46,6 +57,8 @@ interface Span {
   readonly to: number;
 }
 const known = new WeakMap<object, Known>();
+/** Where this process has been there for long enough to know better than others. */
+const established = new WeakSet<object>();
 const listeners = new WeakMap<object, (ms: number) => void>();
 
 /** `wall`: the clock's time. */
@@ -82,7 +95,13 @@ function offBy(time: number, before: { readonly time: number; readonly made: Spa
 }
 
 /** How far the lasting time has jumped, as this process has seen it, or as what is stored tells a process that has just come. */
-function stepOf(before: Known | undefined, time: number, { seen, newest }: Pick<Stored, 'seen' | 'newest'>, up: Span) {
+function stepOf(
+  before: Known | undefined,
+  time: number,
+  { wall, offset, seen, newest }: Stored,
+  up: Span,
+  isEstablished: boolean,
+): number {
   if (!before) {
     if (seen !== null && time < seen - SLACK_MS) return time - seen;
     const last = seen ?? newest;
@@ -90,7 +109,11 @@ function stepOf(before: Known | undefined, time: number, { seen, newest }: Pick<
   }
   const step = offBy(time, { time: before.time, made: before.up }, up);
   // Another process was there after what this one expects to be now: it was this one that stood still.
-  return step > 0 && seen !== null && seen > time - step + SLACK_MS ? 0 : step;
+  if (step > 0 && seen !== null && seen > time - step + SLACK_MS) return 0;
+  if (isEstablished) return step;
+  // Without a jump that it has seen itself, or against it, others have taken out what they know of.
+  const undone = (offset ?? ZERO) === before.offset ? before.step : 0;
+  return step * offBy(wall, { time: before.wall - undone, made: before.up }, up) > 0 ? step : 0;
 }
 
 /** Reads the clock; `step` is the jump that has still to be taken out of what is stored, and is out of `lasting`. */
@@ -100,9 +123,10 @@ async function look(db: Db, queries: Pick<Queries, 'all'>) {
   const up = { from: upFrom, to: uptime() * 1000 };
   const tick = { from: tickFrom, to: performance.now() };
   const time = stored.wall + (stored.offset ?? ZERO) - ZERO;
-  const step = Math.round(stepOf(known.get(db), time, stored, up));
+  const step = Math.round(stepOf(known.get(db), time, stored, up, established.has(db)));
   const reading: Reading = { wall: stored.wall, lasting: time - step, accepted: stored.accepted ?? 0 };
-  return { reading, offset: stored.offset, step, up, tick };
+  const now: Known = { time: reading.lasting, wall: stored.wall, offset: stored.offset ?? ZERO, step, up, tick };
+  return { reading, offset: stored.offset, step, now };
 }
 
 // Only another process can come in between, and it leaves nothing to do.
@@ -111,12 +135,12 @@ const TRIES = 5;
 /** Takes out a jump, if there was one, inside the caller's transaction; resolves with the time as it is then. */
 async function settle(db: Db, queries: Queries): Promise<Reading> {
   for (let tries = 1; tries <= TRIES; tries++) {
-    const { reading, offset, step, up, tick } = await look(db, queries);
+    const { reading, offset, step, now } = await look(db, queries);
     if (offset === null) await keepMeta(db, queries, 'clock', ZERO);
     const from = offset ?? ZERO;
     const set = "UPDATE restante_meta SET v = ? WHERE k = 'clock' AND v = ?";
     if (step !== 0 && (await queries.run(set, [from - step, from])) === 0) continue;
-    known.set(db, { time: reading.lasting, up, tick });
+    known.set(db, now);
     if (step !== 0) listeners.get(db)?.(step);
     return reading;
   }
@@ -165,17 +189,19 @@ interface Watcher {
 /** Looks at the clock now and every 5 s, for as long as the service runs. */
 export async function watchClock(db: Db, { onStep, onStored }: Watcher, everyMs = EVERY_MS) {
   listeners.set(db, onStep);
-  let first = true;
+  // What is stored tells how late it was only before this process stores anything by the clock. A database that is away ends the start.
+  known.set(db, (await look(db, db)).now);
+  let looks = 0;
   const note = async (): Promise<void> => {
     await db.transaction(async (queries) => {
       const { wall, lasting, accepted } = await settle(db, queries);
       // The clock was set back to where it belongs: what was confirmed of it is over.
       if (accepted > Math.max(0, wall - lasting))
         await setMeta(db, queries, 'clock_accepted', Math.max(0, wall - lasting));
-      // At the start it is not raised: what a process that has just come believes must not outweigh what the others know.
-      await (first ? keepMeta : raiseMeta)(db, queries, 'clock_seen', lasting);
+      // Not raised yet: what a process that has just come believes must not outweigh what the others know.
+      await (looks < LOOKS_TO_LEARN ? keepMeta : raiseMeta)(db, queries, 'clock_seen', lasting);
     });
-    first = false;
+    if (++looks > LOOKS_TO_LEARN) established.add(db);
   };
   const stored = () => onStored(undefined);
   let looking = note().then(stored, onStored);
