@@ -27,8 +27,13 @@ interface Held {
   readonly token: number;
   readonly waiting: number;
   readonly due_ms: number;
-  /** When the lease ends in true time. */
+  readonly promise: Promised | undefined;
+}
+/** Until then, in true time, a worker was promised a content; how far the lasting time was ahead when it was. */
+interface Promised {
+  readonly at: number;
   readonly until: number;
+  readonly ahead: number;
 }
 interface LeaseRow {
   readonly consumer_id: number;
@@ -46,6 +51,7 @@ interface Consumer {
   readonly whid: string | null;
   readonly ordered: number;
   readonly max_attempts: number;
+  readonly lease_seconds: number;
   readonly start_pos: number;
   readonly cursor_pos: number;
   readonly created_ms: number;
@@ -72,11 +78,14 @@ const DAY_MS = 86_400_000;
 const UNDER_WAY_BYTES = 1_000_000;
 // The clocks are read in whole milliseconds.
 const PRECISION_MS = 2;
+// As in store/shared/clock.ts.
+const FOLLOWED_MS = 2_000;
+const RESTART_MS = 3_600_000;
 // As in receiver/writer.ts.
 const MOST_ROWS = 500;
 const MOST_BYTES = 4 * 1024 * 1024;
 const LEASES = 'SELECT consumer_id, pos, id, token, due_ms, attempt, waiting FROM restante_lease';
-const CONSUMERS = `SELECT id, user_id, name, whid, ordered, max_attempts, start_pos, cursor_pos, created_ms FROM restante_consumer WHERE user_id <> 0`;
+const CONSUMERS = `SELECT id, user_id, name, whid, ordered, max_attempts, lease_seconds, start_pos, cursor_pos, created_ms FROM restante_consumer WHERE user_id <> 0`;
 
 const nameIn = (content: unknown): string =>
   Buffer.isBuffer(content) ? (content.toString('latin1', 0, 40).split(' ', 1)[0] as string) : '';
@@ -100,6 +109,8 @@ export function createLedger(world: World, { retentionDays, pruneForeign, ageSla
   const guards = new Map<object, { readonly name: string; readonly user: number; readonly passed: () => number }>();
 
   const held = new Map<string, Held>();
+  /** Of each lease there ever was, by what its row says: a crash may bring a row back. */
+  const promised = new Map<string, Promised>();
   const granted = new Map<string, Set<number>>();
   const told = new Set<string>();
   const grantedEver = new Set<string>();
@@ -146,6 +157,22 @@ export function createLedger(world: World, { retentionDays, pruneForeign, ageSla
     }
   }
 
+  /**
+   * How much earlier than promised a lease may end. Small steps of the clock are followed. A process that came while a jump ahead had
+   * not been taken out takes it for time that has passed, as after a restart, unless it is an hour or more.
+   */
+  function earlier(promise: Promised, ahead: number): number {
+    const step = ahead - promise.ahead;
+    if (step <= FOLLOWED_MS) return Math.max(0, step);
+    const believed = server.cameWhileAhead.some(
+      (one) =>
+        one.at > promise.at &&
+        one.ahead - promise.ahead < RESTART_MS &&
+        step <= one.ahead - promise.ahead + FOLLOWED_MS,
+    );
+    return believed ? step : 0;
+  }
+
   /** Compares the leases with what they were. `transaction`: undefined after a crash, which gives no lease. */
   function look(transaction: Transaction | undefined): void {
     const now = server.committed<LeaseRow>(LEASES);
@@ -157,16 +184,17 @@ export function createLedger(world: World, { retentionDays, pruneForeign, ageSla
       keys.add(key);
       const before = held.get(key);
       if (before && before.token === token && before.waiting === waiting && before.due_ms === due_ms) continue;
-      const { at, told: clock } = transaction?.readAt ?? { at: world.now(), told: server.clock() };
-      const until = waiting === 0 ? at + due_ms - clock : 0;
-      held.set(key, { token, waiting, due_ms, until });
-      if (!transaction || waiting !== 0 || before?.token === token) continue;
       const consumer = all.get(consumer_id);
-      if (!consumer) continue;
-      if (before?.waiting === 0 && before.until > at + PRECISION_MS)
-        world.violation(
-          `${consumer.name}: ${pos} is handed out, and a worker has it for ${(before.until - at).toFixed(0)} ms more`,
-        );
+      const name = `${key} ${token} ${due_ms}`;
+      const { at, ahead } = transaction?.readAt ?? { at: world.now(), ahead: 0 };
+      // By what the worker was told, in true time. When it ends in the database says nothing: that goes by a clock that may be set.
+      if (transaction && consumer && waiting === 0)
+        promised.set(name, { at, ahead, until: at + consumer.lease_seconds * 1_000 });
+      held.set(key, { token, waiting, due_ms, promise: waiting === 0 ? promised.get(name) : undefined });
+      if (!transaction || waiting !== 0 || before?.token === token || !consumer) continue;
+      const left = before?.promise ? before.promise.until - at - earlier(before.promise, ahead) : 0;
+      if (left > PRECISION_MS)
+        world.violation(`${consumer.name}: ${pos} is handed out, and a worker has it for ${left.toFixed(0)} ms more`);
       if (attempt < 1 || attempt > consumer.max_attempts)
         world.violation(`${consumer.name}: ${pos} is handed out for the ${attempt}th time`);
       const ackedAt = done.get(`${consumer_id} ${id}`);

@@ -42,8 +42,8 @@ export interface Transaction {
   /** Ids of rows of tblwh that it has placed. */
   readonly placed: number[];
   waitsFor: string | undefined;
-  /** The first moment at which it read the clock, in true time and as the server tells it. */
-  readAt: { readonly at: number; readonly told: number } | undefined;
+  /** When it read the clock by which it decides about leases, in true time, and what the lasting time was ahead of it. */
+  readAt: { readonly at: number; readonly ahead: number } | undefined;
   state: 'open' | 'committing' | 'ended';
 }
 
@@ -61,6 +61,10 @@ export interface Watcher {
   inserting(transaction: Transaction, table: string, columns: readonly string[], rows: Rows): void;
 }
 
+/** A process of ours; without `parts` it has not read the clock yet. */
+interface Life extends Actor {
+  readonly parts: unknown;
+}
 interface Lock {
   holder: Transaction;
   readonly queue: { readonly transaction: Transaction; wake(): void }[];
@@ -90,6 +94,8 @@ const TRIES = 5;
 const BUSY_MS = 5_000;
 const MAX_VALUE_BYTES = 64 * 1024 * 1024;
 const FILE = 'the file';
+// As in store/shared/clock.ts.
+const NO_OFFSET = 4_000_000_000_000_000;
 // A server tells its uptime in whole seconds: two starts within less look like one. No server starts as quickly.
 const LEAST_LIFE_MS = 3_000;
 // What counts of a large body is its length on the way: of those that are stored only the beginning is kept.
@@ -144,6 +150,10 @@ export function createServer(world: World, storage: Storage, options: ServerOpti
   let lossy = faults;
   /** How far the server's clock is from the true time. */
   let skew = 0;
+  let jumped = false;
+  /** Processes that came while the lasting time was ahead. */
+  const cameWhileAhead: { readonly at: number; readonly ahead: number }[] = [];
+  const lives = new Set<Life>();
   const EPOCH = 1_700_000_000_000;
   const clock = () => Math.floor(EPOCH + world.now() + skew);
   const delay = () =>
@@ -308,6 +318,16 @@ export function createServer(world: World, storage: Storage, options: ServerOpti
     open.add(transaction);
     return transaction;
   }
+  /** How far the lasting time (src/store/shared/clock.ts) stands ahead of what it would be if the clock had never been set. */
+  function ahead(): number {
+    if (!jumped) return 0;
+    const [row] = storage.all<{ v: number }>("SELECT v FROM restante_meta WHERE k = 'clock'");
+    return skew + (row ? row.v - NO_OFFSET : 0);
+  }
+  const note = () => {
+    show(undefined);
+    cameWhileAhead.push({ at: world.now(), ahead: ahead() });
+  };
   const visible = <T>(sql: string, params: readonly Value[] = [], transaction?: Transaction): T[] => {
     show(transaction);
     storage.clock = clock();
@@ -362,8 +382,9 @@ export function createServer(world: World, storage: Storage, options: ServerOpti
   async function select<T>(transaction: Transaction | undefined, sql: string, params: readonly Value[]): Promise<T[]> {
     if (!embedded) for (const [text, answer] of told) if (text.test(sql)) return answer(params, transaction) as T[];
     const rows = visible<T & { id?: number; wh_id?: number }>(sql, params, transaction);
-    if (transaction && !transaction.readAt && sql.includes('sim_now()'))
-      transaction.readAt = { at: world.now(), told: storage.clock };
+    // A jump that it has to take out makes it read the clock again, before it changes a lease.
+    if (transaction && !transaction.tables.has('restante_lease') && sql.includes('sim_now()'))
+      transaction.readAt = { at: world.now(), ahead: ahead() };
     if (!transaction || !sql.endsWith(' FOR UPDATE')) return rows;
     const table = /FROM (restante_\w+)/.exec(sql)?.[1] ?? '';
     const literal = /k = '(\w+)'/.exec(sql)?.[1];
@@ -466,7 +487,9 @@ export function createServer(world: World, storage: Storage, options: ServerOpti
   }
 
   /** What one process of ours has of the database. */
-  function connect(owner: Actor, by: string): Db & { drop(): void } {
+  function connect(owner: Life, by: string): Db & { drop(): void } {
+    lives.add(owner);
+    if (jumped) note();
     const all = new Set<Connection>();
     let flushed = Number.NEGATIVE_INFINITY;
 
@@ -752,12 +775,14 @@ export function createServer(world: World, storage: Storage, options: ServerOpti
     get up() {
       return up;
     },
-    set skew(ms: number) {
-      skew = ms;
+    /** Sets the clock. */
+    jump(ms: number): void {
+      skew += ms;
+      jumped = true;
+      for (const one of lives) if (!one.alive || one.parts) lives.delete(one);
+      if (lives.size > 0) note();
     },
-    get skew() {
-      return skew;
-    },
+    cameWhileAhead,
     set diskFull(full: boolean) {
       diskFull = full;
     },

@@ -108,7 +108,7 @@ function drawWeather(world: ReturnType<typeof createWorld>): Weather {
     stalls: world.pick([0, 0, 1]),
     hangs: world.pick([0, 0, 0, 1]),
     fullDisks: world.pick([0, 0, 0, 1]),
-    jumps: 0,
+    jumps: world.pick([0, 0, 0, 1, 2]),
   };
 }
 
@@ -222,7 +222,7 @@ export async function simulateProgram(
     sometimes(weather.jumps, () => {
       const ms = world.pick([-HOUR_MS, -5_000, 5_000, HOUR_MS, 40 * 24 * HOUR_MS]);
       world.note(() => `the clock of the database jumps by ${ms} ms`);
-      server.skew += ms;
+      server.jump(ms);
     });
 
     world.spawn(async () => {
