@@ -166,6 +166,10 @@ export function createPost({ world, ledger, programs, calm }: Outside, slack: nu
     get underWay() {
       return under;
     },
+    /** Sends one until it is taken. */
+    async last(webhook: Webhook): Promise<void> {
+      while (!(await post(webhook, 0))) await world.sleep(100);
+    },
     /** Sends now and then, several at once, and again what was not taken. */
     async run({ webhooks, until, idleMs, burst, large, middle }: SenderOptions): Promise<void> {
       while (world.now() < until) {

@@ -29,6 +29,9 @@ const MEMORY: Memory = {
   constrainedMemory: () => 0,
 };
 
+// No fault of a world leads to one of these.
+const MISTAKES = [TypeError, ReferenceError, RangeError, SyntaxError];
+
 /** What a world may do wrong on purpose, and where the program is given it. */
 export interface Wrong {
   readonly db?: (db: Db, name: string) => Db;
@@ -61,8 +64,12 @@ export function createProgram(world: World, server: Server, { name, settings, me
     SECRETS_KEY,
     ...settings,
   });
-  const log = (level: string) => (data: object, message: string) =>
+  const log = (level: string) => (data: object, message: string) => {
     world.note(() => `${name} ${level}: ${message} ${JSON.stringify(data, reasonsOnly)}`);
+    const { error } = data as { readonly error?: unknown };
+    // What the program survives hides that nothing works: without this a world in which no request is stored looks well.
+    if (MISTAKES.some((kind) => error instanceof kind)) world.violation(`${name}: ${message}: ${error}`);
+  };
   const logs: Log = { debug: () => {}, info: log('info'), warn: log('warn'), error: log('error') };
   const delay = () => (world.chance(0.95) ? 0.1 + world.random() : world.random() * messageMs);
 
@@ -209,6 +216,7 @@ function requestOf({ path, headers, body }: Sent): IncomingMessage {
     httpVersion: '1.1',
     headers: Object.fromEntries(Object.entries(all).map(([name, value]) => [name.toLowerCase(), value])),
     rawHeaders: Object.entries(all).flat(),
+    rawTrailers: [],
     socket: { remoteAddress: '192.0.2.7' },
     complete: false,
     destroyed: false,
