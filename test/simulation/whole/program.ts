@@ -22,6 +22,8 @@ const PUBLIC_URL = 'https://restante.test';
 const RESTART_MS = 300;
 // An hour of the chores is a second of the world.
 const CHORES = { firstMs: 400, everyMs: 1_000 };
+// A request is under way for less than an hour, and in a world for more than a second: what came too late is judged more often here.
+const MOST_TIMES = 40;
 // Of a process that is never short of memory.
 const used = { rss: 1e6, heapTotal: 1e6, heapUsed: 1e6, external: 0, arrayBuffers: 0 };
 const MEMORY: Memory = {
@@ -99,7 +101,7 @@ export function createProgram(world: World, server: Server, { name, settings, me
       };
       const opened = await openParts({ store, config, log: logs, memory: MEMORY });
       const parts = wrong.parts?.(opened) ?? opened;
-      startChores(parts, CHORES);
+      startChores(parts, { ...CHORES, mostTimes: MOST_TIMES });
       startPruner({ db, days: config.retentionDays, foreign: config.pruneForeign, log: logs, ...CHORES });
       life.parts = { ...parts, receiver: createReceiver(parts) };
       world.note(() => `${name} serves`);

@@ -11,7 +11,7 @@ export async function os(original: Original) {
 }
 
 // A cache takes the memory for all it may hold when it is made. In a world there is little to hold, and a program is made often.
-const MOST_HELD = 500;
+const MOST_HELD = 60;
 export async function lru(original: Original) {
   const { LRUCache } = await original<typeof import('lru-cache')>();
   return {
