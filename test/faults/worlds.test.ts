@@ -1,7 +1,7 @@
-// Thousands of seeds of the whole program's simulated worlds, and the wrong programs whose worlds take long: minutes of a core.
+// Thousands of seeds of the whole program's simulated worlds on all cores, and the wrong programs whose worlds take long.
 import { test, vi } from 'vitest';
-import { holdAll, SEEDS } from '../simulation/hold.ts';
-import { simulateProgram } from '../simulation/whole/simulate.ts';
+import { SEEDS } from '../simulation/hold.ts';
+import { holdOnAllCores } from '../simulation/whole/threads.ts';
 import { CONTROL_SEEDS, isCaught, WRONG } from '../simulation/whole/wrong.ts';
 
 vi.mock('node:timers/promises', async () => (await import('../simulation/whole/replaced.ts')).timers());
@@ -9,14 +9,10 @@ vi.mock('node:os', async (original) => (await import('../simulation/whole/replac
 vi.mock('lru-cache', async (original) => (await import('../simulation/whole/replaced.ts')).lru(original));
 
 const MS_PER_SEED = 1_000;
-// Each takes some 50 ms: 10,000 of them take nine minutes of a core. SIMULATION_SEEDS=10000 runs them.
+// Each takes some 50 ms of a core. SIMULATION_SEEDS=10000 runs more of them.
 const WORLDS = Math.min(SEEDS, process.env.SIMULATION_SEEDS ? SEEDS : 3_000);
 
-test(
-  'the program keeps its promises in every world',
-  () => holdAll((seed, trace) => simulateProgram(seed, { trace }), 1, WORLDS),
-  WORLDS * MS_PER_SEED,
-);
+test('the program keeps its promises in every world', () => holdOnAllCores(1, WORLDS), WORLDS * MS_PER_SEED);
 
 test.each(Object.entries(WRONG).filter(([, { slow }]) => slow))(
   '%s is caught',
