@@ -159,8 +159,22 @@ export async function agreedTime(
 ): Promise<Pick<Reading, 'wall' | 'lasting'>> {
   const before = known.get(db);
   if (!before) return read;
-  const off = offBy(read.lasting, { time: before.time, made: before.tick }, { from: sent, to: performance.now() });
-  return off === 0 ? read : settle(db, queries);
+  const tick = { from: sent, to: performance.now() };
+  if (offBy(read.lasting, { time: before.time, made: before.tick }, tick) !== 0) return settle(db, queries);
+  const offset = read.lasting - read.wall + ZERO;
+  // Another process took a jump out. When the clock is set back, this one must know from where.
+  if (offset !== before.offset && offset !== before.offset - before.step) {
+    const up = uptime() * 1000;
+    known.set(db, {
+      time: read.lasting,
+      wall: read.wall,
+      offset,
+      step: 0,
+      up: { from: up - (tick.to - sent), to: up },
+      tick,
+    });
+  }
+  return read;
 }
 
 /** The time now, with any jump taken out. */

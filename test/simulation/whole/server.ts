@@ -406,8 +406,9 @@ export function createServer(world: World, storage: Storage, options: ServerOpti
     if (!waited) return rows;
     // The row is the latest; the clock, and what else is read beside it, are those of the statement's beginning.
     return visible<T>(sql, params, transaction).map((row, i) => {
-      const { now, head } = { now: undefined, head: undefined, ...rows[i] };
-      return { ...row, ...(now === undefined ? {} : { now }), ...(head === undefined ? {} : { head }) };
+      const first: Record<string, unknown> = rows[i] ?? {};
+      const asRead = ['now', 'wall', 'head'].filter((name) => first[name] !== undefined);
+      return { ...row, ...Object.fromEntries(asRead.map((name) => [name, first[name]])) };
     });
   }
   async function change(transaction: Transaction, sql: string, params: readonly Value[]): Promise<number> {
