@@ -96,6 +96,7 @@ const MAX_VALUE_BYTES = 64 * 1024 * 1024;
 const FILE = 'the file';
 // As in store/shared/clock.ts.
 const NO_OFFSET = 4_000_000_000_000_000;
+const TAKES_OUT = "UPDATE restante_meta SET v = ? WHERE k = 'clock' AND v = ?";
 // A server tells its uptime in whole seconds: two starts within less look like one. No server starts as quickly.
 const LEAST_LIFE_MS = 3_000;
 // What counts of a large body is its length on the way: of those that are stored only the beginning is kept.
@@ -415,7 +416,12 @@ export function createServer(world: World, storage: Storage, options: ServerOpti
     if (diskFull && !sql.startsWith('DELETE')) throw FULL;
     show(transaction);
     if (!embedded) for (const key of keysOf(storage, sql, params)) await lock(transaction, key);
-    return write(transaction, sql, () => storage.run(sql, params).changes);
+    const changes = write(transaction, sql, () => storage.run(sql, params).changes);
+    const { readAt } = transaction;
+    // A jump that it takes out is out of what it decides by.
+    if (readAt && changes > 0 && sql === TAKES_OUT)
+      transaction.readAt = { ...readAt, ahead: readAt.ahead + Number(params[0]) - Number(params[1]) };
+    return changes;
   }
   async function insert(
     transaction: Transaction,
@@ -787,8 +793,10 @@ export function createServer(world: World, storage: Storage, options: ServerOpti
     get up() {
       return up;
     },
-    /** Sets the clock. */
+    /** Sets the clock; not where nobody could ever store how late it was. */
     jump(ms: number): void {
+      if (diskFull && visible("SELECT v FROM restante_meta WHERE k = 'clock_seen'").length === 0) return;
+      world.note(() => `the clock of the database jumps by ${ms} ms`);
       skew += ms;
       jumped = true;
       for (const one of lives) if (!one.alive || one.parts) lives.delete(one);

@@ -59,6 +59,7 @@ export interface RunOptions extends WorldOptions {
 const PATIENCE_MS = 60_000;
 const LATEST_MS = 300_000;
 const HOUR_MS = 3_600_000;
+const JUMPS_MS = [-HOUR_MS, -5_000, 5_000, HOUR_MS, 40 * 24 * HOUR_MS];
 // Where the clock jumps by a tenth of the days that contents are kept, retention may follow it.
 const FOLLOWED_SHARE = 0.1;
 
@@ -219,11 +220,7 @@ export async function simulateProgram(
       await world.sleep(world.pick([100, 500, 1_500]));
       server.diskFull = false;
     });
-    sometimes(weather.jumps, () => {
-      const ms = world.pick([-HOUR_MS, -5_000, 5_000, HOUR_MS, 40 * 24 * HOUR_MS]);
-      world.note(() => `the clock of the database jumps by ${ms} ms`);
-      server.jump(ms);
-    });
+    sometimes(weather.jumps, () => server.jump(world.pick(JUMPS_MS)));
 
     world.spawn(async () => {
       await world.sleep(until);

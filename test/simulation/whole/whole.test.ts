@@ -14,15 +14,33 @@ const MS_PER_SEED = 1_000;
 
 const run: Run = (seed, trace) => simulateProgram(seed, { trace });
 
+const REMOVING: Partial<Weather> = { retentionDays: 1, kind: 'binlog' };
+const JUMPING: Partial<Weather> = { jumps: 2 };
+const COMING: Partial<Weather> = { ...JUMPING, processes: 2, kills: 2 };
+const EARLY: Partial<Weather> = { ...JUMPING, retentionDays: 1, lengthMs: 300 };
+
 /** Worlds in which an earlier form failed: they run always. */
 const KEPT: readonly { readonly seed: number; readonly why: string; readonly weather?: Partial<Weather> }[] = [
-  { seed: 48, why: 'a consumer was made during a removal, and had in hand what went' },
-  { seed: 97, why: 'a consumer was made during a removal, and never got what went' },
+  { seed: 178, why: 'a consumer was made during a removal, and had in hand what went', weather: REMOVING },
+  { seed: 92, why: 'a consumer was made during a removal, and never got what went', weather: REMOVING },
   {
-    seed: 42,
+    seed: 23,
     why: 'a request was kept, and its sender was told that nothing was stored',
     weather: { kind: 'redo', hangs: 0, signed: true, faults: 0.1 },
   },
+  {
+    seed: 589,
+    why: 'a request that waited for its secret was removed, as its time was by another clock',
+    weather: { jumps: 2, signed: true, retentionDays: 0, lengthMs: 300, consumers: 1, workers: 1, crashes: 0 },
+  },
+  { seed: 134, why: 'a process that came after a jump undid what others took out', weather: COMING },
+  { seed: 230, why: 'contents were stored before the clock was read, and hid its jump', weather: EARLY },
+  {
+    seed: 427,
+    why: 'a process did not take out what it saw, for others had taken out a jump before',
+    weather: JUMPING,
+  },
+  { seed: 466, why: 'a process believed that others had taken out a jump back', weather: JUMPING },
 ];
 
 describe('in every world', () => {

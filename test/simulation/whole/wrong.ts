@@ -116,6 +116,13 @@ export const WRONG: Readonly<Record<string, Design>> = {
     },
     weather: { ...SERVER, workers: 2 },
   },
+  'leases by the clock as it is set': {
+    wrong: within((queries) => ({
+      run: async (sql, params) =>
+        /^UPDATE restante_meta SET v = \? WHERE k = 'clock' AND/.test(sql) ? 1 : queries.run(sql, params),
+    })),
+    weather: { workers: 2, jumps: 2 },
+  },
   'retention by a clock that is ahead': {
     wrong: {
       db: (db) => ({
