@@ -81,7 +81,7 @@ const PRECISION_MS = 2;
 // As in store/shared/clock.ts.
 const FOLLOWED_MS = 2_000;
 const RESTART_MS = 3_600_000;
-// For so long, and a little more, such a process believes what it found.
+// For so long, and a little more, a process that came in the wrong time believes it, when a second jump makes it look right again.
 const LEARNING_MS = 15_000;
 // As in receiver/writer.ts.
 const MOST_ROWS = 500;
@@ -168,7 +168,7 @@ export function createLedger(world: World, { retentionDays, pruneForeign, ageSla
     if (step <= FOLLOWED_MS) return Math.max(0, step);
     const believed = server.cameWhileAhead.some(
       (one) =>
-        one.at > promise.at - LEARNING_MS &&
+        (one.at > promise.at || (one.at > promise.at - LEARNING_MS && server.jumpedAt > promise.at)) &&
         one.ahead - promise.ahead < RESTART_MS &&
         step <= one.ahead - promise.ahead + FOLLOWED_MS,
     );

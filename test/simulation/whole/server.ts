@@ -154,7 +154,9 @@ export function createServer(world: World, storage: Storage, options: ServerOpti
   let lossy = faults;
   /** How far the server's clock is from the true time. */
   let skew = 0;
-  let jumped = false;
+  /** When the clock was last set. */
+  let jumpedAt = Number.NEGATIVE_INFINITY;
+  const jumped = () => jumpedAt >= 0;
   /** Processes that came while the lasting time was ahead. */
   const cameWhileAhead: { readonly at: number; readonly ahead: number }[] = [];
   const lives = new Set<Life>();
@@ -324,7 +326,7 @@ export function createServer(world: World, storage: Storage, options: ServerOpti
   }
   /** How far the lasting time (src/store/shared/clock.ts) stands ahead of what it would be if the clock had never been set. */
   function ahead(): number {
-    if (!jumped) return 0;
+    if (!jumped()) return 0;
     const [row] = storage.all<{ v: number }>("SELECT v FROM restante_meta WHERE k = 'clock'");
     return skew + (row ? row.v - NO_OFFSET : 0);
   }
@@ -507,7 +509,7 @@ export function createServer(world: World, storage: Storage, options: ServerOpti
   /** What one process of ours has of the database. */
   function connect(owner: Life, by: string): Db & { drop(): void } {
     lives.add(owner);
-    if (jumped) note();
+    if (jumped()) note();
     const all = new Set<Connection>();
     let flushed = Number.NEGATIVE_INFINITY;
 
@@ -798,11 +800,14 @@ export function createServer(world: World, storage: Storage, options: ServerOpti
       if (diskFull && visible("SELECT v FROM restante_meta WHERE k = 'clock_seen'").length === 0) return;
       world.note(() => `the clock of the database jumps by ${ms} ms`);
       skew += ms;
-      jumped = true;
+      jumpedAt = world.now();
       for (const one of lives) if (!one.alive || one.parts) lives.delete(one);
       if (lives.size > 0) note();
     },
     cameWhileAhead,
+    get jumpedAt() {
+      return jumpedAt;
+    },
     set diskFull(full: boolean) {
       diskFull = full;
     },
