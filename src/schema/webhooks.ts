@@ -78,6 +78,10 @@ const verify = {
     'How the secret is written. Default utf8: its characters are the key.',
   ),
   key_prefix: text(32, 'What to cut off the secret first, if it is there: `whsec_`.'),
+  key_hash: oneOf(
+    ['sha1', 'sha256'],
+    'The key is this hash of the secret, as at Braintree. Default: the key is the secret.',
+  ),
   signature: Type.Partial(
     Type.Object({
       from: Source(`Where the signature stands: ${PLACES}.`),
@@ -87,7 +91,10 @@ const verify = {
       ),
       item_separator: text(4, 'What stands between several signatures or fields: `,` for `t=1,v1=ab`.'),
       field_separator: text(4, 'What stands between the name of a field and its value: `=` for `v1=ab`.'),
-      field: text(32, 'The field with the signature: `v1`, `sha256`. Several may be there, any may match.'),
+      field: text(
+        32,
+        'The field with the signature: `v1`, `sha256`. Several may be there, any may match. `*`: a field of any name, as at Braintree.',
+      ),
     }),
     strict,
   ),
@@ -99,6 +106,15 @@ const verify = {
         64,
         'The claim that must be the SHA-256 of the body, in hex or base64: `request_body_sha256`. Without it the token says nothing of the body: then `covers_body` must be false.',
       ),
+      time_claim: text(
+        64,
+        'The claim with the time of the signature, in seconds: `iat`. It may be off by `tolerance_seconds` in both directions. Default: none, and only `exp` and `nbf` count.',
+      ),
+      claims: Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 255 }), {
+        maxProperties: 10,
+        description:
+          'What other claims must be: `{"email":"push@project.iam.gserviceaccount.com"}`. A true or false is written as a text. An empty text is yet to be said: until then requests are kept and not accepted.',
+      }),
     }),
     {
       ...strict,
@@ -125,7 +141,7 @@ const verify = {
   }),
   signed_string: text(
     1024,
-    'What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. Default `{body}`.',
+    'What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`.',
   ),
   body: oneOf(
     ['raw', 'decoded'],

@@ -8,6 +8,7 @@ import {
   type Handshake,
   isHeaderText,
   isWord,
+  type Proof,
   type Rules,
   type Shared,
   type SignatureCheck,
@@ -30,7 +31,7 @@ export function* verdictOn(rules: Rules, secrets: readonly Secret[], incoming: I
   if (rules.forms) yield* readParts(incoming);
   const open = findHandshake(rules, incoming, false);
   const usable = unexpired(secrets, incoming);
-  const missing = check && usable.length === 0 ? missingSecret(rules, secrets.length) : undefined;
+  const missing = check && (usable.length === 0 ? missingSecret(rules, secrets.length) : missingClaim(check));
   if (open?.open) {
     if (missing !== undefined) return { kind: 'secret_missing', reason: missing };
     // The provider checks the answer with its own secret: the one that is to stay.
@@ -121,6 +122,12 @@ function mismatch({ algorithm, encoding }: SignatureCheck, signatures: readonly 
   if (length && only !== undefined && only.length !== length)
     return `The signature is ${only.length} characters long; ${length} are expected of ${algorithm} in ${encoding}.`;
   return 'The signature does not fit: another secret, or the request was changed on its way.';
+}
+
+/** Some claims only the owner knows, such as the account that Pub/Sub sends for. */
+function missingClaim(check: Proof): string | undefined {
+  const unsaid = check.scheme === 'jwt' ? check.claims.find(([, value]) => value === '') : undefined;
+  return unsaid && `It is not said yet what the claim ${unsaid[0]} must be: set verify.jwt.claims.`;
 }
 
 function missingSecret({ preset }: Rules, expired: number): string {

@@ -100,6 +100,11 @@ export function* claimFault(check: TokenCheck, { claims }: Token, incoming: Inco
   if (issuer !== undefined && claims.iss !== issuer) return 'The token is of another issuer than verify.jwt.issuer.';
   if (audience !== undefined && ![claims.aud].flat().includes(audience))
     return 'The token is for another audience than verify.jwt.audience.';
+  for (const [name, value] of check.claims) {
+    const claim = claims[name];
+    if (value === '' || (typeof claim === 'boolean' ? String(claim) : claim) !== value)
+      return `The claim ${name} of the token is another than in verify.jwt.claims.`;
+  }
   if (bodyClaim === undefined) return undefined;
   const body = signedBody(check, incoming);
   if ('fault' in body) return body.fault;
@@ -120,13 +125,15 @@ export function* claimFault(check: TokenCheck, { claims }: Token, incoming: Inco
 
 /** What is wrong with the time of a token; undefined: nothing. `seconds`: beyond what is allowed. */
 export function timeFault(
-  { toleranceMs }: TokenCheck,
-  { claims: { exp, nbf } }: Token,
+  { toleranceMs, timeClaim }: TokenCheck,
+  { claims }: Token,
   nowMs: number,
 ): { readonly words: string; readonly seconds: number; readonly future: boolean } | undefined {
+  const { exp, nbf } = claims;
   for (const [name, time] of [
     ['exp', exp],
     ['nbf', nbf],
+    ...(timeClaim === undefined ? [] : [[timeClaim, claims[timeClaim] ?? null] as const]),
   ] as const)
     if (time !== undefined && !(typeof time === 'number' && Number.isFinite(time)))
       return { words: `The claim ${name} of the token is no time.`, seconds: 0, future: false };
@@ -150,5 +157,14 @@ export function timeFault(
       future: true,
     };
   }
-  return undefined;
+  if (timeClaim === undefined) return undefined;
+  const off = Math.floor(nowMs / 1000) - (claims[timeClaim] as number);
+  const seconds = Math.ceil(Math.abs(off) - toleranceMs / 1000);
+  if (seconds <= 0) return undefined;
+  const when = off < 0 ? 'in the future' : 'old';
+  return {
+    words: `The signature is right, but the token is ${Math.ceil(Math.abs(off))} s ${when}: ${allowed}.`,
+    seconds,
+    future: off < 0,
+  };
 }

@@ -40,6 +40,8 @@ export interface Fault {
 
 // A header of 64 KiB must not buy thousands of comparisons.
 const MOST_SIGNATURES = 20;
+/** As `field`: the signature may stand in a field of any name. */
+const ANY = '*';
 
 /** Everything that a check needs but the key; or what is missing. */
 export function readMessage(check: SignatureCheck, incoming: Incoming): Message | Fault {
@@ -49,7 +51,8 @@ export function readMessage(check: SignatureCheck, incoming: Incoming): Message 
   const text = request.read(check.signature);
   if (text === undefined) return { ...absent(check.signature, request), missing: true };
   const fields = textsOf(check, request, text).flatMap((one) => readFields(check, one));
-  const signatures = check.field === '' ? fields.map(([, value]) => value) : valuesOf(fields, check.field);
+  const signatures =
+    check.field === '' || check.field === ANY ? fields.map(([, value]) => value) : valuesOf(fields, check.field);
   if (signatures.length === 0)
     return { fault: `The ${nameOf(check.signature, family)} has no ${check.field}${check.fieldSeparator}… in it.` };
   const time = readTime(check, request, fields);
@@ -184,11 +187,20 @@ function partOf(
     case 'read': {
       const source = 'source' in part ? part.source : (check.id as Source);
       const found = readBytes(source, incoming, read);
-      if (found !== undefined) return found;
+      if (found !== undefined) return part.kind === 'read' ? framed(part, found) : found;
       const fallback = part.kind === 'read' ? part.fallback : undefined;
       return fallback && !isUnread(source, incoming) ? fallback : absent(source, request, ', and it is signed');
     }
   }
+}
+
+/** The value with the text around it that stands only where the value does. */
+function framed(
+  { before, after, lower }: Extract<SignatureCheck['template'][number], { kind: 'read' }>,
+  value: Buffer,
+) {
+  if (!lower && before.length + after.length === 0) return value;
+  return Buffer.concat([before, lower ? Buffer.from(value.toString().toLowerCase()) : value, after]);
 }
 
 /** The body as it came, or without its encoding. */

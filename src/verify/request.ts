@@ -188,7 +188,8 @@ function parsePlace(text: string): Place | string {
   if (kind === 'header') {
     const names = rest.split(',');
     if (!names.every((name) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name))) return 'is no name of a header';
-    return { kind, names: names.map((name) => name.toLowerCase()), title: `${names.join(' or ')} header` };
+    const shown = names.length > 3 ? `${names[0]} to ${names.at(-1)}` : names.join(' or ');
+    return { kind, names: names.map((name) => name.toLowerCase()), title: `${shown} header` };
   }
   if ((kind === 'form' || kind === 'query') && rest !== '') {
     const title = `${rest} of the ${kind === 'form' ? 'form' : 'query'}`;

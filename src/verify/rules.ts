@@ -1,5 +1,5 @@
 // The settings of one webhook compiled once: templates and sources are parsed, and mistakes are told before they cost an event.
-import { createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto';
+import { createHash, createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import type { FieldError } from '../errors.ts';
 import type { Answer, DedupeInput, HandshakeInput, VerifyInput } from '../schema/webhooks.ts';
 import { PRESETS } from './presets/index.ts';
@@ -51,6 +51,9 @@ export interface TokenCheck extends Omit<KeyRule, 'algorithm'> {
   readonly audience: string | undefined;
   /** The claim that has to be the SHA-256 of the body. */
   readonly bodyClaim: string | undefined;
+  /** The claim that has to be within the tolerance, like a timestamp. */
+  readonly timeClaim: string | undefined;
+  readonly claims: readonly (readonly [name: string, value: string])[];
   readonly decoded: boolean;
   readonly keys: WeakMap<Secret, readonly JwtKey[]>;
 }
@@ -124,12 +127,16 @@ export function compileRules(settings: RuleSettings): Rules {
   return rules;
 }
 
-/** Merges member by member, and within signature, timestamp and jwt as well. */
+/** Merges member by member, and within signature, timestamp, jwt and its claims as well. */
 function merged(base: VerifyInput, own: VerifyInput): VerifyInput {
   const given = present(own);
-  const inner = (name: 'signature' | 'timestamp' | 'jwt') =>
+  const inner = (name: 'signature' | 'timestamp' | 'jwt'): VerifyInput =>
     base[name] || given[name] ? { [name]: { ...base[name], ...present(given[name] ?? {}) } } : {};
-  return { ...base, ...given, ...inner('signature'), ...inner('timestamp'), ...inner('jwt') };
+  const { jwt } = inner('jwt');
+  // A claim of one's own must not take those of the preset away.
+  const claims = { ...base.jwt?.claims, ...present(given.jwt?.claims ?? {}) };
+  const whole = jwt && { jwt: { ...jwt, claims } };
+  return { ...base, ...given, ...inner('signature'), ...inner('timestamp'), ...whole };
 }
 
 /** Without null: such a member was taken back. */
@@ -193,6 +200,7 @@ function compileCheck(verify: VerifyInput, source: Find, fault: Fault): Proof | 
     encoding: verify.encoding ?? 'hex',
     keyEncoding: verify.key_encoding ?? 'utf8',
     keyPrefix: verify.key_prefix ?? '',
+    keyHash: verify.key_hash,
     signature,
     everyHeader: headers === 'all',
     itemSeparator: item_separator,
@@ -230,6 +238,7 @@ function compileToken(verify: VerifyInput, source: Find, fault: Fault): TokenChe
       algorithm,
       keyEncoding: verify.key_encoding ?? 'utf8',
       keyPrefix: verify.key_prefix ?? '',
+      keyHash: verify.key_hash,
       field: '',
       fieldSeparator: '',
       from,
@@ -237,6 +246,8 @@ function compileToken(verify: VerifyInput, source: Find, fault: Fault): TokenChe
       issuer: jwt?.issuer,
       audience: jwt?.audience,
       bodyClaim: jwt?.body_claim,
+      timeClaim: jwt?.time_claim,
+      claims: Object.entries(jwt?.claims ?? {}),
       decoded: verify.body === 'decoded',
       keys: new WeakMap(),
     }
@@ -356,6 +367,8 @@ interface KeyRule {
   readonly algorithm: string;
   readonly keyEncoding: 'utf8' | 'base64' | 'hex';
   readonly keyPrefix: string;
+  /** The key is this hash of the secret. */
+  readonly keyHash: 'sha1' | 'sha256' | undefined;
   /** As they stand before a signature: `v1` and `,`. */
   readonly field: string;
   readonly fieldSeparator: string;
@@ -379,6 +392,11 @@ const isAsymmetric = (algorithm: string): boolean => algorithm in TYPES;
 
 /** The key, or a sentence that says why the text is none. */
 export function readKey(rule: KeyRule, value: string): Buffer | KeyObject | string {
+  const key = readWrittenKey(rule, value);
+  return rule.keyHash && Buffer.isBuffer(key) ? createHash(rule.keyHash).update(key).digest() : key;
+}
+
+function readWrittenKey(rule: KeyRule, value: string): Buffer | KeyObject | string {
   const text = withoutPrefix(rule, value);
   if (isAsymmetric(rule.algorithm)) return readPublicKey(rule.algorithm, text.trim());
   if (text === '') return 'must not be empty';
@@ -495,8 +513,16 @@ type Name = (typeof NAMES)[number];
 type Part =
   | { readonly kind: 'text'; readonly bytes: Buffer }
   | { readonly kind: Name }
-  /** `fallback`: what is signed where nothing stands there; undefined: something must. */
-  | { readonly kind: 'read'; readonly source: Source; readonly fallback: Buffer | undefined };
+  | {
+      readonly kind: 'read';
+      readonly source: Source;
+      /** What is signed where nothing stands there; undefined: something must. */
+      readonly fallback: Buffer | undefined;
+      /** What is signed around it where something stands there. */
+      readonly before: Buffer;
+      readonly after: Buffer;
+      readonly lower: boolean;
+    };
 
 // No provider needs half of these.
 const MOST_PLACES = 12;
@@ -519,12 +545,22 @@ function parseTemplate(text: string): readonly Part[] | string {
       parts.push({ kind });
       continue;
     }
-    const [, where = '', otherwise] = /^(.*?)(?:\?(.*))?$/s.exec(name) ?? [];
+    // A name may have brackets of its own, as `form:contact[id]`: those at its end count only with some in front.
+    const [, before = '', inner = name, after = '', ending = ''] =
+      /^\[([^\]]*)\](.*?)\[([^\]]*)\](\?.*)?$/s.exec(name) ?? [];
+    const [, lower, where = '', otherwise] = /^(lower:)?(.*?)(?:\?(.*))?$/s.exec(inner + ending) ?? [];
     const places = where.split(' | ');
     const named = places.every((one) => /^(header|json|form|query):/.test(one));
     const place = named ? parseSource(places.map((one) => one.replace(/^json:/, 'body:')).join(' | ')) : 'unknown';
     if (typeof place === 'string') return `has ${piece}, which is none of ${KNOWN}`;
-    parts.push({ kind: 'read', source: place, fallback: otherwise === undefined ? undefined : Buffer.from(otherwise) });
+    parts.push({
+      kind: 'read',
+      source: place,
+      fallback: otherwise === undefined ? undefined : Buffer.from(otherwise),
+      before: Buffer.from(before),
+      after: Buffer.from(after),
+      lower: lower !== undefined,
+    });
   }
   return parts;
 }
