@@ -217,10 +217,12 @@ interface Marks {
 const headersOf = (text: string): readonly string[] =>
   text.startsWith('header:') ? text.slice('header:'.length).toLowerCase().split(',') : [];
 
+// Such a name says nothing of who sent it: a proxy or the owner of a URL adds Authorization too, and many sign in X-Signature.
+const COMMON = new Set(['authorization', 'x-signature', 'x-webhook-signature']);
+
 const MARKS: readonly Marks[] = [...PRESETS.values()].flatMap((preset) => {
   const { signature, secret_from, timestamp, id } = preset.verify;
-  // Authorization says nothing of who sent it: a proxy or the owner of a URL adds it too.
-  const marks = headersOf(signature?.from ?? secret_from ?? '').filter((name) => name !== 'authorization');
+  const marks = headersOf(signature?.from ?? secret_from ?? '').filter((name) => !COMMON.has(name));
   const more = [preset.dedupe ?? [], preset.event_type ?? [], timestamp?.from ?? [], id ?? []].flat(2);
   const needed = [marks, headersOf(timestamp?.from ?? ''), headersOf(id ?? '')].filter((names) => names.length > 0);
   return marks.length > 0 ? [{ preset, needed, others: [...new Set(more.flatMap(headersOf))] }] : [];

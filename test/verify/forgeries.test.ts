@@ -43,7 +43,7 @@ test('a preset that needs no secret has no check, and every other one has', () =
 });
 
 describe.each(Object.entries(SENDERS))('%s', (name, sender) => {
-  const rules = compileRules({ preset: name });
+  const rules = compileRules({ preset: name, verify: sender.verify });
   const { secret, signing } = sender.keys();
   const token = rules.check?.scheme === 'shared-secret';
   const send = (nowMs = NOW_MS, body = sender.body) =>

@@ -1,9 +1,11 @@
 // Every provider that is known by name. A new provider is a row, not code.
+import { BILLING } from './billing.ts';
 import { COMMERCE } from './commerce.ts';
 import { CONNECT } from './connect.ts';
 import { DEVELOPER } from './developer.ts';
 import { MESSAGING } from './messaging.ts';
 import { PAYMENTS } from './payments.ts';
+import { PLATFORMS } from './platforms.ts';
 import type { Preset } from './preset.ts';
 import { SALES } from './sales.ts';
 import { TEAMWORK } from './teamwork.ts';
@@ -27,8 +29,16 @@ const GENERIC: Preset = {
 };
 
 export const PRESETS: ReadonlyMap<string, Preset> = new Map(
-  [...PAYMENTS, ...COMMERCE, ...DEVELOPER, ...SALES, ...MESSAGING, ...TEAMWORK, ...CONNECT, GENERIC].map((preset) => [
-    preset.name,
-    preset,
-  ]),
+  [
+    ...PAYMENTS,
+    ...COMMERCE,
+    ...DEVELOPER,
+    ...SALES,
+    ...MESSAGING,
+    ...TEAMWORK,
+    ...CONNECT,
+    ...BILLING,
+    ...PLATFORMS,
+    GENERIC,
+  ].map((preset) => [preset.name, preset]),
 );

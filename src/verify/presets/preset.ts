@@ -59,6 +59,7 @@ type Look = readonly [pattern: RegExp, words: string];
 const WHSEC: Look = [/^whsec_/, 'begins with whsec_'];
 const STANDARD_SECRET: Look = [/^(v1,)?whsec_/, WHSEC[1]];
 const HEX32: Look = [/^[0-9a-f]{32}$/i, 'has 32 hexadecimal digits'];
+const USER_PASSWORD: Look = [/:/, 'is user:password, with a colon between'];
 // By the name of the preset. These are no members of a preset: a look is a hint, and refuses nothing.
 const LOOKS: ReadonlyMap<string, Look> = new Map([
   ['stripe', WHSEC],
@@ -66,9 +67,16 @@ const LOOKS: ReadonlyMap<string, Look> = new Map([
   ['svix', STANDARD_SECRET],
   ['gitlab-signing', STANDARD_SECRET],
   ['supabase', STANDARD_SECRET],
+  ['clerk', STANDARD_SECRET],
+  ['resend', STANDARD_SECRET],
+  ['openai', STANDARD_SECRET],
   ['standard-webhooks-v1a', [/^whpk_/, 'begins with whpk_']],
   ['telegram', [/^[A-Za-z0-9_-]{1,256}$/, 'has up to 256 letters, digits, _ and -']],
-  ['azure-devops', [/:/, 'is user:password, with a colon between']],
+  ['azure-devops', USER_PASSWORD],
+  ['chargebee', USER_PASSWORD],
+  ['postmark', USER_PASSWORD],
+  ['adyen', [/^([0-9a-f]{2})+$/i, 'is hexadecimal']],
+  ['paystack', [/^sk_/, 'begins with sk_']],
   ['twilio', HEX32],
   ['slack', HEX32],
   ['meta', HEX32],

@@ -1,5 +1,6 @@
 // Signs requests as each provider documents it, by WebCrypto and by hand: an implementation that shares nothing with ours.
-import { createHash, generateKeyPairSync, sign as signWith } from 'node:crypto';
+import { createHash, createHmac, generateKeyPairSync, sign as signWith } from 'node:crypto';
+import type { VerifyInput } from '../../../src/schema/webhooks.ts';
 import type { Incoming } from '../../../src/verify/request.ts';
 import { request } from './request.ts';
 
@@ -14,6 +15,8 @@ export interface Sender {
   /** The signature says nothing of the body. */
   readonly coversBody?: false;
   readonly event: { readonly id: string | null; readonly type: string | null };
+  /** What the owner has to say beside the preset. */
+  readonly verify?: VerifyInput;
 }
 export interface Sent {
   readonly incoming: Incoming;
@@ -22,7 +25,7 @@ export interface Sent {
 }
 
 const text = new TextEncoder();
-type Digest = 'SHA-256' | 'SHA-1';
+type Digest = 'SHA-256' | 'SHA-1' | 'SHA-512';
 
 async function hmac(hash: Digest, key: Uint8Array, message: string): Promise<Buffer> {
   const imported = await crypto.subtle.importKey('raw', new Uint8Array(key), { name: 'HMAC', hash }, false, ['sign']);
@@ -127,6 +130,60 @@ const token = (
 });
 const FORM_TYPE = { 'Content-Type': 'application/x-www-form-urlencoded' };
 const plain = (hash: 'sha1' | 'sha256', message: string) => createHash(hash).update(message).digest('hex');
+
+/** A JSON Web Token; by hand, as WebCrypto has no other way to write it than ours. */
+const jwt = (claims: object, sign: (text: string) => Buffer, header: object): string => {
+  const written = [{ typ: 'JWT', ...header }, claims].map((part) =>
+    Buffer.from(JSON.stringify(part)).toString('base64url'),
+  );
+  return `${written.join('.')}.${sign(written.join('.')).toString('base64url')}`;
+};
+const signedJwt = (
+  body: string,
+  event: Sender['event'],
+  header: string,
+  claims: (given: { body: string; nowMs: number; url: string }) => object,
+  rest: Partial<Sender> = {},
+): Sender =>
+  sender(
+    body,
+    event,
+    async (key, given) => {
+      const signed = jwt(claims(given), (text) => createHmac('sha256', key).update(text).digest(), { alg: 'HS256' });
+      return [signed, { [header]: header === 'Authorization' ? `Bearer ${signed}` : signed }];
+    },
+    rest,
+  );
+/** A token that a private key signs; its secret is a set of keys. */
+const jwtKeys = (kind: 'rsa' | 'ec') => () => {
+  const { publicKey, privateKey } =
+    kind === 'rsa'
+      ? generateKeyPairSync('rsa', { modulusLength: 2048 })
+      : generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const key = { ...publicKey.export({ format: 'jwk' }), kid: 'k1', use: 'sig' };
+  return {
+    secret: JSON.stringify(kind === 'rsa' ? { keys: [key] } : key),
+    signing: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
+  };
+};
+const rsaKeys = () => {
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  return {
+    secret: publicKey.export({ format: 'pem', type: 'spki' }).toString(),
+    signing: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
+  };
+};
+const basic = (body: string, event: Sender['event']): Sender =>
+  token(body, event, (key) => ({ headers: { Authorization: `Basic ${key}` } }), { keys: basicKeys });
+const basicKeys = () => {
+  const secret = `hook:${random(20).toString('hex')}`;
+  return { secret, signing: Buffer.from(secret).toString('base64') };
+};
+const PUSHER = 'push@project.iam.gserviceaccount.com';
+const hexKeys = () => {
+  const secret = random(32).toString('hex').toUpperCase();
+  return { secret, signing: secret };
+};
 
 const META =
   '{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"messages":[{"id":"wamid.1","text":{"body":"\\u00e4 \\/"}}]}}]}]}';
@@ -462,13 +519,7 @@ export const SENDERS: Readonly<Record<string, Sender>> = {
     },
   ),
   wechatpay: {
-    keys() {
-      const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-      return {
-        secret: publicKey.export({ format: 'pem', type: 'spki' }).toString(),
-        signing: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
-      };
-    },
+    keys: rsaKeys,
     window: 300,
     body: '{"id":"EV-2018022511223320873","event_type":"TRANSACTION.SUCCESS"}',
     event: { id: 'EV-2018022511223320873', type: 'TRANSACTION.SUCCESS' },
@@ -576,17 +627,10 @@ export const SENDERS: Readonly<Record<string, Sender>> = {
       return [signature, { 'X-Trello-Webhook': signature }];
     },
   ),
-  'azure-devops': token(
-    '{"subscriptionId":"s1","notificationId":1,"id":"e1","eventType":"git.push"}',
-    { id: 's1/e1', type: 'git.push' },
-    (key) => ({ headers: { Authorization: `Basic ${key}` } }),
-    {
-      keys() {
-        const secret = `hook:${random(20).toString('hex')}`;
-        return { secret, signing: Buffer.from(secret).toString('base64') };
-      },
-    },
-  ),
+  'azure-devops': basic('{"subscriptionId":"s1","notificationId":1,"id":"e1","eventType":"git.push"}', {
+    id: 's1/e1',
+    type: 'git.push',
+  }),
   okta: token(
     '{"eventType":"com.okta.event_hook","eventId":"b5a188b9","data":{"events":[{"uuid":"u1","eventType":"user.session.start"}]}}',
     { id: 'b5a188b9', type: 'user.session.start' },
@@ -642,4 +686,267 @@ export const SENDERS: Readonly<Record<string, Sender>> = {
     const signature = plain('sha256', `${key}POST${url}${body}`);
     return [signature, { 'X-HubSpot-Signature-Version': 'v2', 'X-HubSpot-Signature': signature }];
   }),
+
+  adyen: {
+    keys: hexKeys,
+    window: 0,
+    coversBody: false,
+    body: '{"live":"false","notificationItems":[{"NotificationRequestItem":{"additionalData":{"hmacSignature":"SIGNATURE"},"amount":{"currency":"EUR","value":1130},"pspReference":"7914073381342284","eventCode":"AUTHORISATION","merchantAccountCode":"TestMerchant","merchantReference":"ä:\\1","success":"true"}}]}',
+    event: { id: '7914073381342284/AUTHORISATION/true', type: 'AUTHORISATION' },
+    async send({ signing, body, nowMs, url }) {
+      const message = '7914073381342284::TestMerchant:ä:\\1:1130:EUR:AUTHORISATION:true';
+      const signature = (await hmac('SHA-256', Buffer.from(signing, 'hex'), message)).toString('base64');
+      const sent = body.replace('ä:\\1', 'ä:\\\\1').replace('SIGNATURE', signature);
+      return { signature, incoming: request({ body: sent, nowMs, url, headers: JSON_TYPE }) };
+    },
+  },
+  mercadopago: {
+    keys: words,
+    window: 0,
+    coversBody: false,
+    body: '{"id":12345,"type":"payment","action":"payment.created","data":{"id":"AbC9"}}',
+    event: { id: '12345', type: 'payment.created' },
+    async send({ signing, body, nowMs, url }) {
+      const signature = await hex(signing, `id:abc9;request-id:r-1;ts:${seconds(nowMs)};`);
+      const headers = {
+        ...JSON_TYPE,
+        'x-request-id': 'r-1',
+        'x-signature': `ts=${seconds(nowMs)},v1=${signature}`,
+      };
+      return { signature, incoming: request({ body, nowMs, url: `${url}&data.id=AbC9&type=payment`, headers }) };
+    },
+  },
+  braintree: {
+    keys: words,
+    window: 0,
+    coversBody: false,
+    body: `bt_payload=${encodeURIComponent(`${Buffer.from('<notification><kind>check</kind></notification>').toString('base64')}\n`)}`,
+    event: { id: 'sha256:', type: null },
+    async send({ signing, body, nowMs, url }) {
+      const key = createHash('sha1').update(signing).digest();
+      const payload = new URLSearchParams(body).get('bt_payload') ?? '';
+      const signature = (await hmac('SHA-1', key, payload)).toString('hex');
+      const pairs = `other_key|${'0'.repeat(40)}&our_key|${signature}`;
+      const sent = `${body}&bt_signature=${encodeURIComponent(pairs)}&a=1`;
+      return { signature, incoming: request({ body: sent, nowMs, url, headers: FORM_TYPE }) };
+    },
+  },
+  plaid: {
+    ...sender(
+      '{\n  "webhook_type": "TRANSACTIONS",\n  "webhook_code": "SYNC_UPDATES_AVAILABLE",\n  "item_id": "i1"\n}',
+      { id: 'sha256:', type: 'TRANSACTIONS/SYNC_UPDATES_AVAILABLE' },
+      async (key, { body, nowMs }) => {
+        const claims = { iat: Number(seconds(nowMs)), request_body_sha256: plain('sha256', body) };
+        const sign = (text: string) => signWith('sha256', Buffer.from(text), { key, dsaEncoding: 'ieee-p1363' });
+        const signed = jwt(claims, sign, { alg: 'ES256', kid: 'k1' });
+        return [signed, { 'Plaid-Verification': signed }];
+      },
+      { window: 300 },
+    ),
+    keys: jwtKeys('ec'),
+  },
+  paystack: sender(
+    '{"event":"charge.success","data":{"id":302961}}',
+    { id: 'charge.success/302961', type: 'charge.success' },
+    async (key, { body }) => {
+      const signature = await hex(key, body, 'SHA-512');
+      return [signature, { 'x-paystack-signature': signature }];
+    },
+  ),
+  flutterwave: token(
+    '{"event":"charge.completed","data":{"id":285959875}}',
+    { id: 'charge.completed/285959875', type: 'charge.completed' },
+    (key) => ({ headers: { 'verif-hash': key } }),
+  ),
+  'coinbase-commerce': sender(
+    '{"attempt_number":1,"event":{"id":"24934862","type":"charge:confirmed"}}',
+    { id: '24934862', type: 'charge:confirmed' },
+    async (key, { body }) => {
+      const signature = await hex(key, body);
+      return [signature, { 'X-CC-Webhook-Signature': signature }];
+    },
+  ),
+  lemonsqueezy: sender(
+    '{"meta":{"event_name":"order_created"},"data":{"id":"1"}}',
+    { id: 'sha256:', type: 'order_created' },
+    async (key, { body }) => {
+      const signature = await hex(key, body);
+      return [signature, { 'X-Signature': signature, 'X-Event-Name': 'order_created' }];
+    },
+  ),
+  chargebee: basic('{"id":"ev_1","event_type":"subscription_created"}', { id: 'ev_1', type: 'subscription_created' }),
+  wise: {
+    ...sender(
+      '{"data":{"resource":{"id":1}},"event_type":"transfers#state-change","schema_version":"2.0.0"}',
+      { id: 'd-1', type: 'transfers#state-change' },
+      async (key, { body }) => {
+        const signature = signWith('sha256', Buffer.from(body), key).toString('base64');
+        return [signature, { 'X-Signature-SHA256': signature, 'X-Delivery-Id': 'd-1' }];
+      },
+    ),
+    keys: rsaKeys,
+  },
+  box: sender(
+    '{"type":"webhook_event","id":"eb0c4e06","trigger":"FILE.UPLOADED"}',
+    { id: 'eb0c4e06', type: 'FILE.UPLOADED' },
+    async (key, { body, nowMs }) => {
+      const time = new Date(nowMs).toISOString().replace(/\.\d+Z/, '-00:00');
+      const signature = await base64(key, body + time);
+      return [
+        signature,
+        {
+          'BOX-DELIVERY-TIMESTAMP': time,
+          'BOX-SIGNATURE-PRIMARY': await base64('the other key', body + time),
+          'BOX-SIGNATURE-SECONDARY': signature,
+        },
+      ];
+    },
+    { window: 600 },
+  ),
+  docusign: sender(
+    '{"event":"envelope-completed","data":{"envelopeId":"1"}}',
+    { id: 'sha256:', type: 'envelope-completed' },
+    async (key, { body }) => {
+      const signature = await base64(key, body);
+      return [
+        signature,
+        { 'X-DocuSign-Signature-1': await base64('the other key', body), 'X-DocuSign-Signature-2': signature },
+      ];
+    },
+  ),
+  x: sender('{"for_user_id":"1","tweet_create_events":[]}', { id: 'sha256:', type: null }, async (key, { body }) => {
+    const signature = await base64(key, body);
+    return [signature, { 'x-twitter-webhooks-signature': `sha256=${signature}` }];
+  }),
+  pubsub: {
+    ...sender(
+      '{"message":{"data":"SGVsbG8=","messageId":"m1","attributes":{"eventType":"OBJECT_FINALIZE"}},"subscription":"s"}',
+      { id: 'm1', type: 'OBJECT_FINALIZE' },
+      async (key, { nowMs, url }) => {
+        const iat = Number(seconds(nowMs));
+        const own = { email: PUSHER, email_verified: true, iss: 'https://accounts.google.com', aud: url };
+        const sign = (text: string) => signWith('sha256', Buffer.from(text), key);
+        const signed = jwt({ ...own, iat, exp: iat + 3600 }, sign, { alg: 'RS256', kid: 'k1' });
+        return [signed, { Authorization: `Bearer ${signed}` }];
+      },
+      { coversBody: false },
+    ),
+    keys: jwtKeys('rsa'),
+    verify: { jwt: { claims: { email: PUSHER } } },
+  },
+  'monday-app': signedJwt(
+    '{"event":{"type":"create_item","subscriptionId":73759690,"triggerUuid":"b5ed2e17"}}',
+    { id: '73759690/b5ed2e17', type: 'create_item' },
+    'Authorization',
+    ({ nowMs, url }) => ({ accountId: 1, aud: url, exp: Number(seconds(nowMs)) + 300, iat: Number(seconds(nowMs)) }),
+    { coversBody: false },
+  ),
+  clerk: standard('svix'),
+  resend: standard('svix'),
+  openai: standard('webhook'),
+  sentry: sender(
+    '{"action":"created","data":{"issue":{"id":"1"}}}',
+    { id: 'r1', type: 'issue/created' },
+    async (key, { body }) => {
+      const signature = await hex(key, body);
+      return [signature, { 'Sentry-Hook-Signature': signature, 'Sentry-Hook-Resource': 'issue', 'Request-ID': 'r1' }];
+    },
+  ),
+  pagerduty: sender(
+    '{"event":{"id":"5ac64822","event_type":"incident.priority_updated"}}',
+    { id: '5ac64822', type: 'incident.priority_updated' },
+    async (key, { body }) => {
+      const signature = await hex(key, body);
+      return [signature, { 'X-PagerDuty-Signature': `v1=${await hex('the other key', body)},v1=${signature}` }];
+    },
+  ),
+  circleci: hub(
+    'circleci-signature',
+    'v1',
+    '{"id":"3888f21b","type":"workflow-completed"}',
+    { id: '3888f21b', type: 'workflow-completed' },
+    { 'Circleci-Event-Type': 'workflow-completed' },
+  ),
+  vercel: sender(
+    '{"id":"evt_1","type":"deployment.succeeded"}',
+    { id: 'evt_1', type: 'deployment.succeeded' },
+    async (key, { body }) => {
+      const signature = await hex(key, body, 'SHA-1');
+      return [signature, { 'x-vercel-signature': signature }];
+    },
+  ),
+  netlify: signedJwt(
+    '{"id":"5ebc34bf4fea0b01f02efa3a","state":"ready"}',
+    { id: '5ebc34bf4fea0b01f02efa3a/ready', type: 'ready' },
+    'X-Webhook-Signature',
+    ({ body }) => ({ iss: 'netlify', sha256: plain('sha256', body) }),
+  ),
+  sanity: sender('{"_id":"a","_type":"post"}', { id: 'i1', type: 'update' }, async (key, { body, nowMs }) => {
+    const signature = (await hmac('SHA-256', text.encode(key), `${nowMs}.${body}`)).toString('base64url');
+    return [
+      signature,
+      {
+        'sanity-webhook-signature': `t=${nowMs},v1=${signature}`,
+        'idempotency-key': 'i1',
+        'sanity-operation': 'update',
+      },
+    ];
+  }),
+  segment: sender(
+    '{"messageId":"m1","type":"track","event":"Order Completed"}',
+    { id: 'm1', type: 'Order Completed' },
+    async (key, { body }) => {
+      const signature = await hex(key, body, 'SHA-1');
+      return [signature, { 'X-Signature': signature }];
+    },
+  ),
+  customerio: sender(
+    '{"event_id":"01E4C4C6","object_type":"email","metric":"delivered"}',
+    { id: '01E4C4C6', type: 'email/delivered' },
+    async (key, { body, nowMs }) => {
+      const signature = await hex(key, `v0:${seconds(nowMs)}:${body}`);
+      return [signature, { 'X-CIO-Timestamp': seconds(nowMs), 'X-CIO-Signature': signature }];
+    },
+    { window: 300 },
+  ),
+  postmark: basic('{"RecordType":"Delivery","MessageID":"883953f4"}', { id: 'sha256:', type: 'Delivery' }),
+  vonage: signedJwt(
+    '{"message_uuid":"aaaa","status":"delivered"}',
+    { id: 'aaaa/delivered', type: 'delivered' },
+    'Authorization',
+    ({ body, nowMs }) => ({ iat: Number(seconds(nowMs)), jti: 'j', payload_hash: plain('sha256', body) }),
+  ),
+  messagebird: signedJwt(
+    '{"type":"message.created","message":{"id":"1"}}',
+    { id: 'sha256:', type: 'message.created' },
+    'MessageBird-Signature-JWT',
+    ({ body, nowMs, url }) => ({
+      ...{ iss: 'MessageBird', jti: 'j', nbf: Number(seconds(nowMs)), exp: Number(seconds(nowMs)) + 60 },
+      ...{ url_hash: plain('sha256', url), payload_hash: plain('sha256', body) },
+    }),
+  ),
+  figma: {
+    keys: words,
+    window: 0,
+    coversBody: false,
+    body: '"event_type":"FILE_UPDATE","file_key":"k"',
+    event: { id: 'sha256:', type: 'FILE_UPDATE' },
+    async send({ signing, body, nowMs, url }) {
+      const whole = `{"passcode":"${signing}",${body}}`;
+      return { signature: signing, incoming: request({ body: whole, nowMs, url, headers: JSON_TYPE }) };
+    },
+  },
+  'dropbox-sign': {
+    keys: words,
+    window: 0,
+    coversBody: false,
+    body: '"event_type":"signature_request_sent","event_time":"1525470811"',
+    event: { id: 'sha256:', type: 'signature_request_sent' },
+    async send({ signing, body, nowMs, url }) {
+      const signature = await hex(signing, '1525470811signature_request_sent');
+      const whole = `--b\r\nContent-Disposition: form-data; name="json"\r\n\r\n{"event":{${body},"event_hash":"${signature}"}}\r\n--b--\r\n`;
+      const headers = { 'Content-Type': 'multipart/form-data; boundary=b' };
+      return { signature, incoming: request({ body: whole, nowMs, url, headers }) };
+    },
+  },
 };
