@@ -16,6 +16,8 @@ interface Vector {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
   readonly time?: number;
+  /** What its twin has otherwise, where a byte at the end of the body changes nothing that is signed. */
+  readonly changed?: Partial<Vector>;
 }
 const vectors = JSON.parse(readFileSync('test/verify/presets/vectors.json', 'utf8')) as readonly Vector[];
 
@@ -26,17 +28,12 @@ test.each(vectors)('$name passes through $preset', (vector) => {
   const rules = compileRules({ preset: vector.preset, ...(vector.verify && { verify: vector.verify }) });
   const incoming = incomingOf(vector);
   expect(verdictOn(rules, lasting(vector.secret), incoming)).toEqual({ kind: 'accepted', verified: 'signed' });
-  const changed = { ...incoming, body: Buffer.concat([incoming.body, Buffer.from('x')]) };
+  const changed = vector.changed
+    ? incomingOf({ ...vector, ...vector.changed })
+    : { ...incoming, body: Buffer.concat([incoming.body, Buffer.from('x')]) };
   expect(verdictOn(rules, lasting(vector.secret), changed).kind).toBe('signature');
 });
 
 test('the vectors are those of many', () => {
-  expect(vectors.length).toBe(25);
-});
-
-test('Braintree: the rules in the documentation verify what its library makes', () => {
-  const [, text = ''] = /```json braintree\.json\n([\s\S]*?)```/.exec(readFileSync('docs/providers.md', 'utf8')) ?? [];
-  const vector = vectors.find(({ name }) => name.startsWith('braintree')) as Vector;
-  const written = JSON.parse(text.replace('PUBLIC_KEY', vector.verify?.signature?.field ?? '')) as VerifyInput;
-  expect(written).toEqual(vector.verify);
+  expect(vectors.length).toBe(34);
 });
