@@ -119,6 +119,11 @@ export interface components {
                 readonly key_encoding?: ("utf8" | "base64" | "hex") | undefined;
                 /** What to cut off the secret first, if it is there: `whsec_`. */
                 readonly key_prefix?: string | undefined;
+                /**
+                 * The key is this hash of the secret, as at Braintree. Default: the key is the secret.
+                 * @enum {string}
+                 */
+                readonly key_hash?: ("sha1" | "sha256") | undefined;
                 readonly signature?: {
                     /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
                     readonly from?: string | undefined;
@@ -131,7 +136,7 @@ export interface components {
                     readonly item_separator?: string | undefined;
                     /** What stands between the name of a field and its value: `=` for `v1=ab`. */
                     readonly field_separator?: string | undefined;
-                    /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. */
+                    /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. `*`: a field of any name, as at Braintree. */
                     readonly field?: string | undefined;
                 } | undefined;
                 /** With the scheme jwt. The token stands in `signature.from` (default `header:Authorization`), with or without `Bearer `. The secret is a shared key, a public key, or a set of keys as JSON (JWKS). `exp` and `nbf` may be off by `tolerance_seconds`. */
@@ -142,6 +147,12 @@ export interface components {
                     readonly audience?: string | undefined;
                     /** The claim that must be the SHA-256 of the body, in hex or base64: `request_body_sha256`. Without it the token says nothing of the body: then `covers_body` must be false. */
                     readonly body_claim?: string | undefined;
+                    /** The claim with the time of the signature, in seconds: `iat`. It may be off by `tolerance_seconds` in both directions. Default: none, and only `exp` and `nbf` count. */
+                    readonly time_claim?: string | undefined;
+                    /** What other claims must be: `{"email":"push@project.iam.gserviceaccount.com"}`. A true or false is written as a text. An empty text is yet to be said: until then requests are kept and not accepted. */
+                    readonly claims?: {
+                        readonly [key: string]: string;
+                    } | undefined;
                 } | undefined;
                 readonly timestamp?: {
                     /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `field:t` beside the signature. */
@@ -159,7 +170,7 @@ export interface components {
                 } | undefined;
                 /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
                 readonly tolerance_seconds?: number | undefined;
-                /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. Default `{body}`. */
+                /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
                 readonly signed_string?: string | undefined;
                 /**
                  * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
@@ -325,6 +336,11 @@ export interface components {
             readonly key_encoding?: ("utf8" | "base64" | "hex") | undefined;
             /** What to cut off the secret first, if it is there: `whsec_`. */
             readonly key_prefix?: string | undefined;
+            /**
+             * The key is this hash of the secret, as at Braintree. Default: the key is the secret.
+             * @enum {string}
+             */
+            readonly key_hash?: ("sha1" | "sha256") | undefined;
             readonly signature?: {
                 /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
                 readonly from?: string | undefined;
@@ -337,7 +353,7 @@ export interface components {
                 readonly item_separator?: string | undefined;
                 /** What stands between the name of a field and its value: `=` for `v1=ab`. */
                 readonly field_separator?: string | undefined;
-                /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. */
+                /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. `*`: a field of any name, as at Braintree. */
                 readonly field?: string | undefined;
             } | undefined;
             /** With the scheme jwt. The token stands in `signature.from` (default `header:Authorization`), with or without `Bearer `. The secret is a shared key, a public key, or a set of keys as JSON (JWKS). `exp` and `nbf` may be off by `tolerance_seconds`. */
@@ -348,6 +364,12 @@ export interface components {
                 readonly audience?: string | undefined;
                 /** The claim that must be the SHA-256 of the body, in hex or base64: `request_body_sha256`. Without it the token says nothing of the body: then `covers_body` must be false. */
                 readonly body_claim?: string | undefined;
+                /** The claim with the time of the signature, in seconds: `iat`. It may be off by `tolerance_seconds` in both directions. Default: none, and only `exp` and `nbf` count. */
+                readonly time_claim?: string | undefined;
+                /** What other claims must be: `{"email":"push@project.iam.gserviceaccount.com"}`. A true or false is written as a text. An empty text is yet to be said: until then requests are kept and not accepted. */
+                readonly claims?: {
+                    readonly [key: string]: string;
+                } | undefined;
             } | undefined;
             readonly timestamp?: {
                 /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `field:t` beside the signature. */
@@ -365,7 +387,7 @@ export interface components {
             } | undefined;
             /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
             readonly tolerance_seconds?: number | undefined;
-            /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. Default `{body}`. */
+            /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
             readonly signed_string?: string | undefined;
             /**
              * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
@@ -623,7 +645,139 @@ export interface operations {
                     readonly allow_origins?: readonly string[] | undefined;
                     /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
                     readonly preset?: string | undefined;
-                    readonly verify?: components["schemas"]["Verify"] | undefined;
+                    /** How requests are verified. Beside a preset: what differs from it. */
+                    readonly verify?: {
+                        /**
+                         * hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; jwt: a JSON Web Token; shared-secret: the secret itself is sent; none: nothing is verified.
+                         * @enum {string}
+                         */
+                        readonly scheme?: ("hmac" | "hash" | "asymmetric" | "jwt" | "shared-secret" | "none") | undefined;
+                        /**
+                         * Default sha256; with `asymmetric`, and with `jwt` (hs256 to ps256), there is no default. A token that names another algorithm is refused.
+                         * @enum {string}
+                         */
+                        readonly algorithm?: ("sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | "rsa-sha1" | "hs256" | "hs384" | "hs512" | "rs256" | "es256" | "ps256") | undefined;
+                        /**
+                         * How the signature is written. Default hex.
+                         * @enum {string}
+                         */
+                        readonly encoding?: ("hex" | "base64" | "base64url") | undefined;
+                        /**
+                         * How the secret is written. Default utf8: its characters are the key.
+                         * @enum {string}
+                         */
+                        readonly key_encoding?: ("utf8" | "base64" | "hex") | undefined;
+                        /** What to cut off the secret first, if it is there: `whsec_`. */
+                        readonly key_prefix?: string | undefined;
+                        /**
+                         * The key is this hash of the secret, as at Braintree. Default: the key is the secret.
+                         * @enum {string}
+                         */
+                        readonly key_hash?: ("sha1" | "sha256") | undefined;
+                        readonly signature?: {
+                            /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
+                            readonly from?: string | undefined;
+                            /**
+                             * Of several headers in `from`: first: the first that the request has, and `timestamp` and `id` of the same family; all: every one of the first 20, any may match. Default first.
+                             * @enum {string}
+                             */
+                            readonly headers?: ("first" | "all") | undefined;
+                            /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
+                            readonly item_separator?: string | undefined;
+                            /** What stands between the name of a field and its value: `=` for `v1=ab`. */
+                            readonly field_separator?: string | undefined;
+                            /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. `*`: a field of any name, as at Braintree. */
+                            readonly field?: string | undefined;
+                        } | undefined;
+                        /** With the scheme jwt. The token stands in `signature.from` (default `header:Authorization`), with or without `Bearer `. The secret is a shared key, a public key, or a set of keys as JSON (JWKS). `exp` and `nbf` may be off by `tolerance_seconds`. */
+                        readonly jwt?: {
+                            /** What the claim `iss` must be. Default: anything. */
+                            readonly issuer?: string | undefined;
+                            /** What the claim `aud` must be, or have in its list. Default: anything. */
+                            readonly audience?: string | undefined;
+                            /** The claim that must be the SHA-256 of the body, in hex or base64: `request_body_sha256`. Without it the token says nothing of the body: then `covers_body` must be false. */
+                            readonly body_claim?: string | undefined;
+                            /** The claim with the time of the signature, in seconds: `iat`. It may be off by `tolerance_seconds` in both directions. Default: none, and only `exp` and `nbf` count. */
+                            readonly time_claim?: string | undefined;
+                            /** What other claims must be: `{"email":"push@project.iam.gserviceaccount.com"}`. A true or false is written as a text. An empty text is yet to be said: until then requests are kept and not accepted. */
+                            readonly claims?: {
+                                readonly [key: string]: string;
+                            } | undefined;
+                        } | undefined;
+                        readonly timestamp?: {
+                            /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `field:t` beside the signature. */
+                            readonly from?: string | undefined;
+                            /**
+                             * Of a number. Default s.
+                             * @enum {string}
+                             */
+                            readonly unit?: ("s" | "ms") | undefined;
+                            /**
+                             * Default unix.
+                             * @enum {string}
+                             */
+                            readonly format?: ("unix" | "iso8601" | "http-date") | undefined;
+                        } | undefined;
+                        /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
+                        readonly tolerance_seconds?: number | undefined;
+                        /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
+                        readonly signed_string?: string | undefined;
+                        /**
+                         * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
+                         * @enum {string}
+                         */
+                        readonly body?: ("raw" | "decoded") | undefined;
+                        /** false: the signature does not cover the body, and you know it. */
+                        readonly covers_body?: boolean | undefined;
+                        /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
+                        readonly id?: string | undefined;
+                        /**
+                         * as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: with twelve of its percent codes decoded, and as received. twilio: with and without a port, raw and normalised.
+                         * @enum {string}
+                         */
+                        readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
+                        /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
+                        readonly secret_from?: string | undefined;
+                        /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
+                        readonly token?: string | undefined;
+                        /** Requests that are answered and not stored as a content. */
+                        readonly handshake?: readonly {
+                            /** Only requests of this method. */
+                            readonly method?: string | undefined;
+                            /** A request is a handshake when all of these hold. */
+                            readonly when?: readonly {
+                                /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
+                                readonly from: string;
+                                /** What must stand there. Left out: anything. */
+                                readonly equals?: string | undefined;
+                                /** true: nothing must stand there. */
+                                readonly absent?: boolean | undefined;
+                            }[] | undefined;
+                            /** Where `verify.token` must stand. */
+                            readonly token_from?: string | undefined;
+                            /** Where the text stands that has to be sent back. */
+                            readonly challenge_from?: string | undefined;
+                            /** Check the signature before it is answered. Default true. With `{hmac}` it may be false for a GET with its challenge in the query: only a word of at most 128 letters and digits is answered then, and never accepted as an event. */
+                            readonly signed?: boolean | undefined;
+                            readonly answer: {
+                                /** Default 200. */
+                                readonly status?: number | undefined;
+                                /**
+                                 * Default text/plain.
+                                 * @enum {string}
+                                 */
+                                readonly content_type?: ("text/plain" | "application/json") | undefined;
+                                /** Headers of the answer, by name: `X-…` or `WebHook-…`, but none that a server or a browser obeys, such as X-Accel-Redirect. Each value is plain ASCII with at most one placeholder, as in the body. */
+                                readonly headers?: {
+                                    readonly [key: string]: string;
+                                } | undefined;
+                                /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
+                                readonly body: string;
+                            };
+                        }[] | undefined;
+                        /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
+                        readonly event_type?: string | undefined;
+                    } | undefined;
                     readonly dedupe?: components["schemas"]["Dedupe"] | undefined;
                     /**
                      * keep: a request that fails its check is kept as a refusal, which can be released. Default keep.
@@ -653,7 +807,197 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["Webhook"];
+                    readonly "application/json": {
+                        readonly wh_id: number;
+                        /** The public URL that a provider POSTs to. */
+                        readonly wh_url: string;
+                        readonly wh_name: string;
+                        /** 1 = enabled. */
+                        readonly status: number;
+                        /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
+                        readonly preset: string | null;
+                        /** How requests are verified. Beside a preset: what differs from it. */
+                        readonly verify: {
+                            /**
+                             * hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; jwt: a JSON Web Token; shared-secret: the secret itself is sent; none: nothing is verified.
+                             * @enum {string}
+                             */
+                            readonly scheme?: ("hmac" | "hash" | "asymmetric" | "jwt" | "shared-secret" | "none") | undefined;
+                            /**
+                             * Default sha256; with `asymmetric`, and with `jwt` (hs256 to ps256), there is no default. A token that names another algorithm is refused.
+                             * @enum {string}
+                             */
+                            readonly algorithm?: ("sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | "rsa-sha1" | "hs256" | "hs384" | "hs512" | "rs256" | "es256" | "ps256") | undefined;
+                            /**
+                             * How the signature is written. Default hex.
+                             * @enum {string}
+                             */
+                            readonly encoding?: ("hex" | "base64" | "base64url") | undefined;
+                            /**
+                             * How the secret is written. Default utf8: its characters are the key.
+                             * @enum {string}
+                             */
+                            readonly key_encoding?: ("utf8" | "base64" | "hex") | undefined;
+                            /** What to cut off the secret first, if it is there: `whsec_`. */
+                            readonly key_prefix?: string | undefined;
+                            /**
+                             * The key is this hash of the secret, as at Braintree. Default: the key is the secret.
+                             * @enum {string}
+                             */
+                            readonly key_hash?: ("sha1" | "sha256") | undefined;
+                            readonly signature?: {
+                                /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
+                                readonly from?: string | undefined;
+                                /**
+                                 * Of several headers in `from`: first: the first that the request has, and `timestamp` and `id` of the same family; all: every one of the first 20, any may match. Default first.
+                                 * @enum {string}
+                                 */
+                                readonly headers?: ("first" | "all") | undefined;
+                                /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
+                                readonly item_separator?: string | undefined;
+                                /** What stands between the name of a field and its value: `=` for `v1=ab`. */
+                                readonly field_separator?: string | undefined;
+                                /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. `*`: a field of any name, as at Braintree. */
+                                readonly field?: string | undefined;
+                            } | undefined;
+                            /** With the scheme jwt. The token stands in `signature.from` (default `header:Authorization`), with or without `Bearer `. The secret is a shared key, a public key, or a set of keys as JSON (JWKS). `exp` and `nbf` may be off by `tolerance_seconds`. */
+                            readonly jwt?: {
+                                /** What the claim `iss` must be. Default: anything. */
+                                readonly issuer?: string | undefined;
+                                /** What the claim `aud` must be, or have in its list. Default: anything. */
+                                readonly audience?: string | undefined;
+                                /** The claim that must be the SHA-256 of the body, in hex or base64: `request_body_sha256`. Without it the token says nothing of the body: then `covers_body` must be false. */
+                                readonly body_claim?: string | undefined;
+                                /** The claim with the time of the signature, in seconds: `iat`. It may be off by `tolerance_seconds` in both directions. Default: none, and only `exp` and `nbf` count. */
+                                readonly time_claim?: string | undefined;
+                                /** What other claims must be: `{"email":"push@project.iam.gserviceaccount.com"}`. A true or false is written as a text. An empty text is yet to be said: until then requests are kept and not accepted. */
+                                readonly claims?: {
+                                    readonly [key: string]: string;
+                                } | undefined;
+                            } | undefined;
+                            readonly timestamp?: {
+                                /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `field:t` beside the signature. */
+                                readonly from?: string | undefined;
+                                /**
+                                 * Of a number. Default s.
+                                 * @enum {string}
+                                 */
+                                readonly unit?: ("s" | "ms") | undefined;
+                                /**
+                                 * Default unix.
+                                 * @enum {string}
+                                 */
+                                readonly format?: ("unix" | "iso8601" | "http-date") | undefined;
+                            } | undefined;
+                            /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
+                            readonly tolerance_seconds?: number | undefined;
+                            /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
+                            readonly signed_string?: string | undefined;
+                            /**
+                             * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
+                             * @enum {string}
+                             */
+                            readonly body?: ("raw" | "decoded") | undefined;
+                            /** false: the signature does not cover the body, and you know it. */
+                            readonly covers_body?: boolean | undefined;
+                            /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
+                            readonly id?: string | undefined;
+                            /**
+                             * as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: with twelve of its percent codes decoded, and as received. twilio: with and without a port, raw and normalised.
+                             * @enum {string}
+                             */
+                            readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
+                            /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
+                            readonly secret_from?: string | undefined;
+                            /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
+                            readonly token?: string | undefined;
+                            /** Requests that are answered and not stored as a content. */
+                            readonly handshake?: readonly {
+                                /** Only requests of this method. */
+                                readonly method?: string | undefined;
+                                /** A request is a handshake when all of these hold. */
+                                readonly when?: readonly {
+                                    /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
+                                    readonly from: string;
+                                    /** What must stand there. Left out: anything. */
+                                    readonly equals?: string | undefined;
+                                    /** true: nothing must stand there. */
+                                    readonly absent?: boolean | undefined;
+                                }[] | undefined;
+                                /** Where `verify.token` must stand. */
+                                readonly token_from?: string | undefined;
+                                /** Where the text stands that has to be sent back. */
+                                readonly challenge_from?: string | undefined;
+                                /** Check the signature before it is answered. Default true. With `{hmac}` it may be false for a GET with its challenge in the query: only a word of at most 128 letters and digits is answered then, and never accepted as an event. */
+                                readonly signed?: boolean | undefined;
+                                readonly answer: {
+                                    /** Default 200. */
+                                    readonly status?: number | undefined;
+                                    /**
+                                     * Default text/plain.
+                                     * @enum {string}
+                                     */
+                                    readonly content_type?: ("text/plain" | "application/json") | undefined;
+                                    /** Headers of the answer, by name: `X-…` or `WebHook-…`, but none that a server or a browser obeys, such as X-Accel-Redirect. Each value is plain ASCII with at most one placeholder, as in the body. */
+                                    readonly headers?: {
+                                        readonly [key: string]: string;
+                                    } | undefined;
+                                    /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
+                                    readonly body: string;
+                                };
+                            }[] | undefined;
+                            /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
+                            readonly event_type?: string | undefined;
+                        } | null;
+                        /** Without their values: those are never told again. */
+                        readonly secrets: readonly {
+                            readonly id: string;
+                            /** Its last four characters; empty when it is short. */
+                            readonly last4: string;
+                            /** Format: date-time */
+                            readonly expires_at: string | null;
+                        }[];
+                        /** How the same event is known again when it is sent twice. It is flagged, never dropped. */
+                        readonly dedupe: {
+                            /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
+                            readonly from?: (string | readonly string[]) | undefined;
+                            /** How long an id is remembered. */
+                            readonly window_seconds?: number | undefined;
+                        } | null;
+                        /**
+                         * keep: a request that fails its check is kept as a refusal, which can be released. Default keep.
+                         * @enum {string}
+                         */
+                        readonly on_reject: "keep" | "drop";
+                        readonly response: {
+                            /** Default 200. */
+                            readonly status: number;
+                            /**
+                             * Default text/plain.
+                             * @enum {string}
+                             */
+                            readonly content_type: "text/plain" | "text/xml" | "application/xml" | "application/json";
+                            /** Default empty: some providers show a text to their end user. */
+                            readonly body: string;
+                        };
+                        /** Larger bodies are refused with 413. Default: MAX_BODY_BYTES. */
+                        readonly max_body_bytes: number | null;
+                        /** Other methods are refused with 405. Default: every method. */
+                        readonly allow_methods: readonly string[] | null;
+                        /** Senders outside of these addresses and CIDR networks are refused with 403. Default: all senders. */
+                        readonly allow_networks: readonly string[] | null;
+                        /** Web sites whose pages may send with a browser and read the answer; `*`: all. A preflight (OPTIONS with Origin and Access-Control-Request-Method) is answered 204 and never stored. Default: none. */
+                        readonly allow_origins: readonly string[] | null;
+                        /** Age in days at which contents are removed; 0 = never. Default: RETENTION_DAYS. */
+                        readonly retention_days: number | null;
+                        /** false: senders are answered 503 with Retry-After and try again. Default true. */
+                        readonly enabled: boolean;
+                        /** Format: date-time */
+                        readonly created_at: string;
+                        /** What to do at the provider, with this URL. */
+                        readonly steps?: readonly string[] | undefined;
+                        readonly hint?: string | undefined;
+                    };
                 };
             };
         };
@@ -675,7 +1019,197 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["Webhook"];
+                    readonly "application/json": {
+                        readonly wh_id: number;
+                        /** The public URL that a provider POSTs to. */
+                        readonly wh_url: string;
+                        readonly wh_name: string;
+                        /** 1 = enabled. */
+                        readonly status: number;
+                        /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
+                        readonly preset: string | null;
+                        /** How requests are verified. Beside a preset: what differs from it. */
+                        readonly verify: {
+                            /**
+                             * hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; jwt: a JSON Web Token; shared-secret: the secret itself is sent; none: nothing is verified.
+                             * @enum {string}
+                             */
+                            readonly scheme?: ("hmac" | "hash" | "asymmetric" | "jwt" | "shared-secret" | "none") | undefined;
+                            /**
+                             * Default sha256; with `asymmetric`, and with `jwt` (hs256 to ps256), there is no default. A token that names another algorithm is refused.
+                             * @enum {string}
+                             */
+                            readonly algorithm?: ("sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | "rsa-sha1" | "hs256" | "hs384" | "hs512" | "rs256" | "es256" | "ps256") | undefined;
+                            /**
+                             * How the signature is written. Default hex.
+                             * @enum {string}
+                             */
+                            readonly encoding?: ("hex" | "base64" | "base64url") | undefined;
+                            /**
+                             * How the secret is written. Default utf8: its characters are the key.
+                             * @enum {string}
+                             */
+                            readonly key_encoding?: ("utf8" | "base64" | "hex") | undefined;
+                            /** What to cut off the secret first, if it is there: `whsec_`. */
+                            readonly key_prefix?: string | undefined;
+                            /**
+                             * The key is this hash of the secret, as at Braintree. Default: the key is the secret.
+                             * @enum {string}
+                             */
+                            readonly key_hash?: ("sha1" | "sha256") | undefined;
+                            readonly signature?: {
+                                /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
+                                readonly from?: string | undefined;
+                                /**
+                                 * Of several headers in `from`: first: the first that the request has, and `timestamp` and `id` of the same family; all: every one of the first 20, any may match. Default first.
+                                 * @enum {string}
+                                 */
+                                readonly headers?: ("first" | "all") | undefined;
+                                /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
+                                readonly item_separator?: string | undefined;
+                                /** What stands between the name of a field and its value: `=` for `v1=ab`. */
+                                readonly field_separator?: string | undefined;
+                                /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. `*`: a field of any name, as at Braintree. */
+                                readonly field?: string | undefined;
+                            } | undefined;
+                            /** With the scheme jwt. The token stands in `signature.from` (default `header:Authorization`), with or without `Bearer `. The secret is a shared key, a public key, or a set of keys as JSON (JWKS). `exp` and `nbf` may be off by `tolerance_seconds`. */
+                            readonly jwt?: {
+                                /** What the claim `iss` must be. Default: anything. */
+                                readonly issuer?: string | undefined;
+                                /** What the claim `aud` must be, or have in its list. Default: anything. */
+                                readonly audience?: string | undefined;
+                                /** The claim that must be the SHA-256 of the body, in hex or base64: `request_body_sha256`. Without it the token says nothing of the body: then `covers_body` must be false. */
+                                readonly body_claim?: string | undefined;
+                                /** The claim with the time of the signature, in seconds: `iat`. It may be off by `tolerance_seconds` in both directions. Default: none, and only `exp` and `nbf` count. */
+                                readonly time_claim?: string | undefined;
+                                /** What other claims must be: `{"email":"push@project.iam.gserviceaccount.com"}`. A true or false is written as a text. An empty text is yet to be said: until then requests are kept and not accepted. */
+                                readonly claims?: {
+                                    readonly [key: string]: string;
+                                } | undefined;
+                            } | undefined;
+                            readonly timestamp?: {
+                                /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `field:t` beside the signature. */
+                                readonly from?: string | undefined;
+                                /**
+                                 * Of a number. Default s.
+                                 * @enum {string}
+                                 */
+                                readonly unit?: ("s" | "ms") | undefined;
+                                /**
+                                 * Default unix.
+                                 * @enum {string}
+                                 */
+                                readonly format?: ("unix" | "iso8601" | "http-date") | undefined;
+                            } | undefined;
+                            /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
+                            readonly tolerance_seconds?: number | undefined;
+                            /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
+                            readonly signed_string?: string | undefined;
+                            /**
+                             * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
+                             * @enum {string}
+                             */
+                            readonly body?: ("raw" | "decoded") | undefined;
+                            /** false: the signature does not cover the body, and you know it. */
+                            readonly covers_body?: boolean | undefined;
+                            /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
+                            readonly id?: string | undefined;
+                            /**
+                             * as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: with twelve of its percent codes decoded, and as received. twilio: with and without a port, raw and normalised.
+                             * @enum {string}
+                             */
+                            readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
+                            /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
+                            readonly secret_from?: string | undefined;
+                            /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
+                            readonly token?: string | undefined;
+                            /** Requests that are answered and not stored as a content. */
+                            readonly handshake?: readonly {
+                                /** Only requests of this method. */
+                                readonly method?: string | undefined;
+                                /** A request is a handshake when all of these hold. */
+                                readonly when?: readonly {
+                                    /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
+                                    readonly from: string;
+                                    /** What must stand there. Left out: anything. */
+                                    readonly equals?: string | undefined;
+                                    /** true: nothing must stand there. */
+                                    readonly absent?: boolean | undefined;
+                                }[] | undefined;
+                                /** Where `verify.token` must stand. */
+                                readonly token_from?: string | undefined;
+                                /** Where the text stands that has to be sent back. */
+                                readonly challenge_from?: string | undefined;
+                                /** Check the signature before it is answered. Default true. With `{hmac}` it may be false for a GET with its challenge in the query: only a word of at most 128 letters and digits is answered then, and never accepted as an event. */
+                                readonly signed?: boolean | undefined;
+                                readonly answer: {
+                                    /** Default 200. */
+                                    readonly status?: number | undefined;
+                                    /**
+                                     * Default text/plain.
+                                     * @enum {string}
+                                     */
+                                    readonly content_type?: ("text/plain" | "application/json") | undefined;
+                                    /** Headers of the answer, by name: `X-…` or `WebHook-…`, but none that a server or a browser obeys, such as X-Accel-Redirect. Each value is plain ASCII with at most one placeholder, as in the body. */
+                                    readonly headers?: {
+                                        readonly [key: string]: string;
+                                    } | undefined;
+                                    /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
+                                    readonly body: string;
+                                };
+                            }[] | undefined;
+                            /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
+                            readonly event_type?: string | undefined;
+                        } | null;
+                        /** Without their values: those are never told again. */
+                        readonly secrets: readonly {
+                            readonly id: string;
+                            /** Its last four characters; empty when it is short. */
+                            readonly last4: string;
+                            /** Format: date-time */
+                            readonly expires_at: string | null;
+                        }[];
+                        /** How the same event is known again when it is sent twice. It is flagged, never dropped. */
+                        readonly dedupe: {
+                            /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
+                            readonly from?: (string | readonly string[]) | undefined;
+                            /** How long an id is remembered. */
+                            readonly window_seconds?: number | undefined;
+                        } | null;
+                        /**
+                         * keep: a request that fails its check is kept as a refusal, which can be released. Default keep.
+                         * @enum {string}
+                         */
+                        readonly on_reject: "keep" | "drop";
+                        readonly response: {
+                            /** Default 200. */
+                            readonly status: number;
+                            /**
+                             * Default text/plain.
+                             * @enum {string}
+                             */
+                            readonly content_type: "text/plain" | "text/xml" | "application/xml" | "application/json";
+                            /** Default empty: some providers show a text to their end user. */
+                            readonly body: string;
+                        };
+                        /** Larger bodies are refused with 413. Default: MAX_BODY_BYTES. */
+                        readonly max_body_bytes: number | null;
+                        /** Other methods are refused with 405. Default: every method. */
+                        readonly allow_methods: readonly string[] | null;
+                        /** Senders outside of these addresses and CIDR networks are refused with 403. Default: all senders. */
+                        readonly allow_networks: readonly string[] | null;
+                        /** Web sites whose pages may send with a browser and read the answer; `*`: all. A preflight (OPTIONS with Origin and Access-Control-Request-Method) is answered 204 and never stored. Default: none. */
+                        readonly allow_origins: readonly string[] | null;
+                        /** Age in days at which contents are removed; 0 = never. Default: RETENTION_DAYS. */
+                        readonly retention_days: number | null;
+                        /** false: senders are answered 503 with Retry-After and try again. Default true. */
+                        readonly enabled: boolean;
+                        /** Format: date-time */
+                        readonly created_at: string;
+                        /** What to do at the provider, with this URL. */
+                        readonly steps?: readonly string[] | undefined;
+                        readonly hint?: string | undefined;
+                    };
                 };
             };
         };
@@ -756,6 +1290,11 @@ export interface operations {
                         readonly key_encoding?: ("utf8" | "base64" | "hex" | null) | undefined;
                         /** What to cut off the secret first, if it is there: `whsec_`. */
                         readonly key_prefix?: (string | null) | undefined;
+                        /**
+                         * The key is this hash of the secret, as at Braintree. Default: the key is the secret.
+                         * @enum {string|null}
+                         */
+                        readonly key_hash?: ("sha1" | "sha256" | null) | undefined;
                         readonly signature?: ({
                             /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
                             readonly from?: string | undefined;
@@ -768,7 +1307,7 @@ export interface operations {
                             readonly item_separator?: string | undefined;
                             /** What stands between the name of a field and its value: `=` for `v1=ab`. */
                             readonly field_separator?: string | undefined;
-                            /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. */
+                            /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. `*`: a field of any name, as at Braintree. */
                             readonly field?: string | undefined;
                         } | null) | undefined;
                         /** With the scheme jwt. The token stands in `signature.from` (default `header:Authorization`), with or without `Bearer `. The secret is a shared key, a public key, or a set of keys as JSON (JWKS). `exp` and `nbf` may be off by `tolerance_seconds`. */
@@ -779,6 +1318,12 @@ export interface operations {
                             readonly audience?: string | undefined;
                             /** The claim that must be the SHA-256 of the body, in hex or base64: `request_body_sha256`. Without it the token says nothing of the body: then `covers_body` must be false. */
                             readonly body_claim?: string | undefined;
+                            /** The claim with the time of the signature, in seconds: `iat`. It may be off by `tolerance_seconds` in both directions. Default: none, and only `exp` and `nbf` count. */
+                            readonly time_claim?: string | undefined;
+                            /** What other claims must be: `{"email":"push@project.iam.gserviceaccount.com"}`. A true or false is written as a text. An empty text is yet to be said: until then requests are kept and not accepted. */
+                            readonly claims?: {
+                                readonly [key: string]: string;
+                            } | undefined;
                         } | null) | undefined;
                         readonly timestamp?: ({
                             /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `field:t` beside the signature. */
@@ -796,7 +1341,7 @@ export interface operations {
                         } | null) | undefined;
                         /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
                         readonly tolerance_seconds?: (number | null) | undefined;
-                        /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. Default `{body}`. */
+                        /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
                         readonly signed_string?: (string | null) | undefined;
                         /**
                          * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
@@ -897,7 +1442,197 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["Webhook"];
+                    readonly "application/json": {
+                        readonly wh_id: number;
+                        /** The public URL that a provider POSTs to. */
+                        readonly wh_url: string;
+                        readonly wh_name: string;
+                        /** 1 = enabled. */
+                        readonly status: number;
+                        /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
+                        readonly preset: string | null;
+                        /** How requests are verified. Beside a preset: what differs from it. */
+                        readonly verify: {
+                            /**
+                             * hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; jwt: a JSON Web Token; shared-secret: the secret itself is sent; none: nothing is verified.
+                             * @enum {string}
+                             */
+                            readonly scheme?: ("hmac" | "hash" | "asymmetric" | "jwt" | "shared-secret" | "none") | undefined;
+                            /**
+                             * Default sha256; with `asymmetric`, and with `jwt` (hs256 to ps256), there is no default. A token that names another algorithm is refused.
+                             * @enum {string}
+                             */
+                            readonly algorithm?: ("sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | "rsa-sha1" | "hs256" | "hs384" | "hs512" | "rs256" | "es256" | "ps256") | undefined;
+                            /**
+                             * How the signature is written. Default hex.
+                             * @enum {string}
+                             */
+                            readonly encoding?: ("hex" | "base64" | "base64url") | undefined;
+                            /**
+                             * How the secret is written. Default utf8: its characters are the key.
+                             * @enum {string}
+                             */
+                            readonly key_encoding?: ("utf8" | "base64" | "hex") | undefined;
+                            /** What to cut off the secret first, if it is there: `whsec_`. */
+                            readonly key_prefix?: string | undefined;
+                            /**
+                             * The key is this hash of the secret, as at Braintree. Default: the key is the secret.
+                             * @enum {string}
+                             */
+                            readonly key_hash?: ("sha1" | "sha256") | undefined;
+                            readonly signature?: {
+                                /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
+                                readonly from?: string | undefined;
+                                /**
+                                 * Of several headers in `from`: first: the first that the request has, and `timestamp` and `id` of the same family; all: every one of the first 20, any may match. Default first.
+                                 * @enum {string}
+                                 */
+                                readonly headers?: ("first" | "all") | undefined;
+                                /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
+                                readonly item_separator?: string | undefined;
+                                /** What stands between the name of a field and its value: `=` for `v1=ab`. */
+                                readonly field_separator?: string | undefined;
+                                /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. `*`: a field of any name, as at Braintree. */
+                                readonly field?: string | undefined;
+                            } | undefined;
+                            /** With the scheme jwt. The token stands in `signature.from` (default `header:Authorization`), with or without `Bearer `. The secret is a shared key, a public key, or a set of keys as JSON (JWKS). `exp` and `nbf` may be off by `tolerance_seconds`. */
+                            readonly jwt?: {
+                                /** What the claim `iss` must be. Default: anything. */
+                                readonly issuer?: string | undefined;
+                                /** What the claim `aud` must be, or have in its list. Default: anything. */
+                                readonly audience?: string | undefined;
+                                /** The claim that must be the SHA-256 of the body, in hex or base64: `request_body_sha256`. Without it the token says nothing of the body: then `covers_body` must be false. */
+                                readonly body_claim?: string | undefined;
+                                /** The claim with the time of the signature, in seconds: `iat`. It may be off by `tolerance_seconds` in both directions. Default: none, and only `exp` and `nbf` count. */
+                                readonly time_claim?: string | undefined;
+                                /** What other claims must be: `{"email":"push@project.iam.gserviceaccount.com"}`. A true or false is written as a text. An empty text is yet to be said: until then requests are kept and not accepted. */
+                                readonly claims?: {
+                                    readonly [key: string]: string;
+                                } | undefined;
+                            } | undefined;
+                            readonly timestamp?: {
+                                /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `field:t` beside the signature. */
+                                readonly from?: string | undefined;
+                                /**
+                                 * Of a number. Default s.
+                                 * @enum {string}
+                                 */
+                                readonly unit?: ("s" | "ms") | undefined;
+                                /**
+                                 * Default unix.
+                                 * @enum {string}
+                                 */
+                                readonly format?: ("unix" | "iso8601" | "http-date") | undefined;
+                            } | undefined;
+                            /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
+                            readonly tolerance_seconds?: number | undefined;
+                            /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
+                            readonly signed_string?: string | undefined;
+                            /**
+                             * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
+                             * @enum {string}
+                             */
+                            readonly body?: ("raw" | "decoded") | undefined;
+                            /** false: the signature does not cover the body, and you know it. */
+                            readonly covers_body?: boolean | undefined;
+                            /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
+                            readonly id?: string | undefined;
+                            /**
+                             * as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: with twelve of its percent codes decoded, and as received. twilio: with and without a port, raw and normalised.
+                             * @enum {string}
+                             */
+                            readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
+                            /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
+                            readonly secret_from?: string | undefined;
+                            /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
+                            readonly token?: string | undefined;
+                            /** Requests that are answered and not stored as a content. */
+                            readonly handshake?: readonly {
+                                /** Only requests of this method. */
+                                readonly method?: string | undefined;
+                                /** A request is a handshake when all of these hold. */
+                                readonly when?: readonly {
+                                    /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
+                                    readonly from: string;
+                                    /** What must stand there. Left out: anything. */
+                                    readonly equals?: string | undefined;
+                                    /** true: nothing must stand there. */
+                                    readonly absent?: boolean | undefined;
+                                }[] | undefined;
+                                /** Where `verify.token` must stand. */
+                                readonly token_from?: string | undefined;
+                                /** Where the text stands that has to be sent back. */
+                                readonly challenge_from?: string | undefined;
+                                /** Check the signature before it is answered. Default true. With `{hmac}` it may be false for a GET with its challenge in the query: only a word of at most 128 letters and digits is answered then, and never accepted as an event. */
+                                readonly signed?: boolean | undefined;
+                                readonly answer: {
+                                    /** Default 200. */
+                                    readonly status?: number | undefined;
+                                    /**
+                                     * Default text/plain.
+                                     * @enum {string}
+                                     */
+                                    readonly content_type?: ("text/plain" | "application/json") | undefined;
+                                    /** Headers of the answer, by name: `X-…` or `WebHook-…`, but none that a server or a browser obeys, such as X-Accel-Redirect. Each value is plain ASCII with at most one placeholder, as in the body. */
+                                    readonly headers?: {
+                                        readonly [key: string]: string;
+                                    } | undefined;
+                                    /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
+                                    readonly body: string;
+                                };
+                            }[] | undefined;
+                            /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
+                            readonly event_type?: string | undefined;
+                        } | null;
+                        /** Without their values: those are never told again. */
+                        readonly secrets: readonly {
+                            readonly id: string;
+                            /** Its last four characters; empty when it is short. */
+                            readonly last4: string;
+                            /** Format: date-time */
+                            readonly expires_at: string | null;
+                        }[];
+                        /** How the same event is known again when it is sent twice. It is flagged, never dropped. */
+                        readonly dedupe: {
+                            /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
+                            readonly from?: (string | readonly string[]) | undefined;
+                            /** How long an id is remembered. */
+                            readonly window_seconds?: number | undefined;
+                        } | null;
+                        /**
+                         * keep: a request that fails its check is kept as a refusal, which can be released. Default keep.
+                         * @enum {string}
+                         */
+                        readonly on_reject: "keep" | "drop";
+                        readonly response: {
+                            /** Default 200. */
+                            readonly status: number;
+                            /**
+                             * Default text/plain.
+                             * @enum {string}
+                             */
+                            readonly content_type: "text/plain" | "text/xml" | "application/xml" | "application/json";
+                            /** Default empty: some providers show a text to their end user. */
+                            readonly body: string;
+                        };
+                        /** Larger bodies are refused with 413. Default: MAX_BODY_BYTES. */
+                        readonly max_body_bytes: number | null;
+                        /** Other methods are refused with 405. Default: every method. */
+                        readonly allow_methods: readonly string[] | null;
+                        /** Senders outside of these addresses and CIDR networks are refused with 403. Default: all senders. */
+                        readonly allow_networks: readonly string[] | null;
+                        /** Web sites whose pages may send with a browser and read the answer; `*`: all. A preflight (OPTIONS with Origin and Access-Control-Request-Method) is answered 204 and never stored. Default: none. */
+                        readonly allow_origins: readonly string[] | null;
+                        /** Age in days at which contents are removed; 0 = never. Default: RETENTION_DAYS. */
+                        readonly retention_days: number | null;
+                        /** false: senders are answered 503 with Retry-After and try again. Default true. */
+                        readonly enabled: boolean;
+                        /** Format: date-time */
+                        readonly created_at: string;
+                        /** What to do at the provider, with this URL. */
+                        readonly steps?: readonly string[] | undefined;
+                        readonly hint?: string | undefined;
+                    };
                 };
             };
         };
@@ -926,7 +1661,197 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["Webhook"];
+                    readonly "application/json": {
+                        readonly wh_id: number;
+                        /** The public URL that a provider POSTs to. */
+                        readonly wh_url: string;
+                        readonly wh_name: string;
+                        /** 1 = enabled. */
+                        readonly status: number;
+                        /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
+                        readonly preset: string | null;
+                        /** How requests are verified. Beside a preset: what differs from it. */
+                        readonly verify: {
+                            /**
+                             * hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; jwt: a JSON Web Token; shared-secret: the secret itself is sent; none: nothing is verified.
+                             * @enum {string}
+                             */
+                            readonly scheme?: ("hmac" | "hash" | "asymmetric" | "jwt" | "shared-secret" | "none") | undefined;
+                            /**
+                             * Default sha256; with `asymmetric`, and with `jwt` (hs256 to ps256), there is no default. A token that names another algorithm is refused.
+                             * @enum {string}
+                             */
+                            readonly algorithm?: ("sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | "rsa-sha1" | "hs256" | "hs384" | "hs512" | "rs256" | "es256" | "ps256") | undefined;
+                            /**
+                             * How the signature is written. Default hex.
+                             * @enum {string}
+                             */
+                            readonly encoding?: ("hex" | "base64" | "base64url") | undefined;
+                            /**
+                             * How the secret is written. Default utf8: its characters are the key.
+                             * @enum {string}
+                             */
+                            readonly key_encoding?: ("utf8" | "base64" | "hex") | undefined;
+                            /** What to cut off the secret first, if it is there: `whsec_`. */
+                            readonly key_prefix?: string | undefined;
+                            /**
+                             * The key is this hash of the secret, as at Braintree. Default: the key is the secret.
+                             * @enum {string}
+                             */
+                            readonly key_hash?: ("sha1" | "sha256") | undefined;
+                            readonly signature?: {
+                                /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
+                                readonly from?: string | undefined;
+                                /**
+                                 * Of several headers in `from`: first: the first that the request has, and `timestamp` and `id` of the same family; all: every one of the first 20, any may match. Default first.
+                                 * @enum {string}
+                                 */
+                                readonly headers?: ("first" | "all") | undefined;
+                                /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
+                                readonly item_separator?: string | undefined;
+                                /** What stands between the name of a field and its value: `=` for `v1=ab`. */
+                                readonly field_separator?: string | undefined;
+                                /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. `*`: a field of any name, as at Braintree. */
+                                readonly field?: string | undefined;
+                            } | undefined;
+                            /** With the scheme jwt. The token stands in `signature.from` (default `header:Authorization`), with or without `Bearer `. The secret is a shared key, a public key, or a set of keys as JSON (JWKS). `exp` and `nbf` may be off by `tolerance_seconds`. */
+                            readonly jwt?: {
+                                /** What the claim `iss` must be. Default: anything. */
+                                readonly issuer?: string | undefined;
+                                /** What the claim `aud` must be, or have in its list. Default: anything. */
+                                readonly audience?: string | undefined;
+                                /** The claim that must be the SHA-256 of the body, in hex or base64: `request_body_sha256`. Without it the token says nothing of the body: then `covers_body` must be false. */
+                                readonly body_claim?: string | undefined;
+                                /** The claim with the time of the signature, in seconds: `iat`. It may be off by `tolerance_seconds` in both directions. Default: none, and only `exp` and `nbf` count. */
+                                readonly time_claim?: string | undefined;
+                                /** What other claims must be: `{"email":"push@project.iam.gserviceaccount.com"}`. A true or false is written as a text. An empty text is yet to be said: until then requests are kept and not accepted. */
+                                readonly claims?: {
+                                    readonly [key: string]: string;
+                                } | undefined;
+                            } | undefined;
+                            readonly timestamp?: {
+                                /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `field:t` beside the signature. */
+                                readonly from?: string | undefined;
+                                /**
+                                 * Of a number. Default s.
+                                 * @enum {string}
+                                 */
+                                readonly unit?: ("s" | "ms") | undefined;
+                                /**
+                                 * Default unix.
+                                 * @enum {string}
+                                 */
+                                readonly format?: ("unix" | "iso8601" | "http-date") | undefined;
+                            } | undefined;
+                            /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
+                            readonly tolerance_seconds?: number | undefined;
+                            /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
+                            readonly signed_string?: string | undefined;
+                            /**
+                             * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
+                             * @enum {string}
+                             */
+                            readonly body?: ("raw" | "decoded") | undefined;
+                            /** false: the signature does not cover the body, and you know it. */
+                            readonly covers_body?: boolean | undefined;
+                            /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
+                            readonly id?: string | undefined;
+                            /**
+                             * as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: with twelve of its percent codes decoded, and as received. twilio: with and without a port, raw and normalised.
+                             * @enum {string}
+                             */
+                            readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
+                            /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
+                            readonly secret_from?: string | undefined;
+                            /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
+                            readonly token?: string | undefined;
+                            /** Requests that are answered and not stored as a content. */
+                            readonly handshake?: readonly {
+                                /** Only requests of this method. */
+                                readonly method?: string | undefined;
+                                /** A request is a handshake when all of these hold. */
+                                readonly when?: readonly {
+                                    /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
+                                    readonly from: string;
+                                    /** What must stand there. Left out: anything. */
+                                    readonly equals?: string | undefined;
+                                    /** true: nothing must stand there. */
+                                    readonly absent?: boolean | undefined;
+                                }[] | undefined;
+                                /** Where `verify.token` must stand. */
+                                readonly token_from?: string | undefined;
+                                /** Where the text stands that has to be sent back. */
+                                readonly challenge_from?: string | undefined;
+                                /** Check the signature before it is answered. Default true. With `{hmac}` it may be false for a GET with its challenge in the query: only a word of at most 128 letters and digits is answered then, and never accepted as an event. */
+                                readonly signed?: boolean | undefined;
+                                readonly answer: {
+                                    /** Default 200. */
+                                    readonly status?: number | undefined;
+                                    /**
+                                     * Default text/plain.
+                                     * @enum {string}
+                                     */
+                                    readonly content_type?: ("text/plain" | "application/json") | undefined;
+                                    /** Headers of the answer, by name: `X-…` or `WebHook-…`, but none that a server or a browser obeys, such as X-Accel-Redirect. Each value is plain ASCII with at most one placeholder, as in the body. */
+                                    readonly headers?: {
+                                        readonly [key: string]: string;
+                                    } | undefined;
+                                    /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
+                                    readonly body: string;
+                                };
+                            }[] | undefined;
+                            /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
+                            readonly event_type?: string | undefined;
+                        } | null;
+                        /** Without their values: those are never told again. */
+                        readonly secrets: readonly {
+                            readonly id: string;
+                            /** Its last four characters; empty when it is short. */
+                            readonly last4: string;
+                            /** Format: date-time */
+                            readonly expires_at: string | null;
+                        }[];
+                        /** How the same event is known again when it is sent twice. It is flagged, never dropped. */
+                        readonly dedupe: {
+                            /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
+                            readonly from?: (string | readonly string[]) | undefined;
+                            /** How long an id is remembered. */
+                            readonly window_seconds?: number | undefined;
+                        } | null;
+                        /**
+                         * keep: a request that fails its check is kept as a refusal, which can be released. Default keep.
+                         * @enum {string}
+                         */
+                        readonly on_reject: "keep" | "drop";
+                        readonly response: {
+                            /** Default 200. */
+                            readonly status: number;
+                            /**
+                             * Default text/plain.
+                             * @enum {string}
+                             */
+                            readonly content_type: "text/plain" | "text/xml" | "application/xml" | "application/json";
+                            /** Default empty: some providers show a text to their end user. */
+                            readonly body: string;
+                        };
+                        /** Larger bodies are refused with 413. Default: MAX_BODY_BYTES. */
+                        readonly max_body_bytes: number | null;
+                        /** Other methods are refused with 405. Default: every method. */
+                        readonly allow_methods: readonly string[] | null;
+                        /** Senders outside of these addresses and CIDR networks are refused with 403. Default: all senders. */
+                        readonly allow_networks: readonly string[] | null;
+                        /** Web sites whose pages may send with a browser and read the answer; `*`: all. A preflight (OPTIONS with Origin and Access-Control-Request-Method) is answered 204 and never stored. Default: none. */
+                        readonly allow_origins: readonly string[] | null;
+                        /** Age in days at which contents are removed; 0 = never. Default: RETENTION_DAYS. */
+                        readonly retention_days: number | null;
+                        /** false: senders are answered 503 with Retry-After and try again. Default true. */
+                        readonly enabled: boolean;
+                        /** Format: date-time */
+                        readonly created_at: string;
+                        /** What to do at the provider, with this URL. */
+                        readonly steps?: readonly string[] | undefined;
+                        readonly hint?: string | undefined;
+                    };
                 };
             };
         };
