@@ -1,5 +1,6 @@
 // Challenges: each answered exactly as its provider documents it, signed ones only when the signature is right.
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { VerifyInput } from '../../src/schema/webhooks.ts';
 import { identify } from '../../src/verify/identify.ts';
@@ -291,4 +292,35 @@ test.each<[string, VerifyInput['handshake'], string]>([
 test('refused at creation: an HMAC without a key for it', () => {
   const handshake = [{ challenge_from: 'query:t', answer: { body: '{hmac}' } }];
   expect(() => compileRules({ preset: 'discord', verify: { handshake } })).toThrow(RuleError);
+});
+
+// https://docs.x.com/x-api/webhooks/quickstart
+test('X: its challenge is answered with an HMAC, and signs no event', () => {
+  const url = (token: string) => `${URL_HERE}?crc_token=${token}`;
+  const response = createHmac('sha256', 's').update('abc').digest('base64');
+  expect(answer('x', 's', { method: 'GET', url: url('abc') })).toEqual(json(`{"response_token":"sha256=${response}"}`));
+  const headers = { 'x-twitter-webhooks-signature': `sha256=${response}` };
+  expect(answer('x', 's', { body: 'abc', headers }).kind).toBe('signature');
+  expect(answer('x', 's', { url: url('abc') }).kind).toBe('signature');
+  expect(verdictOn(compileRules({ preset: 'x' }), [], request({ method: 'GET', url: url('a') })).kind).toBe(
+    'secret_missing',
+  );
+});
+
+test('monday.com, an app: the challenge needs no token, an event does', () => {
+  expect(answer('monday-app', 's', { body: '{"challenge":"c"}' })).toEqual(json('{"challenge":"c"}'));
+  expect(answer('monday-app', 's', { body: '{"challenge":"c","event":{"type":"t"}}' }).kind).toBe('signature');
+});
+
+// The answer is that of the official library braintree 3.40.0: webhookNotification.verify of this challenge with these keys.
+test('Braintree: the rule in the documentation answers its challenge', () => {
+  const [, text = ''] = /```json braintree\.json\n([\s\S]*?)```/.exec(readFileSync('docs/providers.md', 'utf8')) ?? [];
+  const verify = JSON.parse(text.replace('PUBLIC_KEY', 'integration_public_key')) as VerifyInput;
+  const get = request({ method: 'GET', url: `${URL_HERE}?bt_challenge=20f9f8ed05f77439fe955c977e4c8a53` });
+  expect(
+    verdictOn(compileRules({ preset: 'braintree', verify }), lasting('integration_private_key'), get),
+  ).toMatchObject({
+    kind: 'handshake',
+    answer: { status: 200, body: 'integration_public_key|d9b899556c966b3f06945ec21311865d35df3ce4' },
+  });
 });

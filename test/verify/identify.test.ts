@@ -133,3 +133,12 @@ test('the id is read from the same family of headers as the signature', () => {
   expect(of('standard-webhooks', { headers }).event_id).toBe('signed');
   expect(of('svix', { headers: { ...headers, 'webhook-signature': 'v1,x' } }).event_id).toBe('chosen');
 });
+
+test('Adyen: two items in one request are refused, for only one would be signed', () => {
+  const item = (pspReference: string) => ({
+    NotificationRequestItem: { pspReference, eventCode: 'E', success: 'true' },
+  });
+  const body = (...ids: string[]) => JSON.stringify({ notificationItems: ids.map(item) });
+  expect(of('adyen', { body: body('a') })).toEqual({ event_id: 'a/E/true', event_type: 'E' });
+  expect(of('adyen', { body: body('a', 'b') })).toEqual({ event_id: null, event_type: null });
+});

@@ -233,3 +233,56 @@ test('near misses', () => {
   );
   expect(near(open('hs256'), 'key ', tokenOf('hs256', 'key'))).toContain('white space');
 });
+
+// https://plaid.com/docs/api/webhooks/webhook-verification/: a token has iat and no exp, and counts for five minutes.
+test('the time of the signature in a claim', () => {
+  const at = (claims: object) =>
+    judged(open('hs256', { jwt: { time_claim: 'iat' } }), 'k', tokenOf('hs256', 'k', { exp: undefined, ...claims }));
+  for (const off of [0, -300, 300]) expect(at({ iat: NOW_S + off }), String(off)).toEqual(SIGNED);
+  expect(at({ iat: NOW_S - 301 })).toEqual({ kind: 'signature', reason: expect.stringContaining('301 s old') });
+  expect(at({ iat: NOW_S + 301 })).toEqual({ kind: 'signature', reason: expect.stringContaining('in the future') });
+  for (const iat of [undefined, null, String(NOW_S), {}])
+    expect(at({ iat })).toEqual({ kind: 'signature', reason: expect.stringContaining('is no time') });
+  expect(at({ iat: NOW_S, exp: NOW_S - 400 }).kind).toBe('signature');
+  const old = request({ headers: { Authorization: tokenOf('hs256', 'k', { iat: NOW_S - 400 }) } });
+  expect(nearMiss(compileRules({ verify: open('hs256', { jwt: { time_claim: 'iat' } }) }), lasting('k'), old, [])).toBe(
+    '100 s outside the window of 300 s: an old token, or a wrong clock',
+  );
+});
+
+// https://docs.cloud.google.com/pubsub/docs/authenticate-push-subscriptions: the account in `email`, once `email_verified` is true.
+describe('claims that the owner says', () => {
+  const email = 'push@project.iam.gserviceaccount.com';
+  const given = { iss: 'https://accounts.google.com', aud: 'https://h.example/', email, email_verified: true };
+  const keys = JSON.stringify({ keys: [jwk(rsa.publicKey, { kid: 'g', use: 'sig', alg: 'RS256' })] });
+  const at = (claims: object, verify?: VerifyInput) =>
+    verdictOn(
+      compileRules({ preset: 'pubsub', verify }),
+      lasting(keys),
+      request({ headers: { Authorization: `Bearer ${tokenOf('rs256', rsa.privateKey, claims, { kid: 'g' })}` } }),
+    );
+
+  test('only a token of this account is accepted: Google signs for all its customers', () => {
+    const own: VerifyInput = { jwt: { audience: 'https://h.example/', claims: { email } } };
+    expect(at(given, own)).toEqual(SIGNED);
+    for (const claims of [
+      { ...given, email: 'push@other.iam.gserviceaccount.com' },
+      { ...given, email: undefined },
+      { ...given, email: [email] },
+      { ...given, email_verified: false },
+      { ...given, email_verified: undefined },
+      { ...given, iss: 'https://h.example' },
+      { ...given, aud: 'https://other.example/' },
+    ])
+      expect(at(claims, own).kind, JSON.stringify(claims)).toBe('signature');
+  });
+
+  test('until the account is said, requests are kept and none is accepted', () => {
+    for (const verify of [undefined, { jwt: { audience: 'https://h.example/' } }, { jwt: { claims: { a: 'b' } } }])
+      for (const claims of [given, { ...given, email: '' }])
+        expect(at(claims, verify)).toEqual({
+          kind: 'secret_missing',
+          reason: 'It is not said yet what the claim email must be: set verify.jwt.claims.',
+        });
+  });
+});

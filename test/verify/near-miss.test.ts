@@ -289,7 +289,9 @@ describe('which provider a refused request looks like', () => {
     return told(actual === 'dropbox' ? 'linear' : 'dropbox', lasting('s'), incoming) ?? '';
   };
   const presets = Object.keys(SENDERS).flatMap((name) => PRESETS.get(name) ?? []);
-  const known = (preset: Preset) => /^header:(?!Authorization)/.test(signatureOf(preset));
+  // These names say nothing of who sent a request: too many use them.
+  const known = (preset: Preset) =>
+    /^header:(?!(?:Authorization|X-Signature|X-Webhook-Signature)$)/i.test(signatureOf(preset));
 
   test.each(presets.filter(known).map((preset) => [preset.name, preset] as const))('%s', async (name, preset) => {
     const [, named = ''] = /try the preset (\S+)$/.exec(await lookOf(name)) ?? [];

@@ -274,3 +274,70 @@ describe('checkSecret', () => {
     expect(told('sendgrid', pem(generateKeyPairSync('ec', { namedCurve: 'secp384r1' })))).toContain('ecdsa-p256');
   });
 });
+
+describe('texts and keys that providers make of what they have', () => {
+  const judged = (verify: VerifyInput, secret: string, given: Given) =>
+    verdictOn(compileRules({ verify }), lasting(secret), request(given)).kind;
+  const base = { scheme: 'hmac', signature: { from: 'header:X-S' }, covers_body: false } as const;
+  const hmac = (key: string | Buffer, text: string, algorithm = 'sha256') =>
+    createHmac(algorithm, key).update(text).digest('hex');
+
+  test.each<[string, string, string, string]>([
+    ['{[id:]query:id[;]?}t={header:X-T};', 'id=aB', '5', 'id:aB;t=5;'],
+    ['{[id:]query:id[;]?}t={header:X-T};', '', '5', 't=5;'],
+    ['{[id:]query:id[;]?none}t={header:X-T};', '', '5', 'nonet=5;'],
+    ['{[id:]lower:query:id[;]?}t={header:X-T};', 'id=aB%C3%84', '5', 'id:abä;t=5;'],
+    ['{lower:query:id}{header:X-T}', 'id=ABC', '5', 'abc5'],
+    ['{[]query:a[b][]}{header:X-T}', 'a[b]=1', '5', '15'],
+    ['{query:a[b]}{header:X-T}', 'a[b]=1', '5', '15'],
+    ['{[<]query:a[b][>]}{header:X-T}', 'a[b]=1', '5', '<1>5'],
+    ['[{header:X-T}]', '', '5', '[5]'],
+  ])('%s of ?%s', (signed_string, query, time, message) => {
+    const headers = { 'X-T': time, 'X-S': hmac('k', message) };
+    const url = `https://h.example/in/k?${query}`;
+    expect(judged({ ...base, signed_string }, 'k', { url, headers })).toBe('accepted');
+    expect(
+      judged({ ...base, signed_string }, 'k', { url, headers: { ...headers, 'X-S': hmac('k', `${message}x`) } }),
+    ).toBe('signature');
+  });
+
+  test.each(['{[id:]query:id}', '{[id:query:id[;]}', '{[id:]id[;]}', '{lower:id}', '{lower:body}', '{upper:query:a}'])(
+    '%s is no template',
+    (signed_string) => {
+      expect(() => compileRules({ verify: { ...base, signed_string: `{header:X-T}${signed_string}` } })).toThrow(
+        /which is none of/,
+      );
+    },
+  );
+
+  test('a value that may be absent does not make a signature of its own', () => {
+    expect(() => compileRules({ verify: { ...base, signed_string: '{[id:]query:id[;]?}' } })).toThrow(
+      /same for every request/,
+    );
+  });
+
+  test('a field of any name', () => {
+    const verify: VerifyInput = {
+      ...base,
+      covers_body: true,
+      signature: { from: 'header:X-S', item_separator: '&', field_separator: '|', field: '*' },
+    };
+    const at = (value: string) => judged(verify, 'k', { body: 'b', headers: { 'X-S': value } });
+    expect(at(`one|0&two|${hmac('k', 'b')}`)).toBe('accepted');
+    expect(at(`one|${hmac('k', 'b')}&two|0`)).toBe('accepted');
+    expect(at(`one|0&two|${hmac('x', 'b')}`)).toBe('signature');
+    expect(at(hmac('k', 'b'))).toBe('accepted');
+    const named = { ...verify, signature: { ...verify.signature, field: 'two' } };
+    expect(judged(named, 'k', { body: 'b', headers: { 'X-S': `one|${hmac('k', 'b')}` } })).toBe('signature');
+  });
+
+  test('a key that is the hash of the secret', () => {
+    for (const key_hash of ['sha1', 'sha256'] as const) {
+      const key = createHash(key_hash).update('private key').digest();
+      const verify: VerifyInput = { ...base, covers_body: true, algorithm: 'sha1', key_hash };
+      const at = (signature: string) => judged(verify, 'private key', { body: 'b', headers: { 'X-S': signature } });
+      expect(at(hmac(key, 'b', 'sha1'))).toBe('accepted');
+      expect(at(hmac('private key', 'b', 'sha1'))).toBe('signature');
+    }
+  });
+});
