@@ -1,5 +1,5 @@
 // Makes vectors for test/verify/presets/vectors.json with libraries of providers that are no dependency of ours.
-import { createHash, generateKeyPairSync, sign } from 'node:crypto';
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
@@ -28,19 +28,10 @@ async function braintree() {
   const sample = gateway.webhookTesting.sampleNotification('check', 'my_id');
   await gateway.webhookNotification.parse(sample.bt_signature, sample.bt_payload);
   return {
-    name: 'braintree: its form, without a preset',
+    name: 'braintree',
     source: 'the library braintree 3.40.0 (scripts/provider-vectors.ts)',
-    preset: 'generic',
-    verify: {
-      scheme: 'hmac',
-      algorithm: 'sha1',
-      key_encoding: 'hex',
-      signature: { from: 'form:bt_signature', item_separator: '&', field_separator: '|', field: publicKey },
-      id: 'form:bt_payload',
-      signed_string: '{id}',
-      covers_body: false,
-    },
-    secret: createHash('sha1').update(privateKey).digest('hex'),
+    preset: 'braintree',
+    secret: privateKey,
     headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
     body: new URLSearchParams({ ...sample }).toString(),
   };
