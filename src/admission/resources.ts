@@ -17,7 +17,10 @@ const MB = 1_000_000;
 export const SMALL_BYTES = 64 * 1024;
 
 /** The settings that bound what one user may have. */
-type Settings = Pick<Config, 'quotaMbPerUser' | 'ratePerUser' | 'waitingPerUser' | 'webhooksPerUser'>;
+type Settings = Pick<
+  Config,
+  'quotaMbPerUser' | 'ratePerUser' | 'unjudgedMbPerUser' | 'waitingPerUser' | 'webhooksPerUser'
+>;
 
 /** What the bounds are computed from. */
 export interface Limits {
@@ -132,6 +135,19 @@ export const COUNTED = {
     each: ({ quotaMbPerUser }) => (quotaMbPerUser === undefined ? Number.POSITIVE_INFINITY : quotaMbPerUser * MB),
     setting: 'QUOTA_MB_PER_USER',
     refusal: (most, seconds) => overLimit(`This user has ${most / MB} MB stored, and may have no more.`, seconds),
+  },
+  unjudged: {
+    what: 'Requests that wait for the secrets of their webhooks. Their senders got a 2xx, so only time removes them.',
+    unit: 'bytes',
+    of: 'user',
+    all: aShare,
+    each: ({ unjudgedMbPerUser }) => unjudgedMbPerUser * MB,
+    setting: 'UNJUDGED_MB_PER_USER',
+    refusal: (most, seconds) =>
+      overLimit(
+        `Requests of ${most / MB} MB wait for the secrets of this user's webhooks, and no more are kept: their owner has to set them.`,
+        seconds,
+      ),
   },
   requests: {
     what: 'Requests that webhooks receive, in a second.',

@@ -234,6 +234,12 @@ export const SETTINGS = {
     'Calls of one user that may wait at a time: lists and pulls with wait, and streams. Further ones get 503 with Retry-After.',
     whole(1, 1_000_000),
   ),
+  unjudgedMbPerUser: setting(
+    'UNJUDGED_MB_PER_USER',
+    '1000',
+    'Megabytes of requests that may wait for the secrets of all webhooks of one user, 10,000 requests and 256 MiB for each webhook; further ones get 503 with Retry-After.',
+    whole(1, 100_000_000),
+  ),
   retentionDays: setting(
     'RETENTION_DAYS',
     '0',

@@ -1,7 +1,8 @@
 // Stores refusals in the background: in batches, without delaying the answer, and dropped when they come too fast.
 import { LRUCache } from 'lru-cache';
-import { laneOf, type Rooms } from '../admission/rooms.ts';
-import { overLimit, unavailable } from '../errors.ts';
+import { COUNTED, type Limits } from '../admission/resources.ts';
+import { laneOf, type Owner, type Rooms } from '../admission/rooms.ts';
+import { overLimit, type Problem, unavailable } from '../errors.ts';
 import { warnSeldom } from '../observe/incidents.ts';
 import type { Log } from '../observe/log.ts';
 import { type Metrics, measureRefusals } from '../observe/metrics.ts';
@@ -9,7 +10,7 @@ import { failed } from '../store/db.ts';
 import { causeOf } from '../store/engine/causes.ts';
 import { eventKey } from '../store/events.ts';
 import type { Store } from '../store/open.ts';
-import { insertRefusals, type NewRefusal, sumUnjudged } from '../store/refusals.ts';
+import { insertRefusals, type NewRefusal, ROW_BYTES, sumUnjudged, sumUnjudgedOf } from '../store/refusals.ts';
 import { listSealed } from '../store/webhooks.ts';
 import { encodingOf, withDecoded } from '../verify/decode.ts';
 import { nearMiss, type OtherSecret } from '../verify/near-miss.ts';
@@ -24,13 +25,11 @@ const BATCH_BYTES = 2 * 1024 * 1024;
 // Heads and bodies that are kept of one webhook in an hour: a sender that knows its URL must not fill the disk with forgeries.
 const HOUR_MS = 3_600_000;
 const HOUR_BYTES = 256 * 1024 * 1024;
-// Requests that wait for a secret are bounded by MOST_UNJUDGED instead. Then the owner and the senders are told this.
+// Requests that wait for a secret are bounded by MOST_UNJUDGED and by user instead. Then the owner and the senders are told this.
 const FULL = 'So many requests wait for the secret of this webhook that no more are kept: its owner has to set it.';
 const FULL_S = 60;
 const NOT_KEPT = 'This request cannot be kept now, nothing was stored. Send it again later.';
 const MAY_BE_KEPT = 'The database did not confirm in time. This request may be kept or not: send it again.';
-// What a row takes besides in the table and its indexes, about.
-const ROW_BYTES = 300;
 
 interface Refused extends Pick<NewRefusal, 'kind' | 'reason' | 'received_ms' | 'ip' | 'head' | 'size'> {
   /** The request, to be kept with its body; and the id of its event. */
@@ -52,6 +51,7 @@ const bytesOf = ({ head, content }: Pick<NewRefusal, 'head' | 'content'>): numbe
 /** What refusals need of the service. */
 export interface RefusalParts {
   readonly store: Store;
+  readonly config: Limits['config'];
   readonly sealer: Sealer;
   readonly metrics: Metrics;
   readonly log: Log;
@@ -64,7 +64,7 @@ export interface RefusalParts {
 export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } = {}) {
   const { store, log, quota, rooms, now } = parts;
   const findNearMiss = createNearMisses(parts);
-  const unjudged = createUnjudged(store);
+  const unjudged = createUnjudged(store, parts.config);
   const warn = warnSeldom(log, causeOf, 'cannot look for near misses; refusals are noted without them');
   const warnUnfound = (error: unknown): null => {
     warn(error);
@@ -148,11 +148,11 @@ export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } =
       const busy = (cause?: unknown) => unavailable(failed(cause, 'unknown') ? MAY_BE_KEPT : NOT_KEPT, cause);
       const { head, incoming, ...more } = refused;
       const needed = bytesOf({ head, content: incoming?.body ?? null });
-      const { room, first } = await unjudged.take(target.wh_id, needed).catch((error: unknown) => {
+      const full = await unjudged.take(target, needed).catch((error: unknown) => {
         throw busy(error);
       });
-      if (first) push(target, { ...more, head, kind: 'limit', reason: FULL }, () => {});
-      if (!room) throw overLimit(FULL, FULL_S);
+      if (full?.first) push(target, { ...more, head, kind: 'limit', reason: full.problem.message }, () => {});
+      if (full) throw full.problem;
       await new Promise<void>((resolve, reject) => {
         if (!push(target, refused, (error) => (error ? reject(busy(error)) : resolve()))) reject(busy());
       });
@@ -208,7 +208,7 @@ export function createNearMisses({ store, sealer }: Pick<RefusalParts, 'store' |
 
 // For each webhook, and as much as is kept of its other refusals. The oldest of those make room for new ones; these never do.
 const MOST_UNJUDGED = { rows: 10_000, bytes: 256 * 1024 * 1024 };
-// Other processes add requests, and releases remove them: a little more than MOST_UNJUDGED does no harm.
+// Other processes add requests, and releases remove them: a little more than the bounds does no harm.
 const COUNT_EVERY_MS = 10_000;
 // 10,000 small requests are counted in 0.1 s, 256 MiB of heads in 1 s: never more than a twentieth of the time.
 const REST = 20;
@@ -217,40 +217,87 @@ const MOST_KNOWN = 10_000;
 interface Known {
   /** When it has to be counted again. */
   due: number;
-  readonly sum: Promise<{ n: number; bytes: number }>;
   told: boolean;
 }
+interface OfWebhook extends Known {
+  readonly sum: Promise<{ n: number; bytes: number }>;
+}
+interface OfUser extends Known {
+  bytes: number;
+  /** What was added since the count began that is under way. */
+  since: number;
+}
 
-function createUnjudged({ db }: Pick<Store, 'db'>) {
-  const webhooks = new LRUCache<number, Known>({ max: MOST_KNOWN });
+interface Full {
+  readonly problem: Problem;
+  /** True for the first request without room since the last count. */
+  readonly first: boolean;
+}
 
-  function knownOf(whId: number): Known {
+function createUnjudged({ db }: Pick<Store, 'db'>, config: Limits['config']) {
+  const webhooks = new LRUCache<number, OfWebhook>({ max: MOST_KNOWN });
+  const users = new LRUCache<number, OfUser>({ max: MOST_KNOWN });
+  const most = COUNTED.unjudged.each(config);
+  const nextAfter = (began: number): number => began + Math.max(COUNT_EVERY_MS, REST * (performance.now() - began));
+
+  function webhookOf(whId: number): OfWebhook {
     const began = performance.now();
     const known = webhooks.get(whId);
     if (known && began < known.due) return known;
-    const counting: Known = { due: Number.POSITIVE_INFINITY, sum: sumUnjudged(db, whId), told: false };
+    const counting: OfWebhook = { due: Number.POSITIVE_INFINITY, sum: sumUnjudged(db, whId), told: false };
     webhooks.set(whId, counting);
     counting.sum.then(
       () => {
-        const took = performance.now() - began;
-        counting.due = began + Math.max(COUNT_EVERY_MS, REST * took);
+        counting.due = nextAfter(began);
       },
       () => webhooks.delete(whId),
     );
     return counting;
   }
 
+  /** Counted in the background: a user may have millions of refusals, and no sender waits until they were looked through. */
+  function userOf(userId: number): OfUser {
+    const began = performance.now();
+    const known = users.get(userId) ?? { bytes: 0, since: 0, due: 0, told: false };
+    users.set(userId, known);
+    if (began < known.due) return known;
+    known.due = Number.POSITIVE_INFINITY;
+    known.since = 0;
+    sumUnjudgedOf(db, userId).then(
+      (bytes) => {
+        known.bytes = bytes + known.since;
+        known.told = false;
+        known.due = nextAfter(began);
+      },
+      // The last count stands. A database that fails refuses this request by itself.
+      () => {
+        known.due = nextAfter(began);
+      },
+    );
+    return known;
+  }
+
+  const full = (known: Known, problem: Problem): Full => {
+    const first = !known.told;
+    known.told = true;
+    return { problem, first };
+  };
+
   return {
-    /** Takes room for one request. `first`: the first without room since the last count. Rejects when the database fails. */
-    async take(whId: number, bytes: number): Promise<{ readonly room: boolean; readonly first: boolean }> {
-      const known = knownOf(whId);
-      const sum = await known.sum;
-      const room = sum.n < MOST_UNJUDGED.rows && sum.bytes + bytes <= MOST_UNJUDGED.bytes;
-      const first = !room && !known.told;
-      if (first) known.told = true;
-      if (room) sum.n++;
-      if (room) sum.bytes += bytes;
-      return { room, first };
+    /** Takes room for one request. What it resolves with: why there is none. Rejects when the database fails. */
+    async take({ wh_id, user_id }: Owner, size: number): Promise<Full | undefined> {
+      const webhook = webhookOf(wh_id);
+      const user = userOf(user_id);
+      const sum = await webhook.sum;
+      if (sum.n >= MOST_UNJUDGED.rows || sum.bytes + size > MOST_UNJUDGED.bytes)
+        return full(webhook, overLimit(FULL, FULL_S));
+      const bytes = size + ROW_BYTES;
+      if (user.bytes + bytes > most) return full(user, COUNTED.unjudged.refusal(most, FULL_S));
+      sum.n++;
+      sum.bytes += size;
+      user.bytes += bytes;
+      user.since += bytes;
+      return undefined;
     },
   };
 }

@@ -60,10 +60,12 @@ describe.each(CHOSEN)('beside a tenant at his maximum on %s', (engine) => {
   const tags = [...new Set(ROUTES.map(({ tag }) => tag))];
   const rows: readonly Row[] = [...ROWS, ...tags.map(routesRow)];
   test.for(rows.map((row) => [row.name, row] as const))('%s', { timeout: 240_000 }, async ([, row]) => {
+    expect(matrix.died()).toBeUndefined();
     await row.prepare?.(matrix);
     const told: string[] = [];
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const { quiet, loud, failed } = await compare(matrix, row);
+      expect(matrix.died()).toBeUndefined();
       expect(failed).toEqual([]);
       const slowness = slownessNow();
       const late = (['sent', 'polled'] as const).filter(

@@ -192,6 +192,52 @@ onEveryEngine('refusals', (engine) => {
     expect(others).toEqual({ signature: 10_000 });
   });
 
+  test('all webhooks of a user together have a bound for what waits for secrets, and deleted ones count', async () => {
+    const limited = await startService(database.url, { UNJUDGED_MB_PER_USER: '1' });
+    const [user, other] = [await limited.user(), await limited.user()];
+    const send = async (path: string) => {
+      const answer = await fetch(limited.url + path, { method: 'POST', body: 'x'.repeat(1_000) });
+      return { status: answer.status, after: answer.headers.get('retry-after'), text: await answer.text() };
+    };
+    const made = async (of = user) => limited.webhook(of, { preset: 'github' });
+    const waiting = { user_id: user.id, received_ms: Date.now(), size: 10_000, content: Buffer.alloc(10_000) };
+    try {
+      const first = await made();
+      // More rows than are counted at a time, and what does not wait is not counted.
+      await insertRefusals(service.store.db, times(1_500, row(first.wh_id, 'signature', { ...waiting, size: 2 })));
+      await insertRefusals(service.store.db, times(1_500, row(first.wh_id, 'method', { ...waiting, size: 10_000 })));
+      await insertRefusals(service.store.db, times(90, row(first.wh_id, 'secret_missing', waiting)));
+      await fetch(`${limited.url}/webhooks/${first.wh_id}`, {
+        method: 'DELETE',
+        headers: { authorization: user.auth },
+      });
+      const webhooks = [await made(), await made(), await made()];
+      const statuses: number[] = [];
+      for (let i = 0; i < 90; i++) {
+        statuses.push((await send(pathOf(webhooks[i % 3] as typeof first))).status);
+        // The first count is done beside.
+        if (i === 0) await new Promise((resolve) => setTimeout(resolve, 500));
+      }
+      expect(new Set(statuses)).toEqual(new Set([200, 503]));
+      const kept = statuses.filter((status) => status === 200).length;
+      // 1 MB, less 90 of 10,000 bytes; each with its head and what a row takes.
+      expect(kept).toBeGreaterThan(30);
+      expect(kept).toBeLessThan(60);
+      expect(statuses.slice(0, kept).every((status) => status === 200)).toBe(true);
+      expect(await send(pathOf(webhooks[0] as typeof first))).toMatchObject({
+        status: 503,
+        after: '60',
+        text: expect.stringMatching(/secrets of this user's webhooks/),
+      });
+      expect((await send(pathOf(await made(other)))).status).toBe(200);
+      // Its owner finds out why nothing more comes, once and not for each.
+      const told = await fetch(`${limited.url}/refusals?kind=limit`, { headers: { authorization: user.auth } });
+      expect(await told.json()).toMatchObject({ refusals: [{ reason: expect.stringMatching(/secrets/) }] });
+    } finally {
+      await limited.close();
+    }
+  });
+
   test('a near miss that cannot be looked for costs nobody a refusal, and its own only the near miss', async () => {
     const users = [await service.user(), await service.user()] as const;
     const [own, other] = [await service.webhook(users[0]), await service.webhook(users[1])];

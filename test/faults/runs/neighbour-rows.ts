@@ -71,6 +71,8 @@ export interface Matrix {
   calm(): Promise<void>;
   /** What the neighbour has seen since this was last asked. */
   neighbour(): Promise<{ sent: number[]; polled: number[]; failed: string[]; gap: number }>;
+  /** How the program ended, with the end of its log; undefined while it runs. */
+  died(): string | undefined;
   stop(): Promise<void>;
 }
 
@@ -97,6 +99,10 @@ export async function startMatrix(engine: Engine): Promise<Matrix> {
   const [tenant, other] = users as [(typeof users)[0], (typeof users)[0]];
   const port = await freePort();
   const program = await startProgram(port, { ...ENV, DATABASE_URL: database.url }, join(folder, 'log'));
+  let ending: string | undefined;
+  void program.ended.then((how) => {
+    ending = `the program has ended (${how}): ${program.log().slice(-2_000)}`;
+  });
   const agent = new Agent({ keepAlive: true });
   const sockets = new Set<Socket>();
 
@@ -195,6 +201,7 @@ export async function startMatrix(engine: Engine): Promise<Matrix> {
         worker.once('message', resolve);
         worker.postMessage('phase');
       }),
+    died: () => ending,
     async stop() {
       await worker.terminate();
       agent.destroy();
@@ -377,7 +384,7 @@ export const ROWS: readonly Row[] = [
   },
   {
     name: 'secrets waiting: requests that wait for theirs',
-    covers: ['secrets waiting'],
+    covers: ['secrets waiting', 'unjudged'],
     lanes: 8,
     load: async (matrix, lane, round) => {
       const path = (await matrix.webhook('waiting', { preset: 'github' })) ?? '';
@@ -390,7 +397,7 @@ export const ROWS: readonly Row[] = [
       await matrix.ask('PATCH', `/webhooks/${id}`, { secrets: ['y'] });
       return matrix.ask('PATCH', `/webhooks/${id}`, { secrets: null });
     },
-    // 10,000 requests or 256 MiB for a webhook: see test/receiver/refusals.test.ts.
+    // 10,000 requests or 256 MiB for a webhook, UNJUDGED_MB_PER_USER for all: see test/receiver/refusals.test.ts.
     over: ENDLESS,
   },
   {
