@@ -17,6 +17,7 @@ import {
 } from '../store/consumers.ts';
 import { type Change, type Changed, changeConsumer, type LeaseRows } from '../store/leases.ts';
 import type { Store } from '../store/open.ts';
+import { createBatcher } from '../store/shared-reads.ts';
 import { ownWebhooks } from '../store/webhooks.ts';
 import { decodeLease, type Lease } from './lease-token.ts';
 import { ack, type Done, extend, type Nack, nack } from './leases.ts';
@@ -62,6 +63,10 @@ const DEFAULTS: ConsumerSettings = {
 };
 // How many dead letters one call revives.
 const MOST_RETRIED = 5_000;
+// Of the connections that read, lists of consumers take half, those of all users together.
+const COUNTED_AT_ONCE = 4;
+// So long a list may take, with those of other users before it.
+const LIST_MS = 10_000;
 
 export function createConsumers({ store, tail, ownWrites, maxPageBytes, log }: ConsumersParts) {
   const { db } = store;
@@ -128,6 +133,23 @@ export function createConsumers({ store, tail, ownWrites, maxPageBytes, log }: C
     make: (userId, name, start) => make(userId, name, DEFAULTS, start),
   });
 
+  // Each of a hundred consumers is counted by a statement of its own. All at once they would take every connection, and the calls of
+  // all other users wait behind them.
+  const lists = createBatcher<number, Seen[]>(
+    async (userIds) => {
+      const all = new Map<number, Seen[]>();
+      for (const userId of userIds) {
+        const rows = await listConsumers(db, userId);
+        const some: Seen[] = [];
+        for (let i = 0; i < rows.length; i += COUNTED_AT_ONCE)
+          some.push(...(await Promise.all(rows.slice(i, i + COUNTED_AT_ONCE).map(seen))));
+        all.set(userId, some);
+      }
+      return all;
+    },
+    { most: 1, lanes: 1, deadlineMs: LIST_MS },
+  );
+
   return {
     /** Makes a consumer or gives it these settings; what is left out has its default. `start` counts for a new one only. */
     async put(userId: number, name: string, given: Partial<ConsumerSettings>, start?: Start) {
@@ -143,7 +165,7 @@ export function createConsumers({ store, tail, ownWrites, maxPageBytes, log }: C
       return { ...(await seen(consumer)), made };
     },
     get: async (userId: number, name: string) => seen(await find(userId, name)),
-    list: async (userId: number) => Promise.all((await listConsumers(db, userId)).map(seen)),
+    list: async (userId: number): Promise<Seen[]> => (await lists(userId)) ?? [],
     async remove(userId: number, name: string): Promise<void> {
       if (!(await deleteConsumer(db, userId, name))) throw deleted(name);
       const session = sessions.peek(userId, name);

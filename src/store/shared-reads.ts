@@ -11,6 +11,7 @@ interface BatcherOptions {
   readonly most: number;
   /** Queries that may be under way at once. */
   readonly lanes: number;
+  readonly deadlineMs?: number;
 }
 
 interface Ask<V> {
@@ -22,7 +23,7 @@ interface Ask<V> {
 /** `load` answers with the rows that exist; a key it leaves out is resolved with undefined. */
 export function createBatcher<K, V>(
   load: (keys: readonly K[]) => Promise<ReadonlyMap<K, V>>,
-  { most, lanes }: BatcherOptions,
+  { most, lanes, deadlineMs = DEADLINE_MS }: BatcherOptions,
 ): (key: K) => Promise<V | undefined> {
   const asked = new Map<K, Ask<V>[]>();
   let running = 0;
@@ -61,7 +62,7 @@ export function createBatcher<K, V>(
 
   return (key) =>
     new Promise((resolve, reject) => {
-      const late = setTimeout(() => reject(new StoreError('away', `no answer within ${DEADLINE_MS} ms`)), DEADLINE_MS);
+      const late = setTimeout(() => reject(new StoreError('away', `no answer within ${deadlineMs} ms`)), deadlineMs);
       const ask: Ask<V> = { late, resolve, reject };
       const waiting = asked.get(key);
       if (waiting) waiting.push(ask);
