@@ -1,9 +1,10 @@
-// Long work in slices of 10 ms, one slice in each turn of the event loop, and one user after the other: all else goes on beside it.
+// Long work in slices of 3 ms, one slice in each turn of the event loop, and one user after the other: all else goes on beside it.
 
 /** Work that gives way: at each `yield` it may be interrupted. What it does between two of them is bounded. */
 export type Sliced<T> = Generator<void, T, void>;
 
-const SLICE_MS = 10;
+// A call of anybody else takes five to ten turns of the event loop, and each has a slice in it.
+const SLICE_MS = 3;
 
 /** Goes on until this time; true when it is done. */
 type Job = (until: number) => boolean;

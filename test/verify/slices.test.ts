@@ -1,5 +1,8 @@
 // Long work gives way: no turn takes much longer than a slice, users take turns, and each gets its own result.
+import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { verdictOn } from '../../src/verify/judge.ts';
+import { compileRules, type Rules } from '../../src/verify/rules.ts';
 import { atOnce, inSlices, type Sliced } from '../../src/verify/slices.ts';
 
 /** Steps that take about 2 ms each. */
@@ -87,4 +90,30 @@ test('what fails rejects alone, and what is done at once fails at once', async (
   expect(await good).toBe(3);
   expect(() => atOnce(failing())).toThrow('broken');
   expect(atOnce(steps(2))).toBe(2);
+});
+
+test.each(['rsa-sha256', 'hmac-sha256'])('a body is hashed a quarter of a MiB at a time: %s', (algorithm) => {
+  const body = Buffer.alloc(10 * 1024 * 1024, 0x61);
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const rsa = algorithm === 'rsa-sha256';
+  const signature = rsa ? sign('sha256', body, privateKey) : createHmac('sha256', 'secret').update(body).digest();
+  const rules = compileRules({
+    verify: {
+      scheme: rsa ? 'asymmetric' : 'hmac',
+      algorithm: rsa ? algorithm : 'sha256',
+      encoding: 'base64',
+      signature: { from: 'header:X-S' },
+    },
+  });
+  const value = rsa ? publicKey.export({ type: 'spki', format: 'pem' }).toString() : 'secret';
+  const headers = ['X-S', signature.toString('base64')];
+  const incoming = { method: 'POST', publicUrl: '', headers, body, receivedMs: 0 };
+  const work = verdictOn(rules as Rules, [{ value, expiresMs: null }], incoming);
+  let steps = 1;
+  for (let step = work.next(); ; step = work.next(), steps++)
+    if (step.done) {
+      expect(step.value).toMatchObject({ kind: 'accepted', verified: 'signed' });
+      break;
+    }
+  expect(steps).toBeGreaterThanOrEqual(40);
 });
