@@ -9,7 +9,7 @@ import type { Config } from '../config/config.ts';
 import type { Page } from '../reading/lists.ts';
 import { arrival, type Cancellation } from '../reading/tail.ts';
 import type { ContentRow } from '../store/contents.ts';
-import { inSlices, inTurn } from '../verify/slices.ts';
+import { inSlices, inTurn, type Sliced } from '../verify/slices.ts';
 import { contentToJson, contentToWire } from './wire.ts';
 
 /** A content as JSON without its closing brace. */
@@ -29,6 +29,10 @@ export interface ServedPage extends Omit<Page, 'contents'> {
 
 /** A part of an answer: text, a content, and so on. */
 export type Part = string | Served;
+
+// A longer answer is sent in pieces. In one, 6 MB of headers would take the event loop for 20 ms at once.
+const MOST_TEXT = 512 * 1024;
+const TEXT_PIECE = 128 * 1024;
 
 // What was read for one who waited is kept so long for the others who were woken with him and are a little later.
 const KEPT_MS = 1_000;
@@ -92,6 +96,15 @@ export function createServing(config: Config, room: Pick<Room, 'take' | 'put' | 
     return { id: row.id, userId, json, bytes: Buffer.byteLength(json), readers: 0 };
   }
 
+  function* smallOnes(userId: number, rows: readonly ContentRow[]): Sliced<Served[]> {
+    const contents: Served[] = [];
+    for (const row of rows) {
+      contents.push(small(userId, row));
+      yield;
+    }
+    return contents;
+  }
+
   /** Takes in hand; false: there is no room for it. */
   function take(contents: readonly Served[]): boolean {
     const more = sum(contents.filter(({ readers }) => readers === 0));
@@ -149,12 +162,21 @@ export function createServing(config: Config, room: Pick<Room, 'take' | 'put' | 
     const contents: Served[] = [];
     const held: Served[] = [];
     try {
-      for (const row of rows) {
-        const isLarge = row.content.length > SMALL_BYTES;
-        const one = isLarge ? await large(userId, row) : small(userId, row);
-        if (isLarge && !take([one])) throw room.refuse();
-        if (isLarge) held.push(one);
-        contents.push(one);
+      for (let from = 0; from < rows.length; ) {
+        const row = rows[from] as ContentRow;
+        if (row.content.length > SMALL_BYTES) {
+          const one = await large(userId, row);
+          if (!take([one])) throw room.refuse();
+          held.push(one);
+          contents.push(one);
+          from++;
+          continue;
+        }
+        // Together, in slices: each may have headers of 64 KiB.
+        const more = rows.findIndex(({ content }, i) => i > from && content.length > SMALL_BYTES);
+        const to = more < 0 ? rows.length : more;
+        contents.push(...(await inSlices(userId, smallOnes(userId, rows.slice(from, to)))));
+        from = to;
       }
       return contents;
     } finally {
@@ -217,8 +239,9 @@ export function createServing(config: Config, room: Pick<Room, 'take' | 'put' | 
     async answer(reply: FastifyReply, userId: number, parts: readonly Part[]): Promise<FastifyReply> {
       const contents = parts.filter((part) => typeof part !== 'string');
       reply.type('application/json; charset=utf-8');
-      // The usual case. A long text is counted when it is sent.
-      if (contents.every(({ json }) => typeof json === 'string')) return reply.send(parts.map(textOf).join(''));
+      // The usual case. What is longer than 64 KiB is counted when it is sent.
+      if (contents.every(({ json }) => typeof json === 'string') && sum(contents) <= MOST_TEXT)
+        return reply.send(parts.map(textOf).join(''));
       const held = hold(contents);
       if (!held) throw room.refuse();
       onceClosed(reply.raw, held);
@@ -228,7 +251,7 @@ export function createServing(config: Config, room: Pick<Room, 'take' | 'put' | 
       const pieces = piecesOf(parts);
       reply.header(
         'content-length',
-        pieces.reduce((all, { length }) => all + length, 0),
+        pieces.reduce((all, piece) => all + Buffer.byteLength(piece), 0),
       );
       return reply.send(Readable.from(paced(userId, pieces)));
     },
@@ -238,18 +261,20 @@ export function createServing(config: Config, room: Pick<Room, 'take' | 'put' | 
 const sum = (contents: readonly Served[]): number => contents.reduce((all, { bytes }) => all + bytes, 0);
 const textOf = (part: Part): string => (typeof part === 'string' ? part : (part.json as string));
 
-/** Texts that follow one another become one piece. */
-function piecesOf(parts: readonly Part[]): Buffer[] {
-  const pieces: Buffer[] = [];
+/** Short texts that follow one another become one piece. */
+function piecesOf(parts: readonly Part[]): (Buffer | string)[] {
+  const pieces: (Buffer | string)[] = [];
   let text = '';
   const end = (): void => {
-    if (text) pieces.push(Buffer.from(text));
+    if (text) pieces.push(text);
     text = '';
   };
   for (const part of parts) {
     const json = typeof part === 'string' ? part : part.json;
-    if (typeof json === 'string') text += json;
-    else {
+    if (typeof json === 'string') {
+      text += json;
+      if (text.length > TEXT_PIECE) end();
+    } else {
       end();
       pieces.push(...json);
     }
@@ -259,9 +284,9 @@ function piecesOf(parts: readonly Part[]): Buffer[] {
 }
 
 /** A few pieces in each turn of the event loop: a thousand answers of megabytes do not hold up all others. */
-async function* paced(userId: number, pieces: readonly Buffer[]): AsyncGenerator<Buffer> {
+async function* paced(userId: number, pieces: readonly (Buffer | string)[]): AsyncGenerator<Buffer> {
   for (const piece of pieces) {
     await inTurn(userId);
-    yield piece;
+    yield typeof piece === 'string' ? Buffer.from(piece) : piece;
   }
 }

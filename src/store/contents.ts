@@ -146,8 +146,34 @@ export async function listContents(store: Store, userId: number, options: ListOp
   // The ids first: without an index the search must not read the bodies of all users.
   const ids = idsOf(store, userId, options);
   const sql = `${selectFrom(store)} JOIN (${ids.sql}) page ON page.id = t.id ORDER BY page.id ${order === 'asc' ? 'ASC' : 'DESC'}`;
-  const { contents, cut } = await pageOf(store, sql, ids.params, maxBytes);
+  const { contents, cut } = await inLine(store, userId, () => pageOf(store, sql, ids.params, maxBytes));
   return { contents, cut: cut || contents.length === limit };
+}
+
+// A page of megabytes holds its connection until it has all come. So pages of one user wait for one another, and leave connections to
+// all others: SQLite has two that read on a small machine, MySQL eight.
+const PAGES_AT_ONCE = { sqlite: 1, mysql: 4 } as const;
+interface Line {
+  reading: number;
+  readonly waiting: (() => void)[];
+}
+const linesOf = new WeakMap<Store, Map<number, Line>>();
+
+async function inLine<T>(store: Store, userId: number, read: () => Promise<T>): Promise<T> {
+  const lines = linesOf.get(store) ?? new Map<number, Line>();
+  linesOf.set(store, lines);
+  const line = lines.get(userId) ?? { reading: 0, waiting: [] };
+  lines.set(userId, line);
+  if (line.reading < PAGES_AT_ONCE[store.db.kind]) line.reading++;
+  // The one before leaves its place to this one.
+  else await new Promise<void>((begin) => void line.waiting.push(begin));
+  try {
+    return await read();
+  } finally {
+    const next = line.waiting.shift();
+    if (next) next();
+    else if (--line.reading === 0) lines.delete(userId);
+  }
 }
 
 async function pageOf(
@@ -183,11 +209,11 @@ export async function listByIds(
   if (high - low < 2 * ids.length) {
     const wanted = new Set(ids);
     const sql = `${selectFrom(store)} WHERE t.id BETWEEN ? AND ? AND +t.user_id = ? ORDER BY t.id ${order}`;
-    return pageOf(store, sql, [low, high, userId], maxBytes, (row) => wanted.has(row.id));
+    return inLine(store, userId, () => pageOf(store, sql, [low, high, userId], maxBytes, (row) => wanted.has(row.id)));
   }
   const some = padded(ids);
   const sql = `${selectFrom(store)} WHERE t.id IN (${marks(some.length)}) AND +t.user_id = ? ORDER BY t.id ${order}`;
-  return pageOf(store, sql, [...some, userId], maxBytes);
+  return inLine(store, userId, () => pageOf(store, sql, [...some, userId], maxBytes));
 }
 
 /** The ids and webhooks of all contents of these users with from <= id <= to, in the order of ids. Reads that part of the table. */
