@@ -40,7 +40,10 @@ beforeAll(async () => {
   elsewhere = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://x');
     request.resume();
-    if (pathname === '/redirect') return response.writeHead(307, { location: searchParams.get('to') ?? '' }).end();
+    if (pathname === '/redirect') {
+      response.writeHead(307, { location: searchParams.get('to') ?? '' }).end();
+      return;
+    }
     const policy = searchParams.get('policy');
     response.writeHead(200, { 'content-type': 'text/html', ...(policy ? { 'referrer-policy': policy } : {}) });
     response.end('<!doctype html><title>elsewhere</title><body></body>');
@@ -63,51 +66,40 @@ interface Try {
   readonly i: number;
 }
 
-/** In the page of the other site: tries one way, and resolves when there is nothing more to wait for. */
-async function attack({ way, target, i }: Try): Promise<void> {
+/** In the page of the other site: tries one way. */
+const ATTACK = `async ({ way, target, i }) => {
   const [, method = 'POST', enctype = 'text/plain'] = way.split(' ');
-  // As text/plain a form sends this as JSON: {"x":"=y"}.
-  const fieldOf = (into: Document) => {
-    const form = into.createElement('form');
-    Object.assign(form, { method: 'POST', action: target, enctype });
-    const field = into.createElement('input');
-    Object.assign(field, { type: 'hidden', name: '{"grace_seconds":0,"x":"', value: '"}' });
-    form.append(field);
-    return form;
-  };
+  const form = document.createElement('form');
+  Object.assign(form, { method: 'POST', action: target, enctype });
+  // As text/plain a form sends this as JSON: {"grace_seconds":0,"x":"="}.
+  const field = document.createElement('input');
+  Object.assign(field, { type: 'hidden', name: '{"grace_seconds":0,"x":"', value: '"}' });
+  form.append(field);
   const frame = document.createElement('iframe');
-  const text = () => `${fieldOf(document).outerHTML}<script>document.forms[0].submit()</script>`;
-  if (way.startsWith('form')) {
-    frame.name = `into${i}`;
-    document.body.append(frame);
-    const form = fieldOf(document);
-    form.target = frame.name;
-    document.body.append(form);
-    form.submit();
-  } else if (way.startsWith('fetch')) {
+  frame.name = 'into' + i;
+  const html = form.outerHTML + '<script>document.forms[0].submit()</' + 'script>';
+  if (way.startsWith('fetch')) {
     const mode = method === 'POST' ? 'no-cors' : 'cors';
-    const init = { method, mode, credentials: 'include', body: method === 'GET' ? null : '{}' } as const;
-    await fetch(target, init).catch(() => {});
-  } else if (way === 'beacon') {
-    navigator.sendBeacon(target, '{}');
-  } else if (way === 'image') {
-    const image = new Image();
+    const body = method === 'GET' ? null : '{}';
+    await fetch(target, { method, mode, credentials: 'include', body }).catch(() => {});
+  } else if (way === 'beacon') navigator.sendBeacon(target, '{}');
+  else if (way === 'image')
     await new Promise((resolve) => {
+      const image = new Image();
       image.onload = image.onerror = resolve;
       image.src = target;
     });
-  } else if (way === 'iframe') {
-    frame.srcdoc = text();
-    document.body.append(frame);
-  } else if (way === 'sandbox') {
-    frame.setAttribute('sandbox', 'allow-forms allow-scripts');
-    frame.srcdoc = text();
-    document.body.append(frame);
-  } else if (way === 'data') {
-    frame.src = `data:text/html,${encodeURIComponent(text())}`;
+  else if (way.startsWith('form')) {
+    document.body.append(frame, form);
+    form.target = frame.name;
+    form.submit();
+  } else {
+    if (way === 'sandbox') frame.setAttribute('sandbox', 'allow-forms allow-scripts');
+    if (way === 'data') frame.src = 'data:text/html,' + encodeURIComponent(html);
+    else frame.srcdoc = html;
     document.body.append(frame);
   }
-}
+}`;
 
 const FORM = `<form method="POST" action="{target}" enctype="text/plain"><input name='{"grace_seconds":0,"x":"' value='"}'></form>`;
 // There is nothing to POST to: of these, other methods would change something.
@@ -172,14 +164,15 @@ test('a page of another origin changes nothing, and those of the service do', { 
         for (const [i, path] of targets.entries()) {
           const target = way === 'redirect' ? `${site}/redirect?to=${encodeURIComponent(at + path)}` : at + path;
           if (way !== 'window') {
-            await opened.evaluate(attack, { way: way === 'redirect' ? 'form POST text/plain' : way, target, i });
+            const tried: Try = { way: way === 'redirect' ? 'form POST text/plain' : way, target, i };
+            await opened.evaluate(`(${ATTACK})(${JSON.stringify(tried)})`);
             continue;
           }
           // The whole page goes there: on this way a browser is most willing to send credentials.
           await opened.goto(`${site}/?policy=${policy}`);
           await opened.setContent(FORM.replace('{target}', target));
           const form = opened.locator('form');
-          await Promise.all([opened.waitForURL(at + path), form.evaluate((one) => (one as HTMLFormElement).submit())]);
+          await Promise.all([opened.waitForURL(at + path), form.evaluate('(form) => form.submit()')]);
         }
         // What is on its way arrives, all of it: the browser opens six connections at a time.
         await opened.waitForLoadState('networkidle');
