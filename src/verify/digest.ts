@@ -80,7 +80,8 @@ function* digest(check: SignatureCheck, key: Buffer | KeyObject, form: readonly 
   return hash.digest(check.encoding);
 }
 
-function* update(hash: Hash | Hmac | Verify, bytes: Buffer): Sliced<void> {
+/** Adds the bytes to a hash, and gives way between parts of them. */
+export function* update(hash: Hash | Hmac | Verify, bytes: Buffer): Sliced<void> {
   for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
     if (at > 0) yield;
     hash.update(bytes.subarray(at, at + PIECE_BYTES));

@@ -1,5 +1,6 @@
 // JSON Web Tokens (RFC 7515, 7519) as the proof of a request: one algorithm and its keys are pinned, and the token has to obey.
 import { constants, createHash, createHmac, type KeyObject, timingSafeEqual, verify } from 'node:crypto';
+import { update } from './digest.ts';
 import { type Fault, signedBody } from './message.ts';
 import { type Incoming, isUnread, placesOf, reader, type Secret } from './request.ts';
 import { type JwtKey, readJwtKeys, type TokenCheck } from './rules.ts';
@@ -16,7 +17,6 @@ export interface Token {
 const MOST_CHARACTERS = 16 * 1024;
 // Each signature costs some 100 µs: so many keys of a secret are tried, those with the id that the token names first.
 const MOST_KEYS = 4;
-const STEP_BYTES = 8 * 1024 * 1024;
 const BASE64URL = /^[A-Za-z0-9_-]+$/;
 
 /** The token as it was sent, unproved; or what is wrong with it, whoever made it. */
@@ -109,10 +109,7 @@ export function* claimFault(check: TokenCheck, { claims }: Token, incoming: Inco
   const body = signedBody(check, incoming);
   if ('fault' in body) return body.fault;
   const hash = createHash('sha256');
-  for (let at = 0; at < body.length; at += STEP_BYTES) {
-    if (at > 0) yield;
-    hash.update(body.subarray(at, at + STEP_BYTES));
-  }
+  yield* update(hash, body);
   const digest = hash.digest();
   const given = claims[bodyClaim];
   const text = typeof given === 'string' ? given : '';
