@@ -1,5 +1,6 @@
 // The composition root: opens the parts of the service, and hands each part what it needs and no more.
 import type { Server } from 'node:http';
+import type { Agent } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { HELD } from './admission/resources.ts';
@@ -13,6 +14,7 @@ import { followed, tellStored } from './consumers/debug-log.ts';
 import { createSender } from './http/address.ts';
 import { createBodyReader } from './http/body.ts';
 import { boundConnections, mostConnections } from './http/connections.ts';
+import { download } from './http/download.ts';
 import { LISTEN_BACKLOG } from './http/server.ts';
 import { createIncidents } from './observe/incidents.ts';
 import type { Log } from './observe/log.ts';
@@ -34,6 +36,8 @@ import { watchClock } from './store/shared/clock.ts';
 import { createBatcher, createRefreshed } from './store/shared-reads.ts';
 import { createClockText } from './store/text.ts';
 import { findTargets } from './store/webhooks.ts';
+import { createCertificates } from './webhooks/certificates.ts';
+import { releaseWaiting } from './webhooks/release.ts';
 import { openSealer } from './webhooks/sealer.ts';
 import { createTargetMaker } from './webhooks/target.ts';
 
@@ -49,6 +53,8 @@ export interface ServiceOptions {
   readonly memory: Memory;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
+  /** How certificates of providers are fetched, where a direct connection is not the way. */
+  readonly certificateAgent?: Agent;
   /** Routes of your own, behind the same sign-in: see examples/custom.ts. */
   readonly routes?: readonly Route<ApiParts>[];
 }
@@ -92,6 +98,7 @@ export async function createService({ routes = [], ...options }: ServiceOptions)
     },
     async close() {
       await api.close();
+      parts.certificates.close();
       parts.overload.close();
       parts.consumers.close();
       await parts.clock?.close();
@@ -101,7 +108,8 @@ export async function createService({ routes = [], ...options }: ServiceOptions)
 }
 
 /** Starts the machines. Each is given what it needs, and what one tells another is passed on here. */
-export async function openParts({ store, config, log, memory, now = Date.now }: Omit<ServiceOptions, 'routes'>) {
+export async function openParts(options: Omit<ServiceOptions, 'routes'>) {
+  const { store, config, log, memory, now = Date.now, certificateAgent } = options;
   const onStep = (ms: number) =>
     log.warn(
       { seconds: Math.round(ms / 1000) },
@@ -188,7 +196,15 @@ export async function openParts({ store, config, log, memory, now = Date.now }: 
     const rows = await findTargets(store.db, keys, now());
     return new Map(rows.map((row) => [row.url_key, toTarget(row)]));
   });
+  const clockText = createClockText(config.dtTimezone);
+  const certificates = createCertificates({
+    download: config.fetchCertificates ? (url) => download(url, certificateAgent) : undefined,
+    log,
+    onHad: (userId, whId) =>
+      void releaseWaiting({ store, config, sealer, clockText, log, onReleased: committed, certificates }, userId, whId),
+  });
   return {
+    certificates,
     store,
     config,
     log,
@@ -217,7 +233,7 @@ export async function openParts({ store, config, log, memory, now = Date.now }: 
       countShed(why, count);
       incidents.closed(why, count, address);
     },
-    clockText: createClockText(config.dtTimezone),
+    clockText,
     sender: createSender(config.trustProxy, (message) => log.warn({}, message)),
   };
 }

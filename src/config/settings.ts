@@ -286,6 +286,12 @@ export const SETTINGS = {
     key,
     true,
   ),
+  fetchCertificates: setting(
+    'FETCH_CERTIFICATES',
+    '1',
+    '0: the certificates that requests to webhooks with the presets sns and paypal name are not fetched from Amazon and PayPal. The owner of a webhook then sets them as secrets.',
+    onOff,
+  ),
   serviceName: setting(
     'SERVICE_NAME',
     'Restante',

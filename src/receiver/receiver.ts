@@ -26,6 +26,7 @@ import type { RefusalKind } from '../schema/contents.ts';
 import type { Answer } from '../schema/webhooks.ts';
 import type { Refreshed } from '../store/shared-reads.ts';
 import type { Incoming } from '../verify/request.ts';
+import { type CertificateStore, needsCertificate } from '../webhooks/certificates.ts';
 import { type Judgement, judgeRequest, type Target, toJudged } from '../webhooks/target.ts';
 import { createOldUrls } from './old-urls.ts';
 import type { Quota } from './quota.ts';
@@ -40,6 +41,9 @@ const SECURITY = [
 ];
 // Old URLs that were logged, remembered so that each is logged once.
 const MOST_WARNED = 10_000;
+
+// A request that waits for a certificate, with its headers and its connection.
+const WAITING_BYTES = 8 * 1024;
 
 /** What the sender is told, and the kind of refusal that the owner can look up (null: none). */
 interface Rejection {
@@ -61,6 +65,7 @@ export interface ReceiverParts extends RefusalParts {
   /** The webhooks behind URL keys. */
   readonly targets: Refreshed<string, Target>;
   readonly incidents: Pick<Incidents, 'failed'>;
+  readonly certificates: CertificateStore;
   readonly clockText: (ms: number) => string;
 }
 
@@ -75,6 +80,7 @@ interface Received {
 
 export function createReceiver(parts: ReceiverParts): Receiver {
   const { store, config, writer, quota, bodies, rooms, overload, sender, shed, targets, incidents, clockText } = parts;
+  const { certificates } = parts;
   const { log, now } = parts;
   const oldUrls = createOldUrls(parts);
   const refusals = createRefusals(parts);
@@ -197,6 +203,7 @@ export function createReceiver(parts: ReceiverParts): Receiver {
       headers,
       body: content,
       receivedMs: received_ms,
+      certificates: certificates.known,
     };
     let current = target;
     let judged = await judge(current, incoming);
@@ -220,6 +227,8 @@ export function createReceiver(parts: ReceiverParts): Receiver {
       await writer.write({ ...row, judged: toJudged(current, judged, null) });
       return respond(response, usual);
     }
+    if (judged.kind === 'busy')
+      throw unavailable('Too many certificates are being asked for, nothing was stored. Send it again soon.');
     if (judged.kind === 'unreadable')
       throw unavailable('The secrets of this webhook cannot be read now, nothing was stored. Send it again later.');
     const { kind, reason, event_id } = judged;
@@ -238,12 +247,13 @@ export function createReceiver(parts: ReceiverParts): Receiver {
 
   /** The verdict. Large bodies may have to wait for it, in bounded memory. */
   async function judge(target: Target, incoming: Incoming): Promise<Judgement> {
-    const { length } = incoming.body;
-    if (length <= SMALL_BYTES) return judgeRequest(target, incoming);
+    const waits = needsCertificate(target);
+    const length = Math.max(incoming.body.length, waits ? WAITING_BYTES : 0);
+    if (length <= SMALL_BYTES && !waits) return judgeRequest(target, incoming);
     const lane = laneOf(target);
     if (!rooms.verdicts.take(target.user_id, length, lane)) throw rooms.verdicts.refuse();
     try {
-      return await judgeRequest(target, incoming);
+      return await judgeRequest(target, incoming, certificates);
     } finally {
       rooms.verdicts.give(target.user_id, length, lane);
     }

@@ -31,9 +31,27 @@ import type { Sliced } from './slices.ts';
 const PIECE_BYTES = 256 * 1024;
 // Each signature costs some 100 µs, and a stranger may send as many as fit into a header.
 const MOST_ASYMMETRIC = 4;
+// Pinned certificates: the present one, and the next.
+const MOST_CERTIFIED = 4;
 
 /** Whether any signature of the message is right under this secret. Gives way while it hashes; Ed25519 takes a body in one piece. */
-export function* isSigned(check: SignatureCheck, secret: Secret, message: Message): Sliced<boolean> {
+export function* isSigned(
+  check: SignatureCheck,
+  secret: Secret,
+  message: Message,
+  certified: readonly KeyObject[] = [],
+): Sliced<boolean> {
+  if (check.certificate) {
+    if (!isCarried(secret, message)) return false;
+    for (const form of message.forms)
+      for (const key of certified.slice(0, MOST_CERTIFIED))
+        for (const signature of message.signatures.slice(0, MOST_ASYMMETRIC)) {
+          const whole = form.map((piece) => (piece === 'secret' ? Buffer.from(secret.value) : piece));
+          if (yield* isSignedBy(check, key, message, whole, signature)) return true;
+          yield;
+        }
+    return false;
+  }
   const key = keyOf(check, secret);
   if (key === null) return false;
   for (const form of message.forms) {
@@ -50,6 +68,10 @@ export function* isSigned(check: SignatureCheck, secret: Secret, message: Messag
   }
   return false;
 }
+
+/** The secret stands where the rules want it beside the signature. */
+export const isCarried = ({ value }: Secret, { carried }: Pick<Message, 'carried'>): boolean =>
+  !carried || sameSecret(carried, Buffer.from(value));
 
 /** HMAC with the algorithm and the key of the rules, for handshakes that ask for one. */
 export function hmacOf(check: SignatureCheck, secret: Secret, text: string): Buffer {
@@ -118,7 +140,7 @@ function* isSignedBy(
       // It takes all bytes in one piece, twice.
       return sizeOf(form) <= MOST_ED25519 && verify(null, wholeOf(message, form), key, signature);
     }
-    const verifier = createVerify(check.algorithm === 'rsa-sha1' ? 'sha1' : 'sha256');
+    const verifier = createVerify(message.algorithm === 'rsa-sha1' ? 'sha1' : 'sha256');
     for (const piece of bytesOf(form)) yield* update(verifier, piece);
     return verifier.verify(key, signature);
   } catch {

@@ -1,8 +1,10 @@
 // The verdict on one request: is its sender the one it claims to be? One engine for every provider, over the bytes as received.
+import type { KeyObject } from 'node:crypto';
 import type { Answer } from '../schema/webhooks.ts';
-import { hmacOf, isShared, isSigned, readShared, sameSecret } from './digest.ts';
+import { certificateFault, isPinned, readCertificate } from './certificate.ts';
+import { hmacOf, isCarried, isShared, isSigned, readShared, sameSecret } from './digest.ts';
 import { claimFault, isTokenSigned, readToken, timeFault } from './jwt.ts';
-import { type Fault, type Piece, readMessage, secondsOutside } from './message.ts';
+import { type Fault, type Message, type Piece, readMessage, secondsOutside } from './message.ts';
 import { type Incoming, plainBody, reader, readParts, readSource, type Secret, unexpired } from './request.ts';
 import {
   type Handshake,
@@ -21,7 +23,12 @@ export type Verdict =
   /** The sender gets this answer; the request never becomes a content. */
   | { readonly kind: 'handshake'; readonly answer: Answer; readonly reason: string }
   /** The rules need a secret, and there is none that has not expired. */
-  | { readonly kind: 'secret_missing'; readonly reason: string }
+  | {
+      readonly kind: 'secret_missing';
+      readonly reason: string;
+      /** All is there but the certificate at this URL, which its provider may have. */
+      readonly certificate?: string;
+    }
   /** Refused; the reason never holds a secret or a whole signature. */
   | { readonly kind: 'signature'; readonly reason: string };
 
@@ -30,8 +37,10 @@ export function* verdictOn(rules: Rules, secrets: readonly Secret[], incoming: I
   const { check } = rules;
   if (rules.forms) yield* readParts(incoming);
   const open = findHandshake(rules, incoming, false);
-  const usable = unexpired(secrets, incoming);
-  const missing = check && (usable.length === 0 ? missingSecret(rules, secrets.length) : missingClaim(check));
+  const certified = check !== undefined && 'certificate' in check && check.certificate !== undefined;
+  const own = certified ? secrets.filter((one) => !isPinned(one)) : secrets;
+  const usable = unexpired(own, incoming);
+  const missing = check && (usable.length === 0 ? missingSecret(rules, own.length) : missingClaim(check));
   if (open?.open) {
     if (missing !== undefined) return { kind: 'secret_missing', reason: missing };
     // The provider checks the answer with its own secret: the one that is to stay.
@@ -46,7 +55,8 @@ export function* verdictOn(rules: Rules, secrets: readonly Secret[], incoming: I
       ? proveShared(check, usable, incoming)
       : check.scheme === 'jwt'
         ? yield* proveToken(check, usable, incoming)
-        : yield* proveSigned(rules, check, usable, incoming);
+        : yield* proveSigned(rules, check, usable, incoming, unexpired(secrets, incoming).filter(isPinned));
+  if ('certificate' in proof) return { kind: 'secret_missing', reason: NO_CERTIFICATE, certificate: proof.certificate };
   if ('fault' in proof) return { kind: 'signature', reason: proof.fault };
   const signed = findHandshake(rules, incoming, true);
   if (signed) return shake(rules, signed, incoming, proof);
@@ -66,14 +76,17 @@ function* proveSigned(
   check: SignatureCheck,
   secrets: readonly Secret[],
   incoming: Incoming,
-): Sliced<Secret | Fault> {
+  pinned: readonly Secret[],
+): Sliced<Secret | Fault | Wanted> {
   const message = readMessage(check, incoming);
   if ('fault' in message) return message;
+  const keys = check.certificate ? certifiedKeys(check, secrets, pinned, message, incoming) : [];
+  if ('fault' in keys || 'certificate' in keys) return keys;
   if (handshakes.some(({ open }) => open) && message.forms.some((form) => isWord(startOf(form))))
     return { fault: 'What is signed is a single word, which a handshake of this webhook signs for anybody.' };
   let secret: Secret | undefined;
   for (const candidate of secrets)
-    if (yield* isSigned(check, candidate, message)) {
+    if (yield* isSigned(check, candidate, message, keys)) {
       secret = candidate;
       break;
     }
@@ -86,6 +99,32 @@ function* proveSigned(
   return {
     fault: `The signature is right, but its time is ${by} s ${when}: ${check.toleranceMs / 1000} s are allowed.`,
   };
+}
+
+const NO_CERTIFICATE = 'The certificate that it names was not there yet: this request is judged once it is.';
+/** The certificate at this URL is needed. */
+interface Wanted {
+  readonly certificate: string;
+}
+
+/** The keys that may have signed: of the pinned certificates, or of the one that the request names. A stranger who does not know the secret, where it has to be sent, makes nobody ask for a certificate. */
+function certifiedKeys(
+  check: SignatureCheck,
+  secrets: readonly Secret[],
+  pinned: readonly Secret[],
+  message: Message,
+  incoming: Incoming,
+): readonly KeyObject[] | Fault | Wanted {
+  const { certificate: rule, carried } = check;
+  if (!rule || message.certificate === undefined) return [];
+  if (!secrets.some((secret) => isCarried(secret, message)))
+    return { fault: `The ${carried?.title ?? 'secret'} is not the secret of this webhook.` };
+  const named = pinned.length === 0 ? incoming.certificates?.get(message.certificate) : undefined;
+  if (pinned.length === 0 && !named) return { certificate: message.certificate };
+  const all = named ? [named] : pinned.flatMap(({ value }) => readCertificate(value, rule.name) ?? []);
+  const faults = all.map((one) => certificateFault(one, incoming.receivedMs));
+  const keys = all.flatMap((one, i) => (faults[i] === undefined && 'key' in one ? one.key : []));
+  return keys.length > 0 ? keys : { fault: faults.find((fault) => fault !== undefined) ?? 'No certificate is pinned.' };
 }
 
 function* proveToken(check: TokenCheck, secrets: readonly Secret[], incoming: Incoming): Sliced<Secret | Fault> {
@@ -198,9 +237,12 @@ function shake(
   const filled = fill(body, json ? JSON.stringify(challenge).slice(1, -1) : challenge);
   const sent = headers.length === 0 ? {} : { headers: headers.map((text) => fill(text, challenge)) };
   const title = rules.preset?.title ?? 'The sender';
+  const link = rules.preset?.link;
   return {
     kind: 'handshake',
     answer: { status, content_type, body: filled, ...sent },
-    reason: [`${title} made sure that this URL is yours, and was answered.`, missing].filter(Boolean).join(' '),
+    reason: link
+      ? link.says
+      : [`${title} made sure that this URL is yours, and was answered.`, missing].filter(Boolean).join(' '),
   };
 }

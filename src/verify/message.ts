@@ -30,6 +30,11 @@ export interface Message {
   readonly forms: readonly (readonly Piece[])[];
   /** The time in the message; undefined: there is none, or none is checked. */
   readonly timeMs: number | undefined;
+  readonly algorithm: string;
+  /** The URL of the certificate. */
+  readonly certificate: string | undefined;
+  /** What stands where the secret itself has to stand. */
+  readonly carried: Buffer | undefined;
 }
 /** Why there is nothing to check. */
 export interface Fault {
@@ -55,11 +60,33 @@ export function readMessage(check: SignatureCheck, incoming: Incoming): Message 
     check.field === '' || check.field === ANY ? fields.map(([, value]) => value) : valuesOf(fields, check.field);
   if (signatures.length === 0)
     return { fault: `The ${nameOf(check.signature, family)} has no ${check.field}${check.fieldSeparator}… in it.` };
+  const named = readCertified(check, request);
+  if ('fault' in named) return named;
   const time = readTime(check, request, fields);
   if (typeof time === 'object' && 'fault' in time) return time;
   const forms = signedForms(check, request, time?.text);
   if ('fault' in forms) return forms;
-  return { signatures: signatures.slice(0, MOST_SIGNATURES), forms, timeMs: time?.ms };
+  return { signatures: signatures.slice(0, MOST_SIGNATURES), forms, timeMs: time?.ms, ...named };
+}
+
+/** What a signature by certificate needs besides. A URL that is not one of the provider's is a fault here, and goes no further. */
+function readCertified(
+  { algorithm, certificate, carried }: SignatureCheck,
+  request: Request,
+): Pick<Message, 'algorithm' | 'certificate' | 'carried'> | Fault {
+  if (!certificate) return { algorithm, certificate: undefined, carried: undefined };
+  const url = request.read(certificate.from);
+  if (url === undefined) return absent(certificate.from, request);
+  if (!certificate.url.test(url))
+    return { fault: `The ${certificate.from.title} is no URL of a certificate of this provider: it was not fetched.` };
+  const { from, by } = certificate.algorithms ?? {};
+  const version = from && (request.read(from) ?? '');
+  const chosen = version === undefined ? algorithm : Object.hasOwn(by ?? {}, version) ? by?.[version] : undefined;
+  if (from && chosen === undefined)
+    return { fault: `The ${from.title} must be ${Object.keys(by ?? {}).join(' or ')}.` };
+  const stands = carried && readBytes(carried, request.incoming, request.read);
+  if (carried && !stands) return absent(carried, request);
+  return { algorithm: chosen ?? algorithm, certificate: url, carried: stands };
 }
 
 /** The texts in which signatures stand: of several headers those that the rules ask for. */

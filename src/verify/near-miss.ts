@@ -116,7 +116,8 @@ function limited(own: Proof): Case['fits'] {
     if ('fault' in message) return false;
     const each = sizeOf(check, incoming) + (check.scheme === 'asymmetric' ? BYTES_A_KEY : BYTES_A_TRY);
     left -= each * passesOf(check, message);
-    return left >= 0 && atOnce(isSigned(check, secret, message));
+    const named = message.certificate && incoming.certificates?.get(message.certificate);
+    return left >= 0 && atOnce(isSigned(check, secret, message, named && 'key' in named ? [named.key] : []));
   };
 }
 

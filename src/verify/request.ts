@@ -1,5 +1,5 @@
 // A request as it arrived, as far as a verdict needs it; and how values are read from its headers, query, form and body.
-import { createHash } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import { find, type JsonMatch, type Pointer, parsePointer } from './json.ts';
 import { boundaryOf, type MultipartField, parseMultipart } from './multipart.ts';
 import { atOnce, type Sliced } from './slices.ts';
@@ -14,6 +14,16 @@ export interface Incoming {
   /** The body without its Content-Encoding, once it is decoded: values are looked for in it. */
   readonly decoded?: Buffer | undefined;
   readonly receivedMs: number;
+  /** The certificates that are at hand, by their URLs; undefined: none. */
+  readonly certificates?: Certificates | undefined;
+}
+
+/** What a URL of a certificate led to: a key and when it counts, or why it proves nothing. */
+export type Certificate =
+  | { readonly key: KeyObject; readonly fromMs: number; readonly toMs: number }
+  | { readonly fault: string };
+export interface Certificates {
+  get(url: string): Certificate | undefined;
 }
 
 /** The bytes in which values are looked for. */

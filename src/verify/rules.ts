@@ -2,6 +2,7 @@
 import { createHash, createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import type { FieldError } from '../errors.ts';
 import type { Answer, DedupeInput, HandshakeInput, VerifyInput } from '../schema/webhooks.ts';
+import { readCertificate } from './certificate.ts';
 import { PRESETS } from './presets/index.ts';
 import type { Joined, Preset } from './presets/preset.ts';
 import { type Places, parseSource, placesOf, type Secret, type Source } from './request.ts';
@@ -20,10 +21,23 @@ export interface SignatureCheck extends KeyRule {
   readonly url: 'as-is' | 'hubspot' | 'twilio';
   /** `{body}` is the body without its Content-Encoding. */
   readonly decoded: boolean;
+  /** The key stands in a certificate, which the request names by a URL. The secret is what ties it to its owner. */
+  readonly certificate: CertificateRule | undefined;
+  /** Where the secret itself must stand, beside the signature. */
+  readonly carried: Source | undefined;
   /** All sources that are read for the check. */
   readonly places: Places;
   /** The keys, made once for each secret; null: the secret makes no key. */
   readonly keys: WeakMap<Secret, Buffer | KeyObject | null>;
+}
+interface CertificateRule {
+  readonly from: Source;
+  /** No other URL is ever asked. */
+  readonly url: RegExp;
+  /** Of the subject. */
+  readonly name: RegExp;
+  /** The algorithm, by what stands in the request; undefined: that of the check. */
+  readonly algorithms: { readonly from: Source; readonly by: Readonly<Record<string, string>> } | undefined;
 }
 interface Timestamp {
   /** A string: the field of this name beside the signature. */
@@ -114,7 +128,9 @@ export function compileRules(settings: RuleSettings): Rules {
   const handshake: readonly HandshakeInput[] = verify.handshake ?? preset?.handshake ?? [];
   const ids = (from ? [from] : (preset?.dedupe ?? [])).map((list) => sources('dedupe.from', list));
   const typed = types.map((list) => sources('verify.event_type', list));
-  const check = errors.length > 0 ? undefined : compileCheck(verify, source, fault);
+  const certificate =
+    preset?.certificate && compileCertificate(preset.certificate, own.algorithm !== undefined, source);
+  const check = errors.length > 0 ? undefined : compileCheck(verify, certificate, source, fault);
   const handshakes = handshake.flatMap(
     (input, i) => compileHandshake(input, `verify.handshake/${i}`, verify.scheme, source, fault) ?? [],
   );
@@ -158,7 +174,30 @@ function needsBody(check: Proof | undefined): boolean {
 type Find = (path: string, text: string | undefined) => Source | undefined;
 type Fault = (path: string, message: string) => undefined;
 
-function compileCheck(verify: VerifyInput, source: Find, fault: Fault): Proof | undefined {
+/** `chosen`: the owner has chosen the algorithm, and the request cannot. */
+function compileCertificate(
+  { from, url, name, algorithms }: NonNullable<Preset['certificate']>,
+  chosen: boolean,
+  source: Find,
+): CertificateRule | undefined {
+  const place = source('verify', from);
+  const version = source('verify', algorithms?.from);
+  return (
+    place && {
+      from: place,
+      url,
+      name,
+      algorithms: version && algorithms && !chosen ? { from: version, by: algorithms.by } : undefined,
+    }
+  );
+}
+
+function compileCheck(
+  verify: VerifyInput,
+  certified: CertificateRule | undefined,
+  source: Find,
+  fault: Fault,
+): Proof | undefined {
   const { scheme } = verify;
   if (scheme === undefined || scheme === 'none') return undefined;
   if (scheme === 'shared-secret') return compileShared(verify, source, fault);
@@ -185,14 +224,19 @@ function compileCheck(verify: VerifyInput, source: Find, fault: Fault): Proof | 
       'verify.signature.headers',
       'is for a signature in a header, such as header:X-Signature-1,X-Signature-2',
     );
+  const certificate = scheme === 'asymmetric' ? certified : undefined;
+  if (certificate && !algorithm.startsWith('rsa-'))
+    return fault('verify.algorithm', 'must be rsa-sha256 or rsa-sha1: the certificates of this preset have RSA keys');
   const parts = parseTemplate(verify.signed_string ?? '{body}');
   if (typeof parts === 'string') return fault('verify.signed_string', parts);
-  const wrong = faultOf(parts, verify);
+  const wrong = faultOf(parts, verify, certificate !== undefined);
   if (wrong) return fault('verify.signed_string', wrong);
   const id = source('verify.id', verify.id);
   const timestamp = time?.from === undefined ? undefined : compileTime(time, time.from, source);
   if (!signature) return undefined;
+  const carried = certificate && source('verify.secret_from', verify.secret_from);
   const read = parts.flatMap((part) => (part.kind === 'read' ? [part.source] : []));
+  const named = certificate ? [certificate.from, carried ?? [], certificate.algorithms?.from ?? []].flat() : [];
   const timed = typeof timestamp?.from === 'object' ? [timestamp.from] : [];
   return {
     scheme,
@@ -212,7 +256,9 @@ function compileCheck(verify: VerifyInput, source: Find, fault: Fault): Proof | 
     id,
     url: verify.url ?? 'as-is',
     decoded: verify.body === 'decoded',
-    places: placesOf([signature, ...timed, ...(id ? [id] : []), ...read]),
+    certificate,
+    carried,
+    places: placesOf([signature, ...timed, ...(id ? [id] : []), ...read, ...named]),
     keys: new WeakMap(),
   };
 }
@@ -267,6 +313,12 @@ function compileShared({ secret_from: place }: VerifyInput, source: Find, fault:
 export function checkSecret(rules: Rules, value: string): string | undefined {
   if (value === '') return 'must not be empty';
   if (!rules.check || rules.check.scheme === 'shared-secret') return undefined;
+  if ('certificate' in rules.check && rules.check.certificate) {
+    if (!value.trimStart().startsWith('-----BEGIN')) return undefined;
+    const pinned = readCertificate(value, rules.check.certificate.name);
+    if (!pinned) return 'must be a certificate in PEM: it begins with -----BEGIN';
+    return 'fault' in pinned ? `must be a certificate of this provider. ${pinned.fault}` : undefined;
+  }
   const key = rules.check.scheme === 'jwt' ? readJwtKeys(rules.check, value) : readKey(rules.check, value);
   return typeof key === 'string' ? key : undefined;
 }
@@ -568,7 +620,8 @@ function parseTemplate(text: string): readonly Part[] | string {
 /** Why this template must not be used; undefined: it may. */
 function faultOf(
   parts: readonly Part[],
-  { scheme, covers_body = true, id, timestamp }: VerifyInput,
+  { scheme, covers_body = true, id, timestamp, secret_from }: VerifyInput,
+  certified: boolean,
 ): string | undefined {
   const has = (...kinds: Part['kind'][]) => parts.some(({ kind }) => kinds.includes(kind));
   // Strangers may send too: a body that is hashed a hundred times would hold up all other requests for seconds.
@@ -584,7 +637,10 @@ function faultOf(
   if (!covers_body && !reads && !has('body', 'crc32', 'params', 'timestamp', 'id'))
     return 'is the same for every request: one signature would fit them all';
   if (scheme === 'hash' && !has('secret')) return 'has no {secret}: anybody could compute the hash';
-  if (scheme !== 'hash' && has('secret')) return 'has {secret}, which is for the scheme hash alone';
+  if (certified && !has('secret') && secret_from === undefined)
+    return 'has no {secret}, and verify.secret_from is not set: whatever the provider signs for others would be accepted';
+  if (scheme !== 'hash' && !certified && has('secret'))
+    return 'has {secret}, which is for the scheme hash, and for presets with certificates';
   if (has('id') && id === undefined) return 'has {id}, but verify.id does not say where it stands';
   if (has('timestamp') && !timestamp) return 'has {timestamp}, but verify.timestamp does not say where it stands';
   return undefined;

@@ -14,6 +14,7 @@ import {
 } from '../store/refusals.ts';
 import { findWebhook } from '../store/webhooks.ts';
 import type { Incoming } from '../verify/request.ts';
+import type { CertificateStore } from './certificates.ts';
 import type { Sealer } from './sealer.ts';
 import { judgeRequest, readyTarget, type Target, toJudged } from './target.ts';
 
@@ -21,6 +22,8 @@ export interface ReleaseParts {
   readonly store: Store;
   readonly config: Pick<Config, 'publicUrl'>;
   readonly sealer: Sealer;
+  /** Left out: what needs a certificate goes on waiting. */
+  readonly certificates?: CertificateStore;
   /** A moment as the column `dt` has it. */
   readonly clockText: (ms: number) => string;
   readonly log?: Pick<Log, 'info' | 'warn'>;
@@ -68,12 +71,14 @@ async function releaseOne(
     body,
     receivedMs: received_ms,
   };
-  const verdict = await judgeRequest(target, incoming);
+  const verdict = await judgeRequest(target, incoming, parts.certificates);
   // Forced: without verification, as the owner asked; the id and type of the event are kept all the same.
-  const { event_id = null, event_type = null } = verdict.kind === 'unreadable' ? {} : verdict;
+  const { event_id = null, event_type = null } =
+    verdict.kind === 'unreadable' || verdict.kind === 'busy' ? {} : verdict;
   const judged = force && verdict.kind !== 'accepted' ? { ...UNVERIFIED, event_id, event_type } : verdict;
   if (judged.kind === 'unreadable')
     return 'The secrets of its webhook cannot be read: SECRETS_KEY is not the right one.';
+  if (judged.kind === 'busy') return 'Too many certificates are being asked for: release it again in a minute.';
   if (judged.kind !== 'accepted') {
     // The owner has to know the present reason: the secret that was missing may have been set since, and be a wrong one.
     if (judged.reason !== refusal.reason) await saveReason(store.db, refusal.id, judged.reason);

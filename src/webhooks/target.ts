@@ -9,6 +9,7 @@ import { type Verdict, verdictOn } from '../verify/judge.ts';
 import type { Incoming, Secret } from '../verify/request.ts';
 import { compileRules, type Rules } from '../verify/rules.ts';
 import { inSlices, type Sliced } from '../verify/slices.ts';
+import { type CertificateStore, needsCertificate } from './certificates.ts';
 import type { Sealer } from './sealer.ts';
 
 export interface Target {
@@ -101,10 +102,36 @@ const DAY_S = 86_400;
 export type Judgement =
   | (Verdict & Identity)
   /** The secrets cannot be decrypted, so a signature cannot be called wrong. */
-  | { readonly kind: 'unreadable' };
+  | { readonly kind: 'unreadable' }
+  /** Its certificate was not asked for: too many are. */
+  | { readonly kind: 'busy' };
 
 /** The verdict on a request, and the id and type of its event. Without rules: accepted, unverified. A promise when it takes long. */
-export const judgeRequest = (target: Target, incoming: Incoming): Judgement | Promise<Judgement> =>
+export function judgeRequest(
+  target: Target,
+  incoming: Incoming,
+  certificates?: Pick<CertificateStore, 'known' | 'fetch'>,
+): Judgement | Promise<Judgement> {
+  if (!certificates || !needsCertificate(target)) return judgeReady(target, incoming);
+  return judgeCertified(target, { ...incoming, certificates: certificates.known }, certificates);
+}
+
+async function judgeCertified(
+  target: Target,
+  incoming: Incoming,
+  certificates: Pick<CertificateStore, 'fetch'>,
+): Promise<Judgement> {
+  const judged = await judgeReady(target, incoming);
+  if (judged.kind !== 'secret_missing' || judged.certificate === undefined) return judged;
+  const fetched = await certificates.fetch(target, judged.certificate);
+  if (fetched === 'busy') return { kind: 'busy' };
+  if (fetched === 'had') return judgeReady(target, incoming);
+  return fetched === 'off' ? { ...judged, reason: NOT_FETCHED } : judged;
+}
+const NOT_FETCHED =
+  'No certificates are fetched here (FETCH_CERTIFICATES=0): set the certificate that it names, in PEM, as one more secret.';
+
+const judgeReady = (target: Target, incoming: Incoming): Judgement | Promise<Judgement> =>
   target.rules?.readsBody && encodingOf(incoming)
     ? withDecoded(target.user_id, incoming, (ready) => inSlices(target.user_id, judging(target, ready)))
     : inSlices(target.user_id, judging(target, incoming));

@@ -1,5 +1,6 @@
 // Every provider that is known by name. A new provider is a row, not code.
 import { BILLING } from './billing.ts';
+import { CERTIFIED } from './certified.ts';
 import { COMMERCE } from './commerce.ts';
 import { CONNECT } from './connect.ts';
 import { DEVELOPER } from './developer.ts';
@@ -39,6 +40,7 @@ export const PRESETS: ReadonlyMap<string, Preset> = new Map(
     ...CONNECT,
     ...BILLING,
     ...PLATFORMS,
+    ...CERTIFIED,
     GENERIC,
   ].map((preset) => [preset.name, preset]),
 );

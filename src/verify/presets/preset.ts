@@ -9,6 +9,17 @@ export interface Preset {
   readonly title: string;
   readonly verify: VerifyInput;
   readonly handshake?: readonly HandshakeInput[];
+  /** Its key stands in a certificate, which the request names by a URL: the only URLs of requests that are ever fetched. */
+  readonly certificate?: {
+    readonly from: string;
+    /** The whole URL, host and path: what does not match is not fetched. */
+    readonly url: RegExp;
+    /** Of the subject of the certificate. */
+    readonly name: RegExp;
+    readonly algorithms?: { readonly from: string; readonly by: Readonly<Record<string, 'rsa-sha1' | 'rsa-sha256'>> };
+  };
+  /** A link that its owner has to open after a handshake. It is shown, and never fetched. */
+  readonly link?: { readonly from: string; readonly url: RegExp; readonly says: string };
   /** Where the id of the event stands: the first of these that the request has. */
   readonly dedupe?: readonly Joined[];
   /** Where the type of the event stands: the first of these that the request has. */
@@ -83,6 +94,7 @@ const LOOKS: ReadonlyMap<string, Look> = new Map([
   ['shopify', [/^(shpss_)?[0-9a-f]{32,64}$/i, 'has 32 to 64 hexadecimal digits, with or without shpss_ in front']],
   ['paddle', [/^pdl_ntfset_/, 'begins with pdl_ntfset_']],
   ['linear', [/^lin_wh_/, 'begins with lin_wh_']],
+  ['sns', [/^(arn:aws[a-z-]*:sns:|-----BEGIN CERTIFICATE-----)/, 'is the ARN of the topic: arn:aws:sns:…']],
   ['github', [/^(?!gh[pousr]_|github_pat_)/, 'is a text that you chose, no access token']],
 ]);
 
