@@ -53,8 +53,8 @@ export interface ServiceOptions {
   readonly memory: Memory;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
-  /** How certificates of providers are fetched, where a direct connection is not the way. */
-  readonly certificateAgent?: Agent;
+  /** How certificates of providers are fetched, where a direct connection is not the way; and after how long again. */
+  readonly certificates?: { readonly agent?: Agent; readonly retryMs?: number };
   /** Routes of your own, behind the same sign-in: see examples/custom.ts. */
   readonly routes?: readonly Route<ApiParts>[];
 }
@@ -109,7 +109,7 @@ export async function createService({ routes = [], ...options }: ServiceOptions)
 
 /** Starts the machines. Each is given what it needs, and what one tells another is passed on here. */
 export async function openParts(options: Omit<ServiceOptions, 'routes'>) {
-  const { store, config, log, memory, now = Date.now, certificateAgent } = options;
+  const { store, config, log, memory, now = Date.now } = options;
   const onStep = (ms: number) =>
     log.warn(
       { seconds: Math.round(ms / 1000) },
@@ -198,8 +198,9 @@ export async function openParts(options: Omit<ServiceOptions, 'routes'>) {
   });
   const clockText = createClockText(config.dtTimezone);
   const certificates = createCertificates({
-    download: config.fetchCertificates ? (url) => download(url, certificateAgent) : undefined,
+    download: config.fetchCertificates ? (url) => download(url, options.certificates?.agent) : undefined,
     log,
+    ...(options.certificates?.retryMs === undefined ? {} : { retryMs: options.certificates.retryMs }),
     onHad: (userId, whId) =>
       void releaseWaiting({ store, config, sealer, clockText, log, onReleased: committed, certificates }, userId, whId),
   });

@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import { type Config, masked } from '../config/config.ts';
 import { hostText } from '../config/database-url.ts';
 import { LEAST_FILES, mostConnections, mostOfAddress, openFileLimit } from '../http/connections.ts';
+import { download } from '../http/download.ts';
 import type { Log } from '../observe/log.ts';
 import { startPruner } from '../retention/retention.ts';
 import { createService, type Service, type ServiceOptions } from '../service.ts';
@@ -18,6 +19,7 @@ import { settledClock } from '../store/shared/clock.ts';
 import { createClockText } from '../store/text.ts';
 import { addUser, hasUsers } from '../store/users.ts';
 import { findWebhook } from '../store/webhooks.ts';
+import { createCertificates, needsCertificate } from '../webhooks/certificates.ts';
 import { type ReleaseParts, releaseWaiting } from '../webhooks/release.ts';
 import { randomText, type Sealer } from '../webhooks/sealer.ts';
 import { isToken, rulesOf } from '../webhooks/target.ts';
@@ -252,7 +254,9 @@ export async function judgeWaiting(
     io.err(`${message}${error instanceof Error ? `: ${error.message}` : ''}\n`);
   const log = { debug() {}, info() {}, warn: tell, error: tell };
   const clockText = createClockText(config.dtTimezone);
-  const released = await releaseWaiting({ store, config, sealer, clockText, log }, userId, whId);
+  const certificates = createCertificates({ download: config.fetchCertificates ? download : undefined, log });
+  const released = await releaseWaiting({ store, config, sealer, clockText, log, certificates }, userId, whId);
+  certificates.close();
   const count = async (kind: string) => {
     const filter = { wh_id: whId, kind, releasable: true, from: 0, limit: MOST_COUNTED };
     return (await listRefusals(store.db, userId, filter)).length;
@@ -283,7 +287,10 @@ export function startChores(
   async function due(userId: number, whId: number): Promise<boolean> {
     const webhook = await findWebhook(store, userId, whId);
     if (!webhook?.settings) return false;
-    if (webhook.secrets.every(isToken) && rulesOf(webhook.settings)?.check) return false;
+    const rules = rulesOf(webhook.settings);
+    if (webhook.secrets.every(isToken) && rules?.check) return false;
+    // What is missing may be a certificate, which comes without any change here.
+    if (needsCertificate({ rules })) return true;
     const mark = JSON.stringify([webhook.settings, webhook.secrets.map(({ id }) => id)]);
     const before = judged.get(whId);
     const times = before?.mark === mark ? before.times + 1 : 1;

@@ -58,6 +58,8 @@ export interface components {
             /** What happened and what to do. */
             readonly reason: string;
             readonly near_miss: string | null;
+            /** A link that you have to open yourself, to confirm a subscription. It is never fetched. */
+            readonly link?: string | undefined;
             readonly size: number | null;
             readonly request: {
                 readonly method: string;

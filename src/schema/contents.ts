@@ -108,6 +108,11 @@ export const Refusal = Type.Object({
   kind: Type.String({ examples: ['too_large'] }),
   reason: Type.String({ description: 'What happened and what to do.' }),
   near_miss: nullable(Type.String()),
+  link: Type.Optional(
+    Type.String({
+      description: 'A link that you have to open yourself, to confirm a subscription. It is never fetched.',
+    }),
+  ),
   size: nullable(Type.Integer()),
   request: Type.Object(receipt),
   released_as: nullable(Type.Integer()),

@@ -19,8 +19,8 @@ interface Asker {
 const MOST_KNOWN = 500;
 const MOST_KNOWN_OF_USER = 20;
 const KEEP_MS = 24 * 3_600_000;
-// What failed is not asked for again so soon, however many requests name it.
-const FAILED_MS = 30_000;
+// What failed is not asked for again sooner, however many requests name it.
+const RETRY_MS = 30_000;
 const MOST_FAILED = 1_000;
 // A stranger may name as many URLs of the right shape as a flood has requests.
 const AT_ONCE = 8;
@@ -30,7 +30,6 @@ const IN_MINUTE = { webhook: 10, user: 30 };
 const MOST_COUNTED = 10_000;
 // Webhooks with requests that wait for a certificate are remembered here; those above are judged once an hour.
 const MOST_WAITING = 1_000;
-const RETRY_MS = 30_000;
 // The provider says that there is no such file. All else may be a fault that passes.
 const NO_SUCH_FILE: readonly number[] = [403, 404, 410];
 
@@ -49,7 +48,7 @@ export function createCertificates({ download, log, onHad = () => {}, retryMs = 
     max: MOST_KNOWN,
     ttl: KEEP_MS,
   });
-  const failed = new LRUCache<string, Certificate | 'later'>({ max: MOST_FAILED, ttl: FAILED_MS });
+  const failed = new LRUCache<string, Certificate | 'later'>({ max: MOST_FAILED, ttl: retryMs });
   const underWay = new Map<string, Promise<Fetched>>();
   const ofUser = new Map<number, number>();
   const counts = new LRUCache<string, { n: number }>({ max: MOST_COUNTED, ttl: MINUTE_MS });
@@ -168,8 +167,8 @@ export function createCertificates({ download, log, onHad = () => {}, retryMs = 
   };
 }
 
-const ruleOf = ({ rules }: Asker) =>
+const ruleOf = ({ rules }: Pick<Asker, 'rules'>) =>
   rules?.check && 'certificate' in rules.check ? rules.check.certificate : undefined;
 
 /** Requests of this webhook may have to wait for a certificate. */
-export const needsCertificate = (asker: Asker): boolean => ruleOf(asker) !== undefined;
+export const needsCertificate = (asker: Pick<Asker, 'rules'>): boolean => ruleOf(asker) !== undefined;

@@ -140,7 +140,8 @@ function* judging({ rules, secrets }: Target, incoming: Incoming): Sliced<Judgem
   if (!rules) return { kind: 'accepted', verified: 'none', event_id: null, event_type: null };
   if (!secrets) return { kind: 'unreadable' };
   const verdict = yield* verdictOn(rules, secrets, incoming);
-  if (verdict.kind === 'handshake') return { ...verdict, ...NO_EVENT };
+  // One with a link is looked for by its owner.
+  if (verdict.kind === 'handshake' && !rules.preset?.link) return { ...verdict, ...NO_EVENT };
   yield;
   return { ...verdict, ...identify(rules, incoming) };
 }

@@ -8,7 +8,7 @@ import { afterAll, afterEach, describe, inject } from 'vitest';
 import { readConfig } from '../../src/config/config.ts';
 import type { Log } from '../../src/observe/log.ts';
 import type { WebhookDetail } from '../../src/schema/webhooks.ts';
-import { type Service as App, createService, type ServiceParts } from '../../src/service.ts';
+import { type Service as App, createService, type ServiceOptions, type ServiceParts } from '../../src/service.ts';
 import { highestId } from '../../src/store/contents.ts';
 import { migrate } from '../../src/store/migrate/migrate.ts';
 import { openDb, openStore, type Store } from '../../src/store/open.ts';
@@ -106,9 +106,10 @@ export async function startService(
   databaseUrl: string,
   env: Record<string, string> = {},
   prepare: (store: Store) => void = () => {},
+  more: Pick<ServiceOptions, 'certificates'> = {},
 ): Promise<Service> {
   // A start opens the store, compiles the routes and reads the pages of the documentation; nobody is served yet.
-  const service = await unwatched(() => start(databaseUrl, env, prepare));
+  const service = await unwatched(() => start(databaseUrl, env, prepare, more));
   watch ??= watchProduct();
   return service;
 }
@@ -117,12 +118,13 @@ async function start(
   databaseUrl: string,
   env: Record<string, string>,
   prepare: (store: Store) => void,
+  more: Pick<ServiceOptions, 'certificates'>,
 ): Promise<Service> {
   const config = readConfig({ PORT: '0', SECRETS_KEY: '5e'.repeat(32), ...env, DATABASE_URL: databaseUrl });
   const store = await openStore(databaseUrl);
   prepare(store);
   const log = testLog();
-  const app = await createService({ store, config, log, memory: process });
+  const app = await createService({ store, config, log, memory: process, ...more });
   const { parts } = app;
   const port = await app.listen({ host: '127.0.0.1', port: 0 });
   return {

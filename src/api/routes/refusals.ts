@@ -4,8 +4,10 @@ import { notFound } from '../../errors.ts';
 import * as wire from '../../schema/contents.ts';
 import { eventKey } from '../../store/events.ts';
 import type { Store } from '../../store/open.ts';
-import { findRefusal, findRefusedBody, listRefusals } from '../../store/refusals.ts';
+import { findRefusal, findRefusedBody, listRefusals, type RefusalRow } from '../../store/refusals.ts';
 import { normalEventId } from '../../verify/identify.ts';
+import { find, parsePointer } from '../../verify/json.ts';
+import { PRESETS } from '../../verify/presets/index.ts';
 import { type ReleaseParts, release, releaseMany } from '../../webhooks/release.ts';
 import { route } from '../route.ts';
 import { bytesAnswer, refusalToWire, sendBytes } from '../wire.ts';
@@ -37,6 +39,21 @@ const example = {
 
 const momentOf = (text: string | undefined): number | undefined => (text === undefined ? undefined : Date.parse(text));
 
+// A handshake is no larger: see findHandshake.
+const MOST_LINKED_BYTES = 64 * 1024;
+const LINKS = [...PRESETS.values()].flatMap(({ link }) => link ?? []);
+
+/** With the link in its body, where it says that its owner has to open one. Only a verdict says so: what is forged has no link. */
+async function shown({ store, config }: RefusalCalls, userId: number, row: RefusalRow): Promise<wire.Refusal> {
+  const refusal = refusalToWire(row, config);
+  const link = LINKS.find(({ says }) => says === row.reason);
+  const pointer = link && parsePointer(link.from);
+  if (!pointer || (row.size ?? 0) > MOST_LINKED_BYTES) return refusal;
+  const body = await findRefusedBody(store.db, userId, row.id);
+  const url = body ? find(body, [pointer])[0]?.text : undefined;
+  return url !== undefined && link.url.test(url) ? { ...refusal, link: url } : refusal;
+}
+
 export const listRefusalsRoute = route({
   method: 'GET',
   url: '/refusals',
@@ -51,7 +68,8 @@ export const listRefusalsRoute = route({
       description: 'Refusals, oldest first',
     },
   },
-  async handler({ store, config }: RefusalCalls, { query, userId }) {
+  async handler(parts: RefusalCalls, { query, userId }) {
+    const { store } = parts;
     const desc = query.order === 'desc';
     const from = query.id ?? (desc ? Number.MAX_SAFE_INTEGER : 0);
     const limit = Math.min(query.limit ?? 20, MOST);
@@ -68,7 +86,7 @@ export const listRefusalsRoute = route({
     const last = rows.at(-1)?.id;
     const older = last !== undefined && rows.length === limit ? last - 1 : 0;
     const next_id = desc ? older : (last ?? from - 1) + 1;
-    return { refusals: rows.map((row) => refusalToWire(row, config)), next_id };
+    return { refusals: await Promise.all(rows.map((row) => shown(parts, userId, row))), next_id };
   },
 });
 
@@ -80,10 +98,10 @@ export const getRefusal = route({
   summary: 'Fetch one refusal',
   params: wire.ContentId,
   answers: { 200: { schema: wire.Refusal, example, description: 'The refusal' } },
-  async handler({ store, config }: RefusalCalls, { params, userId }) {
-    const row = await findRefusal(store.db, userId, params.id);
+  async handler(parts: RefusalCalls, { params, userId }) {
+    const row = await findRefusal(parts.store.db, userId, params.id);
     if (!row) throw notFound(`You have no refusal ${params.id}.`);
-    return refusalToWire(row, config);
+    return shown(parts, userId, row);
   },
 });
 

@@ -258,13 +258,14 @@ function stage({ state, attempt, lease_until, due_at, dead_at, reason }: Known['
 }
 
 function tellRefusal(refusal: Refused): string[] {
-  const { id, kind, reason, near_miss, size, ip, released_as, received_at } = refusal;
+  const { id, kind, reason, near_miss, link, size, ip, released_as, received_at } = refusal;
   return [
     '',
     `refusal ${id}: ${kind}, ${time(received_at)} from ${ip}`,
     `  at ${place(refusal)}${size === null ? '' : `, ${size} bytes`}`,
     `  ${reason}`,
     ...(near_miss ? [`  near miss: ${near_miss}`] : []),
+    ...(link ? [`  link: ${link}`] : []),
     released_as === null ? `  ${toDo(refusal)}` : `  released as content ${released_as}`,
   ];
 }

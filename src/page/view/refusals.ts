@@ -74,6 +74,7 @@ export function refusalView() {
       <p class="sub"><span>Refusal ${item.id}</span><span>${webhookName(item.wh_id)}</span></p></div>
     <div class="callout" data-kind="bad">${icon('stop')}<p>${visible(item.reason)}</p></div>
     ${item.near_miss ? html`<div class="callout" data-kind="hint">${icon('warn')}<div><strong>Near miss</strong><p>${visible(asSentence(item.near_miss))}</p></div></div>` : nothing}
+    ${item.link?.startsWith('https://') ? html`<div class="callout" data-kind="hint">${icon('link')}<p><a href=${item.link} target="_blank" rel="noopener noreferrer">${visible(item.link)}</a></p></div>` : nothing}
     ${
       item.released_as !== null
         ? html`<div class="callout" data-kind="good">${icon('check')}<p>Released: it is <a href=${href.content(item.released_as)}>content ${item.released_as}</a>.</p></div>`
