@@ -172,7 +172,7 @@ export interface components {
                 } | undefined;
                 /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
                 readonly tolerance_seconds?: number | undefined;
-                /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
+                /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash (or the preset paypal) `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
                 readonly signed_string?: string | undefined;
                 /**
                  * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
@@ -188,7 +188,7 @@ export interface components {
                  * @enum {string}
                  */
                 readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
-                /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
+                /** With shared-secret, and with the preset sns: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
                 readonly secret_from?: string | undefined;
                 /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
                 readonly token?: string | undefined;
@@ -389,7 +389,7 @@ export interface components {
             } | undefined;
             /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
             readonly tolerance_seconds?: number | undefined;
-            /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
+            /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash (or the preset paypal) `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
             readonly signed_string?: string | undefined;
             /**
              * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
@@ -405,7 +405,7 @@ export interface components {
              * @enum {string}
              */
             readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
-            /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
+            /** With shared-secret, and with the preset sns: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
             readonly secret_from?: string | undefined;
             /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
             readonly token?: string | undefined;
@@ -722,7 +722,7 @@ export interface operations {
                         } | undefined;
                         /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
                         readonly tolerance_seconds?: number | undefined;
-                        /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
+                        /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash (or the preset paypal) `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
                         readonly signed_string?: string | undefined;
                         /**
                          * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
@@ -738,7 +738,7 @@ export interface operations {
                          * @enum {string}
                          */
                         readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
-                        /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
+                        /** With shared-secret, and with the preset sns: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
                         readonly secret_from?: string | undefined;
                         /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
                         readonly token?: string | undefined;
@@ -893,7 +893,7 @@ export interface operations {
                             } | undefined;
                             /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
                             readonly tolerance_seconds?: number | undefined;
-                            /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
+                            /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash (or the preset paypal) `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
                             readonly signed_string?: string | undefined;
                             /**
                              * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
@@ -909,7 +909,7 @@ export interface operations {
                              * @enum {string}
                              */
                             readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
-                            /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
+                            /** With shared-secret, and with the preset sns: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
                             readonly secret_from?: string | undefined;
                             /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
                             readonly token?: string | undefined;
@@ -1105,7 +1105,7 @@ export interface operations {
                             } | undefined;
                             /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
                             readonly tolerance_seconds?: number | undefined;
-                            /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
+                            /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash (or the preset paypal) `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
                             readonly signed_string?: string | undefined;
                             /**
                              * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
@@ -1121,7 +1121,7 @@ export interface operations {
                              * @enum {string}
                              */
                             readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
-                            /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
+                            /** With shared-secret, and with the preset sns: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
                             readonly secret_from?: string | undefined;
                             /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
                             readonly token?: string | undefined;
@@ -1343,7 +1343,7 @@ export interface operations {
                         } | null) | undefined;
                         /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
                         readonly tolerance_seconds?: (number | null) | undefined;
-                        /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
+                        /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash (or the preset paypal) `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
                         readonly signed_string?: (string | null) | undefined;
                         /**
                          * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
@@ -1359,7 +1359,7 @@ export interface operations {
                          * @enum {string|null}
                          */
                         readonly url?: ("as-is" | "hubspot" | "twilio" | null) | undefined;
-                        /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
+                        /** With shared-secret, and with the preset sns: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
                         readonly secret_from?: (string | null) | undefined;
                         /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
                         readonly token?: (string | null) | undefined;
@@ -1528,7 +1528,7 @@ export interface operations {
                             } | undefined;
                             /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
                             readonly tolerance_seconds?: number | undefined;
-                            /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
+                            /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash (or the preset paypal) `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
                             readonly signed_string?: string | undefined;
                             /**
                              * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
@@ -1544,7 +1544,7 @@ export interface operations {
                              * @enum {string}
                              */
                             readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
-                            /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
+                            /** With shared-secret, and with the preset sns: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
                             readonly secret_from?: string | undefined;
                             /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
                             readonly token?: string | undefined;
@@ -1747,7 +1747,7 @@ export interface operations {
                             } | undefined;
                             /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
                             readonly tolerance_seconds?: number | undefined;
-                            /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
+                            /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash (or the preset paypal) `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
                             readonly signed_string?: string | undefined;
                             /**
                              * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
@@ -1763,7 +1763,7 @@ export interface operations {
                              * @enum {string}
                              */
                             readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
-                            /** With shared-secret: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
+                            /** With shared-secret, and with the preset sns: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
                             readonly secret_from?: string | undefined;
                             /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
                             readonly token?: string | undefined;

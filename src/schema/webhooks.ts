@@ -141,7 +141,7 @@ const verify = {
   }),
   signed_string: text(
     1024,
-    'What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`.',
+    'What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash (or the preset paypal) `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`.',
   ),
   body: oneOf(
     ['raw', 'decoded'],
@@ -156,7 +156,7 @@ const verify = {
   secret_from: Type.String({
     maxLength: 255,
     pattern: '^(?:bearer|basic|header:.+|query:.+|form:.+|body:/.*)$',
-    description: `With shared-secret: ${PLACES}, \`bearer\`, or \`basic\` (the secret is \`user:password\`). In a body path \`*\` means each element.`,
+    description: `With shared-secret, and with the preset sns: ${PLACES}, \`bearer\`, or \`basic\` (the secret is \`user:password\`). In a body path \`*\` means each element.`,
   }),
   token: text(255, 'The verify token you typed in at the provider (Meta): only a handshake that knows it is answered.'),
   handshake: Type.Array(HandshakeInput, {

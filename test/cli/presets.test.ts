@@ -522,6 +522,7 @@ describe('docs/providers.md', () => {
       [4, 'Leads', 'activecampaign'],
       [5, 'Orders', 'generic'],
       [6, 'Alarms', 'generic'],
+      [7, 'Topic', 'sns'],
     ]);
 
     const body = '{"event":"order.paid","order":{"id":"A-1017"}}';
