@@ -25,7 +25,7 @@ import {
   type Secret,
 } from './request.ts';
 import { readKey, type Shared, type SignatureCheck } from './rules.ts';
-import type { Sliced } from './slices.ts';
+import { atOnce, type Sliced } from './slices.ts';
 
 // So much of a body is hashed before others have their turn: in less than a millisecond. 10 MiB take 25, and a decoded body may have 64 MiB.
 const PIECE_BYTES = 256 * 1024;
@@ -79,6 +79,12 @@ export function hmacOf(check: SignatureCheck, secret: Secret, text: string): Buf
   return createHmac(check.algorithm, key ?? '')
     .update(text)
     .digest();
+}
+
+/** The signature that a holder of this secret makes; undefined: the secret is no key for it. For samples, whose bodies are small. */
+export function signatureOf(check: SignatureCheck, secret: Secret, form: readonly Piece[]): string | undefined {
+  const key = keyOf(check, secret);
+  return key === null ? undefined : atOnce(digest(check, key, form));
 }
 
 /** Compares the hashes, so the lengths may differ. */

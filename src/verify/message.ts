@@ -153,6 +153,12 @@ function parseTime(text: string, unit: 's' | 'ms', format: 'unix' | 'iso8601' | 
   return Number.isNaN(ms) ? undefined : ms;
 }
 
+/** A moment as these rules read it. */
+export function writeTime({ unit, format }: NonNullable<SignatureCheck['timestamp']>, ms: number): string {
+  if (format === 'unix') return String(unit === 's' ? Math.floor(ms / 1000) : ms);
+  return format === 'iso8601' ? new Date(ms).toISOString() : new Date(ms).toUTCString();
+}
+
 /** By how many seconds the time lies outside the window; 0: within. A time in whole seconds is compared in whole seconds. */
 export function secondsOutside(
   { toleranceMs, timestamp }: SignatureCheck,

@@ -162,7 +162,13 @@ function fieldOf(incoming: Incoming, name: string): Buffer | undefined {
 /** A place, or several of which the first that has something counts. */
 export type Source = Place | { readonly kind: 'either'; readonly places: readonly Place[]; readonly title: string };
 type Place =
-  | { readonly kind: 'header'; readonly names: readonly string[]; readonly title: string }
+  /** `names` in lower case, as they are looked for; `written` as the provider writes them. */
+  | {
+      readonly kind: 'header';
+      readonly names: readonly string[];
+      readonly written: readonly string[];
+      readonly title: string;
+    }
   | { readonly kind: 'body'; readonly pointer: Pointer; readonly title: string }
   /** With a pointer: a value in the JSON of the field. */
   | { readonly kind: 'form' | 'query'; readonly name: string; readonly pointer?: Pointer; readonly title: string }
@@ -199,7 +205,7 @@ function parsePlace(text: string): Place | string {
     const names = rest.split(',');
     if (!names.every((name) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name))) return 'is no name of a header';
     const shown = names.length > 3 ? `${names[0]} to ${names.at(-1)}` : names.join(' or ');
-    return { kind, names: names.map((name) => name.toLowerCase()), title: `${shown} header` };
+    return { kind, names: names.map((name) => name.toLowerCase()), written: names, title: `${shown} header` };
   }
   if ((kind === 'form' || kind === 'query') && rest !== '') {
     const title = `${rest} of the ${kind === 'form' ? 'form' : 'query'}`;

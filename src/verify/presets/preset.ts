@@ -30,6 +30,8 @@ export interface Preset {
   readonly secret?: string;
   /** The exact steps to paste the URL at the provider; `{url}` stands for the URL of the webhook. */
   readonly steps: readonly string[];
+  /** Of a request, what the other members cannot tell. */
+  readonly sample?: PresetSample;
   /** How long the provider waits for an answer. */
   readonly waits: string;
   readonly retries: string;
@@ -37,6 +39,22 @@ export interface Preset {
   readonly source: string;
   /** Against what this row is tested. */
   readonly checked: string;
+}
+
+/** A list or an object. */
+export type SampleBody = Readonly<Record<string, unknown>> | readonly unknown[];
+
+export interface PresetSample {
+  /** A usual type, as it is told once it was read. */
+  readonly type?: string;
+  /** `{nonce}` in a text stands for something that is different each time. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly method?: string;
+  /** The text of a body that is neither JSON nor a form, or what stands in the JSON beside the id and the type. */
+  readonly body?: SampleBody | string;
+  readonly form?: Readonly<Record<string, string>>;
+  /** The form is multipart/form-data. */
+  readonly multipart?: boolean;
 }
 
 /** HMAC-SHA256 in hex, written `sha256=…`, as GitHub was the first to do. */
