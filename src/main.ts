@@ -14,6 +14,7 @@ import { exportCommand } from './cli/operator/export.ts';
 import { migrateCommand } from './cli/operator/migrate.ts';
 import { presetsCommand } from './cli/operator/presets.ts';
 import { pruneCommand } from './cli/operator/prune.ts';
+import { sendCommand } from './cli/operator/send.ts';
 import { userCommand } from './cli/operator/user.ts';
 import { webhookCommand } from './cli/operator/webhook.ts';
 import { consumerCommand } from './cli/reader/consumer.ts';
@@ -34,6 +35,7 @@ const VERBS = [
   forwardCommand,
   consumerCommand,
   presetsCommand,
+  sendCommand,
   whyCommand,
   pruneCommand,
   eraseCommand,

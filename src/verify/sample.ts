@@ -25,8 +25,10 @@ export interface SampleInput {
   readonly nowMs: number;
   /** Some random letters and digits, at least 12, of which what is different each time is made. */
   readonly nonce: string;
+  /** To be shown and not sent: SECRET, TOKEN or SIGNATURE stands where the proof would. Nothing is needed to sign with. */
+  readonly blank?: boolean | undefined;
 }
-export interface Sample extends Identity {
+export interface SignedSample extends Identity {
   readonly method: string;
   /** With the query that the rules ask for. */
   readonly url: string;
@@ -42,10 +44,10 @@ type Place = Exclude<Source, { kind: 'either' }>;
 type Kind = 'json' | 'form' | 'multipart' | 'text';
 
 /** Throws a SampleFault; what it returns is accepted by these rules, and has the id and the type that were asked for. */
-export function makeSample(input: SampleInput): Sample {
+export function makeSample(input: SampleInput): SignedSample {
   const { rules } = input;
   const { ids, types, check } = rules;
-  if (check && input.secret === undefined && input.key === undefined)
+  if (check && !input.blank && input.secret === undefined && input.key === undefined)
     throw new SampleFault(needsKey(rules) ? PRIVATE : 'The secret is missing: nothing can be signed without it.');
   let why: SampleFault | undefined;
   for (const kind of kindsOf(input))
@@ -272,13 +274,16 @@ const digitsOf = (nonce: string): string =>
   String(1_000_000_000 + (createHash('sha256').update(nonce).digest().readUInt32BE() % 1_000_000_000));
 
 /** The draft with its proof, which is checked as a stranger's would be. */
-function prove(draft: Draft, input: SampleInput): Sample {
+function prove(draft: Draft, input: SampleInput): SignedSample {
   const { rules, nowMs } = input;
   const { check } = rules;
-  if (check?.scheme === 'shared-secret') writeShared(draft, check, input.secret ?? '');
+  if (check?.scheme === 'shared-secret') writeShared(draft, check, input);
   else if (check?.scheme === 'jwt') writeToken(draft, check, input);
   else if (check) writeSignature(draft, check, input);
   const incoming = draft.incoming();
+  const { method, publicUrl: url, headers, body } = incoming;
+  const sample = { method, url, headers, body, ...identify(rules, incoming) };
+  if (input.blank) return sample;
   const verdict = atOnce(verdictOn(rules, [secretOf(input)], { ...incoming, receivedMs: nowMs }));
   if (verdict.kind !== 'accepted')
     throw new SampleFault(
@@ -286,8 +291,7 @@ function prove(draft: Draft, input: SampleInput): Sample {
         ? 'This would be the handshake of the provider, and no event: choose another type.'
         : `It cannot be signed by these rules. ${verdict.reason}`,
     );
-  const { method, publicUrl: url, headers, body } = incoming;
-  return { method, url, headers, body, ...identify(rules, incoming) };
+  return sample;
 }
 
 /** As it is stored with the webhook. */
@@ -296,10 +300,15 @@ function secretOf({ secret, key }: SampleInput): Secret {
   return { value, expiresMs: null };
 }
 
-function writeShared(draft: Draft, { from }: Shared, secret: string): void {
+function writeShared(draft: Draft, { from }: Shared, { blank, ...given }: SampleInput): void {
+  const secret = blank ? 'SECRET' : (given.secret ?? '');
   // Headers have one character per byte.
   if (from === 'bearer') draft.header('Authorization', `Bearer ${latin1(secret)}`);
-  else if (from === 'basic') draft.header('Authorization', `Basic ${Buffer.from(secret).toString('base64')}`);
+  else if (from === 'basic')
+    draft.header(
+      'Authorization',
+      `Basic ${blank ? 'BASE64-OF-USER:PASSWORD' : Buffer.from(secret).toString('base64')}`,
+    );
   else if (from.kind === 'each') draft.putBody(from.steps, secret);
   else draft.put(from, from.kind === 'header' ? latin1(secret) : secret);
 }
@@ -319,6 +328,10 @@ function writeSignature(draft: Draft, check: SignatureCheck, input: SampleInput)
     ];
     draft.put(signature, fields.join(itemSeparator));
   };
+  if (input.blank) {
+    write('SIGNATURE');
+    return;
+  }
   // What is signed is read as the check reads it, so there is one place that knows how; any text stands for the signature.
   write('0');
   const message = readMessage(check, draft.incoming());
@@ -341,6 +354,11 @@ const TOKEN_SECONDS = 300;
 
 function writeToken(draft: Draft, check: TokenCheck, input: SampleInput): void {
   const { algorithm, issuer, audience, bodyClaim, from } = check;
+  const bearer = from.kind === 'header' && from.names[0] === 'authorization';
+  if (input.blank) {
+    draft.put(from, bearer ? 'Bearer TOKEN' : 'TOKEN');
+    return;
+  }
   const now = Math.floor(input.nowMs / 1000);
   const hash = createHash('sha256').update(draft.incoming().body).digest('hex');
   const claims = {
@@ -358,7 +376,6 @@ function writeToken(draft: Draft, check: TokenCheck, input: SampleInput): void {
   const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
   const signed = `${part({ alg: algorithm.toUpperCase(), typ: 'JWT', ...(kid === undefined ? {} : { kid }) })}.${part(claims)}`;
   const token = `${signed}.${tokenSignature(algorithm, key, Buffer.from(signed)).toString('base64url')}`;
-  const bearer = from.kind === 'header' && from.names[0] === 'authorization';
   draft.put(from, bearer ? `Bearer ${token}` : token);
 }
 

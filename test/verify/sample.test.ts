@@ -15,7 +15,7 @@ import { readMessage } from '../../src/verify/message.ts';
 import { PRESETS } from '../../src/verify/presets/index.ts';
 import { headerOf, type Incoming, pairsOf } from '../../src/verify/request.ts';
 import { compileRules, type Rules } from '../../src/verify/rules.ts';
-import { makeSample, needsKey, type Sample, SampleFault, type SampleInput } from '../../src/verify/sample.ts';
+import { makeSample, needsKey, SampleFault, type SampleInput, type SignedSample } from '../../src/verify/sample.ts';
 import { lasting, NOW_MS, URL_HERE } from './presets/request.ts';
 import { verdictOn } from './verdict.ts';
 
@@ -61,7 +61,7 @@ const words = (alternatives: Rules['ids']): fc.Arbitrary<string | undefined> => 
   );
 };
 
-const incomingOf = ({ method, url, headers, body }: Sample): Incoming => ({
+const incomingOf = ({ method, url, headers, body }: SignedSample): Incoming => ({
   method,
   publicUrl: url,
   headers,

@@ -91,17 +91,19 @@ export const presetsCommand = (io: Io): Command =>
     .argument('[name]', 'the preset to tell about')
     .option('--json', 'as JSON')
     .action((name: string | undefined, { json }: { json?: boolean }) => {
-      const one = name === undefined ? undefined : PRESETS.get(name);
-      if (name !== undefined && !one)
-        throw new Complaint(
-          `there is no such preset: restante presets lists them.${didYouMean(name, PRESETS.keys())}`,
-          2,
-        );
+      const one = name === undefined ? undefined : presetNamed(name);
       if (json) return io.out(`${JSON.stringify(one ? asJson(one) : [...PRESETS.values()].map(asJson), null, 2)}\n`);
       if (one) return tellOne(io, one);
       const rows = [...PRESETS.values()].map((preset) => ({ ...asJson(preset), 'checked against': preset.checked }));
       io.out(table(rows, ['name', 'title', 'needs', 'verified', 'checked against']));
     });
+
+/** Complains with a near name when there is none. */
+export function presetNamed(name: string): Preset {
+  const preset = PRESETS.get(name);
+  if (preset) return preset;
+  throw new Complaint(`there is no such preset: restante presets lists them.${didYouMean(name, PRESETS.keys())}`, 2);
+}
 
 /** How many letters must be added, dropped, changed or swapped to make one word of the other. */
 function distance(a: string, b: string): number {
@@ -123,7 +125,7 @@ const MOST_LETTERS = 20;
 const NEAR = 0.4;
 
 /** ` Did you mean stripe?`, or nothing. */
-function didYouMean(given: string, words: Iterable<string>): string {
+export function didYouMean(given: string, words: Iterable<string>): string {
   const asked = given.toLowerCase().slice(0, MOST_LETTERS);
   const [best] = [...words]
     .map((word) => ({ word, far: distance(asked, word) / Math.max(asked.length, word.length, 1) }))

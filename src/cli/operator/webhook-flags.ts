@@ -51,7 +51,7 @@ export const withChanges = (command: Command): Command =>
       'with --add-secret-file, the end of the old secrets: 24h, 7d, or 2026-12-01T12:00:00Z',
     );
 
-function json(flag: string, text: string): unknown {
+export function jsonFlag(flag: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -65,14 +65,14 @@ export function settingsOf(
   { name, preset, verify, dedupe, onReject, days }: SettingFlags,
   token: string | undefined,
 ): Record<string, unknown> {
-  const rules = verify === undefined ? undefined : json('--verify', verify);
+  const rules = verify === undefined ? undefined : jsonFlag('--verify', verify);
   return {
     ...(name === undefined ? {} : { wh_name: name }),
     ...(preset === undefined ? {} : { preset: preset === 'none' ? null : preset }),
     ...(rules === undefined && token === undefined
       ? {}
       : { verify: token === undefined ? rules : { ...(rules as object | undefined), token } }),
-    ...(dedupe === undefined ? {} : { dedupe: json('--dedupe', dedupe) }),
+    ...(dedupe === undefined ? {} : { dedupe: jsonFlag('--dedupe', dedupe) }),
     ...(onReject === undefined ? {} : { on_reject: onReject }),
     ...(days === undefined ? {} : { retention_days: daysOf(days) }),
   };

@@ -44,7 +44,7 @@ export interface Preset {
 /** A list or an object. */
 export type SampleBody = Readonly<Record<string, unknown>> | readonly unknown[];
 
-export interface PresetSample {
+interface PresetSample {
   /** A usual type, as it is told once it was read. */
   readonly type?: string;
   /** `{nonce}` in a text stands for something that is different each time. */
