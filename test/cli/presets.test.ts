@@ -71,6 +71,11 @@ describe('restante presets', () => {
     for (const text of [waits, retries, source, checked, secret, ...steps]) expect(out).toContain(text);
     expect(out).toContain('{url} is the URL of your webhook');
     expect(out).toContain(`--preset ${preset.name}`);
+    if (preset.name !== 'generic') expect(out).toMatch(/look like this:\n\n {2}curl .*restante send --to ID/s);
+    const proof = { hmac: 'SIGNATURE', hash: 'SIGNATURE', asymmetric: 'SIGNATURE', jwt: 'TOKEN', none: 'curl' };
+    const { scheme = 'none', secret_from } = preset.verify;
+    if (preset.name !== 'generic')
+      expect(out).toContain(scheme !== 'shared-secret' ? proof[scheme] : secret_from === 'basic' ? 'BASE64' : 'SECRET');
     expect(out).not.toContain('undefined');
   });
 

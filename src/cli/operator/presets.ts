@@ -1,6 +1,8 @@
 // restante presets: the providers that are known by name, what each needs, and what to do there.
 import type { Command } from 'commander';
 import { PRESETS, type Preset } from '../../verify/presets/index.ts';
+import { compileRules } from '../../verify/rules.ts';
+import { makeSample, needsKey, type SignedSample } from '../../verify/sample.ts';
 import { Complaint, type Io, table } from '../io.ts';
 import { verb } from '../verb.ts';
 
@@ -79,6 +81,24 @@ Once you have the secret, ID being the number of the webhook (what came earlier 
 
   restante webhook set ID --secret-file -
 `);
+  if (name !== 'generic') tellSample(io, name);
+}
+
+/** What the provider sends, with a word where the proof would stand. */
+function tellSample(io: Io, preset: string): void {
+  const rules = compileRules({ preset });
+  const nonce = '0123456789abcdef01234567';
+  const sample = makeSample({ rules, url: 'https://hooks.example.org/in/KEY', blank: true, nowMs: Date.now(), nonce });
+  const key = needsKey(rules) ? ' --key private.pem' : '';
+  io.out(`
+Its requests look like this:
+
+${curlOfSample(sample).replace(/^/gm, '  ')}
+
+To send one that verifies to your webhook:
+
+  restante send --to ID${key}
+`);
 }
 
 export const presetsCommand = (io: Io): Command =>
@@ -97,6 +117,28 @@ export const presetsCommand = (io: Io): Command =>
       const rows = [...PRESETS.values()].map((preset) => ({ ...asJson(preset), 'checked against': preset.checked }));
       io.out(table(rows, ['name', 'title', 'needs', 'verified', 'checked against']));
     });
+
+// A sample as a command -----------------------------------------------------------------------------------------------
+
+/** Text as one argument of a shell: one character per byte, as bash and zsh read `$'…'`. */
+function quoted(text: string): string {
+  if (/^[\x20-\x7e]*$/.test(text)) return `'${text.replaceAll("'", "'\\''")}'`;
+  const escaped = text
+    .replace(/[\\']/g, '\\$&')
+    .replace(/[^\x20-\x7e]/g, (one) => `\\x${one.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return `$'${escaped}'`;
+}
+
+export function curlOfSample({ method, url, headers, body }: SignedSample): string {
+  const options = headers.flatMap((name, i) => (i % 2 === 0 ? [`-H ${quoted(`${name}: ${headers[i + 1]}`)}`] : []));
+  if (method !== 'POST') options.unshift(`-X ${quoted(method)}`);
+  // $'…' cannot hold a zero byte.
+  const bytes = body.toString('latin1');
+  const plainBody = !bytes.includes('\0') && !bytes.startsWith('@');
+  options.push(plainBody ? `--data-binary ${quoted(bytes)}` : '--data-binary @-');
+  const before = plainBody ? '' : `printf %s '${body.toString('base64')}' | base64 -d | `;
+  return [`${before}curl ${quoted(url)}`, ...options].join(' \\\n  ');
+}
 
 /** Complains with a near name when there is none. */
 export function presetNamed(name: string): Preset {

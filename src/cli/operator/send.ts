@@ -20,7 +20,7 @@ import { webhookClassic } from '../../webhooks/webhooks.ts';
 import { Complaint, type Io, plain } from '../io.ts';
 import { userIdOf, withExtended } from '../open.ts';
 import { COMMON, configOf, MOST_ID, verb, whole } from '../verb.ts';
-import { didYouMean, presetNamed } from './presets.ts';
+import { curlOfSample, didYouMean, presetNamed } from './presets.ts';
 import { jsonFlag, readSecret } from './webhook-flags.ts';
 
 interface Options {
@@ -259,26 +259,6 @@ function sampleFor(input: Omit<SampleInput, 'nowMs' | 'nonce'>, { rules, secrets
 }
 
 // As a command -------------------------------------------------------------------------------------------------------
-
-/** Text as one argument of a shell: one character per byte, as bash and zsh read `$'…'`. */
-function quoted(text: string): string {
-  if (/^[\x20-\x7e]*$/.test(text)) return `'${text.replaceAll("'", "'\\''")}'`;
-  const escaped = text
-    .replace(/[\\']/g, '\\$&')
-    .replace(/[^\x20-\x7e]/g, (one) => `\\x${one.charCodeAt(0).toString(16).padStart(2, '0')}`);
-  return `$'${escaped}'`;
-}
-
-function curlOfSample({ method, url, headers, body }: SignedSample): string {
-  const options = headers.flatMap((name, i) => (i % 2 === 0 ? [`-H ${quoted(`${name}: ${headers[i + 1]}`)}`] : []));
-  if (method !== 'POST') options.unshift(`-X ${quoted(method)}`);
-  // $'…' cannot hold a zero byte.
-  const bytes = body.toString('latin1');
-  const plainBody = !bytes.includes('\0') && !bytes.startsWith('@');
-  options.push(plainBody ? `--data-binary ${quoted(bytes)}` : '--data-binary @-');
-  const before = plainBody ? '' : `printf %s '${body.toString('base64')}' | base64 -d | `;
-  return [`${before}curl ${quoted(url)}`, ...options].join(' \\\n  ');
-}
 
 function printCurl(io: Io, { rules }: Aim, sample: SignedSample): void {
   const { check } = rules;
