@@ -47,6 +47,7 @@ type Kind = 'json' | 'form' | 'multipart' | 'text';
 export function makeSample(input: SampleInput): SignedSample {
   const { rules } = input;
   const { ids, types, check } = rules;
+  if (isCertified(rules) && !input.blank) throw new SampleFault(CERTIFIED);
   if (check && !input.blank && input.secret === undefined && input.key === undefined)
     throw new SampleFault(needsKey(rules) ? PRIVATE : 'The secret is missing: nothing can be signed without it.');
   let why: SampleFault | undefined;
@@ -69,6 +70,12 @@ export function makeSample(input: SampleInput): SignedSample {
 
 const PRIVATE =
   'The secret of this webhook is a public key: the private key that belongs to it is needed to sign, and only the provider has it.';
+
+export const CERTIFIED = 'Only the provider can sign this: its certificate does. Let it send a test event.';
+
+/** Whether the provider alone can sign: it names its certificate in the request. */
+export const isCertified = ({ check }: Rules): boolean =>
+  check !== undefined && 'certificate' in check && check.certificate !== undefined;
 
 /** Whether what signs is not the secret itself: the secret is a public key. */
 export function needsKey({ check }: Rules): boolean {
@@ -353,7 +360,7 @@ function signedBy({ algorithm, encoding }: SignatureCheck, key: KeyObject | unde
 const TOKEN_SECONDS = 300;
 
 function writeToken(draft: Draft, check: TokenCheck, input: SampleInput): void {
-  const { algorithm, issuer, audience, bodyClaim, from } = check;
+  const { algorithm, issuer, audience, bodyClaim, timeClaim, from } = check;
   const bearer = from.kind === 'header' && from.names[0] === 'authorization';
   if (input.blank) {
     draft.put(from, bearer ? 'Bearer TOKEN' : 'TOKEN');
@@ -367,6 +374,8 @@ function writeToken(draft: Draft, check: TokenCheck, input: SampleInput): void {
     iat: now,
     exp: now + TOKEN_SECONDS,
     jti: input.nonce,
+    ...Object.fromEntries(check.claims),
+    ...(timeClaim === undefined ? {} : { [timeClaim]: now }),
     ...(bodyClaim === undefined ? {} : { [bodyClaim]: hash }),
   };
   const keys = input.key ? [{ key: input.key, kid: undefined }] : readJwtKeys(check, input.secret ?? '');

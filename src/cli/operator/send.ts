@@ -12,7 +12,15 @@ import { findWebhook, listWebhooks, type WebhookRow } from '../../store/webhooks
 import { verdictOn } from '../../verify/judge.ts';
 import { type Secret, unexpired } from '../../verify/request.ts';
 import { compileRules, RuleError, type Rules } from '../../verify/rules.ts';
-import { makeSample, needsKey, SampleFault, type SampleInput, type SignedSample } from '../../verify/sample.ts';
+import {
+  CERTIFIED,
+  isCertified,
+  makeSample,
+  needsKey,
+  SampleFault,
+  type SampleInput,
+  type SignedSample,
+} from '../../verify/sample.ts';
 import { atOnce } from '../../verify/slices.ts';
 import { openSealer } from '../../webhooks/sealer.ts';
 import { readyTarget, rulesOf } from '../../webhooks/target.ts';
@@ -184,6 +192,7 @@ async function signingOf(
     wh_id === undefined ? 'set the secret to the public key' : `restante webhook set ${wh_id} --secret-file public.pem`;
   // A secret that is sent itself must not be printed.
   if (!rules.check || (options.print && rules.check.scheme === 'shared-secret')) return {};
+  if (isCertified(rules) && !options.print) throw new Complaint(CERTIFIED, 2);
   if (needsKey(rules)) {
     if (options.key !== undefined) return { key: readPrivateKey(options.key) };
     throw new Complaint(
