@@ -47,7 +47,7 @@ type Kind = 'json' | 'form' | 'multipart' | 'text';
 export function makeSample(input: SampleInput): SignedSample {
   const { rules } = input;
   const { ids, types, check } = rules;
-  if (isCertified(rules) && !input.blank) throw new SampleFault(CERTIFIED);
+  if (isCertified(rules) && !input.blank) throw new SampleFault(PROVIDER_SIGNS);
   if (check && !input.blank && input.secret === undefined && input.key === undefined)
     throw new SampleFault(needsKey(rules) ? PRIVATE : 'The secret is missing: nothing can be signed without it.');
   let why: SampleFault | undefined;
@@ -71,7 +71,7 @@ export function makeSample(input: SampleInput): SignedSample {
 const PRIVATE =
   'The secret of this webhook is a public key: the private key that belongs to it is needed to sign, and only the provider has it.';
 
-export const CERTIFIED = 'Only the provider can sign this: its certificate does. Let it send a test event.';
+export const PROVIDER_SIGNS = 'Only the provider can sign this: its certificate does. Let it send a test event.';
 
 /** Whether the provider alone can sign: it names its certificate in the request. */
 export const isCertified = ({ check }: Rules): boolean =>

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { PRESETS, type Preset } from '../../verify/presets/index.ts';
 import { compileRules } from '../../verify/rules.ts';
-import { CERTIFIED, isCertified, makeSample, needsKey, type SignedSample } from '../../verify/sample.ts';
+import { isCertified, makeSample, needsKey, PROVIDER_SIGNS, type SignedSample } from '../../verify/sample.ts';
 import { Complaint, type Io, table } from '../io.ts';
 import { verb } from '../verb.ts';
 
@@ -95,7 +95,7 @@ Its requests look like this:
 
 ${curlOfSample(sample).replace(/^/gm, '  ')}
 
-${isCertified(rules) ? CERTIFIED : `To send one that verifies to your webhook:\n\n  restante send --to ID${key}`}
+${isCertified(rules) ? PROVIDER_SIGNS : `To send one that verifies to your webhook:\n\n  restante send --to ID${key}`}
 `);
 }
 

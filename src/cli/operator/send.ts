@@ -13,10 +13,10 @@ import { verdictOn } from '../../verify/judge.ts';
 import { type Secret, unexpired } from '../../verify/request.ts';
 import { compileRules, RuleError, type Rules } from '../../verify/rules.ts';
 import {
-  CERTIFIED,
   isCertified,
   makeSample,
   needsKey,
+  PROVIDER_SIGNS,
   SampleFault,
   type SampleInput,
   type SignedSample,
@@ -192,7 +192,7 @@ async function signingOf(
     wh_id === undefined ? 'set the secret to the public key' : `restante webhook set ${wh_id} --secret-file public.pem`;
   // A secret that is sent itself must not be printed.
   if (!rules.check || (options.print && rules.check.scheme === 'shared-secret')) return {};
-  if (isCertified(rules) && !options.print) throw new Complaint(CERTIFIED, 2);
+  if (isCertified(rules) && !options.print) throw new Complaint(PROVIDER_SIGNS, 2);
   if (needsKey(rules)) {
     if (options.key !== undefined) return { key: readPrivateKey(options.key) };
     throw new Complaint(
