@@ -20,6 +20,7 @@ export const GUIDES = [
   'polling',
   'consumers',
   'providers',
+  'not-listed',
   'why-not-arrived',
   'errors-and-limits',
 ] as const;
