@@ -151,6 +151,7 @@ const VERBS = [
   'presets',
   'prune',
   'pull',
+  'send',
   'serve',
   'user',
   ...['add', 'list', 'rotate'].map((name) => `user ${name}`),
