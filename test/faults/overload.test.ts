@@ -105,21 +105,43 @@ describe('memory', () => {
     return path;
   }
 
-  test('that callers fill by not reading is bounded: 503 before it is full, and all is well when they are gone', async () => {
+  test('that callers fill by not reading is bounded: they are refused, senders are not, and all is well when they are gone', async () => {
     const program = await world.serve({ MAX_MEMORY_MB: '200', METRICS_TOKEN: 'metrics', LOG_LEVEL: 'info' });
     const path = await fill(program);
     const post = () => fetch(program.url + path, { method: 'POST', body: 'small' });
     const lines = await deaf(program, 60);
-    await expect.poll(async () => (await post()).status, { timeout: 15_000 }).toBe(503);
-    expect(await (await post()).json()).toMatchObject({ detail: expect.stringContaining('memory') });
-    expect((await fetch(`${program.url}/healthz`)).status).toBe(200);
+    await expect.poll(() => shed(program.url), { timeout: 15_000 }).toContainEqual(expect.stringMatching(/answers/));
+    const figures = await (await fetch(`${program.url}/metrics`, BEARER)).text();
+    expect(Number(/^restante_memory_ratio (\S+)$/m.exec(figures)?.[1])).toBeLessThan(1);
+    for (let i = 0; i < 20; i++) expect((await post()).status).toBe(200);
     for (const { socket } of lines) socket.destroy();
-    // What they left behind is garbage: nobody has to wait until somebody happens to collect it.
-    await expect.poll(async () => (await post()).status, { timeout: 15_000 }).toBe(200);
-    await sleep(1_000);
-    expect((await post()).status).toBe(200);
-    expect(program.log()).toContain('the memory is nearly full');
+    const page = () => ask(program.port, requestOf('GET', '/whcontent?whid=all', [`Authorization: ${world.auth}`]));
+    await expect.poll(async () => (await page()).status, { timeout: 5_000 }).toBe(200);
     await program.kill();
+  });
+
+  test('above the limit refuses new work, once it is clear that it is no garbage, and takes it again below', async () => {
+    const told: string[] = [];
+    const note = (_data: object, text: string) => void told.push(text);
+    let megabytes = 90;
+    const memory = {
+      memoryUsage: Object.assign(
+        () => ({ ...process.memoryUsage(), heapUsed: 0, arrayBuffers: megabytes * 1e6, external: 0 }),
+        {
+          rss: process.memoryUsage.rss,
+        },
+      ),
+      constrainedMemory: () => 0,
+    };
+    const overload = watchOverload({ info: note, warn: note }, memory, 100);
+    await sleep(300);
+    expect(overload.why).toBeUndefined();
+    megabytes = 110;
+    await expect.poll(() => overload.why).toBe('memory');
+    megabytes = 90;
+    await expect.poll(() => overload.why).toBeUndefined();
+    overload.close();
+    expect(told).toEqual([expect.stringContaining('the memory is nearly full'), 'new work is accepted again']);
   });
 
   test('of answers is shared: one user who reads nothing gets half of it, and another one is served', async () => {
