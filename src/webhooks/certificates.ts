@@ -9,7 +9,7 @@ import type { Rules } from '../verify/rules.ts';
 /** `later`: it could not be had; the request waits for it. `busy`: it was not asked for, so the sender has to come again. */
 export type Fetched = 'had' | 'later' | 'busy' | 'off';
 
-interface Asker {
+export interface Asker {
   readonly user_id: number;
   readonly wh_id: number;
   readonly rules: Rules | undefined;
