@@ -2,6 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { Agent, request as httpRequest } from 'node:http';
 import { PRESETS } from '../../src/verify/presets/index.ts';
+import type { Preset } from '../../src/verify/presets/preset.ts';
 import type { Cost, Metered } from '../support/metered.ts';
 import { LONGEST_TURN_MS } from '../support/stalls.ts';
 import { bodySchemaOf, readDocument, type Schema, type Target, targetsOf } from './calls.ts';
@@ -242,6 +243,18 @@ const PLACES = [
   'sha256',
 ];
 const KEYS = { ed25519: pem('ed25519'), 'ecdsa-p256': pem('ec'), 'rsa-sha256': pem('rsa') } as const;
+const RSA = KEYS['rsa-sha256'];
+const KEYS_OF: Readonly<Record<string, string>> = {
+  ...KEYS,
+  ...{ es256: KEYS['ecdsa-p256'], rs256: RSA, ps256: RSA, 'rsa-sha1': RSA },
+};
+/** A secret that these rules take; undefined: any text is one. */
+function keyFor({ verify, certificate }: Preset): string | undefined {
+  // The text that ties what is signed to its owner.
+  if (certificate) return undefined;
+  if (verify.key_encoding === 'hex') return 'ab'.repeat(32);
+  return KEYS_OF[verify.algorithm ?? ''];
+}
 const SCHEMES: readonly (readonly [string, Record<string, unknown>, string | undefined])[] = [
   ...(['sha256', 'sha1', 'sha512'] as const).flatMap((algorithm) => [
     [`hmac ${algorithm}`, { scheme: 'hmac', algorithm }, undefined] as const,
@@ -369,7 +382,7 @@ export async function fieldsOf(url: string, tenant: Tenant): Promise<Field[]> {
     ...routes.sort((a, b) => last(a) - last(b)).map((target) => ofRoute(target, tenant)),
     ...[...PRESETS.values()]
       .filter(({ name }) => name !== 'generic')
-      .map(({ name, verify }) => ofRule(name, undefined, KEYS[verify.algorithm as keyof typeof KEYS])),
+      .map((preset) => ofRule(preset.name, undefined, keyFor(preset))),
     ...SCHEMES.map(([name, verify, key]) => ofRule(name, verify, key)),
   ];
 }
