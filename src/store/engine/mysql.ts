@@ -191,8 +191,8 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
       oneWriter: false,
       writersIn: mariadb ? 'innodb_trx' : 'metadata_locks',
       eventsIn: 'restante_request',
-      // MySQL keeps figures for a day by default.
       plansByStatistics: true,
+      // MySQL keeps figures for a day by default.
       freshFigures: mariadb ? '' : 'SET SESSION information_schema_stats_expiry = 0',
       nowMs: 'CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)',
     },
