@@ -79,7 +79,8 @@ export function createWriter(
   let scheduled = false;
   // So many rows need not gather more: half of the last transaction's, as the other half gathers while they are under way. Where
   // transactions run side by side, the other ones do that, and smaller ones would only be more.
-  let enough = store.db.lanes === 1 ? LEAST_ROWS : Number.POSITIVE_INFINITY;
+  const isEnough = (): boolean => store.db.lanes === 1 && queue.size >= Math.max(LEAST_ROWS, lastRows / 2);
+  let lastRows = 0;
   let highestId = 0;
   const drained: (() => void)[] = [];
 
@@ -118,7 +119,7 @@ export function createWriter(
   }
   function soon(): void {
     if (queue.size === 0 || running.size === store.db.lanes) return;
-    if (queue.size >= enough) start();
+    if (isEnough()) start();
     else if (!scheduled) {
       scheduled = true;
       setImmediate(gather, performance.now(), 0);
@@ -138,12 +139,12 @@ export function createWriter(
       giveBack(batch);
       running.set(batch, performance.now());
       for (const { event } of batch) if (event !== undefined) underWay.add(event);
-      if (store.db.lanes === 1) enough = Math.max(LEAST_ROWS, batch.length / 2);
+      lastRows = batch.length;
       void commit(batch).then((tell) => {
         running.delete(batch);
         for (const { event } of batch) if (event !== undefined) underWay.delete(event);
         // The database works while senders are answered, and those send again while it works.
-        if (queue.size >= enough) start();
+        if (isEnough()) start();
         tell();
         soon();
         tellDrained();
