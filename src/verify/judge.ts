@@ -7,6 +7,7 @@ import { claimFault, isTokenSigned, readToken, timeFault } from './jwt.ts';
 import { type Fault, type Message, type Piece, readMessage, secondsOutside } from './message.ts';
 import { type Incoming, plainBody, reader, readParts, readSource, type Secret, unexpired } from './request.ts';
 import {
+  certificateOf,
   type Handshake,
   isHeaderText,
   isWord,
@@ -37,8 +38,7 @@ export function* verdictOn(rules: Rules, secrets: readonly Secret[], incoming: I
   const { check } = rules;
   if (rules.forms) yield* readParts(incoming);
   const open = findHandshake(rules, incoming, false);
-  const certified = check !== undefined && 'certificate' in check && check.certificate !== undefined;
-  const own = certified ? secrets.filter((one) => !isPinned(one)) : secrets;
+  const own = certificateOf(rules) ? secrets.filter((one) => !isPinned(one)) : secrets;
   const usable = unexpired(own, incoming);
   const missing = check && (usable.length === 0 ? missingSecret(rules, own.length) : missingClaim(check));
   if (open?.open) {

@@ -309,13 +309,18 @@ function compileShared({ secret_from: place }: VerifyInput, source: Find, fault:
   return { scheme: 'shared-secret', from: steps.includes('*') ? { kind: 'each', steps, title: from.title } : from };
 }
 
+/** How a request names the certificate that signed it; undefined: these rules have none. */
+export const certificateOf = ({ check }: Rules): CertificateRule | undefined =>
+  check && 'certificate' in check ? check.certificate : undefined;
+
 /** Why this text cannot be a secret of these rules; undefined: it can. */
 export function checkSecret(rules: Rules, value: string): string | undefined {
   if (value === '') return 'must not be empty';
   if (!rules.check || rules.check.scheme === 'shared-secret') return undefined;
-  if ('certificate' in rules.check && rules.check.certificate) {
+  const certificate = certificateOf(rules);
+  if (certificate) {
     if (!value.trimStart().startsWith('-----BEGIN')) return undefined;
-    const pinned = readCertificate(value, rules.check.certificate.name);
+    const pinned = readCertificate(value, certificate.name);
     if (!pinned) return 'must be a certificate in PEM: it begins with -----BEGIN';
     return 'fault' in pinned ? `must be a certificate of this provider. ${pinned.fault}` : undefined;
   }

@@ -7,7 +7,7 @@ import { verdictOn } from './judge.ts';
 import { type Piece, readMessage, writeTime } from './message.ts';
 import type { SampleBody } from './presets/preset.ts';
 import { type Incoming, placesOf, reader, type Secret, type Source } from './request.ts';
-import { type Rules, readJwtKeys, type Shared, type SignatureCheck, type TokenCheck } from './rules.ts';
+import { certificateOf, type Rules, readJwtKeys, type Shared, type SignatureCheck, type TokenCheck } from './rules.ts';
 import { atOnce } from './slices.ts';
 
 export interface SampleInput {
@@ -74,8 +74,7 @@ const PRIVATE =
 export const PROVIDER_SIGNS = 'Only the provider can sign this: its certificate does. Let it send a test event.';
 
 /** Whether the provider alone can sign: it names its certificate in the request. */
-export const isCertified = ({ check }: Rules): boolean =>
-  check !== undefined && 'certificate' in check && check.certificate !== undefined;
+export const isCertified = (rules: Rules): boolean => certificateOf(rules) !== undefined;
 
 /** Whether what signs is not the secret itself: the secret is a public key. */
 export function needsKey({ check }: Rules): boolean {

@@ -4,7 +4,7 @@ import type { Downloaded } from '../http/download.ts';
 import type { Log } from '../observe/log.ts';
 import { readCertificate } from '../verify/certificate.ts';
 import type { Certificate, Certificates } from '../verify/request.ts';
-import type { Rules } from '../verify/rules.ts';
+import { certificateOf, type Rules } from '../verify/rules.ts';
 
 /** `later`: it could not be had; the request waits for it. `busy`: it was not asked for, so the sender has to come again. */
 export type Fetched = 'had' | 'later' | 'busy' | 'off';
@@ -167,8 +167,7 @@ export function createCertificates({ download, log, onHad = () => {}, retryMs = 
   };
 }
 
-const ruleOf = ({ rules }: Pick<Asker, 'rules'>) =>
-  rules?.check && 'certificate' in rules.check ? rules.check.certificate : undefined;
+const ruleOf = ({ rules }: Pick<Asker, 'rules'>) => rules && certificateOf(rules);
 
 /** Requests of this webhook may have to wait for a certificate. */
 export const needsCertificate = (asker: Pick<Asker, 'rules'>): boolean => ruleOf(asker) !== undefined;
