@@ -10,7 +10,10 @@ const NOT_IN_TRAILERS =
  * The headers as received, name and value in turn, and after a chunked body its trailers: some senders sign there. A header
  * counts more than a trailer of its name, which is left out.
  */
-export function headersOf({ rawHeaders, rawTrailers }: IncomingMessage): readonly string[] {
+export function headersOf({
+  rawHeaders,
+  rawTrailers,
+}: Pick<IncomingMessage, 'rawHeaders' | 'rawTrailers'>): readonly string[] {
   if (rawTrailers.length === 0) return rawHeaders;
   const said = new Set(rawHeaders.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase()));
   const all = [...rawHeaders];
@@ -23,7 +26,11 @@ export function headersOf({ rawHeaders, rawTrailers }: IncomingMessage): readonl
 }
 
 /** Request line and headers, CRLF after each. node:http gives both as one character per byte. `target` replaces the received one. */
-export function encodeHead(request: IncomingMessage, target = request.url ?? '/', raw = headersOf(request)): Buffer {
+export function encodeHead(
+  request: Pick<IncomingMessage, 'method' | 'url' | 'httpVersion' | 'rawHeaders' | 'rawTrailers'>,
+  target = request.url ?? '/',
+  raw = headersOf(request),
+): Buffer {
   let head = `${request.method} ${target} HTTP/${request.httpVersion}\r\n`;
   for (let i = 0; i < raw.length; i += 2) head += `${raw[i]}: ${raw[i + 1]}\r\n`;
   return Buffer.from(head, 'latin1');

@@ -33,10 +33,31 @@ const REQUEST_TIMEOUT_MS = 120_000;
  */
 const REQUEST_EVENTS = ['request', 'checkContinue', 'checkExpectation'] as const;
 
+/** A request for a webhook that was made here and came over no socket. */
+export interface Made {
+  readonly method: string;
+  /** The target, as a sender would send it: `/in/{key}` and what follows. */
+  readonly url: string;
+  /** Name and value in turn. */
+  readonly headers: readonly string[];
+  readonly body: Buffer;
+  /** The address of the user for whom it was made. */
+  readonly ip: string;
+}
+/** What became of it. */
+export interface Delivered {
+  /** What a sender would have got: the status, and the text or the sentence of a problem. */
+  readonly status: number;
+  readonly text: string;
+  readonly stored: { readonly id: number; readonly verified: 'signed' | 'token' | 'none' } | undefined;
+}
+
 /** What comes before the API. */
 export interface Receiver {
   /** Answers a request for a webhook, and calls `pass` for any other. `expects`: the sender waits for 100 Continue. */
   take(request: IncomingMessage, response: ServerResponse, expects: boolean, pass: () => void): void;
+  /** Receives a request as if it had come in: nothing of what bounds or judges others is left out. */
+  deliver(made: Made): Promise<Delivered>;
   /** Answers carry Connection: close from now on. */
   closing(): void;
   /** Resolves when everything accepted is answered. */

@@ -1,5 +1,6 @@
-// Receives any HTTP request on /in/{key} and stores it exactly as it arrived. On raw node:http, before Fastify.
-import type { IncomingMessage, ServerResponse } from 'node:http';
+// Receives any HTTP request on /in/{key} and stores it exactly as it arrived. On raw node:http, before Fastify; what becomes of
+// a request, and what its sender is told, knows of no socket: a test of a webhook takes the same way.
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { SMALL_BYTES } from '../admission/resources.ts';
 import { laneOf, type Rooms } from '../admission/rooms.ts';
@@ -19,7 +20,7 @@ import {
 import type { Sender } from '../http/address.ts';
 import { Aborted, type BodyReader, isLong, readOn } from '../http/body.ts';
 import { encodeHead, headersOf, publicUrlOf, splitTarget } from '../http/head.ts';
-import { createRequestId, endLast, MAX_HEADER_BYTES, type Receiver } from '../http/server.ts';
+import { createRequestId, type Delivered, endLast, MAX_HEADER_BYTES, type Receiver } from '../http/server.ts';
 import type { Incidents } from '../observe/incidents.ts';
 import { type Overload, overloadProblem } from '../observe/overload.ts';
 import type { RefusalKind } from '../schema/contents.ts';
@@ -69,6 +70,28 @@ export interface ReceiverParts extends RefusalParts {
   readonly clockText: (ms: number) => string;
 }
 
+/** Of a request, what is looked at before its body. */
+type Head = Pick<IncomingMessage, 'method' | 'url' | 'httpVersion' | 'headers' | 'rawHeaders' | 'rawTrailers'>;
+
+/** A request that comes in. */
+interface Arrival {
+  readonly request: Head;
+  readonly ip: string;
+  /** Its body; what it is called with says how long that may be, and whose. */
+  readonly read: (target: Target, limit: number) => Promise<Buffer | 'too-large' | 'no-room'>;
+}
+
+/** What its sender is told. */
+interface Reply {
+  readonly status: number;
+  readonly headers: readonly string[];
+  readonly body: string;
+  /** Why it was refused. */
+  readonly problem?: Problem;
+  /** The content that it has become. */
+  readonly stored?: Delivered['stored'];
+}
+
 interface Received {
   readonly ip: string;
   readonly received_ms: number;
@@ -99,7 +122,7 @@ export function createReceiver(parts: ReceiverParts): Receiver {
   const reject = (problem: Problem, kind: RefusalKind | null = null): Rejection => ({ problem, kind });
 
   /** Why a request is refused before its body is read; undefined: it is admitted. */
-  function admission(target: Target | undefined, request: IncomingMessage, ip: string): Rejection | undefined {
+  function admission(target: Target | undefined, request: Head, ip: string): Rejection | undefined {
     if (!target) return reject(notFound('No webhook has this URL. Copy it again from the list of your webhooks.'));
     const { allow_networks, enabled } = target.settings;
     if (!enabled) return reject(unavailable('This webhook is switched off for now. Send it again later.'));
@@ -122,19 +145,35 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     return over && reject(over.problem, over.first ? 'limit' : null);
   }
 
-  /** `known`: the webhook of a request that came by an old URL; otherwise `key` finds it. */
-  async function receive(
-    request: IncomingMessage,
-    response: ServerResponse,
+  function failure(error: unknown): Reply {
+    // The writer has reported its own failures.
+    if (!(error instanceof Problem) || !error.cause) incidents.failed(error, 1);
+    return refusal(error instanceof Problem ? error : unreachable(error));
+  }
+
+  /**
+   * `known`: the webhook of a request that came by an old URL; otherwise `key` finds it. Rejects when the sender has gone away
+   * before the end of its request, and for nothing else.
+   */
+  async function receive(arrival: Arrival, known: Target | undefined, key: string): Promise<Reply> {
+    const reading: string[] = [];
+    const reply = await decide(arrival, known, key, reading).catch((error: unknown) => {
+      if (error instanceof Aborted) throw error;
+      return failure(error);
+    });
+    return reading.length === 0 ? reply : { ...reply, headers: [...reading, ...reply.headers] };
+  }
+
+  /** `reading` gets the headers by which the page of another site may read the answer. */
+  async function decide(
+    { request, ip, read }: Arrival,
     known: Target | undefined,
     key: string,
-    expects: boolean,
-  ) {
-    const ip = sender.address(request);
-    sender.blind(request);
+    reading: string[],
+  ): Promise<Reply> {
     // First: while the database hangs the webhook may be unknown, and a 404 would make providers give up.
     const busy = overloaded();
-    if (busy) return refuse(request, response, busy);
+    if (busy) return refusal(busy);
     let target = known ?? targets.get(key);
     let rejection = admission(target, request, ip);
     if (rejection && !known) {
@@ -142,9 +181,9 @@ export function createReceiver(parts: ReceiverParts): Receiver {
       target = await targets.read(key);
       rejection = admission(target, request, ip);
     }
-    if (target) allowReading(response, target, request.headers.origin);
-    if (target && isPreflight(request)) return answer(response, 204, preflightHeaders(target, request), '');
-    if (request.method === 'HEAD' && target) return answer(response, 200, [], '');
+    if (target) reading.push(...readingHeaders(target, request.headers.origin));
+    if (target && isPreflight(request)) return { status: 204, headers: preflightHeaders(target, request), body: '' };
+    if (request.method === 'HEAD' && target) return { status: 200, headers: [], body: '' };
     rejection ??= target && overQuota(target);
     const oldUrl = known && oldUrls.absolute(request.url ?? '/');
     const about = (): Received => {
@@ -162,40 +201,38 @@ export function createReceiver(parts: ReceiverParts): Receiver {
           reason: problem.message,
           size: Number.isSafeInteger(size) ? size : null,
         });
-      return refuse(request, response, problem);
+      return refusal(problem);
     }
-    if (expects) response.writeContinue();
     const limit = limitOf(target);
-    const content = await bodies.read(request, target, limit);
-    if (content === 'no-room') return refuse(request, response, rooms.bodies.refuse());
+    const content = await read(target, limit);
+    if (content === 'no-room') return refusal(rooms.bodies.refuse());
     if (content === 'too-large') {
       refusals.add(target, { ...about(), kind: 'too_large', reason: tooLarge(limit).message, size: null });
-      return refuse(request, response, tooLarge(limit));
+      return refusal(tooLarge(limit));
     }
     const received = about();
     if (request.rawTrailers.length > 0 && received.head.length > MAX_HEADER_BYTES)
-      return refuse(request, response, headersTooLarge(MAX_HEADER_BYTES));
-    await accept(request, response, target, content, received, () => (known ? undefined : targets.read(key)));
+      return refusal(headersTooLarge(MAX_HEADER_BYTES));
+    return accept(request, target, content, received, () => (known ? undefined : targets.read(key)));
   }
 
   /**
-   * Stores what the webhook's rules accept, keeps all else as a refusal, and answers the sender. `again` reads the webhook
-   * anew. Rejects with a 503 when the request could not be stored.
+   * Stores what the webhook's rules accept, keeps all else as a refusal, and says what the sender is told. `again` reads the
+   * webhook anew. Rejects with a 503 when the request could not be stored.
    */
   async function accept(
-    request: IncomingMessage,
-    response: ServerResponse,
+    request: Head,
     target: Target,
     content: Buffer,
     { ip, received_ms, head, headers, url }: Received,
     again: () => Promise<Target | undefined> | undefined,
-  ): Promise<void> {
+  ): Promise<Reply> {
     warnOfGrace(target);
     const { user_id, wh_id } = target;
     const row = { user_id, wh_id, content, api: 1, dt: clockText(received_ms), received_ms, ip, head } as const;
     if (!target.rules) {
-      await writer.write({ ...row, judged: null });
-      return respond(response, target.settings.response);
+      const id = await writer.write({ ...row, judged: null });
+      return { ...answerOf(target.settings.response), stored: { id, verified: 'none' } };
     }
     const incoming: Incoming = {
       method: request.method ?? '',
@@ -221,11 +258,11 @@ export function createReceiver(parts: ReceiverParts): Receiver {
       const problem = wrongMethod(current);
       const size = content.length;
       refusals.add(current, { kind: 'method', reason: problem.message, ip, received_ms, head, size });
-      return refuse(request, response, problem);
+      return refusal(problem);
     }
     if (judged.kind === 'accepted') {
-      await writer.write({ ...row, judged: toJudged(current, judged, null) });
-      return respond(response, usual);
+      const id = await writer.write({ ...row, judged: toJudged(current, judged, null) });
+      return { ...answerOf(usual), stored: { id, verified: judged.verified } };
     }
     if (judged.kind === 'busy')
       throw unavailable('Too many certificates are being asked for, nothing was stored. Send it again soon.');
@@ -235,14 +272,14 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     const refused = { kind, reason, ip, received_ms, head, size: content.length, incoming, event_id };
     if (kind === 'secret_missing') {
       await refusals.keep(current, refused);
-      return respond(response, usual);
+      return answerOf(usual);
     }
     if (kind === 'handshake' || on_reject === 'keep') refusals.add(current, refused);
     if (judged.kind === 'handshake') {
       const { status, content_type, body, headers: more = [] } = judged.answer;
-      return answer(response, status, ['Content-Type', content_type, ...more], body);
+      return { status, headers: ['Content-Type', content_type, ...more], body };
     }
-    return refuse(request, response, unverified(reason));
+    return refusal(unverified(reason));
   }
 
   /** The verdict. Large bodies may have to wait for it, in bounded memory. */
@@ -268,45 +305,51 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     log.warn({ wh_id, ends }, 'a webhook was called by its old URL, which ends then: give the provider the new one');
   }
 
-  function answer(response: ServerResponse, status: number, headers: readonly string[], body: string, last = ending) {
+  function write(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
+    const { status, headers, problem } = reply;
+    if (problem) readOn(request);
     if (response.headersSent || response.destroyed) return;
-    const connection = last ? ['Connection', 'close'] : [];
-    // RFC 9110: no length with 204.
-    const length = status === 204 ? [] : ['Content-Length', String(Buffer.byteLength(body))];
-    response.writeHead(status, [...SECURITY, ...headers, ...length, ...connection]);
-    const text = status === 204 ? '' : body;
+    const last = ending || (problem !== undefined && isLong(request));
+    // RFC 9110: no content to HEAD, no length with 204.
+    const text = status === 204 || request.method === 'HEAD' ? '' : textOf(reply);
+    const length = status === 204 ? [] : ['Content-Length', String(Buffer.byteLength(text))];
+    response.writeHead(status, [...SECURITY, ...headers, ...length, ...(last ? ['Connection', 'close'] : [])]);
     if (last) endLast(response, text);
     else response.end(text);
   }
 
-  function refuse(request: IncomingMessage, response: ServerResponse, problem: Problem): void {
-    readOn(request);
-    const body = JSON.stringify(problem.toBody(createRequestId()));
-    const headers = [...Object.entries(problem.headers).flat(), 'Content-Type', 'application/problem+json'];
-    answer(response, problem.status, headers, request.method === 'HEAD' ? '' : body, ending || isLong(request));
-  }
-
-  const respond = (response: ServerResponse, { status, content_type, body }: Answer) =>
-    answer(response, status, body === '' ? [] : ['Content-Type', content_type], body);
-
   return {
     take(request, response, expects, pass) {
+      const refuse = (problem: Problem): void => write(request, response, refusal(problem));
       const start = (known: Target | undefined, key: string): void => {
-        receive(request, response, known, key, expects).catch((error: unknown) => {
-          if (error instanceof Aborted) return;
-          // The writer has reported its own failures.
-          if (!(error instanceof Problem) || !error.cause) incidents.failed(error, 1);
-          refuse(request, response, error instanceof Problem ? error : unreachable(error));
-        });
+        const ip = sender.address(request);
+        sender.blind(request);
+        const read: Arrival['read'] = (target, limit) => {
+          if (expects) response.writeContinue();
+          return bodies.read(request, target, limit);
+        };
+        receive({ request, ip, read }, known, key)
+          .then((reply) => write(request, response, reply))
+          .catch((error: unknown) => {
+            if (!(error instanceof Aborted)) write(request, response, failure(error));
+          });
       };
       const split = splitTarget(request.url ?? '/');
-      if (split && !store.extended) return refuse(request, response, unavailable(needsMigrate().message));
+      if (split && !store.extended) return refuse(unavailable(needsMigrate().message));
       if (split) return start(undefined, split.key);
       if (!oldUrls.active) return pass();
       oldUrls.find(request.method ?? '', request.url ?? '/', request.headers.authorization).then(
         (target) => (target ? start(target, '') : pass()),
-        (error: unknown) => refuse(request, response, unreachable(error)),
+        (error: unknown) => refuse(unreachable(error)),
       );
+    },
+    async deliver({ method, url, headers: rawHeaders, body, ip }) {
+      const headers: IncomingHttpHeaders = {};
+      for (let i = 0; i < rawHeaders.length; i += 2) headers[rawHeaders[i]?.toLowerCase() ?? ''] = rawHeaders[i + 1];
+      const request = { method, url, httpVersion: '1.1', headers, rawHeaders: [...rawHeaders], rawTrailers: [] };
+      const read: Arrival['read'] = async (_, limit) => (body.length > limit ? 'too-large' : body);
+      const reply = await receive({ request, ip, read }, undefined, splitTarget(url)?.key ?? '');
+      return { status: reply.status, text: reply.problem?.message ?? reply.body, stored: reply.stored };
     },
     closing() {
       ending = true;
@@ -319,6 +362,20 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     },
   };
 }
+
+const refusal = (problem: Problem): Reply => ({
+  status: problem.status,
+  headers: [...Object.entries(problem.headers).flat(), 'Content-Type', 'application/problem+json'],
+  body: '',
+  problem,
+});
+const answerOf = ({ status, content_type, body }: Answer): Reply => ({
+  status,
+  headers: body === '' ? [] : ['Content-Type', content_type],
+  body,
+});
+const textOf = ({ problem, body }: Reply): string =>
+  problem ? JSON.stringify(problem.toBody(createRequestId())) : body;
 
 const unreachable = (error: unknown): Problem =>
   unavailable('The database cannot be reached, nothing was stored. Send it again soon.', error);
@@ -333,14 +390,14 @@ const wrongMethod = ({ settings: { allow_methods } }: Target): Problem =>
 
 // Browsers ask before a page of another site may send to a webhook, and show the page no answer that does not name its origin.
 
-const isPreflight = ({ method, headers }: IncomingMessage): boolean =>
+const isPreflight = ({ method, headers }: Head): boolean =>
   method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined;
 
 /** How long a browser may remember the answer to a preflight. */
 const PREFLIGHT_S = 600;
 
 /** The names that the page wants to send are sent back, as far as they are names: nothing here reads what may not be read. */
-function preflightHeaders(target: Target, { headers }: IncomingMessage): readonly string[] {
+function preflightHeaders(target: Target, { headers }: Head): readonly string[] {
   if (allowedOrigin(target, headers.origin) === undefined) return [];
   const { 'access-control-request-method': method, 'access-control-request-headers': names = '' } = headers;
   return [
@@ -356,11 +413,10 @@ function allowedOrigin({ settings }: Target, origin: string | undefined): string
   return allow_origins.find((one) => one === '*' || one === origin);
 }
 
-function allowReading(response: ServerResponse, target: Target, origin: string | undefined): void {
+function readingHeaders(target: Target, origin: string | undefined): readonly string[] {
   const allowed = allowedOrigin(target, origin);
-  if (allowed === undefined) return;
-  response.setHeader('Access-Control-Allow-Origin', allowed);
-  if (allowed !== '*') response.setHeader('Vary', 'Origin');
+  if (allowed === undefined) return [];
+  return ['Access-Control-Allow-Origin', allowed, ...(allowed === '*' ? [] : ['Vary', 'Origin'])];
 }
 
 const lists = new WeakMap<readonly string[], BlockList>();
