@@ -87,6 +87,19 @@ export const tooManySearches = (most: number) =>
     { headers: retry(2) },
   );
 
+export const tooManyTests = (most: number, seconds: number) =>
+  new Problem(
+    429,
+    'too-many-tests',
+    'Too many requests',
+    `You may send ${most} tests a minute. Nothing was sent: try again in ${seconds} s.`,
+    { headers: retry(seconds) },
+  );
+
+/** What a provider would send cannot be made here. */
+export const noSample = (why: string) =>
+  new Problem(409, 'no-sample', 'No sample can be made', `${why} Nothing was sent.`);
+
 export const notFound = (detail: string) => new Problem(404, 'not-found', 'Not found', detail);
 export const noSuchContent = (id: number) =>
   notFound(

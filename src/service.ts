@@ -3,6 +3,7 @@ import type { Server } from 'node:http';
 import type { Agent } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
+import { createBuckets } from './admission/rate.ts';
 import { HELD } from './admission/resources.ts';
 import { createRooms, type Rooms } from './admission/rooms.ts';
 import { type ApiParts, buildApi } from './api/app.ts';
@@ -43,6 +44,8 @@ import { createTargetMaker } from './webhooks/target.ts';
 
 // Two queries under way, as with the writer; 64 keys, enough for a busy turn of the event loop.
 const READS = { most: 64, lanes: 2 };
+// The tests that a user did not send in the last minute may be sent at once.
+const MINUTE_S = 60;
 
 export interface ServiceOptions {
   /** Stays yours: close it after the service. */
@@ -227,6 +230,7 @@ export async function openParts(options: Omit<ServiceOptions, 'routes'>) {
     writer,
     quota,
     bodies: createBodyReader(rooms.bodies),
+    tests: createBuckets(MINUTE_S),
     sealer,
     targets,
     onReleased: committed,

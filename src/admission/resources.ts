@@ -7,6 +7,7 @@ import {
   tooManyConsumers,
   tooManyFailures,
   tooManySearches,
+  tooManyTests,
   tooManyWebhooks,
   unavailable,
 } from '../errors.ts';
@@ -166,6 +167,15 @@ export const COUNTED = {
     // Each waits for a second at most for each one before it.
     each: () => 20,
     refusal: tooManySearches,
+  },
+  tests: {
+    what: 'Tests of webhooks that are sent, in a minute. Each counts as a request, too.',
+    unit: 'calls',
+    of: 'user',
+    all: aShare,
+    // More than a person clicks, and than a program needs that tries out what it does with an event.
+    each: () => 60,
+    refusal: tooManyTests,
   },
   guesses: {
     what: 'Sign-ins of one user that failed from one address, in a minute.',

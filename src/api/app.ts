@@ -34,6 +34,7 @@ export const ROUTES: readonly Route<ApiParts>[] = [
   webhooks.patchWebhook, //          PATCH  /webhooks/:wh_id
   webhooks.deleteWebhookRoute, //    DELETE /webhooks/:wh_id
   webhooks.rotateWebhookRoute, //    POST   /webhooks/:wh_id/rotate
+  webhooks.testWebhookRoute, //      POST   /webhooks/:wh_id/test
   contents.listContentsRoute, //     GET    /whcontent
   contents.postContent, //           POST   /whcontent
   contents.getContent, //            GET    /whcontent/:id

@@ -1858,6 +1858,53 @@ export interface operations {
             };
         };
     };
+    readonly "POST /webhooks/{wh_id}/test": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly wh_id: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: {
+            readonly content: {
+                readonly "application/json": {
+                    /** The type of the event, as the provider writes it. Default: a usual one. */
+                    readonly type?: string | undefined;
+                    /** The id of the event; sent twice, the second is flagged as a duplicate. Default: a new one. */
+                    readonly id?: string | undefined;
+                };
+            };
+        };
+        readonly responses: {
+            /** What became of it */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** What the sender of a request like this gets. */
+                        readonly status: number;
+                        /** The text of that answer; of a problem its `detail`. */
+                        readonly answer: string;
+                        /**
+                         * The verdict on what was stored.
+                         * @enum {string|null}
+                         */
+                        readonly verified: "signed" | "token" | "none" | null;
+                        /** The content that it has become; null: nothing was stored. */
+                        readonly content_id: number | null;
+                        readonly event_id: string | null;
+                        readonly event_type: string | null;
+                        /** What happened, in words. */
+                        readonly detail: string;
+                    };
+                };
+            };
+        };
+    };
     readonly "GET /whcontent": {
         readonly parameters: {
             readonly query?: {

@@ -42,6 +42,9 @@ export function createApi(options: Options) {
     /** Gives it a new URL; the old one goes on for `grace_seconds`. */
     rotate: (wh_id: number, body: Body<'POST /webhooks/{wh_id}/rotate'> = {}, more?: CallOptions) =>
       call('POST /webhooks/{wh_id}/rotate', { path: { wh_id }, body, ...more }),
+    /** Receives a sample of what its provider sends, signed with the stored secret. */
+    test: (wh_id: number, body: Body<'POST /webhooks/{wh_id}/test'> = {}, more?: CallOptions) =>
+      call('POST /webhooks/{wh_id}/test', { path: { wh_id }, body, ...more }),
     delete: (wh_id: number, more?: CallOptions) => call('DELETE /webhooks/{wh_id}', { path: { wh_id }, ...more }),
   };
 

@@ -4,6 +4,7 @@ import { type Api, createApi, RestanteError } from '../client/index.ts';
 type Answer<Call extends (...given: never[]) => unknown> = Awaited<ReturnType<Call>>;
 /** A webhook as the list has it. */
 export type ListedWebhook = Answer<Api['webhooks']['list']>['webhooks'][number];
+export type TestSent = Answer<Api['webhooks']['test']>;
 export type DeadLetters = Answer<ReturnType<Api['consumer']>['dead']>['dead'];
 
 /** Where the service is: the page may be served below a path. */

@@ -36,6 +36,7 @@ export function follow(): void {
   const route = routeOf(location.hash);
   app.route = route;
   app.sidebar = false;
+  app.tested = undefined;
   changed();
   if (!app.api) return;
   if (route.view === 'contents') {

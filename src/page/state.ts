@@ -1,12 +1,18 @@
 // What the page knows and shows: one object, changed in place, drawn in the next frame.
 import type { Api, Consumer, Content, Refusal, Trace, Webhook } from '../client/index.ts';
-import type { DeadLetters, ListedWebhook } from './api.ts';
+import type { DeadLetters, ListedWebhook, TestSent } from './api.ts';
 import type { Body } from './body.ts';
 
 interface About {
   readonly name: string;
   readonly publicUrl: string;
-  readonly presets: readonly { readonly name: string; readonly title: string; readonly secret: string }[];
+  readonly presets: readonly {
+    readonly name: string;
+    readonly title: string;
+    readonly secret: string;
+    /** A usual type of its events; undefined: its events have none. */
+    readonly type?: string;
+  }[];
 }
 
 export type PageRoute =
@@ -65,6 +71,14 @@ export interface ListRow {
   readonly preview: string;
 }
 
+interface Tested {
+  readonly wh_id: number;
+  busy: boolean;
+  sent?: TestSent;
+  /** Why nothing was sent. */
+  problem?: string;
+}
+
 /** A dialog that asks before something is done. */
 interface Question {
   readonly title: string;
@@ -109,6 +123,8 @@ const fresh = () => ({
   consumers: [] as readonly Consumer[],
   dead: undefined as { readonly name: string; readonly list: DeadLetters; readonly next: number } | undefined,
   detail: undefined as Webhook | undefined,
+  /** The last test that was sent, and what became of it. */
+  tested: undefined as Tested | undefined,
   sidebar: false,
   /** Whether the page listens to single keys. */
   keys: true,

@@ -1,5 +1,6 @@
 // How many requests a second one webhook and one user may send, and how many bytes one user may store. Without the settings: any.
 import { LRUCache } from 'lru-cache';
+import { createBuckets } from '../admission/rate.ts';
 import { COUNTED, type Limits } from '../admission/resources.ts';
 import { laneOf, type Owner } from '../admission/rooms.ts';
 import type { Config } from '../config/config.ts';
@@ -36,10 +37,6 @@ const COUNT_EVERY_MS = 10 * 60_000;
 const COUNT_FULL_EVERY_MS = 60_000;
 const NOTED_EVERY_MS = 10_000;
 
-interface Bucket {
-  tokens: number;
-  at: number;
-}
 interface Stock {
   bytes: number;
   /** When it may be counted again. */
@@ -52,20 +49,11 @@ export function createQuota(
   config: Pick<Config, 'ratePerWebhook'> & Limits['config'],
 ): Quota {
   const { ratePerWebhook = 0, ratePerUser = 0 } = config;
-  const buckets = new LRUCache<number, Bucket>({ max: MOST_REMEMBERED });
+  const bucket = createBuckets(BURST_S);
   const stocks = new LRUCache<number, Stock>({ max: MOST_REMEMBERED });
   const noted = new LRUCache<number, true>({ max: MOST_REMEMBERED, ttl: NOTED_EVERY_MS });
   const quota = extended ? COUNTED.stored.each(config) : Number.POSITIVE_INFINITY;
   const limited = ratePerWebhook > 0 || ratePerUser > 0 || quota !== Number.POSITIVE_INFINITY;
-
-  function bucket(key: number, rate: number): Bucket {
-    const now = performance.now();
-    const known = buckets.get(key);
-    const tokens = known ? Math.min(rate * BURST_S, known.tokens + ((now - known.at) / 1000) * rate) : rate * BURST_S;
-    const filled = { tokens, at: now };
-    buckets.set(key, filled);
-    return filled;
-  }
 
   /** The bytes that a user has stored, counted in the background: until they are known, no request is refused for them. */
   function stockOf(userId: number): number {

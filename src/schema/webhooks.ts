@@ -384,4 +384,38 @@ export const Rotate = Type.Object(
   },
   strict,
 );
+
+export const TestInput = Type.Object(
+  {
+    type: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 200,
+        examples: ['invoice.paid'],
+        description: 'The type of the event, as the provider writes it. Default: a usual one.',
+      }),
+    ),
+    id: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 200,
+        examples: ['evt_1'],
+        description: 'The id of the event; sent twice, the second is flagged as a duplicate. Default: a new one.',
+      }),
+    ),
+  },
+  strict,
+);
+export type TestInput = Static<typeof TestInput>;
+export const TestSent = Type.Object({
+  status: Type.Integer({ description: 'What the sender of a request like this gets.' }),
+  answer: Type.String({ description: 'The text of that answer; of a problem its `detail`.' }),
+  verified: nullable(oneOf(['signed', 'token', 'none'], 'The verdict on what was stored.')),
+  content_id: nullable(Type.Integer({ description: 'The content that it has become; null: nothing was stored.' })),
+  event_id: nullable(Type.String()),
+  event_type: nullable(Type.String()),
+  detail: Type.String({ description: 'What happened, in words.' }),
+});
+export type TestSent = Static<typeof TestSent>;
+
 export const WebhookId = Type.Object({ wh_id: Type.Integer({ minimum: 1, maximum: 4_294_967_295, examples: [1] }) });

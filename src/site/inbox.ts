@@ -54,7 +54,13 @@ export async function serveInbox(
   const about = {
     name: config.serviceName,
     publicUrl: config.publicUrl,
-    presets: [...PRESETS.values()].map(({ name, title, secret = '' }) => ({ name, title, secret })),
+    presets: [...PRESETS.values()].map(({ name, title, secret = '', event_type, sample }) => ({
+      name,
+      title,
+      secret,
+      // A usual type of its events; empty where none is known, and left out where it has no types.
+      ...(event_type ? { type: sample?.type ?? '' } : {}),
+    })),
   };
 
   /** Links are relative, so that the page also works behind a proxy that serves it below a path. */

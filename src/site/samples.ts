@@ -205,6 +205,8 @@ const VALUES: Readonly<Record<string, (mine: Mine) => Values>> = {
   'PATCH /webhooks/:wh_id': (mine) => ({ ...ofWebhook(mine), body: { wh_name: mine.webhook?.wh_name ?? TRY_WEBHOOK } }),
   'DELETE /webhooks/:wh_id': ofSpare,
   'POST /webhooks/:wh_id/rotate': (mine) => ({ ...ofSpare(mine), body: { grace_seconds: 86_400 } }),
+  // Only to one that was made for trying: a consumer would get it like any event.
+  'POST /webhooks/:wh_id/test': (mine) => ({ ...ofSpare(mine), body: {} }),
   'GET /whcontent': () => ({ query: { id: 0, whid: 'all', limit: 20, wait: 0 } }),
   'POST /whcontent': () => ({ body: { content: 'Hello' } }),
   'GET /whcontent/:id': ofContent,

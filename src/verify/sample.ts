@@ -32,7 +32,7 @@ export interface SignedSample extends Identity {
   readonly method: string;
   /** With the query that the rules ask for. */
   readonly url: string;
-  /** As node:http has them: name, value, name, value. */
+  /** As node:http has them: name, value, name, value. With Host, which some sign, and without the length of the body. */
   readonly headers: readonly string[];
   readonly body: Buffer;
 }
@@ -79,6 +79,12 @@ export const isCertified = (rules: Rules): boolean => certificateOf(rules) !== u
 /** Whether what signs is not the secret itself: the secret is a public key. */
 export function needsKey({ check }: Rules): boolean {
   return check?.scheme === 'asymmetric' || (check?.scheme === 'jwt' && !check.algorithm.startsWith('hs'));
+}
+
+/** The secret to sign with: one that does not expire, or else the last that has not. */
+export function signingSecret(secrets: readonly Secret[], nowMs: number): string | undefined {
+  const now = secrets.filter(({ expiresMs }) => expiresMs === null || expiresMs > nowMs);
+  return (now.find(({ expiresMs }) => expiresMs === null) ?? now.at(-1))?.value;
 }
 
 /** One try without any where the rules have none. */
@@ -148,6 +154,7 @@ function startDraft({ rules, url, body, nowMs, nonce }: SampleInput, kind: Kind)
     if (!HEADER.test(value)) throw new SampleFault(`The ${name} header cannot carry this text.`);
     headers.set(name.toLowerCase(), [name, value]);
   };
+  header('Host', new URL(url).host);
   header('Content-Type', kind === 'multipart' ? TYPES[kind] + boundary : TYPES[kind]);
   header('User-Agent', 'restante-sample');
   for (const [name, value] of Object.entries(known?.headers ?? {})) header(name, value.replaceAll('{nonce}', nonce));

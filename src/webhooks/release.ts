@@ -16,7 +16,7 @@ import { findWebhook } from '../store/webhooks.ts';
 import type { Incoming } from '../verify/request.ts';
 import type { CertificateStore } from './certificates.ts';
 import type { Sealer } from './sealer.ts';
-import { judgeRequest, readyTarget, type Target, toJudged } from './target.ts';
+import { judgeRequest, storedTarget, type Target, toJudged } from './target.ts';
 
 export interface ReleaseParts {
   readonly store: Store;
@@ -44,9 +44,7 @@ const UNVERIFIED = { kind: 'accepted', verified: 'none' } as const;
 /** The webhook as it is now; undefined when it is gone. */
 async function targetOf({ store, sealer }: ReleaseParts, userId: number, whId: number): Promise<Target | undefined> {
   const webhook = await findWebhook(store, userId, whId);
-  if (!webhook?.settings) return undefined;
-  const { settings: input, secrets: sealed } = webhook;
-  return readyTarget(sealer, { wh_id: whId, user_id: userId, expires_ms: null, input, sealed });
+  return webhook?.settings ? storedTarget(sealer, webhook, webhook.settings) : undefined;
 }
 
 /** The id of the content, or the reason why the refusal stays. */

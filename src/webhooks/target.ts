@@ -2,7 +2,7 @@
 import { LRUCache } from 'lru-cache';
 import { resolveSettings, type Settings, type SettingsInput } from '../schema/webhooks.ts';
 import { eventKey, type Judged } from '../store/events.ts';
-import type { SealedSecret, TargetRow } from '../store/webhooks.ts';
+import type { SealedSecret, TargetRow, WebhookRow } from '../store/webhooks.ts';
 import { encodingOf, withDecoded } from '../verify/decode.ts';
 import { type Identity, identify } from '../verify/identify.ts';
 import { type Verdict, verdictOn } from '../verify/judge.ts';
@@ -58,6 +58,10 @@ export function readyTarget(
   const rules = rulesOf(given);
   return { wh_id, user_id, settings: resolveSettings(input, rules?.preset?.response), rules, secrets, expires_ms };
 }
+
+/** A webhook as it is now, by its current URL. */
+export const storedTarget = (sealer: Sealer, row: WebhookRow, input: SettingsInput): Target =>
+  readyTarget(sealer, { wh_id: row.wh_id, user_id: row.user_id, expires_ms: null, input, sealed: row.secrets });
 
 /** A webhook of another application: it has no settings, and accepts everything. */
 export const plainTarget = (userId: number, whId: number): Target => ({

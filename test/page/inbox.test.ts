@@ -418,8 +418,60 @@ test('a webhook is made with a preset, and the steps of its provider are shown w
   const forward = await page.getByLabel('command', { exact: true }).textContent();
   expect(forward).toBe(`restante forward dev \\\n  --url ${service.url} \\\n  --to http://localhost:3000/hook`);
   await axe(page, 'a webhook');
+  await calm({ page, ...rest });
+});
+
+test('a test is signed with the stored secret; what became of it is told, and the content is a click away', async (context) => {
+  const { page, webhook, user, ...rest } = await enter(context, { preset: 'stripe', secrets: [SECRET] });
+  const narrow = () => page.evaluate<number>('document.documentElement.scrollWidth');
+  const outcome = page.locator('[role="status"] .callout');
+  const show = async (one: WebhookDetail) => {
+    await page.goto(`${service.url}/inbox#/webhook/${one.wh_id}`);
+    await page.getByRole('heading', { name: one.wh_name }).waitFor();
+  };
+  const everywhere = async (what: string) => {
+    for (const [width, height] of [
+      [390, 844],
+      [1280, 800],
+    ] as const)
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.setViewportSize({ width, height });
+        await page.emulateMedia({ colorScheme });
+        await expect.poll(narrow).toBe(width);
+        await axe(page, `${what}, ${width}, ${colorScheme}`);
+        if (process.env.SCREENSHOTS)
+          await page.screenshot({ path: `${process.env.SCREENSHOTS}/${what}-${width}-${colorScheme}.png` });
+      }
+  };
+  // From the empty list: the content appears in its place.
   await page.getByRole('button', { name: 'Send a test' }).click();
-  await page.getByText('it is not signed').waitFor();
+  await page.locator('.toast', { hasText: 'It was signed as Stripe signs' }).waitFor();
+  await rows(page).first().waitFor();
+  await show(webhook);
+  await page.getByLabel('of the type').fill('charge.refunded');
+  await page.keyboard.press('Enter');
+  await outcome.getByText(/^Stored as content \d+\. It was signed as Stripe signs/).waitFor();
+  await everywhere('a test');
+  await outcome.getByRole('link').click();
+  await page.getByRole('heading', { name: 'charge.refunded' }).waitFor();
+  await page.locator('.detail .pillar[data-verified="signed"]').waitFor();
+  expect(await rows(page).count()).toBe(2);
+  // What refuses a request refuses the test.
+  await call(user, 'PATCH', `/webhooks/${webhook.wh_id}`, { allow_networks: ['3.18.12.63'] });
+  await show(webhook);
+  await page.getByRole('button', { name: 'Send a test' }).click();
+  await outcome.getByText(/would have got 403\..*allow_networks/).waitFor();
+  await everywhere('a refused test');
+  await outcome.getByRole('link').click();
+  await page.locator('.row-static').first().waitFor();
+  // Without a secret nothing can be signed, and no field asks for a type where there are none.
+  const unset = await service.webhook(user, { wh_name: 'Chat', preset: 'telegram' });
+  await show(unset);
+  expect(await page.getByLabel('of the type').count()).toBe(0);
+  await page.getByRole('button', { name: 'Send a test' }).click();
+  await outcome.getByText(/This webhook has no secret yet.*Nothing was sent\./).waitFor();
+  await show(webhook);
+  expect(await outcome.count()).toBe(0);
   await calm({ page, ...rest });
 });
 

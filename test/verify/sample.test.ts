@@ -100,6 +100,11 @@ const EXTRA: Readonly<Record<string, VerifyInput>> = {
     signed_string: '{header:X-A}.{json:/a/b}.{query:q?none}.{body}',
     event_type: 'body:/list/*/type',
   },
+  'the host is signed': {
+    scheme: 'hmac',
+    signature: { from: 'header:X-S' },
+    signed_string: '{header:Host}.{body}',
+  },
   'JSON in a field': {
     scheme: 'hmac',
     signature: { from: 'header:X-S' },

@@ -1,11 +1,17 @@
 // The webhooks of a user: list, make, read, change, rotate, delete.
+import type { createBuckets } from '../../admission/rate.ts';
+import { COUNTED } from '../../admission/resources.ts';
 import type { Config } from '../../config/config.ts';
+import type { Sender } from '../../http/address.ts';
+import type { Receiver } from '../../http/server.ts';
 import * as wire from '../../schema/webhooks.ts';
 import type { Store } from '../../store/open.ts';
 import type { Refreshed } from '../../store/shared-reads.ts';
 import { deleteWebhook, nameWebhooks } from '../../store/webhooks.ts';
+import type { SignedSample } from '../../verify/sample.ts';
 import { type ReleaseParts, releaseWaiting } from '../../webhooks/release.ts';
-import type { Target } from '../../webhooks/target.ts';
+import { tellTest, trySample } from '../../webhooks/sample.ts';
+import { storedTarget, type Target } from '../../webhooks/target.ts';
 import {
   changeWebhook,
   makeWebhook,
@@ -23,6 +29,10 @@ export interface WebhookCalls extends Omit<WebhookParts, 'sealer'>, ReleaseParts
   readonly config: Config;
   /** The webhooks as the receiver knows them. */
   readonly targets: Pick<Refreshed<string, Target>, 'forget'>;
+  readonly receiver: Pick<Receiver, 'deliver'>;
+  readonly sender: Pick<Sender, 'address'>;
+  /** The tests that users may send now. */
+  readonly tests: ReturnType<typeof createBuckets>;
 }
 
 /** A change is in force in this process when its answer leaves; in others within 5 s. */
@@ -47,6 +57,16 @@ const detail = {
   ...settings,
   created_at: '2026-11-22T10:00:00.000Z',
 };
+const tested = {
+  status: 200,
+  answer: '',
+  verified: 'signed',
+  content_id: 28,
+  event_id: 'sample_6c1f0b7a93d24e58',
+  event_type: 'invoice.paid',
+  detail: 'Stored as content 28. It was signed as Stripe signs, and its signature matches.',
+};
+const MINUTE_S = 60;
 const MOST_LISTED = 1_000;
 const common = { tag: 'Webhooks', kind: 'extended' } as const;
 
@@ -121,6 +141,45 @@ export const rotateWebhookRoute = route({
   answers: { 200: { schema: wire.WebhookDetail, example: detail, description: 'With its new URL' } },
   handler: (parts: WebhookCalls, { params, body, userId }) =>
     atOnce(parts, params.wh_id, rotateWebhook(parts, userId, params.wh_id, body.grace_seconds)),
+});
+
+/** Counts a test; throws a 429 when there were too many. */
+function countTest({ tests }: Pick<WebhookCalls, 'tests'>, userId: number): void {
+  const most = COUNTED.tests.each();
+  const perSecond = most / MINUTE_S;
+  const left = tests(userId, perSecond);
+  if (left.tokens < 1) throw COUNTED.tests.refusal(most, Math.ceil((1 - left.tokens) / perSecond));
+  left.tokens--;
+}
+
+export const testWebhookRoute = route({
+  ...common,
+  method: 'POST',
+  url: '/webhooks/:wh_id/test',
+  summary: 'Send a test to a webhook',
+  description:
+    'A sample of what its provider sends, signed with the stored secret. It is received like any request: it is stored, and your consumers get it. What no secret here can sign is answered 409, and nothing is sent.',
+  params: wire.WebhookId,
+  body: wire.TestInput,
+  answers: { 200: { schema: wire.TestSent, example: tested, description: 'What became of it' } },
+  async handler(parts: WebhookCalls, { params, body, userId, request }) {
+    countTest(parts, userId);
+    const { config, sealer, now, receiver } = parts;
+    const row = await owned(parts, userId, params.wh_id);
+    const target = storedTarget(sealer, row, row.settings ?? {});
+    const sample = trySample(target, webhookClassic(row, config.publicUrl).wh_url, body, now());
+    const ip = parts.sender.address(request.raw);
+    const delivered = await receiver.deliver({ ...asSent(sample, config), ip });
+    return tellTest(target, sample, delivered, ip);
+  },
+});
+
+/** As it arrives: what stands before `/in/` in PUBLIC_URL is the way to this service, which a proxy cuts off. */
+const asSent = ({ method, url, headers, body }: SignedSample, { publicUrl }: Pick<Config, 'publicUrl'>) => ({
+  method,
+  url: url.slice(publicUrl.length),
+  headers: [...headers, 'Content-Length', String(body.length)],
+  body,
 });
 
 export const deleteWebhookRoute = route({

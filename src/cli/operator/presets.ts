@@ -128,7 +128,9 @@ function quoted(text: string): string {
 }
 
 export function curlOfSample({ method, url, headers, body }: SignedSample): string {
-  const options = headers.flatMap((name, i) => (i % 2 === 0 ? [`-H ${quoted(`${name}: ${headers[i + 1]}`)}`] : []));
+  // curl knows the host.
+  const own = headers.flatMap((name, i) => (i % 2 === 0 && name !== 'Host' ? [`${name}: ${headers[i + 1]}`] : []));
+  const options = own.map((line) => `-H ${quoted(line)}`);
   if (method !== 'POST') options.unshift(`-X ${quoted(method)}`);
   // $'…' cannot hold a zero byte.
   const bytes = body.toString('latin1');

@@ -10,7 +10,7 @@ import type { Store } from '../../store/open.ts';
 import { decodeName } from '../../store/text.ts';
 import { findWebhook, listWebhooks, type WebhookRow } from '../../store/webhooks.ts';
 import { verdictOn } from '../../verify/judge.ts';
-import { type Secret, unexpired } from '../../verify/request.ts';
+import type { Secret } from '../../verify/request.ts';
 import { compileRules, RuleError, type Rules } from '../../verify/rules.ts';
 import {
   isCertified,
@@ -20,10 +20,11 @@ import {
   SampleFault,
   type SampleInput,
   type SignedSample,
+  signingSecret,
 } from '../../verify/sample.ts';
 import { atOnce } from '../../verify/slices.ts';
 import { openSealer } from '../../webhooks/sealer.ts';
-import { readyTarget, rulesOf } from '../../webhooks/target.ts';
+import { rulesOf, storedTarget } from '../../webhooks/target.ts';
 import { webhookClassic } from '../../webhooks/webhooks.ts';
 import { Complaint, type Io, plain } from '../io.ts';
 import { userIdOf, withExtended } from '../open.ts';
@@ -177,7 +178,7 @@ async function storedRules(
   const input = row.settings ?? {};
   if (row.secrets.length === 0) return { rules: rulesOf(input), secrets: [] };
   const sealer = await openSealer(store, config.secretsKey, config.databaseUrl);
-  const { rules, secrets } = readyTarget(sealer, { ...row, input, sealed: row.secrets, expires_ms: null });
+  const { rules, secrets } = storedTarget(sealer, row, input);
   if (!secrets)
     throw new Complaint(`the secrets of webhook ${row.wh_id} cannot be decrypted: is SECRETS_KEY the right one?`);
   return { rules, secrets };
@@ -207,9 +208,7 @@ async function signingOf(
   if (options.key !== undefined)
     throw new Complaint('--key is for providers that sign with a private key: here it is --secret-file', 2);
   if (options.secretFile !== undefined) return { secret: await readSecret(io, '--secret-file', options.secretFile) };
-  const now = unexpired(secrets, { receivedMs: Date.now() } as Parameters<typeof unexpired>[1]);
-  const stored = now.find(({ expiresMs }) => expiresMs === null) ?? now.at(-1);
-  const secret = stored?.value ?? (io.env.RESTANTE_SECRET?.trim() || undefined);
+  const secret = signingSecret(secrets, Date.now()) ?? (io.env.RESTANTE_SECRET?.trim() || undefined);
   if (secret !== undefined) return { secret };
   throw new Complaint(
     wh_id === undefined
@@ -302,7 +301,7 @@ const MOST_ANSWER = 64 * 1024;
 
 /** The URL goes out as it was signed, byte by byte: a URL object would write some of them otherwise. */
 function exchange({ method, url, headers, body }: SignedSample): Promise<Answered> {
-  const { protocol, hostname, port, host } = new URL(url);
+  const { protocol, hostname, port } = new URL(url);
   const path = url.replace(/^https?:\/\/[^/?#]*/i, '');
   const began = performance.now();
   return new Promise((resolve, reject) => {
@@ -312,7 +311,7 @@ function exchange({ method, url, headers, body }: SignedSample): Promise<Answere
         port,
         method,
         path: path.startsWith('/') ? path : `/${path}`,
-        headers: ['Host', host, ...headers, 'Content-Length', String(body.length), 'Connection', 'close'],
+        headers: [...headers, 'Content-Length', String(body.length), 'Connection', 'close'],
         signal: AbortSignal.timeout(TIMEOUT_MS),
       },
       (response) => {

@@ -4,35 +4,58 @@ import { type ListedWebhook, SERVICE_URL, sentence } from '../api.ts';
 import { narrow } from '../contents.ts';
 import { LANGUAGES, type Language, snippet } from '../curl.ts';
 import { copy } from '../handover.ts';
-import { refresh } from '../polled.ts';
+import { pollRefusals, refresh } from '../polled.ts';
 import { href } from '../routes.ts';
-import { api, app, changed, toast } from '../state.ts';
+import { api, app, changed, NO_FILTER, put, toast } from '../state.ts';
+import { visible } from '../text.ts';
 import { icon } from './signs.ts';
 
 let language: Language = 'curl';
 
-/** The same webhook at the address this page came from: the page may not call another origin. */
-const hereOf = (url: string): string | undefined => {
-  const [, key] = /\/in\/([^/?#]+)$/.exec(url) ?? [];
-  return key && `${SERVICE_URL}/in/${key}`;
-};
+/** Webhooks of other applications are tried out there. */
+const isOurs = (url: string): boolean => /\/in\/[^/?#]+$/.test(url);
 
-async function test(url: string): Promise<void> {
+async function test(event: SubmitEvent, wh_id: number): Promise<void> {
+  event.preventDefault();
+  if (app.tested?.busy) return;
+  const type = String(new FormData(event.target as HTMLFormElement).get('type') ?? '').trim();
+  const tested: NonNullable<typeof app.tested> = { wh_id, busy: true };
+  put(app, { tested });
   try {
-    const headers = { 'content-type': 'application/json' };
-    const body = JSON.stringify({ hello: 'world', sent_at: new Date().toISOString() });
-    const { ok, status } = await fetch(url, { method: 'POST', headers, body, credentials: 'omit' });
-    if (ok) toast('The test was sent and stored.');
-    else
-      toast(
-        status === 401
-          ? 'The test was refused because it is not signed: see Refusals.'
-          : `The service answered the test with ${status}.`,
-      );
-  } catch {
-    toast('The service cannot be reached.');
+    tested.sent = await api().webhooks.test(wh_id, type ? { type } : {});
+    // There the content takes the place of what sent it.
+    if (tested.sent.content_id && app.route.view === 'contents') toast(tested.sent.detail);
+  } catch (error) {
+    tested.problem = sentence(error);
   }
+  put(tested, { busy: false });
+  void pollRefusals();
 }
+
+function outcome(wh_id: number) {
+  const { sent, problem = '' } = app.tested?.wh_id === wh_id ? app.tested : {};
+  const stored = sent?.content_id;
+  const kind = stored ? 'good' : 'bad';
+  return html`<div role="status">${
+    sent || problem
+      ? html`<div class="callout" data-kind=${kind}>${icon(stored ? 'check' : 'stop')}<div>
+        <p>${visible(sent?.detail ?? problem)}</p>
+        ${stored ? html`<p><a href=${href.content(stored)} @click=${() => narrow({ ...NO_FILTER, whid: wh_id })}>Show content ${stored}</a></p>` : nothing}
+        ${sent && !stored && sent.status < 500 ? html`<p><a href=${href.refusals}>Show the refusals</a></p>` : nothing}
+      </div></div>`
+      : nothing
+  }</div>`;
+}
+
+/** `type`: a usual type of the provider's events; undefined: none can be chosen. */
+const testForm = (
+  wh_id: number,
+  type: string | undefined,
+) => html`<form class="try" @submit=${(event: SubmitEvent) => void test(event, wh_id)}>
+    <button class="primary" ?disabled=${app.tested?.busy}>Send a test</button>
+    ${type === undefined ? nothing : html`<label>of the type <input name="type" maxlength="200" autocomplete="off" spellcheck="false" placeholder=${type}></label>`}
+  </form>
+  ${outcome(wh_id)}`;
 
 function onTabKey(event: KeyboardEvent): void {
   const by = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
@@ -48,13 +71,12 @@ const copyable = (text: string, what: string) => html`<div class="copyable">
   <button class="icon-button" aria-label=${`Copy the ${what}`} title="Copy" @click=${() => copy(text, `The ${what} is`)}>${icon('copy')}</button>
 </div>`;
 
-export function send({ wh_url }: Pick<ListedWebhook, 'wh_url'>) {
-  const here = hereOf(wh_url);
+export function send({ wh_id, wh_url }: ListedWebhook, type?: string) {
   const code = snippet(language, wh_url);
   return html`<div class="send">
     <h3>URL</h3>
     ${copyable(wh_url, 'URL')}
-    ${here ? html`<p><button class="primary" @click=${() => test(here)}>Send a test</button></p>` : nothing}
+    ${isOurs(wh_url) ? testForm(wh_id, type) : nothing}
     <h3>Send from anywhere</h3>
     <div class="tabs" role="tablist" aria-label="Language" @keydown=${onTabKey}>
       ${LANGUAGES.map(
@@ -146,6 +168,6 @@ export function webhookView(id: number) {
       ${detail ? html`<span>${detail.secrets.length === 0 ? 'no secret' : detail.secrets.map(({ last4 }) => `secret …${last4}`).join(', ')}</span>` : nothing}</p>
     ${detail?.hint ? html`<div class="callout" data-kind="hint">${icon('warn')}<p>${detail.hint}</p></div>` : nothing}
     ${detail?.steps ? html`<h3>At ${preset?.title ?? 'the provider'}</h3><ol class="steps">${detail.steps.map((step) => html`<li>${step}</li>`)}</ol>` : nothing}
-    ${send(webhook)}
+    ${send(webhook, preset?.type ?? (detail?.verify?.event_type && ''))}
   </section>`;
 }

@@ -531,6 +531,7 @@ export function routesRow(tag: string): Row {
 export const BODIES: Readonly<Record<string, object | Buffer>> = {
   'PATCH /webhooks/:wh_id': { wh_name: 'renamed' },
   'POST /webhooks/:wh_id/rotate': { grace_seconds: 0 },
+  'POST /webhooks/:wh_id/test': {},
   'PUT /consumers/:name': { start: 'latest' },
   'POST /consumers/:name/pull': { limit: 100 },
   'POST /consumers/:name/dead/retry': {},
