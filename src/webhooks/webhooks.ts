@@ -130,11 +130,20 @@ export async function changeWebhook(
   const { settings, token } = takeToken(merged, webhook.secrets);
   const before = webhook.secrets.filter((one) => !isToken(one));
   const chosen = [...(secrets === undefined ? before : chooseSecrets(settings, before, secrets ?? [])), ...token];
+  // What was set to check signatures must not be told, and a test of the webhook would send it.
+  const kept = chosen.some((one) => 'sealed' in one && !isToken(one));
+  if (kept && isSent(merged) && !isSent(webhook.settings ?? {}))
+    throw invalid([{ path: 'body.secrets', message: AGAIN }]);
   if (chosen.some((one) => 'value' in one)) await sealer?.ready();
   const sealed = sealAll(sealer, ownerOf(userId, whId), chosen);
   await updateWebhook(store, userId, whId, { wh_name: name, settings, secrets: sealed });
   return webhookDetail(await owned({ store }, userId, whId), config.publicUrl);
 }
+
+/** Whether its requests carry the secret itself. */
+const isSent = (settings: SettingsInput): boolean => rulesOf(settings)?.check?.scheme === 'shared-secret';
+const AGAIN =
+  'must have the values again: by these rules requests carry the secret itself, and those that are kept were set to be told to nobody';
 
 /** Gives a webhook another URL; the old one goes on for `graceSeconds`. */
 export async function rotateWebhook(

@@ -56,6 +56,7 @@ const TRIES: Readonly<Record<string, (ids: Ids) => Try>> = {
     body: { grace_seconds: 0 },
     status: [404],
   }),
+  'POST /webhooks/:wh_id/test': ({ wh }) => ({ path: `/webhooks/${wh}/test`, body: { type: 'x' }, status: [404] }),
   'GET /whcontent': ({ wh }) => ({ path: `/whcontent?whid=${wh}`, status: [200] }),
   'POST /whcontent': ({ wh }) => ({ path: `/whcontent?content=x&whid=${wh}&user_id=1`, status: [201] }),
   'GET /whcontent/:id': ({ content }) => ({ path: `/whcontent/${content}`, status: [404] }),

@@ -269,6 +269,35 @@ onEveryEngine('a test of a webhook', (engine) => {
     expect(await send(webhook)).toMatchObject({ status: 202, answer: '<Response/>', verified: 'none' });
   });
 
+  test('tells no secret that was set to check signatures', async () => {
+    const webhook = await enter({ preset: 'slack', secrets: ['planted-secret-of-the-app'] });
+    const path = `/webhooks/${webhook.wh_id}`;
+    const id = webhook.secrets[0]?.id;
+    const sent = { scheme: 'shared-secret', secret_from: 'header:X-Token' };
+    for (const change of [
+      { verify: sent },
+      { preset: 'telegram' },
+      { preset: null, verify: sent, secrets: [{ id }] },
+      { preset: null, verify: sent, secrets: ['another', { id }] },
+    ])
+      expect(await call(user, 'PATCH', path, change)).toMatchObject({
+        code: 422,
+        errors: [{ path: 'body.secrets', message: expect.stringContaining('must have the values again') }],
+      });
+    // Neither in two steps.
+    expect(await call(user, 'PATCH', path, { preset: null, verify: null })).toMatchObject({ code: 200 });
+    expect(await call(user, 'PATCH', path, { verify: sent })).toMatchObject({ code: 422 });
+    expect(await call(user, 'PATCH', path, { verify: sent, secrets: ['in-clear'] })).toMatchObject({ code: 200 });
+    const { content_id, verified } = await send(webhook);
+    expect(verified).toBe('token');
+    const { request } = await call(user, 'GET', `/whcontent/${content_id}`);
+    expect(request.headers).toContainEqual(['X-Token', 'in-clear']);
+    // From one place to another it is as well known as before.
+    expect(await call(user, 'PATCH', path, { verify: { secret_from: 'query:key' } })).toMatchObject({ code: 200 });
+    expect(await send(webhook)).toMatchObject({ verified: 'token' });
+    expect(JSON.stringify(service.log.lines)).not.toMatch(/planted-secret|in-clear/);
+  });
+
   test('so many a minute, and another user is not held up', async () => {
     const webhook = await enter();
     const began = performance.now();

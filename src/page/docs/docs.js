@@ -69,6 +69,11 @@
     for (const [selector, name] of Object.entries(names))
       for (const one of document.querySelectorAll(`${selector}:not([aria-label])`)) one.ariaLabel = name;
     for (const one of document.querySelectorAll('[role=combobox]:not([aria-expanded])')) one.ariaExpanded = 'false';
+    // Two calls that answer with the same statuses would have two regions of one name: each is called by its call, too.
+    for (const card of document.querySelectorAll('.response-card[aria-labelledby]:not([aria-labelledby*=" "])')) {
+      const call = card.closest('section[aria-labelledby]')?.getAttribute('aria-labelledby');
+      if (call) card.setAttribute('aria-labelledby', `${call} ${card.getAttribute('aria-labelledby')}`);
+    }
   }).observe(main, { childList: true, subtree: true });
 
   async function showReference(given) {

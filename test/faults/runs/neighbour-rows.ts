@@ -476,6 +476,32 @@ export const ROWS: readonly Row[] = [
     },
     over: ENDLESS,
   },
+  {
+    name: 'tests of a webhook whose secret is long and whose rules read much',
+    covers: ['tests'],
+    lanes: 4,
+    prepare: async (matrix) =>
+      void (await matrix.webhook('tested', {
+        verify: {
+          scheme: 'hmac',
+          signature: { from: 'header:X-S' },
+          signed_string: `{body}${times(20)
+            .map((i) => `{header:X-${i}}`)
+            .join('')}`,
+          event_type: times(5).map((i) => `form:payload#/a${i}/type`),
+        },
+        secrets: times(20).map((i) => `${i}${'s'.repeat(10_000)}`),
+      })),
+    load: async (matrix) => {
+      await matrix.webhook('tested');
+      return matrix.ask('POST', `/webhooks/${await idOf(matrix, 'tested')}/test`, {});
+    },
+    over: async (matrix) => {
+      const path = `/webhooks/${await idOf(matrix, 'tested')}/test`;
+      for (const _ of times(70)) if (await refused(matrix.ask('POST', path, {}), 429)) return true;
+      return false;
+    },
+  },
   // The last: afterwards he may store nothing more.
   {
     name: 'bytes: large bodies, and pages of them',
