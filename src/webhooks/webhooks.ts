@@ -143,7 +143,7 @@ export async function changeWebhook(
 /** Whether its requests carry the secret itself. */
 const isSent = (settings: SettingsInput): boolean => rulesOf(settings)?.check?.scheme === 'shared-secret';
 const AGAIN =
-  'must have the values again: by these rules requests carry the secret itself, and those that are kept were set to be told to nobody';
+  'must be set again with their values: by these rules requests carry the secret itself, and those that are stored were set to be told to nobody';
 
 /** Gives a webhook another URL; the old one goes on for `graceSeconds`. */
 export async function rotateWebhook(

@@ -282,7 +282,7 @@ onEveryEngine('a test of a webhook', (engine) => {
     ])
       expect(await call(user, 'PATCH', path, change)).toMatchObject({
         code: 422,
-        errors: [{ path: 'body.secrets', message: expect.stringContaining('must have the values again') }],
+        errors: [{ path: 'body.secrets', message: expect.stringContaining('must be set again with their values') }],
       });
     // Neither in two steps.
     expect(await call(user, 'PATCH', path, { preset: null, verify: null })).toMatchObject({ code: 200 });
