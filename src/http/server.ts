@@ -34,7 +34,7 @@ const REQUEST_TIMEOUT_MS = 120_000;
 const REQUEST_EVENTS = ['request', 'checkContinue', 'checkExpectation'] as const;
 
 /** A request for a webhook that was made here and came over no socket. */
-export interface Made {
+interface Made {
   readonly method: string;
   /** The target, as a sender would send it: `/in/{key}` and what follows. */
   readonly url: string;

@@ -42,7 +42,7 @@ export function rulesOf({ preset, verify, dedupe }: SettingsInput): Rules | unde
 }
 
 /** A stored webhook made ready. */
-export function readyTarget(
+function readyTarget(
   sealer: Sealer,
   row: Pick<Target, 'wh_id' | 'user_id' | 'expires_ms'> & {
     readonly input: SettingsInput;
