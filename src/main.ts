@@ -1,4 +1,5 @@
 // The bin: verbs, exit codes, and the only file that touches `process`.
+import { spawn } from 'node:child_process';
 import { realpathSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
@@ -109,6 +110,27 @@ function typedUnseen(): Promise<string> {
   });
 }
 
+/** Each key as it is pressed, without Enter. Ctrl-C comes as a key, too. */
+function keysOf(on: (key: string) => void): () => void {
+  const { stdin } = process;
+  const read = (bytes: Buffer) => void [...bytes.toString('utf8')].forEach(on);
+  stdin.setRawMode(true).on('data', read).resume();
+  return () => void stdin.off('data', read).setRawMode(false).pause();
+}
+
+const BROWSERS: Readonly<Partial<Record<NodeJS.Platform, readonly string[]>>> = {
+  darwin: ['open'],
+  win32: ['cmd', '/c', 'start', ''],
+};
+function browse(url: string): Promise<boolean> {
+  const [command = '', ...args] = BROWSERS[process.platform] ?? ['xdg-open'];
+  return new Promise((resolve) => {
+    const child = spawn(command, [...args, url], { stdio: 'ignore', detached: true });
+    child.once('error', () => resolve(false)).once('spawn', () => resolve(true));
+    child.unref();
+  });
+}
+
 const ofProcess = (): Io => ({
   env: process.env,
   ...createOut(process.stdout, 1),
@@ -133,6 +155,8 @@ const ofProcess = (): Io => ({
   },
   // All three: a pipe answers no question, and a log has no use for a status line that rewrites itself.
   tty: [0, 1, 2].every((stream) => isatty(stream)),
+  keys: keysOf,
+  browse,
   nodeVersion: process.versions.node,
   memory: process,
   stopped: () =>

@@ -20,6 +20,10 @@ export interface Io {
   ask(question: string): Promise<string>;
   /** True on a terminal, where a person can answer. */
   readonly tty: boolean;
+  /** On a terminal: calls `on` with each key as it is pressed, until the function that it returns is called. */
+  keys?(on: (key: string) => void): () => void;
+  /** Opens a page in the browser of the person at the terminal; false when there is none. */
+  browse?(url: string): Promise<boolean>;
   /** Such as 20.19.4. */
   readonly nodeVersion?: string;
   /** What `process` knows of its memory. */

@@ -78,7 +78,7 @@ export function createTransport({ url, auth, fetch = globalThis.fetch, timeoutMs
       endless = response.ok && accept === 'text/event-stream';
       if (endless) return response;
       const whole = await wholeOf(response, () => within(limit));
-      if (!response.ok) throw await problemOf(whole);
+      if (!response.ok) throw await problemOf(base, whole);
       return whole;
     } catch (error) {
       if (error instanceof RestanteError) throw error;
@@ -97,8 +97,7 @@ export function createTransport({ url, auth, fetch = globalThis.fetch, timeoutMs
       const response = await open(method, path, input as Loose);
       if (path.endsWith('/raw')) return new Uint8Array(await response.arrayBuffer()) as never;
       if (response.status === 204) return undefined as never;
-      // A proxy in between may answer instead, without JSON.
-      return (await response.json().catch((error: unknown) => Promise.reject(unreachable(base, error)))) as never;
+      return (await response.json().catch((error: unknown) => Promise.reject(stranger(base, error)))) as never;
     },
   };
 }
@@ -116,7 +115,7 @@ async function wholeOf(response: Response, alive: () => void): Promise<Response>
   }
 }
 
-async function problemOf(response: Response): Promise<RestanteError> {
+async function problemOf(base: string, response: Response): Promise<RestanteError> {
   const told = response.headers.get('retry-after') || 'never';
   // Seconds, or a date.
   const after = /^\d+$/.test(told) ? Number(told) : (Date.parse(told) - Date.now()) / 1000;
@@ -125,7 +124,9 @@ async function problemOf(response: Response): Promise<RestanteError> {
   try {
     problem = JSON.parse(text) as Record<string, unknown>;
   } catch {
-    problem = { detail: `HTTP ${response.status}: ${text.slice(0, 200)}` };
+    // A proxy in between may answer for a service that is away.
+    const whose = response.status < 500 ? `${base} answers, but is no Restante: check the URL. ` : '';
+    problem = { detail: `${whose}HTTP ${response.status}: ${text.slice(0, 200)}` };
   }
   return new RestanteError(response.status, problem, Number.isFinite(after) ? after : undefined);
 }
@@ -137,7 +138,7 @@ export class RestanteError extends Error {
   override readonly name = 'RestanteError';
   /** Of the answer; 0 when there was none. */
   readonly status: number;
-  /** `not-found`, `start-needed`, `unreachable`, …: the last part of the problem's type. */
+  /** `not-found`, `start-needed`, `unreachable`, `not-restante`, …: the last part of the problem's type. */
   readonly code: string;
   /** By this the operator finds the line in the log. */
   readonly requestId: string | undefined;
@@ -167,6 +168,11 @@ export class RestanteError extends Error {
   }
 }
 
+/** An answer without JSON: of another program, or of a proxy in between, which may be the service's own again in a moment. */
+const stranger = (url: string, cause: unknown): RestanteError => {
+  const detail = `${url} answers, but is no Restante: its answer is no JSON. Check the URL`;
+  return new RestanteError(0, { type: 'not-restante', detail }, undefined, cause);
+};
 const unreachable = (url: string, cause: unknown): RestanteError => {
   const reason =
     cause instanceof Error ? ((cause.cause as Error | undefined)?.message ?? cause.message) : String(cause);

@@ -287,6 +287,174 @@ describe('the agent', () => {
     expect(got).toEqual([]);
   });
 
+  test('a port is enough; one line a content, with what a refusing answer says; contents are counted, not attempts', async () => {
+    const name = await fresh('lines', { max_attempts: 5 });
+    let refused = 0;
+    target.removeAllListeners('request');
+    target.on('request', (request, response) => {
+      got.push({ method: request.method ?? '', url: request.url ?? '', headers: [], body: Buffer.alloc(0) });
+      request.resume();
+      if (request.url === '/bad' && refused++ === 0)
+        response.writeHead(500).end('<h1>TypeError</h1>\n\n  at \x1b[31mhandler\n  two\n  three\n  four');
+      else response.writeHead(204).end();
+    });
+    await send('{}', {}, '/bad');
+    await send('{}', {}, `/good?${'x'.repeat(90)}`);
+    const { out, err, code } = await forwarding(name, ['--to', `${port}`], () => got.length === 3);
+    expect(code).toBe(0);
+    expect(err).toContain('Stopped: 2 delivered, 0 failed.');
+    const lines = out.trimEnd().split('\n');
+    expect(lines[0]).toMatch(/^\d\d:\d\d:\d\d #\d+ +Test +POST \/bad +500 +\d+ ms +2 B$/);
+    expect(lines.slice(1, 4)).toEqual(['  <h1>TypeError</h1>', '  at ?[31mhandler', '  two']);
+    expect(lines.find((one) => one.includes('/good'))).toMatch(/ POST \/good\?x+… 204 /);
+    expect(lines.at(-1)).toMatch(/ POST \/bad +204 .* try 2$/);
+    for (const one of lines) expect(one.length).toBeLessThanOrEqual(80);
+  });
+
+  test.each(['PORT', ':PORT/hook', 'localhost:PORT/hook', 'http://127.0.0.1:PORT/hook'])('--to %s', async (to) => {
+    const name = await fresh(`to-${to.length}`);
+    await send('x', {}, '/more');
+    await forwarding(name, ['--to', to.replace('PORT', String(port))], () => got.length === 1);
+    expect(got[0]?.url).toBe(to === 'PORT' ? '/more' : '/hook/more');
+  });
+
+  test('only the webhooks, events and verdicts that are asked for; the rest counts as done', async () => {
+    const rules = { scheme: 'hmac', signature: { from: 'header:X-S' }, event_type: 'body:/type' };
+    const settings = { wh_name: 'Signed one', verify: rules, secrets: ['k'] };
+    const signed = await service.webhook(user, settings);
+    const plain = await service.webhook(user, {
+      wh_name: 'Plain',
+      verify: { scheme: 'none', event_type: 'body:/type' },
+    });
+    const post = (to: WebhookDetail, type: string) => {
+      const body = JSON.stringify({ type });
+      const signature = createHmac('sha256', 'k').update(body).digest('hex');
+      return fetch(service.url + pathOf(to), { method: 'POST', headers: { 'X-S': signature }, body });
+    };
+    await fresh('of-one', { whid: [signed.wh_id] });
+    await fresh('of-all');
+    for (const type of ['invoice.paid', 'invoice.void', 'customer.new', 'invoice'])
+      for (const to of [signed, plain]) expect((await post(to, type)).status).toBe(200);
+    const types = () => got.map(({ body }) => (JSON.parse(String(body)) as { type: string }).type);
+    const done = (name: string) => async () => {
+      const { backlog, in_flight } = await stateOf(name);
+      return backlog + in_flight === 0;
+    };
+    const events = ['--event', 'invoice.*', '--event', 'customer.new'];
+    await forwarding('of-one', ['--webhook', 'Signed one', ...events], done('of-one'));
+    expect(types()).toEqual(['invoice.paid', 'invoice.void', 'customer.new']);
+    got = [];
+    const { err } = await forwarding('of-all', ['--verified', '--event', 'invoice.paid,invoice'], done('of-all'));
+    expect(types()).toEqual(['invoice.paid', 'invoice']);
+    expect(err).toContain('Stopped: 2 delivered, 0 failed, 6 not wanted.');
+    const other = await cli(['forward', 'of-all', '--to', '3000', '--webhook', 'Plain'], env);
+    expect([other.code, other.err]).toEqual([2, expect.stringContaining('of-all reads all webhooks')]);
+    const none = await cli(['forward', 'of-none', '--to', '3000', '--webhook', 'Plan'], env);
+    expect([none.code, none.err]).toEqual([
+      2,
+      expect.stringMatching(/there is no webhook Plan\. There are: .*Plain \(\d+\)/),
+    ]);
+    got = [];
+    // A new consumer is made for the webhooks that are named.
+    const running = forwarding(
+      'of-plain',
+      ['--webhook', String(plain.wh_id), '--start', 'latest'],
+      () => got.length > 0,
+    );
+    while ((await api('GET', '/consumers/of-plain')).status === 404) await sleep(20);
+    await post(signed, 'a');
+    await post(plain, 'b');
+    await running;
+    expect(types()).toEqual(['b']);
+  });
+
+  test('keys: again, details, open, pause, quit, in colours on a terminal', async () => {
+    const name = await fresh('keys');
+    let press: (key: string) => void = () => {};
+    const opened: string[] = [];
+    let left = false;
+    const terminal = {
+      tty: true,
+      keys(on: (key: string) => void) {
+        press = on;
+        return () => {
+          left = true;
+        };
+      },
+      browse: async (url: string) => {
+        opened.push(url);
+        return true;
+      },
+    };
+    let out = '';
+    const running = cli(['forward', name, '--to', String(port)], { ...env, TERM: 'xterm' }, new Promise(() => {}), {
+      ...terminal,
+      out: (text) => void (out += text),
+    });
+    const posted = await send('{"a":1}', { 'X-Mine': 'yes' });
+    expect(posted.status).toBe(200);
+    await until(() => out.includes('\x1b[32m200'));
+    press('r');
+    await until(() => got.length === 2 && out.includes('again'));
+    press('d');
+    await until(() => out.includes('  X-Mine: yes') && out.includes('  {"a":1}'));
+    press('o');
+    await until(() => opened.length === 1);
+    expect(opened[0]).toMatch(new RegExp(`^${service.url}/inbox#/content/\\d+$`));
+    press('p');
+    await send('paused');
+    await sleep(300);
+    expect(got).toHaveLength(2);
+    press('p');
+    await until(() => got.length === 3);
+    press('p');
+    await send('given back');
+    await until(async () => (await stateOf(name)).in_flight === 1);
+    press('\x03');
+    expect((await running).code).toBe(0);
+    expect([left, got.length]).toEqual([true, 3]);
+    await until(async () => (await stateOf(name)).backlog === 1);
+  });
+
+  test('waits for a service that is away when it starts, and for no other answer', async () => {
+    const hollow = createServer((_, response) => response.writeHead(200).end('<html>a shop</html>'));
+    await new Promise<void>((resolve) => hollow.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(hollow.address() as AddressInfo).port}`;
+    const shop = await cli(['forward', 'x', '--to', '3000'], { ...env, RESTANTE_URL: url });
+    expect([shop.code, shop.err]).toEqual([1, expect.stringContaining(`${url} answers, but is no Restante`)]);
+    const at = (hollow.address() as AddressInfo).port;
+    await new Promise((resolve) => hollow.close(resolve));
+    let stop: (signal: string) => void = () => {};
+    const stopped = new Promise<string>((resolve) => {
+      stop = resolve;
+    });
+    let err = '';
+    const running = cli(
+      ['forward', 'x', '--to', `${port}`, '--start', 'latest'],
+      { ...env, RESTANTE_URL: url },
+      stopped,
+      {
+        err: (text) => void (err += text),
+      },
+    );
+    await until(() => err.includes('Trying again until it answers'));
+    const between = createServer(async (request, response) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+      const { method = 'GET', headers } = request;
+      const body = method === 'GET' ? null : Buffer.concat(chunks);
+      const { authorization = '' } = headers;
+      const answer = await fetch(service.url + request.url, { method, headers: { authorization }, body });
+      response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text());
+    });
+    await new Promise<void>((resolve) => between.listen(at, '127.0.0.1', resolve));
+    await until(() => err.includes('Forwarding x'));
+    stop('SIGINT');
+    expect((await running).code).toBe(0);
+    between.closeAllConnections();
+    await new Promise((resolve) => between.close(resolve));
+  });
+
   test.each([
     [['--to', 'ftp://x'], /--to/],
     [['--to', 'http://x/?q=1'], /query/],

@@ -7,12 +7,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Connection, createConnection } from 'mysql2/promise';
 import { afterAll, afterEach } from 'vitest';
+import type { Io } from '../../src/cli/io.ts';
 import { run } from '../../src/main.ts';
 import type { Database } from './engines.ts';
 
 export type Env = Readonly<Record<string, string>>;
-/** One command line in this process. `stopped` is what would be a signal. */
-export async function cli(argv: readonly string[], env: Env = {}, stopped: Promise<string> = new Promise(() => {})) {
+/** One command line in this process. `stopped` is what would be a signal; `more`: a terminal, keys. */
+export async function cli(
+  argv: readonly string[],
+  env: Env = {},
+  stopped: Promise<string> = new Promise(() => {}),
+  more: Partial<Io> = {},
+) {
   let [out, err] = ['', ''];
   const io = {
     env,
@@ -23,6 +29,7 @@ export async function cli(argv: readonly string[], env: Env = {}, stopped: Promi
     tty: false,
     input: async () => '',
     ask: async () => '',
+    ...more,
   };
   const code = await run(argv, { ...io, stopped: () => stopped } as Parameters<typeof run>[1]);
   return { code, out, err };

@@ -9,12 +9,18 @@ export interface ClientFlags {
   readonly authFile?: string;
 }
 
+/** Where the service is. */
+export function serviceOf({ env }: Pick<Io, 'env'>, flags: ClientFlags): string {
+  const url = flags.url ?? env.RESTANTE_URL ?? readKept(env).RESTANTE_URL ?? 'http://127.0.0.1:4343';
+  if (!/^https?:\/\/./.test(url)) throw new Complaint(`--url must be http:// or https://, not ${url}`, 2);
+  return url.replace(/\/+$/, '');
+}
+
 /** The client of a verb. Complains when credentials are missing, and says where they may stand. */
 export function clientOf(io: Io, flags: ClientFlags): Client {
   const { env } = io;
+  const url = serviceOf(io, flags);
   const kept = readKept(env);
-  const url = flags.url ?? env.RESTANTE_URL ?? kept.RESTANTE_URL ?? 'http://127.0.0.1:4343';
-  if (!/^https?:\/\/./.test(url)) throw new Complaint(`--url must be http:// or https://, not ${url}`, 2);
   const file = flags.authFile ?? env.RESTANTE_AUTH_FILE;
   const auth = file ? readSecretFile(file) : (env.RESTANTE_AUTH ?? kept.RESTANTE_AUTH);
   if (!auth)

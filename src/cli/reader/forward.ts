@@ -1,16 +1,20 @@
-// restante forward NAME --to URL: replays to a local server what arrived while the agent was away, and what comes.
+// restante forward NAME --to 3000: replays to a local server what arrived while the agent was away, and what comes.
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Command } from 'commander';
-import type { Client, Delivery } from '../../client/index.ts';
-import { sleep } from '../../client/pump.ts';
+import { type Client, type Delivery, RestanteError } from '../../client/index.ts';
+import { backOff, sleep } from '../../client/pump.ts';
 import { Complaint, createStatusLine, type Io, plain, type StatusLine } from '../io.ts';
+import { ageOf, createLook, globOf, type Look, whatOf } from '../line.ts';
 import { choiceOf, STARTS, verb, whole, withService } from '../verb.ts';
-import { type ClientFlags, clientOf, toComplaint, unless } from './credentials.ts';
+import { type ClientFlags, clientOf, serviceOf, toComplaint, unless } from './credentials.ts';
 import { replay, type Sent } from './replay.ts';
 
 interface Options extends ClientFlags {
   readonly to: string;
+  readonly webhook?: readonly string[];
+  readonly event?: readonly string[];
+  readonly verified?: boolean;
   readonly concurrency: string;
   readonly lease: string;
   readonly timeout: string;
@@ -23,20 +27,44 @@ interface Options extends ClientFlags {
   readonly healthPort?: string;
 }
 
+const also = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+
+const KEYS = `
+On a terminal, without Enter:
+  r  send the last one again      d  its headers and the beginning of its body
+  o  open it in the inbox         p  pause, and go on
+  q  quit, as Ctrl-C does         ?  these keys
+`;
+
 export const forwardCommand = (io: Io): Command =>
   withService(
     verb({
       name: 'forward',
       summary: 'Replay webhooks to your server as identical requests, also those that came while you were away.',
       examples: [
-        'restante forward dev --to http://localhost:3000/hook',
+        'restante forward dev --to 3000',
+        "restante forward dev --to 3000/stripe/webhook --webhook Payments --event 'invoice.*' --verified",
         'restante forward jenkins --to http://jenkins.local/github-webhook --concurrency 4 --pending forward --json',
       ],
       settings: [],
     }),
   )
     .argument('<name>', 'the consumer; it goes on where it stopped')
-    .requiredOption('--to <url>', 'where to send them; what follows the key in a webhook URL is appended')
+    .requiredOption(
+      '--to <where>',
+      'a port of this machine, or a URL; what follows the key in a webhook URL is appended',
+    )
+    .option(
+      '--webhook <name>',
+      'only this webhook, by name or id; may be given several times. Kept with the consumer',
+      also,
+    )
+    .option(
+      '--event <type>',
+      "only events of this type, such as 'invoice.*'; several: commas. The others count as done",
+      also,
+    )
+    .option('--verified', 'only what its provider has signed, or sent with the right token; the others count as done')
     .option('--concurrency <n>', 'how many at a time; 1 keeps their order', '1')
     .option('--start <where>', 'where a new consumer begins: earliest or latest')
     .option('--pending <what>', 'what arrived while you were away: forward or skip; asked on a terminal')
@@ -50,42 +78,125 @@ export const forwardCommand = (io: Io): Command =>
     .option('--health-file <file>', 'written whenever the server answers, for a supervisor')
     .option('--health-port <port>', 'answers GET on 127.0.0.1: 200 while the server answered within 60 s, else 503')
     .option('--json', 'one line of JSON per request')
+    .addHelpText('after', KEYS)
     .action(async (name: string, options: Options) => {
       const target = targetOf(options.to);
       const client = clientOf(io, options);
       const ended = new AbortController();
-      void io.stopped().then(() => ended.abort());
+      const quit = () => ended.abort();
+      void io.stopped().then(quit);
+      const { signal } = ended;
       const start = choiceOf(options.start, '--start', STARTS);
       const { healthPort } = options;
       const port = healthPort === undefined ? undefined : whole(healthPort, '--health-port', 1, 65_535);
+      const parts = {
+        concurrency: whole(options.concurrency, '--concurrency', 1, 256),
+        leaseSeconds: whole(options.lease, '--lease', 1, 43_200),
+        timeoutMs: whole(options.timeout, '--timeout', 1, 3_600) * 1000,
+        start,
+        pathAsIs: options.pathAsIs === true,
+        accepts: acceptedBy(options.ok),
+        wants: wantedBy(options),
+        json: options.json === true,
+      };
+      const pending = choiceOf(options.pending, '--pending', ['forward', 'skip']);
       const health = await startHealth(options.healthFile, port);
       try {
-        await client.verify({ signal: ended.signal });
-        const pending = choiceOf(options.pending, '--pending', ['forward', 'skip']);
+        await patiently(io, signal, () => client.verify({ signal }));
+        const names = createNames(client);
+        await names.read();
+        if (options.webhook) await choose(client, name, await names.idsOf(options.webhook), start);
         if (!(await settlePending(io, client, name, pending, start))) return;
         if (!options.json) io.err(`Forwarding ${name} to ${target.href} (Ctrl-C ends it; it goes on here next time)\n`);
-        const { delivered, failed } = await forward({
-          client,
-          name,
-          target,
-          concurrency: whole(options.concurrency, '--concurrency', 1, 256),
-          leaseSeconds: whole(options.lease, '--lease', 1, 43_200),
-          timeoutMs: whole(options.timeout, '--timeout', 1, 3_600) * 1000,
-          start,
-          pathAsIs: options.pathAsIs === true,
-          accepts: acceptedBy(options.ok),
-          json: options.json === true,
-          health,
-          signal: ended.signal,
-          line: createStatusLine(io),
+        const line = createStatusLine(io);
+        const { delivered, failed, skipped } = await forward({
+          ...{ io, client, name, names, target, health, signal, quit, line },
+          ...parts,
+          inbox: `${serviceOf(io, options)}/inbox`,
+          look: createLook(io),
         });
-        if (!options.json) io.err(`Stopped: ${delivered} delivered, ${failed} failed.\n`);
+        const more = skipped > 0 ? `, ${skipped} not wanted` : '';
+        if (!options.json) io.err(`Stopped: ${delivered} delivered, ${failed} failed${more}.\n`);
       } catch (error) {
-        if (!ended.signal.aborted) throw toComplaint(error);
+        if (!signal.aborted) throw toComplaint(error);
       } finally {
         health.close();
       }
     });
+
+/** Tries until the service answers. What it says of a mistake ends it at once. */
+async function patiently<T>(io: Io, signal: AbortSignal, call: () => Promise<T>): Promise<T> {
+  for (let failures = 0; ; failures++) {
+    try {
+      return await call();
+    } catch (error) {
+      const waits = error instanceof RestanteError && error.temporary && error.code !== 'not-restante';
+      if (!waits || signal.aborted) throw error;
+      if (failures === 0) io.err(`${error.message}. Trying again until it answers (Ctrl-C ends it).\n`);
+      await sleep(backOff(failures, error.retryAfter), signal);
+    }
+  }
+}
+
+const ALL_NAMES_EVERY_MS = 10_000;
+
+/** The names of webhooks, by their ids; read anew when an unknown one comes. */
+function createNames(client: Client) {
+  let names = new Map<number, string>();
+  let readAt = Number.NEGATIVE_INFINITY;
+  const read = async () => {
+    readAt = performance.now();
+    const { webhooks } = await client.webhooks.list();
+    names = new Map(webhooks.map(({ wh_id, wh_name }) => [wh_id, wh_name]));
+  };
+  return {
+    read,
+    of(id: number): string {
+      if (id === 0) return 'own content';
+      const name = names.get(id);
+      if (name === undefined && performance.now() - readAt > ALL_NAMES_EVERY_MS) void read().catch(() => {});
+      return name || `webhook ${id}`;
+    },
+    /** Of webhooks by name or id. */
+    async idsOf(given: readonly string[]): Promise<number[]> {
+      return given.map((text) => {
+        const found = [...names].filter(([id, name]) => name === text || String(id) === text).map(([id]) => id);
+        if (found.length === 1) return found[0] as number;
+        const some = [...names].map(([id, name]) => `${plain(name)} (${id})`).slice(0, 10);
+        throw new Complaint(
+          found.length === 0
+            ? `there is no webhook ${text}. There are: ${some.join(', ') || 'none'}`
+            : `${found.length} webhooks are called ${text}: say which by its id (${found.join(', ')})`,
+          2,
+        );
+      });
+    },
+  };
+}
+
+/** Makes the consumer read these webhooks; one that is there and reads others is another consumer's work. */
+async function choose(
+  client: Client,
+  name: string,
+  whid: number[],
+  start: 'earliest' | 'latest' | undefined,
+): Promise<void> {
+  const state = await unless(client.consumer(name).get(), 404);
+  if (!state) await client.consumer(name).put({ whid, ...(start ? { start } : {}) });
+  else if (String([...(state.whid ?? [])].sort()) !== String([...whid].sort()))
+    throw new Complaint(
+      `${name} reads ${state.whid ? `the webhooks ${state.whid.join(', ')}` : 'all webhooks'}: choose another name for the consumer, or leave --webhook out`,
+      2,
+    );
+}
+
+/** Whether a content is one of those that the flags name. */
+function wantedBy({ event, verified }: Options): (content: Delivery) => boolean {
+  const globs = event?.flatMap((text) => text.split(',')).map((text) => globOf(text.trim()));
+  return ({ request }) =>
+    (!globs || globs.some((is) => is(request?.event_type ?? ''))) &&
+    (!verified || (request?.verified !== undefined && request.verified !== 'none'));
+}
 
 /** Tells what waits for a consumer that exists, and forwards or skips it as the user says. False: the user quits. */
 async function settlePending(
@@ -98,10 +209,11 @@ async function settlePending(
   const state = await unless(client.consumer(name).get(), 404);
   // The server refuses a new consumer with a large backlog until --start says where to begin.
   if (!state) return true;
-  if (start) io.err(`--start counts for a new consumer only; ${name} goes on after content ${state.last_id}.\n`);
+  if (start && state.last_id > 0)
+    io.err(`--start counts for a new consumer only; ${name} goes on after content ${state.last_id}.\n`);
   if (state.backlog === 0) return true;
   const count = `${state.backlog}${state.backlog_more ? '+' : ''}`;
-  io.err(`${count} contents arrived while you were away, the oldest ${age(state.oldest_age_s ?? 0)} ago.\n`);
+  io.err(`${count} contents arrived while you were away, the oldest ${ageOf(state.oldest_age_s ?? 0)} ago.\n`);
   for (;;) {
     const what =
       pending ??
@@ -127,10 +239,16 @@ async function view(io: Io, client: Client, from: number, whid: readonly number[
     );
 }
 
+/** `3000`, `3000/hook` and `localhost:3000` are short for http. */
 function targetOf(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const full = /^:?\d+($|\/)/.test(text)
+    ? `http://localhost:${text.replace(/^:/, '')}`
+    : /^[a-z][a-z\d+.-]*:\/\//i.test(text)
+      ? text
+      : `http://${text}`;
+  const url = URL.canParse(full) ? new URL(full) : undefined;
   if (!url || !/^https?:$/.test(url.protocol))
-    throw new Complaint(`--to must be an http:// or https:// URL, not ${text}`, 2);
+    throw new Complaint(`--to must be a port such as 3000, or an http:// or https:// URL, not ${text}`, 2);
   if (url.search || url.hash || url.username)
     throw new Complaint('--to must have no query, fragment or password: the query of each request is kept', 2);
   return url;
@@ -143,18 +261,13 @@ function acceptedBy(text: string): (status: number) => boolean {
   return (status) => ranges.some((range) => status >= Number(range?.[1]) && status <= Number(range?.[2] ?? range?.[1]));
 }
 
-const age = (seconds: number): string =>
-  seconds < 120
-    ? `${seconds} s`
-    : seconds < 7_200
-      ? `${Math.round(seconds / 60)} min`
-      : `${Math.round(seconds / 3_600)} h`;
-
 // The agent's loop: replays each content to the target, acks what it accepts, gives back the rest --------------------
 
 interface Forwarding {
+  readonly io: Io;
   readonly client: Client;
   readonly name: string;
+  readonly names: Pick<ReturnType<typeof createNames>, 'of'>;
   readonly target: URL;
   readonly concurrency: number;
   readonly leaseSeconds: number;
@@ -163,9 +276,15 @@ interface Forwarding {
   readonly start: 'earliest' | 'latest' | undefined;
   /** Whether an answer means that the target has it. */
   readonly accepts: (status: number) => boolean;
+  /** What is not wanted counts as done, and is not sent. */
+  readonly wants: (content: Delivery) => boolean;
   readonly json: boolean;
+  /** The live page, in which a content can be opened. */
+  readonly inbox: string;
+  readonly look: Look;
   readonly health: Health;
   readonly signal: AbortSignal;
+  readonly quit: () => void;
   readonly line: StatusLine;
 }
 
@@ -178,50 +297,84 @@ const RATE_MS = 5_000;
 // content blocks the others for ever.
 const BLAME_MS = 8_000;
 const MOST_REASON = 255;
+// Of an answer that refuses a content.
+const SAID_LINES = 3;
+const SAID_WIDTH = 76;
+// Contents whose last attempt failed: of more, the oldest are counted on their own.
+const MOST_FAILED = 100_000;
 
-/** Resolves after a stop was asked for and the contents in hand are finished. */
-async function forward(parts: Forwarding): Promise<{ readonly delivered: number; readonly failed: number }> {
-  const { client, name, target, signal, line, json, health } = parts;
+/** Resolves after a stop was asked for and the contents in hand are finished; with numbers of contents, not of attempts. */
+async function forward(
+  parts: Forwarding,
+): Promise<{ readonly delivered: number; readonly failed: number; readonly skipped: number }> {
+  const { io, client, name, names, target, signal, line, look, json, health } = parts;
+  const failing = new Set<number>();
   let delivered = 0;
-  let failed = 0;
+  let given = 0;
+  let skipped = 0;
   let recent: number[] = [];
   let server = '';
   let backlog: { readonly backlog: number; readonly backlog_more: boolean } | undefined;
   let ahead = 0;
   let down = false;
   let blamed = 0;
+  let last: Delivery | undefined;
+  let paused: { readonly over: Promise<void>; end(): void } | undefined;
+
+  const counts = () => ({ delivered, failed: given + failing.size, skipped });
+  function failed(id: number): void {
+    failing.add(id);
+    if (failing.size <= MOST_FAILED) return;
+    failing.delete(failing.values().next().value as number);
+    given++;
+  }
 
   function show(): void {
     const now = performance.now();
     recent = recent.filter((at) => now - at < RATE_MS);
     const waiting = (backlog?.backlog ?? 0) + ahead;
     const trouble = [server, down ? 'target down, trying again' : ''].filter((text) => text).join('; ');
-    const state = trouble || (!backlog ? 'connecting' : waiting > 0 ? 'catching up' : 'connected');
+    const usual = paused ? 'paused (p goes on)' : waiting > 0 ? 'catching up' : 'connected';
+    const state = trouble || (backlog ? usual : 'connecting');
     health.state = state;
+    const { delivered: right, failed: wrong } = counts();
     const figures = [
       ...(backlog ? [`${waiting}${backlog.backlog_more ? '+' : ''} waiting`] : []),
-      `${delivered} delivered, ${failed} failed`,
+      `${right} delivered, ${wrong} failed`,
       `${((recent.length * 1000) / RATE_MS).toFixed(1)}/s`,
     ];
     line.show(trouble, [state, ...figures].join(' · '));
   }
   const timer = setInterval(show, 500);
 
-  function tell(content: Delivery, sent: Sent): void {
-    const { id, attempt, request } = content;
-    const outcome = 'status' in sent ? { status: sent.status } : { error: sent.failed };
+  function tell(content: Delivery, sent: Sent, again = content.attempt > 1 ? `try ${content.attempt}` : ''): void {
+    const { id, attempt, request, wh_id } = content;
+    last = content;
     if (json) {
+      const outcome = 'status' in sent ? { status: sent.status } : { error: sent.failed };
       const event = { id, attempt, event_type: request?.event_type ?? null, event_id: request?.event_id ?? null };
       line.print(JSON.stringify({ time: new Date().toISOString(), ...event, ...outcome, ms: sent.ms }));
       return;
     }
-    const time = new Date().toISOString().slice(11, 19);
-    const what = [request?.event_type, request?.event_id].filter((text) => text).map((text) => plain(text as string));
+    const good = 'status' in sent && parts.accepts(sent.status);
     line.print(
-      `${time} → #${id} ${request?.method ?? 'POST'} ${plain(request?.url ?? '')} ${what.join(' ')}`.trimEnd(),
+      look.line({
+        at: new Date(),
+        id,
+        webhook: names.of(wh_id),
+        what: whatOf(request?.event_type, request?.method ?? 'POST', request?.url ?? ''),
+        outcome: 'status' in sent ? String(sent.status) : 'none',
+        good,
+        ms: sent.ms,
+        bytes: content.bytes().length,
+        more: again,
+      }),
     );
-    const again = attempt > 1 ? ` (attempt ${attempt})` : '';
-    line.print(`${time} ← ${'status' in sent ? sent.status : plain(sent.failed)} ${sent.ms} ms${again}`);
+    if (good) return;
+    const why = 'status' in sent ? sent.said : sent.failed;
+    const lines = why.split('\n').map((text) => plain(text).trim());
+    for (const text of lines.filter((one) => one).slice(0, SAID_LINES))
+      line.print(look.paint(`  ${text.slice(0, SAID_WIDTH)}`, 'faint'));
   }
 
   function turn(isDown: boolean): void {
@@ -232,8 +385,16 @@ async function forward(parts: Forwarding): Promise<{ readonly delivered: number;
 
   async function one(content: Delivery): Promise<void> {
     ahead = Math.max(0, ahead - 1);
+    if (!parts.wants(content)) {
+      skipped++;
+      return content.ack();
+    }
     let cutSince = 0;
     for (let tries = 0; ; tries++) {
+      if (paused) {
+        await paused.over;
+        if (signal.aborted) return content.nack({ untried: true });
+      }
       const sent = await replay(target, content, content.attempt, parts);
       if ('status' in sent) blamed = 0;
       else if (sent.why === 'away' || sent.why === 'cut') {
@@ -253,16 +414,53 @@ async function forward(parts: Forwarding): Promise<{ readonly delivered: number;
       tell(content, sent);
       if ('status' in sent && parts.accepts(sent.status)) {
         delivered++;
+        failing.delete(content.id);
         recent.push(performance.now());
         return content.ack();
       }
-      failed++;
+      failed(content.id);
       // Another attempt would end like this one.
       if ('failed' in sent && sent.why === 'never')
         return content.nack({ dead: true, reason: sent.failed.slice(0, MOST_REASON) });
       throw new Error('status' in sent ? `the target answered ${sent.status}` : sent.failed);
     }
   }
+
+  function pause(): void {
+    const before = paused;
+    if (before) {
+      paused = undefined;
+      before.end();
+    } else {
+      let end = () => {};
+      const over = new Promise<void>((resolve) => {
+        end = resolve;
+      });
+      paused = { over, end };
+    }
+    show();
+  }
+  signal.addEventListener('abort', () => paused && pause());
+
+  /** What a key does with the content that was told last. */
+  async function withLast(work: (content: Delivery) => unknown): Promise<void> {
+    if (last) await work(last);
+    else line.print('Nothing has been sent yet.');
+  }
+  const keys: Readonly<Record<string, () => unknown>> = {
+    r: () => withLast(async (content) => tell(content, await replay(target, content, content.attempt, parts), 'again')),
+    d: () => withLast((content) => line.print(detailsOf(content))),
+    o: () =>
+      withLast(async ({ id }) => {
+        const url = `${parts.inbox}#/content/${id}`;
+        if (!(await io.browse?.(url))) line.print(`Open ${url}`);
+      }),
+    p: pause,
+    q: parts.quit,
+    '\x03': parts.quit,
+    '?': () => line.print(KEYS.trim()),
+  };
+  const leave = io.tty && !json ? io.keys?.((key) => void keys[key]?.()) : undefined;
 
   try {
     await client
@@ -287,9 +485,27 @@ async function forward(parts: Forwarding): Promise<{ readonly delivered: number;
       .forEach(one);
   } finally {
     clearInterval(timer);
+    leave?.();
     line.end();
   }
-  return { delivered, failed };
+  return counts();
+}
+
+const DETAIL_LINES = 40;
+const DETAIL_BYTES = 4_096;
+
+/** Request line, headers, and the beginning of the body. */
+function detailsOf(content: Delivery): string {
+  const { request } = content;
+  const body = content.text().slice(0, DETAIL_BYTES).split('\n').slice(0, DETAIL_LINES);
+  return [
+    ...(request ? [`${request.method} ${request.url || '/'}`] : []),
+    ...(request?.headers ?? []).map(([name, value]) => `${name}: ${value}`),
+    '',
+    ...body,
+  ]
+    .map((text) => `  ${plain(text)}`.trimEnd())
+    .join('\n');
 }
 
 // Health, for a supervisor: a file that is written when the server answers, a port that says 200 or 503 --------------

@@ -5,7 +5,7 @@ import { resendable } from '../../client/content.ts';
 import type { Content } from '../../client/index.ts';
 
 export type Sent =
-  | { readonly status: number; readonly ms: number }
+  | { readonly status: number; readonly ms: number; readonly said: string }
   /**
    * `away`: there was no connection, the content is not to blame. `cut`: the connection broke before the answer, for an unknown
    * reason. `bad`: the target is there and took too long over this content. `never`: it cannot be sent, today or later.
@@ -66,7 +66,10 @@ export interface ReplayOptions {
   readonly pathAsIs: boolean;
 }
 
-/** One request. Never rejects; the body of the answer is read and dropped. */
+// Of an answer so much is kept, to be shown when it says why the request failed.
+const SAID_BYTES = 2_048;
+
+/** One request. Never rejects; the body of the answer is read, and its beginning is kept as `said`. */
 export function replay(
   target: URL,
   content: Content,
@@ -97,10 +100,14 @@ export function replay(
           headers: headersFor(target, content, attempt, body.length),
         },
         (response) => {
+          let said = '';
+          response.setEncoding('utf8');
+          response.on('data', (text: string) => {
+            if (said.length < SAID_BYTES) said = (said + text).slice(0, SAID_BYTES);
+          });
           response.on('error', () => {});
-          response.on('end', () => settle({ status: response.statusCode ?? 0, ms: ms() }));
+          response.on('end', () => settle({ status: response.statusCode ?? 0, ms: ms(), said }));
           response.on('close', () => fail('the target closed the connection in its answer', 'bad'));
-          response.resume();
         },
       );
       const within = () => {
