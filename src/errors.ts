@@ -65,9 +65,15 @@ export const unauthenticated = (detail: string, realm: string) =>
 export const unauthenticatedBearer = (detail: string) =>
   new Problem(401, 'unauthenticated', 'Unauthorized', detail, { headers: { 'www-authenticate': 'Bearer' } });
 
+/** Where a user finds id and token: only where the operator has named a page is there one. */
+export const whereToken = (dashboardUrl: string | undefined): string =>
+  dashboardUrl
+    ? `${dashboardUrl} shows both.`
+    : 'The operator lists the users with restante user list, and makes a new token with restante user rotate ID.';
+
 /** For a call that was waiting when its token was changed or taken away. */
 export const revoked = (realm: string) =>
-  unauthenticated('The token was changed or taken away. Your dashboard shows the new one.', realm);
+  unauthenticated('The token was changed or taken away: sign in with the new one.', realm);
 
 export const tooManyFailures = (seconds: number) =>
   new Problem(

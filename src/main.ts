@@ -56,12 +56,14 @@ const EXAMPLES = [
 export async function run(argv: readonly string[], io: Io): Promise<number> {
   const program = new Command('restante')
     .description('Poste restante for webhooks: receives them, keeps them, hands them out to clients that poll.')
-    .version(VERSION)
+    .version(VERSION, '-v, --version')
     .addHelpText('after', `${closing(EXAMPLES)}\nEvery verb has its own --help.\n`);
   for (const verb of VERBS) program.addCommand(verb(io));
   prepare(program, io);
   try {
-    await program.parseAsync([...helped(program, argv)], { from: 'user' }).catch(unlessHelp);
+    await program
+      .parseAsync(argv[0] === 'version' ? ['--version'] : [...helped(program, argv)], { from: 'user' })
+      .catch(unlessHelp);
     await io.written();
     return 0;
   } catch (error) {
@@ -157,6 +159,7 @@ const ofProcess = (): Io => ({
   tty: [0, 1, 2].every((stream) => isatty(stream)),
   keys: keysOf,
   browse,
+  width: process.stdout.isTTY ? process.stdout.columns : undefined,
   nodeVersion: process.versions.node,
   memory: process,
   stopped: () =>

@@ -58,6 +58,8 @@ export interface ServiceOptions {
   readonly now?: () => number;
   /** How certificates of providers are fetched, where a direct connection is not the way; and after how long again. */
   readonly certificates?: { readonly agent?: Agent; readonly retryMs?: number };
+  /** Told of contents that were stored by this process, with their ids. */
+  readonly onStored?: (rows: readonly NewContent[], ids: readonly number[]) => void;
   /** Routes of your own, behind the same sign-in: see examples/custom.ts. */
   readonly routes?: readonly Route<ApiParts>[];
 }
@@ -180,6 +182,7 @@ export async function openParts(options: Omit<ServiceOptions, 'routes'>) {
       incidents.stored();
       quota.stored(rows);
       if (debug) tellStored(log, rows, ids);
+      options.onStored?.(rows, ids);
       committed(rows, ids);
     },
   });

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import { COUNTED } from '../admission/resources.ts';
 import type { Config } from '../config/config.ts';
-import { unauthenticated, unavailable } from '../errors.ts';
+import { unauthenticated, unavailable, whereToken } from '../errors.ts';
 import { limitKey, type Sender } from '../http/address.ts';
 import type { Store } from '../store/open.ts';
 import { createRefreshed } from '../store/shared-reads.ts';
@@ -49,7 +49,7 @@ const opens = (account: Account, token: Buffer): boolean => timingSafeEqual(acco
 
 export interface AuthParts {
   readonly store: Pick<Store, 'db'>;
-  readonly config: Pick<Config, 'requireUserStatus' | 'serviceName'>;
+  readonly config: Pick<Config, 'requireUserStatus' | 'serviceName' | 'dashboardUrl'>;
   readonly sender: Sender;
 }
 
@@ -104,7 +104,7 @@ export function createAuth({ store, config, sender }: AuthParts) {
     }
     await new Promise((resolve) => setTimeout(resolve, REFUSAL_FLOOR_MS - (performance.now() - began)));
     end(true);
-    throw refuse('Incorrect Authentication: the user id or the token is wrong. Your dashboard shows both.');
+    throw refuse(`Incorrect Authentication: the user id or the token is wrong. ${whereToken(config.dashboardUrl)}`);
   }
 
   // The same credentials asked for many times at once (a fleet of pollers after a restart) are one attempt.

@@ -20,6 +20,8 @@ export interface Io {
   ask(question: string): Promise<string>;
   /** True on a terminal, where a person can answer. */
   readonly tty: boolean;
+  /** Of the terminal, in characters; without one undefined. */
+  readonly width?: number | undefined;
   /** On a terminal: calls `on` with each key as it is pressed, until the function that it returns is called. */
   keys?(on: (key: string) => void): () => void;
   /** Opens a page in the browser of the person at the terminal; false when there is none. */
@@ -55,10 +57,15 @@ export function systemFault(error: unknown): string | undefined {
 /** Without control characters: a text that strangers sent could steer the terminal. */
 export const plain = (text: string): string => text.replace(/\p{Cc}|\p{Bidi_Control}/gu, '?');
 
-/** Rows as aligned columns, or as JSON for scripts. */
-export function table(rows: readonly Readonly<Record<string, unknown>>[], columns: readonly string[]): string {
+/** Rows as aligned columns; below each other where a terminal is narrower than they are (`width`). */
+export function table(
+  rows: readonly Readonly<Record<string, unknown>>[],
+  columns: readonly string[],
+  width = Number.POSITIVE_INFINITY,
+): string {
   const cells = [columns, ...rows.map((row) => columns.map((name) => plain(String(row[name] ?? ''))))];
   const widths = columns.map((_, i) => Math.max(...cells.map((line) => (line[i] as string).length)));
+  if (widths.reduce((sum, one) => sum + one + 2, -2) > width) return asList(rows, columns);
   return `${cells
     .map((line) =>
       line
@@ -67,6 +74,13 @@ export function table(rows: readonly Readonly<Record<string, unknown>>[], column
         .trimEnd(),
     )
     .join('\n')}\n`;
+}
+
+function asList(rows: readonly Readonly<Record<string, unknown>>[], columns: readonly string[]): string {
+  const widest = Math.max(...columns.map((name) => name.length));
+  const one = (row: Readonly<Record<string, unknown>>): string =>
+    columns.map((name) => `${name.padEnd(widest)}  ${plain(String(row[name] ?? ''))}`.trimEnd()).join('\n');
+  return `${rows.map(one).join('\n\n')}\n`;
 }
 
 // Files: each has its name only when it is whole and on disk ---------------------------------------------------------

@@ -10,7 +10,7 @@ import { MissingTables, openDb, openStore, type Store } from '../store/open.ts';
 import { listUserIds } from '../store/users.ts';
 import { readKeyMark } from '../store/webhooks.ts';
 import { openSealer, WrongSecretsKey } from '../webhooks/sealer.ts';
-import { Complaint } from './io.ts';
+import { Complaint, systemFault } from './io.ts';
 import { MOST_ID, whole } from './verb.ts';
 
 /** Says in one sentence why a database cannot be opened. */
@@ -20,6 +20,9 @@ export function complain(error: unknown, config: Config): unknown {
     return new Complaint(`${where}: ${error.message}`, 2);
   if (error instanceof OthersMigrate) return new Complaint(`${where}: ${error.message}`);
   const cause = causeOf(error);
+  const fault = systemFault(error);
+  if (!cause && fault)
+    return new Complaint(`${where}: ${fault}. Correct DATABASE_URL, or make the folder and give it to this user`);
   if (!cause) return error;
   return new Complaint(`${where}: ${cause.found}. ${fixOf(cause)}`, failed(error, 'denied') ? 2 : 1);
 }

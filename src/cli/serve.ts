@@ -9,14 +9,14 @@ import { LEAST_FILES, mostConnections, mostOfAddress, openFileLimit } from '../h
 import { download } from '../http/download.ts';
 import type { Log } from '../observe/log.ts';
 import { startPruner } from '../retention/retention.ts';
-import { createService, type Service, type ServiceOptions } from '../service.ts';
+import { createService, type Service } from '../service.ts';
 import { failed } from '../store/db.ts';
 import { onlyReadable } from '../store/engine/causes.ts';
 import { readUnsafe } from '../store/fence/facts.ts';
 import { openStore, type Store } from '../store/open.ts';
 import { listRefusals, listWithoutSecret, pruneRefusals } from '../store/refusals.ts';
 import { settledClock } from '../store/shared/clock.ts';
-import { createClockText } from '../store/text.ts';
+import { createClockText, decodeName } from '../store/text.ts';
 import { addUser, hasUsers } from '../store/users.ts';
 import { findWebhook } from '../store/webhooks.ts';
 import { createCertificates, needsCertificate } from '../webhooks/certificates.ts';
@@ -25,6 +25,7 @@ import { randomText, type Sealer } from '../webhooks/sealer.ts';
 import { isToken, rulesOf } from '../webhooks/target.ts';
 import { isPublic, makeWebhook } from '../webhooks/webhooks.ts';
 import { Complaint, type Io } from './io.ts';
+import { type Arrived, createArrivals, createTerminalLog } from './line.ts';
 import { complain } from './open.ts';
 import { ALL, configOf, verb } from './verb.ts';
 
@@ -49,12 +50,14 @@ export const serveCommand = (io: Io): Command =>
 async function serve(io: Io, given: Config): Promise<void> {
   const config = await withPort(given);
   // Not pino's own destination: on a full disk that waits for room, and the service would wait with it.
-  const log = pino(
-    { level: config.logLevel, serializers: { error: pino.stdSerializers.err } },
-    { write: (line: string) => io.out(line) },
-  );
+  const log = io.tty
+    ? createTerminalLog(io, config.logLevel)
+    : pino(
+        { level: config.logLevel, serializers: { error: pino.stdSerializers.err } },
+        { write: (line: string) => io.out(line) },
+      );
   const stop = io.stopped();
-  const opened = await openPatiently(config, { log, memory: io.memory }, stop);
+  const opened = await openPatiently(config, io, log, stop);
   if (!opened) return;
   const { store, service } = opened;
   const port = await service.listen(config).catch(async (error: NodeJS.ErrnoException) => {
@@ -68,7 +71,9 @@ async function serve(io: Io, given: Config): Promise<void> {
   const first = store.db.kind === 'sqlite' ? await firstStart(store, config) : await sayUsers(store, log);
   io.out(banner(store, config));
   if (first) io.out(first);
-  log.info(
+  // A person has just read the same above.
+  const tell = io.tty ? log.debug : log.info;
+  tell(
     {
       host: config.host,
       port,
@@ -143,7 +148,8 @@ const levelOf = (store: Store) => (store.extended ? 'extended' : 'as-is');
 /** Waits for a database that starts a little later; complains of a wrong setting at once. */
 async function openPatiently(
   config: Config,
-  { log, memory }: Pick<ServiceOptions, 'log' | 'memory'>,
+  io: Io,
+  log: Log,
   stop: Promise<string>,
 ): Promise<{ readonly store: Store; readonly service: Service } | undefined> {
   let stopping = false;
@@ -155,7 +161,11 @@ async function openPatiently(
     try {
       store = await openStore(config.databaseUrl);
       await insistOnDurability(store, config);
-      return { store, service: await createService({ store, config, log, memory }) };
+      const on = store;
+      const nameOf = async ({ user_id, wh_id }: Arrived) =>
+        decodeName((await findWebhook(on, user_id, wh_id))?.wh_name ?? Buffer.alloc(0));
+      const onStored = io.tty ? createArrivals(io, nameOf) : () => {};
+      return { store, service: await createService({ store, config, log, memory: io.memory, onStored }) };
     } catch (error) {
       await store?.close();
       const local = config.databaseUrl.startsWith('sqlite:');

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { cli, dropped, type Env, folder, kept, start } from '../support/cli.ts';
-import { type Engine, migratedDatabase, startService } from '../support/engines.ts';
+import { type Engine, migratedDatabase, pathOf, startService } from '../support/engines.ts';
 
 describe.each(['sqlite', 'mysql'] as const satisfies Engine[])('webhook and user verbs on %s', (engine) => {
   test('make, show, turn, switch and list webhooks, for people and for scripts', async () => {
@@ -40,7 +40,11 @@ describe.each(['sqlite', 'mysql'] as const satisfies Engine[])('webhook and user
     );
     expect(await json('webhook', 'list')).toHaveLength(1);
     for (const [argv, code, says] of [
-      [['webhook', 'show', 'abc'], 2, 'whole number'],
+      [
+        ['webhook', 'show', 'Zahlungen'],
+        1,
+        'has no webhook Zahlungen: restante webhook list. Did you mean Zahlungen €?',
+      ],
       [['webhook', 'show', '4040'], 1, 'has no webhook 4040'],
       [['webhook', 'disable', '4040'], 1, 'no webhook 4040'],
       [['webhook', 'rotate', wh, '--grace', 'soon'], 2, '--grace'],
@@ -59,6 +63,65 @@ describe.each(['sqlite', 'mysql'] as const satisfies Engine[])('webhook and user
     await cli(add, env);
     expect(await cli(['webhook', 'list'], env)).toMatchObject({ code: 2, err: expect.stringContaining('--user') });
     expect((await cli(['user', 'list'], env)).out).toMatch(/^id +email +status\n1 +ana@example.org +1\n2 /);
+  });
+
+  test('a webhook by its name; its deletion, and that of its user, with what is made here and nothing else', async () => {
+    const service = kept(await startService(dropped(await migratedDatabase(engine)).url), (one) => one.close());
+    const user = await service.user();
+    const env = { DATABASE_URL: service.parts.config.databaseUrl };
+    const json = async (...argv: string[]) => JSON.parse((await cli([...argv, '--json'], env)).out);
+    const columns = ['id', 'user_id', 'wh_url', 'wh_name', 'status'];
+    await service.store.db.insert('tblwhid', columns, [[900, user.id, 'https://example.org/?7', 'Theirs', 1]]);
+    const one = await json('webhook', 'add', 'Payments');
+    await json('webhook', 'add', 'twice');
+    await json('webhook', 'add', 'Twice');
+    expect(await json('webhook', 'set', 'payments', '--name', 'Paid')).toMatchObject({
+      wh_id: one.wh_id,
+      wh_name: 'Paid',
+    });
+    const rotated = await cli(['webhook', 'rotate', 'Paid', '--grace', '7200'], env);
+    expect(rotated.err).toMatch(
+      /^The old URL ends in 2 h, at \d{4}-.*Z\. Give the new one to the provider before\.\n$/,
+    );
+    expect(await cli(['webhook', 'show', 'TWICE'], env)).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/2 webhooks have this name: say its id \(\d+, \d+\)/),
+    });
+    // A name of digits: the id counts first.
+    await json('webhook', 'add', String(one.wh_id));
+    expect(await json('webhook', 'show', String(one.wh_id))).toMatchObject({ wh_name: 'Paid' });
+
+    await fetch(service.url + pathOf(await json('webhook', 'show', 'Paid')), { method: 'POST', body: 'x' });
+    expect(await cli(['webhook', 'delete', 'Paid'], env)).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('--yes'),
+    });
+    const no = await cli(['webhook', 'delete', 'Paid'], env, undefined, { tty: true, ask: async () => 'n' });
+    expect([no.code, no.err]).toEqual([1, 'restante: not answered with yes: nothing was done\n']);
+    expect(await cli(['webhook', 'delete', '900', '--yes'], env)).toMatchObject({ code: 1 });
+    const gone = await cli(['webhook', 'delete', 'Paid', '--yes'], env);
+    expect([gone.code, gone.err]).toEqual([0, expect.stringContaining('(Paid) is deleted')]);
+    expect(await cli(['webhook', 'show', 'Paid'], env)).toMatchObject({ code: 1 });
+
+    const headers = { authorization: user.auth };
+    await fetch(`${service.url}/consumers/billing`, { method: 'PUT', headers });
+    const other = await service.user();
+    await service.webhook(other);
+    const write = engine === 'sqlite' ? [] : ['--write-tbluser'];
+    if (engine !== 'sqlite')
+      expect(await cli(['user', 'delete', String(user.id), '--yes'], env)).toMatchObject({ code: 2 });
+    expect(await json('user', 'delete', String(user.id), '--yes', ...write)).toEqual({
+      id: user.id,
+      webhooks: 3,
+      consumers: 1,
+    });
+    const left = async (sql: string) => (await service.store.db.all<{ n: number }>(sql))[0]?.n;
+    expect(await left('SELECT COUNT(*) AS n FROM tbluser')).toBe(1);
+    expect(await left('SELECT COUNT(*) AS n FROM tblwhid')).toBe(2);
+    expect(await left('SELECT COUNT(*) AS n FROM tblwh')).toBe(1);
+    expect(await left('SELECT COUNT(*) AS n FROM restante_consumer WHERE user_id <> 0')).toBe(0);
+    await expect.poll(async () => (await fetch(`${service.url}/`, { headers })).status, { timeout: 8_000 }).toBe(401);
+    expect(await cli(['user', 'delete', String(user.id), '--yes', ...write], env)).toMatchObject({ code: 1 });
   });
 
   test('show a webhook of another application as it is, without settings that it does not have', async () => {
@@ -154,9 +217,11 @@ const VERBS = [
   'send',
   'serve',
   'user',
-  ...['add', 'list', 'rotate'].map((name) => `user ${name}`),
+  ...['add', 'delete', 'list', 'rotate'].map((name) => `user ${name}`),
   'webhook',
-  ...['add', 'disable', 'enable', 'forget-secrets', 'list', 'rotate', 'set', 'show'].map((name) => `webhook ${name}`),
+  ...['add', 'delete', 'disable', 'enable', 'forget-secrets', 'list', 'rotate', 'set', 'show'].map(
+    (name) => `webhook ${name}`,
+  ),
   'why',
 ];
 const EXITS = /\nExit codes:\n {2}0 {2}done, .*\n {2}1 {2}it did not work.*\n {2}2 {2}asked wrongly: .*\n/;
@@ -304,4 +369,33 @@ test('the first start makes a user and a webhook, says once how to use them, and
   await expect.poll(again).toMatchObject([{}, { content: '1234567890' }, { content: '1234567890' }]);
   second.child.kill('SIGTERM');
   expect(await once(second.child, 'exit')).toEqual([0, null]);
+});
+
+test('serve on a terminal prints a line for each webhook, and a log that a person can read', async () => {
+  const env = { DATABASE_URL: `sqlite:${folder()}/r.db`, PORT: '0' };
+  let out = '';
+  let stop: (signal: string) => void = () => {};
+  const stopped = new Promise<string>((resolve) => {
+    stop = resolve;
+  });
+  const running = cli(['serve'], { ...env, NO_COLOR: '1' }, stopped, {
+    tty: true,
+    out: (text) => {
+      out += text;
+    },
+  });
+  const said = async (what: RegExp) => {
+    await expect.poll(() => out).toMatch(what);
+    return what.exec(out)?.[0] ?? '';
+  };
+  const url = await said(/http:\/\/\S+\/in\/\w+/);
+  await fetch(`${url}/more?a=1`, { method: 'PUT', body: 'x'.repeat(1_500) });
+  await said(/^\d\d:\d\d:\d\d #1 +First webhook PUT \/more\?a=1 +1\.5 KB$/m);
+  await Promise.all(Array.from({ length: 60 }, () => fetch(url, { method: 'POST', body: 'y' })));
+  await said(/^… and \d+ more$/m);
+  stop('SIGINT');
+  expect((await running).code).toBe(0);
+  expect(out).toMatch(/^\d\d:\d\d:\d\d info {2}stopped$/m);
+  expect(out).not.toMatch(/^\{/m);
+  expect(out.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
 });

@@ -95,7 +95,7 @@ describe.each(['sqlite', 'mysql'] as const)('%s', (engine) => {
     const list = await consumer('list');
     expect([list.code, list.err]).toEqual([0, '']);
     expect(list.out).toMatch(
-      /^name +whid +backlog +oldest_age_s +in_flight +dead +last_id +pulled_at\naudit +\d+ +0 +0 +0 .*\nbilling +all +1 +\d+ +0 +1 +\d+ +\d{4}-/,
+      /^name +whid +backlog +oldest +in_flight +dead +last_id +pulled\naudit +\d+ +0 +0 +0 .*\nbilling +all +1 +\d+ s ago +0 +1 +\d+ +\d+ s ago/,
     );
     // Between two reads the oldest one may become a second older.
     await vi.waitFor(async () => {

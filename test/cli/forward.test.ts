@@ -389,7 +389,9 @@ describe('the agent', () => {
     let out = '';
     const running = cli(['forward', name, '--to', String(port)], { ...env, TERM: 'xterm' }, new Promise(() => {}), {
       ...terminal,
-      out: (text) => void (out += text),
+      out: (text) => {
+        out += text;
+      },
     });
     const posted = await send('{"a":1}', { 'X-Mine': 'yes' });
     expect(posted.status).toBe(200);
@@ -434,7 +436,9 @@ describe('the agent', () => {
       { ...env, RESTANTE_URL: url },
       stopped,
       {
-        err: (text) => void (err += text),
+        err: (text) => {
+          err += text;
+        },
       },
     );
     await until(() => err.includes('Trying again until it answers'));

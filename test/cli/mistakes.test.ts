@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { VERSION } from '../../src/api/openapi.ts';
 import { systemFault } from '../../src/cli/io.ts';
 import { cli, dropped, type Env, folder, kept, start } from '../support/cli.ts';
 import { migratedDatabase, startService } from '../support/engines.ts';
@@ -202,4 +203,56 @@ test('serve says where it listens, and PUBLIC_URL where that is another address'
   await program.saying(/listens on http:\/\/127\.0\.0\.1:\d+ \(PUBLIC_URL is https:\/\/hooks\.example\.org; SQLite/);
   const plain = start(['serve'], { PORT: '0', LOG_LEVEL: 'silent' });
   await plain.saying(/listens on http:\/\/127\.0\.0\.1:\d+ \(SQLite/);
+});
+
+test('version, -v and --version print it; what is nearly a verb is suggested', async () => {
+  const said = await Promise.all(['version', '-v', '--version'].map((one) => cli([one])));
+  expect(said.map(({ code, out }) => [code, out])).toEqual(said.map(() => [0, `${VERSION}\n`]));
+  for (const [typed, meant] of [
+    ['servee', 'serve'],
+    ['forwrd', 'forward'],
+    ['webhoks', 'webhook'],
+  ] as const)
+    expect(await cli([typed])).toMatchObject({ code: 2, err: expect.stringContaining(`Did you mean ${meant}?`) });
+});
+
+test('a path for the database that cannot be one is told with DATABASE_URL', async () => {
+  const where = folder();
+  writeFileSync(`${where}/file`, 'x');
+  for (const path of [`${where}/file/x.db`, '/proc/none/x.db', where]) {
+    const { code, err } = await cli(['serve', '--port', '0'], { DATABASE_URL: `sqlite:${path}` });
+    expect([code, err]).toEqual([1, expect.stringMatching(new RegExp(`^restante: sqlite:${path}: .+\\. \\w`))]);
+    expect(err).not.toMatch(/ {4}at /);
+  }
+});
+
+test('on a terminal a table that is wider than it stands below each other', async () => {
+  const env = { DATABASE_URL: `sqlite:${folder()}/r.db` };
+  await cli(['user', 'add'], env);
+  await cli(['webhook', 'add', 'First'], env);
+  await cli(['webhook', 'add', 'Second'], env);
+  const list = async (width?: number) => (await cli(['webhook', 'list'], env, undefined, { width })).out;
+  expect(await list()).toMatch(/^wh_id +status +wh_name +preset +wh_url\n/);
+  expect(await list(200)).toBe(await list());
+  const narrow = await list(80);
+  expect(narrow).toMatch(/^wh_id {4}\d+\nstatus {3}1\nwh_name {2}First\npreset\nwh_url {3}http\S+\n\nwh_id {4}\d+\n/);
+  for (const line of narrow.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+});
+
+test('the base tables and the index in one go', async () => {
+  const env = { DATABASE_URL: `sqlite:${folder()}/r.db` };
+  const made = await cli(['migrate', '--create-base', '--index'], env);
+  expect([made.code, made.out]).toEqual([0, expect.stringMatching(/the index is there/)]);
+});
+
+test('a wrong token is told where the right one is', async () => {
+  const told = async (env: Env) => {
+    const service = kept(await startService(dropped(await migratedDatabase('sqlite')).url, env), (one) => one.close());
+    const answer = await fetch(`${service.url}/`, { headers: { authorization: `Basic ${btoa('1:wrong')}` } });
+    return ((await answer.json()) as { detail: string }).detail;
+  };
+  expect(await told({})).toMatch(/restante user rotate ID\.$/);
+  expect(await told({ DASHBOARD_URL: 'https://app.example.org/me' })).toMatch(
+    /https:\/\/app\.example\.org\/me shows both\.$/,
+  );
 });

@@ -51,7 +51,7 @@ export const migrateCommand = (io: Io): Command =>
       'restante migrate --check --database-url mysql://root@db/app   what is missing? exit code 1 if anything is',
       'restante migrate --print                                     the SQL, to be read or run by hand',
       'restante migrate                                             add our tables; safe to run again',
-      'restante migrate --create-base                               also make tbluser, tblwhid, tblwh on an empty database',
+      'restante migrate --create-base --index                       also make tbluser, tblwhid, tblwh on an empty database',
       'restante migrate --index                                     add the index on tblwh(user_id, wh_id, id)',
       "restante migrate --grants \"'restante'@'10.0.0.%'\"            the least rights for the account that serves",
     ],
@@ -87,6 +87,8 @@ function modeOf(options: Options): Mode | undefined {
   const given = MODES.filter((mode) => options[mode] !== undefined);
   // --print also prints the SQL of --create-base and of --index.
   const modes = given.includes('print') ? given.filter((mode) => mode !== 'createBase' && mode !== 'index') : given;
+  // On an empty database the index takes no time.
+  if (String(modes) === 'index,createBase') return 'createBase';
   if (modes.length > 1) throw new Complaint(`${modes.map(flagOf).join(' and ')}: give one of them at a time`, 2);
   return modes[0];
 }
@@ -101,13 +103,14 @@ async function act(io: Io, db: Db, options: Options): Promise<void> {
     return [...steps, ...(wantsIndex ? [INDEX[db.kind]] : [])].forEach((sql) => void io.out(`${sql};\n`));
   if (options.check) return check(io, db, state);
   if (state.base.length === 0 && !options.createBase) throw new MissingTables(state.base);
-  if (options.index) return index(io, db, state, options.force === true);
+  if (options.index && !options.createBase) return index(io, db, state, options.force === true);
   await migrate(db, options.createBase === true, (line) => io.err(`${line}\n`));
   const rows = await positions(io, db);
   const told = rows > 0 ? `, ${rows} contents got their place in the order of consumers` : '';
   io.out(
     `${db.version}: ${steps.length === 0 && rows === 0 ? 'nothing to do, all tables are there' : 'done'}${told}\n`,
   );
+  if (options.index) await index(io, db, await inspect(db, db.kind), options.force === true);
 }
 
 /** Gives a position to contents that are older than our tables. Other applications go on writing, and a service may run. */
@@ -191,6 +194,6 @@ async function tellGrants(io: Io, config: Config, db: Db, named: string | undefi
   io.err(`
 These verbs need more:
   restante migrate, but for --check, --print and --grants: the account of an administrator
-  restante user, add and rotate with --write-tbluser: ${userStatement(database, account)}
+  restante user, add, rotate and delete with --write-tbluser: ${userStatement(database, account)}
 `);
 }

@@ -7,8 +7,7 @@ import type { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
 import type { VerifyInput } from '../../schema/webhooks.ts';
 import type { Store } from '../../store/open.ts';
-import { decodeName } from '../../store/text.ts';
-import { findWebhook, listWebhooks, type WebhookRow } from '../../store/webhooks.ts';
+import { findWebhook, type WebhookRow } from '../../store/webhooks.ts';
 import { verdictOn } from '../../verify/judge.ts';
 import type { Secret } from '../../verify/request.ts';
 import { compileRules, RuleError, type Rules } from '../../verify/rules.ts';
@@ -28,9 +27,9 @@ import { rulesOf, storedTarget } from '../../webhooks/target.ts';
 import { webhookClassic } from '../../webhooks/webhooks.ts';
 import { Complaint, type Io, plain } from '../io.ts';
 import { userIdOf, withExtended } from '../open.ts';
-import { COMMON, configOf, MOST_ID, verb, whole } from '../verb.ts';
-import { curlOfSample, didYouMean, presetNamed } from './presets.ts';
-import { jsonFlag, readSecret } from './webhook-flags.ts';
+import { COMMON, configOf, verb, whole } from '../verb.ts';
+import { curlOfSample, presetNamed } from './presets.ts';
+import { jsonFlag, readSecret, webhookIdOf } from './webhook-flags.ts';
 
 interface Options {
   readonly to?: string;
@@ -134,39 +133,14 @@ async function aimOf(config: Config, options: Options, verify: VerifyInput | und
   }
   return withExtended(config, async (store) => {
     const userId = await userIdOf(store, options.user);
-    const row = await webhookNamed(store, userId, to);
+    const id = await webhookIdOf(store, userId, to, { flag: '--to ID', ours: true });
+    const row = (await findWebhook(store, userId, id)) as WebhookRow;
     const { wh_url: url } = webhookClassic(row, config.publicUrl);
     const { rules, secrets } = await storedRules(store, config, row);
     const { wh_id } = row;
     if (rules && preset === undefined && verify === undefined) return { url, rules, secrets, wh_id };
     return { url, rules: compiled(preset, verify), secrets, wh_id };
   });
-}
-
-const MOST_LISTED = 10_000;
-
-async function webhookNamed(store: Store, userId: number, to: string | undefined): Promise<WebhookRow> {
-  const all = (await listWebhooks(store, userId, { limit: MOST_LISTED })).filter(({ settings }) => settings);
-  const names = all.map((one) => ({ name: decodeName(one.wh_name), wh_id: one.wh_id }));
-  if (all.length === 0)
-    throw new Complaint(`user ${userId} has no webhook yet: restante webhook add NAME --preset NAME`, 2);
-  const like = (text: string) => names.filter(({ name }) => name.toLowerCase() === text.toLowerCase());
-  const found =
-    to === undefined
-      ? names
-      : /^\d+$/.test(to)
-        ? names.filter(({ wh_id }) => wh_id === whole(to, '--to', 1, MOST_ID))
-        : like(to);
-  if (found.length === 1) return (await findWebhook(store, userId, found[0]?.wh_id ?? 0)) as WebhookRow;
-  if (to === undefined)
-    throw new Complaint(`there are ${all.length} webhooks: say which one with --to ID (restante webhook list)`, 2);
-  if (found.length > 1)
-    throw new Complaint(`${found.length} webhooks have this name: say --to ID (restante webhook list)`, 2);
-  const near = didYouMean(
-    to,
-    names.map(({ name }) => name),
-  );
-  throw new Complaint(`there is no webhook ${plain(to)}: restante webhook list.${plain(near)}`, 2);
 }
 
 /** The rules and the secrets as the receiver has them. */

@@ -1,7 +1,10 @@
-// restante user add|list|rotate: the users who may sign in. On MySQL their table belongs to another application.
+// restante user add|list|rotate|delete: the users who may sign in. On MySQL their table belongs to another application.
 import type { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
-import { addUser, listUsers, rotateToken } from '../../store/users.ts';
+import { deleteConsumer, listConsumers } from '../../store/consumers.ts';
+import type { Store } from '../../store/open.ts';
+import { addUser, deleteUser, findUsers, listUsers, rotateToken } from '../../store/users.ts';
+import { deleteWebhook, nameWebhooks } from '../../store/webhooks.ts';
 import { randomText } from '../../webhooks/sealer.ts';
 import { Complaint, type Io, table } from '../io.ts';
 import { withStore } from '../open.ts';
@@ -10,6 +13,7 @@ import { configOf, MOST_ID, noun, verb, whole } from '../verb.ts';
 interface Options {
   readonly json?: boolean;
   readonly writeTbluser?: boolean;
+  readonly yes?: boolean;
   readonly email?: string;
   readonly phone?: string;
 }
@@ -21,6 +25,25 @@ function mayWrite(config: Config, options: Options): void {
       'tbluser belongs to another application on MySQL. If you mean to write to it, add --write-tbluser',
       2,
     );
+}
+
+const PAGE = 1_000;
+
+/** The user goes last: what was cut short can be run again. */
+async function removeAll(store: Store, userId: number): Promise<{ webhooks: number; consumers: number }> {
+  const gone = { webhooks: 0, consumers: 0 };
+  for (let from = 0, page = PAGE; page === PAGE; ) {
+    const some = await nameWebhooks(store, userId, { from, limit: PAGE });
+    // Those of other applications are theirs to delete.
+    for (const { wh_id, url_key } of some)
+      if (url_key !== null && (await deleteWebhook(store, userId, wh_id))) gone.webhooks++;
+    page = some.length;
+    from = (some.at(-1)?.wh_id ?? 0) + 1;
+  }
+  for (const { name } of store.extended ? await listConsumers(store.db, userId) : [])
+    if (await deleteConsumer(store.db, userId, name)) gone.consumers++;
+  await deleteUser(store.db, userId);
+  return gone;
 }
 
 export const userCommand = (io: Io): Command => {
@@ -64,7 +87,7 @@ export const userCommand = (io: Io): Command => {
     .action((options: Options) =>
       withStore(configOf(io, options), async ({ db }) => {
         const users = await listUsers(db);
-        io.out(options.json ? `${JSON.stringify(users)}\n` : table(users, ['id', 'email', 'status']));
+        io.out(options.json ? `${JSON.stringify(users)}\n` : table(users, ['id', 'email', 'status'], io.width));
       }),
     );
   const rotate = verb({
@@ -86,6 +109,33 @@ export const userCommand = (io: Io): Command => {
         tell(options, userId, token);
       });
     });
+  const remove = verb({
+    name: 'delete',
+    summary: 'Delete a user, with webhooks and consumers; the contents stay until restante erase removes them.',
+    examples: ['restante user delete 7', 'restante user delete 7 --yes --write-tbluser   on MySQL'],
+    settings,
+  })
+    .argument('<id>', 'user id')
+    .option('--write-tbluser', 'on MySQL: yes, write to that table')
+    .option('--yes', 'do not ask')
+    .option('--json', 'as JSON')
+    .action((id: string, options: Options) => {
+      const config = configOf(io, options);
+      const userId = whole(id, 'the user id', 1, MOST_ID);
+      mayWrite(config, options);
+      if (!options.yes && !io.tty) throw new Complaint('there is no terminal to ask on: add --yes', 2);
+      return withStore(config, async (store) => {
+        if (!(await findUsers(store.db, [userId])).has(userId))
+          throw new Complaint(`there is no user ${id}: restante user list`);
+        const question = `Delete user ${id}? The token ends within 5 s, and so do the URLs of the webhooks made here. [y/N] `;
+        if (!options.yes && !/^y(es)?$/i.test((await io.ask(question)).trim()))
+          throw new Complaint('not answered with yes: nothing was done');
+        const gone = await removeAll(store, userId);
+        if (options.json) return io.out(`${JSON.stringify({ id: userId, ...gone })}\n`);
+        io.out(`user ${id} is deleted, with ${gone.webhooks} webhooks and ${gone.consumers} consumers\n`);
+        io.err(`What was received stays. To erase it: restante erase --user ${id}\n`);
+      });
+    });
   const examples = ['restante user add --email ana@example.org', 'restante user rotate 1'] as const;
-  return noun('user', 'Users: add, list, rotate the token.', examples, [add, list, rotate]);
+  return noun('user', 'Users: add, list, rotate the token, delete.', examples, [add, list, rotate, remove]);
 };

@@ -1,4 +1,4 @@
-// The settings and secrets of a webhook as flags: read, put together as the API takes them, and checked by the same schemas.
+// A webhook on a command line: which one is meant, and its settings and secrets as flags, checked by the schemas of the API.
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { TSchema } from 'typebox';
@@ -7,12 +7,15 @@ import { isoTime } from '../../api/routes/consumers.ts';
 import { Problem } from '../../errors.ts';
 import { faultWords } from '../../schema/common.ts';
 import { type SecretInput, WebhookCreate, WebhookPatch } from '../../schema/webhooks.ts';
-import type { SealedSecret } from '../../store/webhooks.ts';
+import type { Store } from '../../store/open.ts';
+import { decodeName } from '../../store/text.ts';
+import { nameWebhooks, type SealedSecret } from '../../store/webhooks.ts';
 import { PRESETS } from '../../verify/presets/index.ts';
 import { unlike } from '../../verify/presets/preset.ts';
 import { isToken } from '../../webhooks/target.ts';
-import { Complaint, type Io } from '../io.ts';
+import { Complaint, type Io, plain } from '../io.ts';
 import { spanMs, whole } from '../verb.ts';
+import { didYouMean } from './presets.ts';
 
 export interface SettingFlags extends SecretFlags {
   readonly name?: string;
@@ -191,4 +194,42 @@ function readMoment(text: string): number {
   if (!(ms > Date.now()))
     throw new Complaint('--secret-expires must be a time to come: 2026-12-01T12:00:00Z, or 24h, or 7d', 2);
   return ms;
+}
+
+// Which webhook is meant ------------------------------------------------------------------------------------------------
+
+// Of other applications there may be any number.
+export const MOST_LISTED = 10_000;
+
+/**
+ * A webhook of a user by its id or its name, without regard to case; undefined: the only one. `flag`: how it is named on the
+ * command line. `ours`: not those of other applications.
+ */
+export async function webhookIdOf(
+  store: Store,
+  userId: number,
+  given: string | undefined,
+  { flag, ours = false }: { readonly flag: string; readonly ours?: boolean },
+): Promise<number> {
+  const rows = (await nameWebhooks(store, userId, { limit: MOST_LISTED })).filter((row) => !ours || row.url_key);
+  const all = rows.map((row) => ({ name: decodeName(row.wh_name), id: row.wh_id }));
+  if (all.length === 0)
+    throw new Complaint(`user ${userId} has no webhook yet: restante webhook add NAME --preset NAME`, 2);
+  const byId = given !== undefined && /^\d+$/.test(given) ? all.filter(({ id }) => id === Number(given)) : [];
+  const wanted = given?.toLowerCase();
+  const found =
+    given === undefined ? all : byId.length > 0 ? byId : all.filter(({ name }) => name.toLowerCase() === wanted);
+  if (found.length === 1) return found[0]?.id as number;
+  if (given === undefined)
+    throw new Complaint(`there are ${all.length} webhooks: say which one with ${flag} (restante webhook list)`, 2);
+  if (found.length > 1)
+    throw new Complaint(
+      `${found.length} webhooks have this name: say its id (${found.map(({ id }) => id).join(', ')})`,
+      2,
+    );
+  const near = didYouMean(
+    given,
+    all.map(({ name }) => name),
+  );
+  throw new Complaint(`user ${userId} has no webhook ${plain(given)}: restante webhook list.${plain(near)}`);
 }

@@ -1,10 +1,17 @@
-// restante webhook add|set|list|show|rotate|enable|disable: the public URLs of a user, for operators.
+// restante webhook add|set|list|show|rotate|enable|disable|delete: the public URLs of a user, for operators.
 import type { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
 import type { WebhookDetail } from '../../schema/webhooks.ts';
 import type { Store } from '../../store/open.ts';
 import { decodeName } from '../../store/text.ts';
-import { findWebhook, forgetSecrets, listAllSealed, listWebhooks, type WebhookRow } from '../../store/webhooks.ts';
+import {
+  deleteWebhook,
+  findWebhook,
+  forgetSecrets,
+  listAllSealed,
+  listWebhooks,
+  type WebhookRow,
+} from '../../store/webhooks.ts';
 import { PRESETS } from '../../verify/presets/index.ts';
 import { openSealer, type Sealer } from '../../webhooks/sealer.ts';
 import { isToken } from '../../webhooks/target.ts';
@@ -17,19 +24,22 @@ import {
   webhookDetail,
 } from '../../webhooks/webhooks.ts';
 import { Complaint, type Io, plain, table } from '../io.ts';
+import { ageOf } from '../line.ts';
 import { lookAtKey, userIdOf, withExtended, withStore } from '../open.ts';
 import { judgeWaiting } from '../serve.ts';
-import { COMMON, configOf, type Examples, MOST_ID, noun, verb, whole } from '../verb.ts';
+import { COMMON, configOf, type Examples, noun, verb, whole } from '../verb.ts';
 import { wantsToken } from './presets.ts';
 import {
   asCreate,
   asPatch,
   complaintOf,
+  MOST_LISTED,
   readSecret,
   readSecrets,
   type SettingFlags,
   settingsOf,
   warnOfLooks,
+  webhookIdOf,
   withChanges,
   withSettings,
 } from './webhook-flags.ts';
@@ -38,6 +48,7 @@ interface Options extends SettingFlags {
   readonly user?: string;
   readonly json?: boolean;
   readonly grace?: string;
+  readonly yes?: boolean;
 }
 interface Parts {
   readonly io: Io;
@@ -51,10 +62,8 @@ type Work = (parts: Parts, userId: number, argument: string, options: Options) =
 const told = (webhook: WebhookRow, publicUrl: string): Told =>
   webhook.settings ? webhookDetail(webhook, publicUrl) : webhookClassic(webhook, publicUrl);
 
-// Of other applications there may be any number.
-const MOST_LISTED = 10_000;
-
-const idOf = (text: string): number => whole(text, 'the webhook id', 1, MOST_ID);
+const idOf = ({ store }: Parts, userId: number, text: string): Promise<number> =>
+  webhookIdOf(store, userId, text, { flag: 'ID' });
 
 /** Opened only to encrypt or to verify something: a plain webhook needs no key. */
 const sealerOf = ({ io, store, config }: Parts): Promise<Sealer> =>
@@ -79,7 +88,7 @@ const make: Work = async (parts, userId, name, options) => {
 };
 
 const change: Work = async (parts, userId, id, options) => {
-  const whId = idOf(id);
+  const whId = await idOf(parts, userId, id);
   const { secrets: before } = await owned(parts, userId, whId);
   const secrets = await readSecrets(parts.io, options, before);
   const settings = settingsOf(options, await tokenOf(parts.io, options));
@@ -92,21 +101,48 @@ const change: Work = async (parts, userId, id, options) => {
   return { ...changed, ...(await judgeWaiting({ ...parts, sealer }, userId, whId)) };
 };
 
-const show: Work = async ({ store, config }, userId, id) => {
-  const webhook = await findWebhook(store, userId, idOf(id));
+const show: Work = async (parts, userId, id) => {
+  const webhook = await findWebhook(parts.store, userId, await idOf(parts, userId, id));
   if (!webhook) throw new Complaint(`user ${userId} has no webhook ${id}: restante webhook list`);
+  return told(webhook, parts.config.publicUrl);
+};
+
+const rotate: Work = async (parts, userId, id, { grace = '86400' }) => {
+  const seconds = whole(grace, '--grace', 0, 30 * 86_400);
+  const rotated = await rotateWebhook(parts, userId, await idOf(parts, userId, id), seconds);
+  const ends = new Date(parts.now() + seconds * 1000).toISOString();
+  parts.io.err(
+    seconds === 0
+      ? 'The old URL has ended: senders that still use it get 404.\n'
+      : `The old URL ends in ${ageOf(seconds)}, at ${ends}. Give the new one to the provider before.\n`,
+  );
+  return rotated;
+};
+
+const remove: Work = async (parts, userId, id, { yes }) => {
+  const { io, store, config } = parts;
+  const { wh_id } = await owned(parts, userId, await idOf(parts, userId, id));
+  const webhook = (await findWebhook(store, userId, wh_id)) as WebhookRow;
+  const name = plain(decodeName(webhook.wh_name));
+  if (!yes) {
+    if (!io.tty) throw new Complaint('there is no terminal to ask on: add --yes', 2);
+    const answer = await io.ask(`Delete webhook ${wh_id} (${name})? Its URL ends at once, its contents stay. [y/N] `);
+    if (!/^y(es)?$/i.test(answer.trim())) throw new Complaint('not answered with yes: nothing was done');
+  }
+  await deleteWebhook(store, userId, wh_id);
+  io.err(`Webhook ${wh_id} (${name}) is deleted: its URL ends within 5 s. Its contents stay.\n`);
   return told(webhook, config.publicUrl);
 };
 
 const enable =
   (enabled: boolean): Work =>
-  (parts, userId, id) =>
-    changeWebhook(parts, userId, idOf(id), { enabled });
+  async (parts, userId, id) =>
+    changeWebhook(parts, userId, await idOf(parts, userId, id), { enabled });
 
 export const webhookCommand = (io: Io): Command => {
   const command = noun(
     'webhook',
-    'Webhooks: add, change, list, show, rotate the URL, enable, disable, forget secrets.',
+    'Webhooks: add, change, list, show, rotate the URL, enable, disable, delete, forget secrets.',
     ['restante webhook add "Payments" --preset stripe --secret-file -', 'restante webhook list'],
     [],
   );
@@ -162,10 +198,10 @@ export const webhookCommand = (io: Io): Command => {
   withChanges(
     add(
       'set',
-      '<wh_id>',
+      '<webhook>',
       'Change a webhook. Once its secret is set, requests that came earlier are verified.',
       [
-        'restante webhook set 1 --secret-file -',
+        'restante webhook set Payments --secret-file -',
         'restante webhook set 1 --add-secret-file new --secret-expires 24h   rotation: for a day both count',
         'restante webhook set 1 --verify \'{"tolerance_seconds":600}\' --on-reject drop',
       ],
@@ -182,33 +218,39 @@ export const webhookCommand = (io: Io): Command => {
   );
   add(
     'show',
-    '<wh_id>',
+    '<webhook>',
     'Show a webhook and its settings.',
     ['restante webhook show 1', 'restante webhook show 1 --json'],
     show,
   );
   add(
     'rotate',
-    '<wh_id>',
+    '<webhook>',
     'Give a webhook a new URL; the old one goes on for a while.',
     ['restante webhook rotate 1', 'restante webhook rotate 1 --grace 0   the old URL ends at once'],
-    (parts, userId, id, { grace = '86400' }) =>
-      rotateWebhook(parts, userId, idOf(id), whole(grace, '--grace', 0, 30 * 86_400)),
+    rotate,
   ).option('--grace <seconds>', 'how long the old URL goes on', '86400');
   add(
     'enable',
-    '<wh_id>',
+    '<webhook>',
     'Enable a webhook: it receives again.',
     ['restante webhook enable 1', 'restante webhook enable 1 --user 2 --json'],
     enable(true),
   );
   add(
     'disable',
-    '<wh_id>',
+    '<webhook>',
     'Disable a webhook: within 5 s senders get 503 and try later, until it is enabled again.',
     ['restante webhook disable 1', 'restante webhook disable 1 --user 2 --json'],
     enable(false),
   );
+  add(
+    'delete',
+    '<webhook>',
+    'Delete a webhook: its URLs end, its contents stay.',
+    ['restante webhook delete Payments', 'restante webhook delete 1 --yes'],
+    remove,
+  ).option('--yes', 'do not ask');
   command.addCommand(forgetSecretsCommand(io));
   return command;
 };
@@ -284,7 +326,7 @@ interface How {
 
 function tellWebhook(io: Io, result: Told | Told[], { json, steps, user }: How): void {
   if (json) io.out(`${JSON.stringify(result)}\n`);
-  else if (Array.isArray(result)) io.out(table(result, ['wh_id', 'status', 'wh_name', 'preset', 'wh_url']));
+  else if (Array.isArray(result)) io.out(table(result, ['wh_id', 'status', 'wh_name', 'preset', 'wh_url'], io.width));
   else {
     for (const [name, value] of Object.entries(rows(result))) io.out(`${name.padEnd(15)} ${plain(value)}\n`);
     if (steps) tellSteps(io, result, user === undefined ? '' : ` --user ${user}`);

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { type Client, type Consumer, type Content, RestanteError } from '../../client/index.ts';
 import { Complaint, type Io, plain, table } from '../io.ts';
+import { ageOf } from '../line.ts';
 import { type Examples, MOST_ID, noun, spanMs, verb, whole, withService } from '../verb.ts';
 import { type ClientFlags, unless, withClient } from './credentials.ts';
 
@@ -13,18 +14,28 @@ interface Options extends ClientFlags {
   readonly to: string;
 }
 
-const COLUMNS = ['name', 'whid', 'backlog', 'oldest_age_s', 'in_flight', 'dead', 'last_id', 'pulled_at'];
+const COLUMNS = ['name', 'whid', 'backlog', 'oldest', 'in_flight', 'dead', 'last_id', 'pulled'];
 
 /** As the API names it, with values that fit a cell. */
 const shown = (consumer: Consumer): Record<string, unknown> => ({
   ...consumer,
   whid: consumer.whid?.join(',') ?? 'all',
   backlog: `${consumer.backlog}${consumer.backlog_more ? '+' : ''}`,
+  oldest: consumer.oldest_age_s === null ? '' : `${ageOf(consumer.oldest_age_s)} ago`,
+  pulled: consumer.pulled_at === null ? 'never' : `${ageOf(secondsSince(consumer.pulled_at))} ago`,
   ...(consumer.gap ? { gap: `${consumer.gap.from} to ${consumer.gap.to} were deleted before they were read` } : {}),
 });
 
+const secondsSince = (time: string): number => Math.max(0, (Date.now() - Date.parse(time)) / 1000);
+
 function tell(io: Io, consumer: Consumer, json: boolean | undefined): void {
-  const { backlog_more: _, ...rows } = shown(consumer);
+  const { backlog_more: _, oldest, pulled, ...all } = shown(consumer);
+  const { oldest_age_s, pulled_at } = consumer;
+  const rows = {
+    ...all,
+    ...(oldest_age_s === null ? {} : { oldest_age_s: `${oldest_age_s} (${oldest})` }),
+    ...(pulled_at === null ? {} : { pulled_at: `${pulled_at} (${pulled})` }),
+  };
   const lines = Object.entries(rows).map(([name, value]) => `${name.padEnd(14)} ${plain(String(value ?? 'none'))}\n`);
   io.out(json ? `${JSON.stringify(consumer)}\n` : lines.join(''));
 }
@@ -80,7 +91,7 @@ export const consumerCommand = (io: Io): Command => {
     ['restante consumer list', 'restante consumer list --json'],
     async (client, { json }) => {
       const { consumers } = await client.consumers.list();
-      io.out(json ? `${JSON.stringify(consumers)}\n` : table(consumers.map(shown), COLUMNS));
+      io.out(json ? `${JSON.stringify(consumers)}\n` : table(consumers.map(shown), COLUMNS, io.width));
     },
   );
   const show = add(
@@ -205,7 +216,7 @@ async function listDead(io: Io, client: Client, name: string, json: boolean): Pr
       );
   if (json) return io.out(`${JSON.stringify(rows)}\n`);
   if (rows.length === 0) return io.out(`${name} has no dead letters\n`);
-  io.out(table(rows, DEAD_COLUMNS));
+  io.out(table(rows, DEAD_COLUMNS, io.width));
 }
 
 async function inspectDead(

@@ -55,4 +55,4 @@ export const grantStatements = (database: string, account: string): string[] =>
 
 /** What `restante user` does to a table that belongs to another application. */
 export const userStatement = (database: string, account: string): string =>
-  `GRANT SELECT (id, email, status), INSERT (email, phone, token, status, pwd), UPDATE (token) ON \`${database.replaceAll('`', '``')}\`.tbluser TO ${account}`;
+  `GRANT SELECT (id, email, status), INSERT (email, phone, token, status, pwd), UPDATE (token), DELETE ON \`${database.replaceAll('`', '``')}\`.tbluser TO ${account}`;
