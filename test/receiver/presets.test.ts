@@ -11,19 +11,29 @@ import {
   startService,
   type TestUser,
 } from '../support/engines.ts';
+import { talk } from '../support/raw.ts';
+import { startVendor } from '../support/vendor.ts';
 import { SENDERS } from '../verify/presets/senders.ts';
 
 let database: Database;
 let service: Service;
 let user: TestUser;
+let vendor: Awaited<ReturnType<typeof startVendor>>;
 beforeAll(async () => {
+  const certificates = Object.values(SENDERS).flatMap(({ certificate }) => certificate ?? []);
+  vendor = await startVendor(certificates.map(({ url }) => new URL(url).hostname));
+  for (const { url, pem } of certificates) vendor.files.set(url, pem);
   database = await migratedDatabase('sqlite');
-  service = await startService(database.url, { PUBLIC_URL: 'https://hooks.example.org' });
+  const { agent } = vendor;
+  service = await startService(database.url, { PUBLIC_URL: 'https://hooks.example.org' }, undefined, {
+    certificates: { agent },
+  });
   user = await service.user();
 });
 afterAll(async () => {
   await service?.close();
   await database?.drop();
+  await vendor?.close();
 });
 
 async function send({ method, publicUrl, headers, body }: Incoming) {
@@ -38,8 +48,27 @@ async function send({ method, publicUrl, headers, body }: Incoming) {
   return { status: response.status, type: response.headers.get('content-type'), text: await response.text() };
 }
 
+/** In chunks of a few bytes, behind a 100 Continue. */
+async function sendInChunks({ method, publicUrl, headers, body }: Incoming): Promise<number> {
+  const { pathname, search } = new URL(publicUrl);
+  const lines = headers.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${headers[i + 1]}`] : []));
+  const line = await talk(service.port);
+  const own = ['Transfer-Encoding: chunked', 'Expect: 100-continue'];
+  line.send(`${[`${method} ${pathname}${search} HTTP/1.1`, ...lines, ...own].join('\r\n')}\r\n\r\n`);
+  expect((await line.answer()).status).toBe(100);
+  const step = Math.ceil(body.length / 3);
+  for (let at = 0; at < body.length; at += step) {
+    const chunk = body.subarray(at, at + step);
+    line.send(Buffer.concat([Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from('\r\n')]));
+  }
+  line.send('0\r\n\r\n');
+  const { status } = await line.answer();
+  line.end();
+  return status;
+}
+
 describe.each(Object.entries(SENDERS))('%s', (name, sender) => {
-  test('is stored as verified, and answered', async () => {
+  test('is stored as verified, in chunks too, and answered', async () => {
     const { secret, signing } = sender.keys();
     const wh = await service.webhook(user, { preset: name, secrets: [secret], verify: sender.verify });
     const nowMs = Date.now();
@@ -51,15 +80,15 @@ describe.each(Object.entries(SENDERS))('%s', (name, sender) => {
       type: response.body === '' ? null : response.content_type,
       text: response.body,
     });
+    expect(await sendInChunks(incoming)).toBe(response.status);
     const forged = await sender.send({ signing: sender.keys().signing, body, nowMs, url: `${wh.wh_url}?a=1` });
     expect((await send(forged.incoming)).status).toBe(401);
     await service.settle();
     const list = await fetch(`${service.url}/whcontent?whid=${wh.wh_id}`, { headers: { authorization: user.auth } });
     const { whcontent } = (await list.json()) as { whcontent: Content[] };
     const verified = verify.scheme === 'shared-secret' ? 'token' : 'signed';
-    expect(whcontent.map(({ request }) => [request?.verified, request?.event_type])).toEqual([
-      [verified, sender.event.type],
-    ]);
+    const once = [verified, sender.event.type];
+    expect(whcontent.map(({ request }) => [request?.verified, request?.event_type])).toEqual([once, once]);
   });
 });
 

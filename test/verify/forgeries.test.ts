@@ -10,8 +10,6 @@ import { verdictOn } from './verdict.ts';
 
 // Nothing proves who sent their requests.
 const UNSIGNED = ['activecampaign', 'monday', 'strava'];
-// Their keys come in certificates: webhooks/certificates.test.ts.
-const CERTIFIED = ['sns', 'paypal'];
 const URL_SIGNED = `${URL_HERE}?a=1&b=%3Ax%2Fy%40z%2C&c=%C3%A4+%20`;
 
 /** The same request with its signature written otherwise, wherever it stands. */
@@ -35,7 +33,7 @@ function flipped(signature: string): string {
 
 test('every preset that verifies has a sender of its own', () => {
   expect(Object.keys(SENDERS).sort()).toEqual(
-    [...PRESETS.keys()].filter((name) => ![...UNSIGNED, ...CERTIFIED, 'generic'].includes(name)).sort(),
+    [...PRESETS.keys()].filter((name) => ![...UNSIGNED, 'generic'].includes(name)).sort(),
   );
 });
 

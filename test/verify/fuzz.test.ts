@@ -1,11 +1,13 @@
 // Random requests over every preset, 100,000 or FUZZ_RUNS: nothing throws, and nothing is called signed by whoever has no secret.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { readCertificate } from '../../src/verify/certificate.ts';
 import { identify } from '../../src/verify/identify.ts';
 import { nearMiss } from '../../src/verify/near-miss.ts';
 import { PRESETS } from '../../src/verify/presets/index.ts';
 import type { Incoming, Secret } from '../../src/verify/request.ts';
 import { compileRules } from '../../src/verify/rules.ts';
+import { issue } from '../support/vendor.ts';
 import { lasting, NOW_MS, URL_HERE } from './presets/request.ts';
 import { SENDERS } from './presets/senders.ts';
 import { verdictOn } from './verdict.ts';
@@ -93,19 +95,18 @@ test('random requests over all presets', { timeout: 60_000 + COUNT }, async () =
   const { next, pick } = randomFrom(seed);
   const signed: Incoming[] = [];
   const targets: { name: string; rules: ReturnType<typeof compileRules>; secrets: readonly Secret[] }[] = [];
+  // Where a certificate signs, a stranger may know the secret, and has another key.
+  const foreign = issue('sns.amazonaws.com', { from: NOW_MS - 1e9, to: NOW_MS + 1e9 });
+  const theirs = readCertificate(foreign.pem, /./) ?? expect.fail(foreign.name);
   for (const [name, sender] of Object.entries(SENDERS)) {
     // The requests are signed with keys that the webhooks do not have.
-    const { incoming } = await sender.send({
-      signing: sender.keys().signing,
-      body: sender.body,
-      nowMs: NOW_MS,
-      url: URL_HERE,
-    });
-    signed.push(incoming);
+    const { signing } = sender.keys();
+    const { incoming } = await sender.send({ signing, body: sender.body, nowMs: NOW_MS, url: URL_HERE });
+    signed.push(sender.certificate ? { ...incoming, certificates: { get: () => theirs } } : incoming);
     targets.push({
       name,
       rules: compileRules({ preset: name, verify: sender.verify }),
-      secrets: lasting(sender.keys().secret, sender.keys().secret),
+      secrets: lasting(sender.certificate ? signing : sender.keys().secret, sender.keys().secret),
     });
   }
   const names = [...new Set(signed.flatMap(({ headers }) => headers.filter((_, i) => i % 2 === 0)))];
@@ -130,6 +131,7 @@ test('random requests over all presets', { timeout: 60_000 + COUNT }, async () =
     const base = pick(signed);
     const text = base.body.toString('latin1');
     return {
+      ...base,
       method: next(3) === 0 ? pick(METHODS) : base.method,
       publicUrl: next(3) === 0 ? `${base.publicUrl}?${scrap()}&${scrap()}` : next(20) === 0 ? scrap() : base.publicUrl,
       headers: headersOf(base),

@@ -1,8 +1,11 @@
 // Signs requests as each provider documents it, by WebCrypto and by hand: an implementation that shares nothing with ours.
-import { createHash, createHmac, generateKeyPairSync, sign as signWith } from 'node:crypto';
+import { createHash, createHmac, createSign, generateKeyPairSync, sign as signWith } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import type { VerifyInput } from '../../../src/schema/webhooks.ts';
-import type { Incoming } from '../../../src/verify/request.ts';
-import { request } from './request.ts';
+import { readCertificate } from '../../../src/verify/certificate.ts';
+import type { Certificate, Incoming } from '../../../src/verify/request.ts';
+import { issue } from '../../support/vendor.ts';
+import { NOW_MS, request } from './request.ts';
 
 export interface Sender {
   /** A secret of the right shape; with a public key what the provider signs with stands beside it. */
@@ -17,6 +20,8 @@ export interface Sender {
   readonly event: { readonly id: string | null; readonly type: string | null };
   /** What the owner has to say beside the preset. */
   readonly verify?: VerifyInput;
+  /** What its provider shows at the URL that its requests name, where it signs by a certificate. */
+  readonly certificate?: { readonly url: string; readonly pem: string };
 }
 export interface Sent {
   readonly incoming: Incoming;
@@ -184,6 +189,22 @@ const hexKeys = () => {
   const secret = random(32).toString('hex').toUpperCase();
   return { secret, signing: secret };
 };
+
+// Of our own, for the names of theirs; they count at NOW_MS as they do today.
+const YEAR_MS = 365 * 86_400_000;
+const certified = (name: string, url: string) => {
+  const { pem, privateKey } = issue(name, { from: NOW_MS - YEAR_MS, to: NOW_MS + 20 * YEAR_MS });
+  const found = readCertificate(pem, new RegExp(`^${name.replaceAll('.', '\\.')}$`)) as Certificate;
+  return { url, pem, privateKey, certificates: new Map([[url, found]]) };
+};
+const SNS = certified(
+  'sns.amazonaws.com',
+  `https://sns.us-east-1.amazonaws.com/SimpleNotificationService-${'a'.repeat(32)}.pem`,
+);
+const PAYPAL = certified(
+  'messageverificationcerts.paypal.com',
+  'https://api.paypal.com/v1/notifications/certs/CERT-360caa42-fca2a594-a5cafa77',
+);
 
 const META =
   '{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"messages":[{"id":"wamid.1","text":{"body":"\\u00e4 \\/"}}]}}]}]}';
@@ -947,6 +968,52 @@ export const SENDERS: Readonly<Record<string, Sender>> = {
       const whole = `--b\r\nContent-Disposition: form-data; name="json"\r\n\r\n{"event":{${body},"event_hash":"${signature}"}}\r\n--b--\r\n`;
       const headers = { 'Content-Type': 'multipart/form-data; boundary=b' };
       return { signature, incoming: request({ body: whole, nowMs, url, headers }) };
+    },
+  },
+  sns: {
+    keys() {
+      const secret = `arn:aws:sns:us-east-1:123456789012:${random(10).toString('hex')}`;
+      return { secret, signing: secret };
+    },
+    window: 0,
+    // Of the members, and not of the bytes.
+    coversBody: false,
+    body: '{"Type":"Notification","MessageId":"22b80b92-fdea-4c2c-8f9d-000000000001","Subject":"An order","Message":"Zwölf \\"Kisten\\"","Timestamp":"2026-11-30T20:00:00.000Z","SignatureVersion":"2"}',
+    event: { id: '22b80b92-fdea-4c2c-8f9d-000000000001', type: 'Notification' },
+    certificate: SNS,
+    async send({ signing, body, nowMs, url }) {
+      const message: Record<string, string> = { ...JSON.parse(body), TopicArn: signing, SigningCertURL: SNS.url };
+      const signer = createSign('RSA-SHA256');
+      for (const name of ['Message', 'MessageId', 'Subject', 'Timestamp', 'TopicArn', 'Type'])
+        signer.update(`${name}\n${message[name]}\n`);
+      const signature = signer.sign(SNS.privateKey, 'base64');
+      const whole = JSON.stringify({ ...message, Signature: signature });
+      const incoming = request({ body: whole, nowMs, url, headers: { 'Content-Type': 'text/plain; charset=UTF-8' } });
+      return { signature, incoming: { ...incoming, certificates: SNS.certificates } };
+    },
+  },
+  paypal: {
+    keys() {
+      const secret = random(8).toString('hex').toUpperCase();
+      return { secret, signing: secret };
+    },
+    window: 262_800,
+    body: '{"id":"WH-1","event_type":"PAYMENT.SALE.COMPLETED","resource":{"note":"ä"}}',
+    event: { id: 'WH-1', type: 'PAYMENT.SALE.COMPLETED' },
+    certificate: PAYPAL,
+    async send({ signing, body, nowMs, url }) {
+      const [id, time] = ['69cd13f0-d67a-11e5-baa3-778b53f4ae55', new Date(nowMs).toISOString().replace(/\.\d+/, '')];
+      const signed = createSign('RSA-SHA256').update(`${id}|${time}|${signing}|${crc32(Buffer.from(body))}`);
+      const signature = signed.sign(PAYPAL.privateKey, 'base64');
+      const headers = {
+        ...JSON_TYPE,
+        'PAYPAL-TRANSMISSION-ID': id,
+        'PAYPAL-TRANSMISSION-TIME': time,
+        'PAYPAL-CERT-URL': PAYPAL.url,
+        'PAYPAL-AUTH-ALGO': 'SHA256withRSA',
+        'PAYPAL-TRANSMISSION-SIG': signature,
+      };
+      return { signature, incoming: { ...request({ body, nowMs, url, headers }), certificates: PAYPAL.certificates } };
     },
   },
 };
