@@ -118,7 +118,9 @@ function certifiedKeys(
   const { certificate: rule, carried } = check;
   if (!rule || message.certificate === undefined) return [];
   if (!secrets.some((secret) => isCarried(secret, message)))
-    return { fault: `The ${carried?.title ?? 'secret'} is not the secret of this webhook.` };
+    return {
+      fault: `The ${carried?.title ?? 'secret'} is another than the one that is set as the secret of this webhook.`,
+    };
   const named = pinned.length === 0 ? incoming.certificates?.get(message.certificate) : undefined;
   if (pinned.length === 0 && !named) return { certificate: message.certificate };
   const all = named ? [named] : pinned.flatMap(({ value }) => readCertificate(value, rule.name) ?? []);

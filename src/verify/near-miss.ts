@@ -1,15 +1,18 @@
 // Near misses: what would have made a refused request verify, in a few words. Most mistakes are one of a handful.
 import { isShared, isSigned, passesOf, readShared } from './digest.ts';
+import { markOf } from './json.ts';
 import { findHandshake } from './judge.ts';
 import { claimFault, isTokenSigned, readToken, timeFault } from './jwt.ts';
 import { readMessage, secondsOutside } from './message.ts';
 import { PRESETS } from './presets/index.ts';
-import type { Preset } from './presets/preset.ts';
-import { headerOf, type Incoming, plainBody, readSource, type Secret, unexpired } from './request.ts';
-import type { Proof, Rules } from './rules.ts';
+import { lookOf, type Preset } from './presets/preset.ts';
+import { headerOf, type Incoming, isForm, plainBody, readSource, type Secret, unexpired } from './request.ts';
+import { compileRules, type Proof, type Rules, type SignatureCheck } from './rules.ts';
 import { atOnce } from './slices.ts';
 
 const MOST_CHARACTERS = 250;
+/** Said in the rows of those whose secret the owner types in at the provider. */
+const CHOSEN = 'You choose it yourself';
 // Strangers can cause this work, and all other requests wait for it: all tries together read no more than this, which takes some
 // 50 ms. To look for values in a body takes much longer than to hash it.
 const MOST_BYTES = 24 * 1024 * 1024;
@@ -18,6 +21,8 @@ const MOST_PARSED = 256 * 1024;
 // Some tries copy the body.
 const MOST_DECODED_BYTES = 4 * 1024 * 1024;
 const BYTES_A_TRY = 4096;
+// JSON that is no larger is written anew.
+const MOST_REWRITTEN = 64 * 1024;
 // A signature by RSA takes 30 µs, in which 30 KiB can be hashed.
 const BYTES_A_KEY = 32 * 1024;
 
@@ -28,12 +33,13 @@ export interface OtherSecret {
 /** What every try looks at. */
 interface Case {
   readonly check: Proof;
+  readonly preset: Preset | undefined;
   readonly secrets: readonly Secret[];
   /** Those of them that had not expired. */
   readonly usable: readonly Secret[];
   readonly incoming: Incoming;
   /** Whether the request would verify, apart from its time. */
-  readonly fits: (secret: Secret, incoming: Incoming, check?: Proof) => boolean;
+  readonly fits: (secret: Secret, incoming: Incoming, check: Proof) => boolean;
 }
 
 /** At most 250 characters; names a secret by its last four characters only. Null: nothing near. */
@@ -48,24 +54,20 @@ export function nearMiss(
   if (open) return handshake(rules, open.token && readSource(open.token, incoming, undefined));
   if ((incoming.decoded?.length ?? 0) > MOST_DECODED_BYTES) return null;
   if (!check || (parses(check) && plainBody(incoming).length > MOST_PARSED)) return null;
-  const looks = lookalike(preset, incoming);
-  const other = looks && `this looks like a request of ${looks.title}: try the preset ${looks.name}`;
-  if (isMissing(check, incoming))
-    return cut(
-      other ??
-        `it came unsigned: is the secret set at ${preset && preset.name !== 'generic' ? preset.title : 'the provider'}?`,
-    );
-  const tried: Case = { check, secrets, usable: unexpired(secrets, incoming), incoming, fits: limited(check) };
-  const found =
-    window(tried) ??
-    expired(tried) ??
-    trimmed(tried) ??
-    encoded(tried) ??
-    body(tried) ??
-    asText(tried) ??
-    url(tried) ??
-    another(others, tried) ??
-    other;
+  const tried: Case = { check, preset, secrets, usable: unexpired(secrets, incoming), incoming, fits: limited() };
+  const found = isMissing(check, incoming)
+    ? (elsewhere(tried, true) ?? lookalike(tried) ?? unsigned(tried))
+    : (window(tried) ??
+      expired(tried) ??
+      rewritten(tried) ??
+      encoded(tried) ??
+      body(tried) ??
+      options(tried) ??
+      url(tried) ??
+      elsewhere(tried, false) ??
+      another(others, tried) ??
+      lookalike(tried) ??
+      unlikely(tried));
   return found ? cut(found) : null;
 }
 
@@ -92,15 +94,55 @@ const parses = (check: Proof): boolean =>
     ? typeof check.from === 'object' && check.from.kind !== 'header'
     : check.places.documents.length > 0 || check.places.forms || check.template.some(({ kind }) => kind === 'params');
 
+/**
+ * The proof is not there at all. A secret that the owner chooses may be missing at the provider; one that the provider makes is
+ * there, and nobody could set it.
+ */
+function unsigned({ check, preset, incoming }: Case): string {
+  const named = preset && preset.name !== 'generic' ? preset : undefined;
+  const name = named?.title ?? 'the provider';
+  const at = placeOf(check);
+  const kinds = at && 'places' in at ? at.places.map(({ kind }) => kind) : [at?.kind];
+  const json = kinds.includes('body') || kinds.includes('each');
+  const wanted = [json && 'JSON', kinds.includes('form') && 'a form'].filter(Boolean).join(' or ');
+  const readable = kinds.includes('header') || (json && isJson(plainBody(incoming))) || isAnyForm(incoming);
+  if (wanted !== '' && !readable && plainBody(incoming).length > 0)
+    return `the body is not ${wanted}, where the proof stands: something on the way changed it, or ${name} was told to send another format`;
+  const shared = check.scheme === 'shared-secret';
+  const without = shared ? 'without its secret' : 'unsigned';
+  if (!named || named.secret?.startsWith(CHOSEN)) return `it came ${without}: is the secret set at ${name}?`;
+  const lost = kinds.includes('header') ? `something on the way dropped the ${at?.title}, ` : '';
+  return `it came ${without}: something else sent it, ${lost}or ${shared ? 'this' : 'signing'} is off at ${name}`;
+}
+
+const isAnyForm = (incoming: Incoming): boolean =>
+  isForm(incoming) || /^multipart\/form-data/i.test(headerOf(incoming, 'content-type') ?? '');
+
+/** Where the signature, the token or the secret itself stands. */
+function placeOf(check: Proof) {
+  if (check.scheme === 'jwt') return check.from;
+  if (check.scheme !== 'shared-secret') return check.signature;
+  return typeof check.from === 'object' ? check.from : AUTHORIZATION;
+}
+const AUTHORIZATION = { kind: 'header', title: 'Authorization header' } as const;
+
+function isJson(bytes: Buffer): boolean {
+  try {
+    JSON.parse(bytes.toString('utf8', markOf(bytes)));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Of the bytes that are read or hashed. */
 const sizeOf = (check: Proof, incoming: Incoming): number =>
   parses(check) || ('decoded' in check && check.decoded) ? plainBody(incoming).length : incoming.body.length;
 
-function limited(own: Proof): Case['fits'] {
+function limited(): Case['fits'] {
   let left = MOST_BYTES;
-  const weight = parses(own) ? PARSED_COUNTS : 1;
-  return (secret, incoming, check = own) => {
-    left -= sizeOf(check, incoming) * weight + BYTES_A_TRY;
+  return (secret, incoming, check) => {
+    left -= sizeOf(check, incoming) * (parses(check) ? PARSED_COUNTS : 1) + BYTES_A_TRY;
     if (left < 0) return false;
     if (check.scheme === 'shared-secret') {
       const texts = readShared(check, incoming);
@@ -128,48 +170,85 @@ function nameOf({ value }: Secret): string {
 }
 
 function window({ check, usable, incoming, fits }: Case): string | undefined {
-  if (check.scheme === 'shared-secret' || !usable.some((secret) => fits(secret, incoming))) return undefined;
+  if (check.scheme === 'shared-secret' || !usable.some((secret) => fits(secret, incoming, check))) return undefined;
+  const within = `of ${check.toleranceMs / 1000} s`;
   if (check.scheme === 'jwt') {
     const token = readToken(check, incoming);
     const time = 'fault' in token ? undefined : timeFault(check, token, incoming.receivedMs);
     if (!time || time.seconds <= 0) return undefined;
     const why = time.future ? 'it counts only later, or a wrong clock' : 'an old token, or a wrong clock';
-    return `${time.seconds} s outside the window of ${check.toleranceMs / 1000} s: ${why}`;
+    return `${spanOf(time.seconds)} outside the window ${within}: ${why}`;
   }
   const message = readMessage(check, incoming);
   const timeMs = 'fault' in message ? undefined : message.timeMs;
   const outside = secondsOutside(check, timeMs, incoming.receivedMs);
-  if (outside === 0) return undefined;
-  const why =
-    (timeMs ?? 0) > incoming.receivedMs ? 'it says it is from the future' : 'an old request, or a wrong clock';
-  return `${outside} s outside the window of ${check.toleranceMs / 1000} s: ${why}`;
+  if (outside === 0 || timeMs === undefined) return undefined;
+  const milliseconds = check.timestamp?.unit !== 'ms';
+  if (
+    check.timestamp?.format === 'unix' &&
+    secondsOutside(check, milliseconds ? timeMs / 1000 : timeMs * 1000, incoming.receivedMs) === 0
+  )
+    return `its time is in ${milliseconds ? 'milliseconds' : 'seconds'}: set verify.timestamp.unit to ${milliseconds ? 'ms' : 's'}`;
+  const why = timeMs > incoming.receivedMs ? 'it says it is from the future' : 'an old request, or a wrong clock';
+  return `${spanOf(outside)} outside the window ${within}: ${why}`;
 }
 
-function expired({ secrets, usable, incoming, fits }: Case): string | undefined {
-  const found = secrets.find((secret) => !usable.includes(secret) && fits(secret, incoming));
+/** Seconds up to two hours, then what can be pictured. */
+const spanOf = (seconds: number): string =>
+  seconds < 7_200
+    ? `${seconds} s`
+    : seconds < 172_800
+      ? `${Math.round(seconds / 3_600)} h`
+      : `${Math.round(seconds / 86_400)} days`;
+
+function expired({ check, secrets, usable, incoming, fits }: Case): string | undefined {
+  const found = secrets.find((secret) => !usable.includes(secret) && fits(secret, incoming, check));
   const when = found && new Date(found.expiresMs ?? 0).toISOString().slice(0, 19);
   return found && `would verify with ${nameOf(found)} of this webhook, which expired at ${when}Z`;
 }
 
-function trimmed({ usable, incoming, fits }: Case): string | undefined {
-  const found = usable.find(({ value }) => {
-    const bare = value.trim();
-    return bare !== value && bare !== '' && fits({ value: bare, expiresMs: null }, incoming);
-  });
-  return found && `would verify without the white space around ${nameOf({ ...found, value: found.value.trim() })}`;
+/** The secret as it should have been copied: without what stands around it, or with what stands in front of it. */
+function rewritten({ check, preset, usable, incoming, fits }: Case): string | undefined {
+  const { prefix = '' } = lookOf(preset?.name) ?? {};
+  for (const { value, expiresMs } of usable)
+    for (const [other, words] of [
+      [value.trim(), 'without the white space around'],
+      [value.replace(/^\s*(["'`])(.*)\1\s*$/s, '$2'), 'without the quotes around'],
+      [prefix + value, `with ${prefix} in front of`],
+    ] as const) {
+      const secret = { value: other, expiresMs };
+      if (other !== value && other !== '' && fits(secret, incoming, check))
+        return `would verify ${words} ${nameOf(secret)}`;
+    }
+  return undefined;
+}
+
+/** None of the secrets looks like one of this provider: another key of the same page, say, or one of its test mode. */
+function unlikely({ preset, usable }: Case): string | undefined {
+  const look = lookOf(preset?.name);
+  if (!preset || !look || usable.length === 0 || usable.some(({ value }) => look.pattern.test(value))) return undefined;
+  return `a secret of ${preset.title} ${look.words}, and ${nameOf(usable[0] as Secret)} does not look so`;
 }
 
 function body({ check, usable, incoming, fits }: Case): string | undefined {
   const decoded = 'decoded' in check && check.decoded && incoming.decoded;
   const whole = decoded || incoming.body;
   const works = (changed: Buffer) =>
-    usable.some((secret) => fits(secret, { ...incoming, [decoded ? 'decoded' : 'body']: changed }));
+    usable.some((secret) => fits(secret, { ...incoming, [decoded ? 'decoded' : 'body']: changed }, check));
   if (whole.at(-1) === 10 && ((whole.at(-2) === 13 && works(whole.subarray(0, -2))) || works(whole.subarray(0, -1))))
     return 'would verify without the trailing newline of the body: something on the way added it';
   for (const [end, name] of [['\n', 'a newline'] as const, ['\r\n', 'CRLF'] as const])
     if (works(Buffer.concat([whole, Buffer.from(end)])))
       return `would verify with ${name} at the end of the body: something on the way cut it off`;
-  return undefined;
+  if (markOf(whole) > 0 && works(whole.subarray(markOf(whole))))
+    return 'would verify without the byte order mark of the body: something on the way added it';
+  const text =
+    whole.length > MOST_REWRITTEN || !isJson(whole)
+      ? ''
+      : JSON.stringify(JSON.parse(whole.toString('utf8', markOf(whole))));
+  return text !== '' && !whole.equals(Buffer.from(text)) && works(Buffer.from(text))
+    ? 'would verify over the same JSON without white space: something on the way wrote it anew, so let it pass the bytes on as they are'
+    : undefined;
 }
 
 /** Some providers sign what they compress, others what they send. */
@@ -182,65 +261,174 @@ function encoded({ check, usable, incoming, fits }: Case): string | undefined {
     : 'would verify over the decoded body: set verify.body to decoded';
 }
 
-/** Some providers that follow Standard Webhooks use the characters of the secret as the key. */
-function asText({ check, usable, incoming, fits }: Case): string | undefined {
-  if (check.scheme !== 'hmac' || check.keyEncoding === 'utf8') return undefined;
-  const text = { ...check, keyEncoding: 'utf8', keyPrefix: '', keys: new WeakMap() } as const;
-  const found = usable.find((secret) => fits(secret, incoming, text));
-  return (
-    found && `would verify with ${nameOf(found)} taken as text: set verify.key_encoding to utf8 and key_prefix to ""`
-  );
+/** One member of the rules is another: accounts that sign with SHA-256, say, or a key that is the text of the secret. */
+function options({ check, usable, incoming, fits }: Case): string | undefined {
+  if (!('template' in check)) return undefined;
+  for (const [changed, words] of optionsOf(check)) {
+    const found = usable.find((secret) => fits(secret, incoming, changed));
+    if (found) return `would verify ${words(nameOf(found))}`;
+  }
+  return undefined;
 }
+
+function optionsOf(check: SignatureCheck): readonly (readonly [SignatureCheck, (secret: string) => string])[] {
+  const { scheme, algorithm, encoding, keyEncoding } = check;
+  const keyed = { keyPrefix: '', keys: new WeakMap() } as const;
+  const names = scheme !== 'asymmetric' ? HASHES : algorithm.startsWith('rsa-') ? RSA : [];
+  const algorithms = [algorithm, ...names.filter((one) => one !== algorithm)];
+  const encodings = ENCODINGS.filter((one) => one !== encoding);
+  return [
+    ...(keyEncoding === 'utf8' || scheme === 'asymmetric'
+      ? []
+      : [
+          [
+            { ...check, ...keyed, keyEncoding: 'utf8' },
+            (secret: string) => `with ${secret} taken as text: set verify.key_encoding to utf8 and key_prefix to ""`,
+          ] as const,
+        ]),
+    ...algorithms
+      .slice(1)
+      .map((one) => [{ ...check, algorithm: one }, () => `with ${one}: set verify.algorithm to ${one}`] as const),
+    ...algorithms.flatMap((one) =>
+      encodings.map((other) => {
+        const both = one === algorithm ? '' : ` and verify.algorithm to ${one}`;
+        return [
+          { ...check, algorithm: one, encoding: other },
+          () => `as ${other}: set verify.encoding to ${other}${both}`,
+        ] as const;
+      }),
+    ),
+    ...(scheme === 'asymmetric'
+      ? []
+      : KEYS.filter((one) => one !== keyEncoding).map(
+          (one) =>
+            [
+              { ...check, keys: new WeakMap(), keyEncoding: one },
+              (secret: string) => `with ${secret} read as ${one}: set verify.key_encoding to ${one}`,
+            ] as const,
+        )),
+  ];
+}
+const HASHES = ['sha256', 'sha1', 'sha512'];
+const RSA = ['rsa-sha256', 'rsa-sha1'];
+const ENCODINGS = ['hex', 'base64', 'base64url'] as const;
+const KEYS = ['base64', 'hex'] as const;
 
 function url({ check, usable, incoming, fits }: Case): string | undefined {
   if (!('template' in check) || !check.template.some(({ kind }) => kind === 'url')) return undefined;
   const found = urlVariants(incoming).find((variant) =>
-    usable.some((secret) => fits(secret, { ...incoming, publicUrl: variant.url })),
+    usable.some((secret) => fits(secret, { ...incoming, publicUrl: variant.url }, check)),
   );
   const blame = found?.ours ? 'PUBLIC_URL is wrong' : 'another URL was pasted at the provider';
   return found && `would verify ${found.words}: ${blame}`;
 }
 
-function another(others: readonly OtherSecret[], { incoming, fits }: Case): string | undefined {
-  const found = others.find(({ secret }) => fits(secret, incoming));
+function another(others: readonly OtherSecret[], { check, incoming, fits }: Case): string | undefined {
+  const found = others.find(({ secret }) => fits(secret, incoming, check));
   return found && `would verify with ${nameOf(found.secret)} of webhook ${found.wh_id}`;
 }
 
-// Lookalikes: the headers of a request tell which provider sent it, when that is not the one that was expected.
+// Other presets: the request would verify by one of them, or its headers tell that another provider sent it.
 
 interface Marks {
   readonly preset: Preset;
+  /** Rules that are written the same verify the same. */
+  readonly rule: string;
   /** Without one of each of these a request cannot be of this provider: they are signed. */
   readonly needed: readonly (readonly string[])[];
-  readonly others: readonly string[];
+  readonly others: readonly (readonly string[])[];
+  /** Such a name says something of who sent it. */
+  readonly telling: boolean;
+  /** What is proved includes the body. */
+  readonly covers: boolean;
 }
 
 const headersOf = (text: string): readonly string[] =>
   text.startsWith('header:') ? text.slice('header:'.length).toLowerCase().split(',') : [];
 
-// Such a name says nothing of who sent it: a proxy or the owner of a URL adds Authorization too, and many sign in X-Signature.
-const COMMON = new Set(['authorization', 'x-signature', 'x-webhook-signature']);
+// A proxy or the owner of a URL adds Authorization too, and many sign in X-Signature.
+const COMMON = ['authorization', 'x-signature', 'x-webhook-signature'];
 
-const MARKS: readonly Marks[] = [...PRESETS.values()].flatMap((preset) => {
-  const { signature, secret_from, timestamp, id } = preset.verify;
-  const marks = headersOf(signature?.from ?? secret_from ?? '').filter((name) => !COMMON.has(name));
-  const more = [preset.dedupe ?? [], preset.event_type ?? [], timestamp?.from ?? [], id ?? []].flat(2);
-  const needed = [marks, headersOf(timestamp?.from ?? ''), headersOf(id ?? '')].filter((names) => names.length > 0);
-  return marks.length > 0 ? [{ preset, needed, others: [...new Set(more.flatMap(headersOf))] }] : [];
-});
+const MARKS: readonly Marks[] = [...PRESETS.values()]
+  .filter(({ verify }) => verify.scheme !== undefined && verify.scheme !== 'none')
+  .map((preset) => {
+    const { signature, secret_from, timestamp, id, scheme, covers_body = true } = preset.verify;
+    const covers = covers_body && scheme !== 'shared-secret';
+    const marks = headersOf(signature?.from ?? secret_from ?? '');
+    const needed = [marks, headersOf(timestamp?.from ?? ''), headersOf(id ?? '')].filter((names) => names.length > 0);
+    const others = [preset.dedupe ?? [], preset.event_type ?? []].flat(2).map(headersOf);
+    const telling = marks.length > 0 && !marks.some((name) => COMMON.includes(name));
+    return {
+      preset,
+      rule: JSON.stringify(preset.verify),
+      needed,
+      others: others.filter((names) => names.length > 0),
+      telling,
+      covers,
+    };
+  });
 
-/** How many headers of this provider the request has; 0 without its signature and what is signed. */
-function score({ needed, others }: Marks, incoming: Incoming): number {
-  const has = (name: string) => headerOf(incoming, name) !== undefined;
-  return needed.every((names) => names.some(has)) ? 1 + others.filter(has).length : 0;
+/** How many headers of this provider the request has, and how well they tell it: -1 without what is signed. */
+function scored(incoming: Incoming) {
+  const has = (names: readonly string[]) => names.some((name) => headerOf(incoming, name) !== undefined);
+  return MARKS.map((marks) => {
+    const { preset, needed, others } = marks;
+    const { field = '*', field_separator = '' } = preset.verify.signature ?? {};
+    const written = needed[0]?.map((name) => headerOf(incoming, name) ?? '').join(' ') ?? '';
+    if (!needed.every(has) || (field !== '*' && needed.length > 0 && !written.includes(field + field_separator)))
+      return { ...marks, present: -1, points: -1 };
+    const present = others.filter(has).length;
+    return { ...marks, present, points: Math.max(0, 2 * needed.length + 2 * present - others.length) };
+  });
 }
 
-/** The provider that more of the headers belong to than to the expected one. */
-function lookalike(expected: Preset | undefined, incoming: Incoming): Preset | undefined {
-  const scored = MARKS.map((marks) => ({ preset: marks.preset, points: score(marks, incoming) }));
-  const own = scored.find(({ preset }) => preset === expected)?.points ?? 0;
-  const [best] = scored.filter(({ points }) => points > own).sort((a, b) => b.points - a.points);
-  return best?.preset;
+const checks = new Map<string, Proof | undefined>();
+function checkOf({ preset }: Marks): Proof | undefined {
+  if (!checks.has(preset.name)) checks.set(preset.name, compileRules({ preset: preset.name }).check);
+  return checks.get(preset.name);
+}
+
+const ruleOf = (preset: Preset | undefined): string => JSON.stringify(preset?.verify);
+
+/**
+ * The rules of another preset, under which a secret of this webhook fits: the strictest of them. Where there is a proof of our own
+ * kind, those that cover less are not tried: they would also fit what was changed on its way.
+ */
+function elsewhere({ preset, usable, incoming, fits }: Case, missing: boolean): string | undefined {
+  if (incoming.body.length > MOST_PARSED) return undefined;
+  const tried = new Set([ruleOf(preset)]);
+  const all = scored(incoming);
+  const foreign = missing || all.some((marks) => marks.preset === preset && marks.points < 0);
+  const candidates = all
+    .filter(({ points, covers }) => points >= 0 && (covers || foreign))
+    .sort((a, b) => Number(b.covers) - Number(a.covers) || b.points - a.points);
+  for (const marks of candidates) {
+    if (tried.has(marks.rule)) continue;
+    tried.add(marks.rule);
+    const check = checkOf(marks);
+    if (check && usable.some((secret) => fits(secret, incoming, check)))
+      return `would verify by the rules of ${marks.preset.title}: choose the preset ${marks.preset.name}`;
+  }
+  return undefined;
+}
+
+const MOST_NAMED = 3;
+
+/** The providers that more of the headers belong to than to the expected one. */
+function lookalike({ preset, incoming }: Case): string | undefined {
+  const all = scored(incoming).filter(({ telling }) => telling);
+  const own = all.find((marks) => marks.preset === preset);
+  const most = Math.max(...all.map(({ points }) => points));
+  if (most <= (own?.points ?? -1)) return undefined;
+  const best = all.filter(({ points }) => points === most);
+  // One of those whose rules are the same will do.
+  const named = best.filter(({ rule }, i) => best.findIndex((one) => one.rule === rule) === i).slice(0, MOST_NAMED);
+  // Another preset with our rules would refuse it too: only a header that it has and ours has not tells it.
+  const same = named.every(({ rule }) => rule === own?.rule);
+  if (same && named.every(({ present }) => present <= (own?.present ?? 0))) return undefined;
+  const titles = named.map((one) => one.preset.title).join(' or ');
+  const names = named.map((one) => one.preset.name).join(' or ');
+  return `this looks like a request of ${titles}: try the preset ${names}${same ? ', and its own secret' : ''}`;
 }
 
 // URL variants: the forms that the public URL may have at the provider, when ours is not the one that was signed.

@@ -83,15 +83,24 @@ export const SECOND_IMPLEMENTATION = 'a second implementation with WebCrypto';
 
 // How the secrets of providers look, where that is known: the usual mistake is another kind of key from the same page.
 
-type Look = readonly [pattern: RegExp, words: string];
+interface Look {
+  readonly pattern: RegExp;
+  readonly words: string;
+  /** What such a secret begins with, and what is left out when it is copied carelessly. */
+  readonly prefix?: string;
+}
 
-const WHSEC: Look = [/^whsec_/, 'begins with whsec_'];
-const STANDARD_SECRET: Look = [/^(v1,)?whsec_/, WHSEC[1]];
-const HEX32: Look = [/^[0-9a-f]{32}$/i, 'has 32 hexadecimal digits'];
-const USER_PASSWORD: Look = [/:/, 'is user:password, with a colon between'];
+const begins = (prefix: string): Look => ({
+  pattern: new RegExp(`^${prefix}`),
+  words: `begins with ${prefix}`,
+  prefix,
+});
+const STANDARD_SECRET: Look = { pattern: /^(v1,)?whsec_/, words: 'begins with whsec_' };
+const HEX32: Look = { pattern: /^[0-9a-f]{32}$/i, words: 'has 32 hexadecimal digits' };
+const USER_PASSWORD: Look = { pattern: /:/, words: 'is user:password, with a colon between' };
 // By the name of the preset. These are no members of a preset: a look is a hint, and refuses nothing.
-const LOOKS: ReadonlyMap<string, Look> = new Map([
-  ['stripe', WHSEC],
+const LOOKS: ReadonlyMap<string, Look> = new Map<string, Look>([
+  ['stripe', begins('whsec_')],
   ['standard-webhooks', STANDARD_SECRET],
   ['svix', STANDARD_SECRET],
   ['gitlab-signing', STANDARD_SECRET],
@@ -99,25 +108,38 @@ const LOOKS: ReadonlyMap<string, Look> = new Map([
   ['clerk', STANDARD_SECRET],
   ['resend', STANDARD_SECRET],
   ['openai', STANDARD_SECRET],
-  ['standard-webhooks-v1a', [/^whpk_/, 'begins with whpk_']],
-  ['telegram', [/^[A-Za-z0-9_-]{1,256}$/, 'has up to 256 letters, digits, _ and -']],
+  ['standard-webhooks-v1a', { pattern: /^whpk_/, words: 'begins with whpk_' }],
+  ['telegram', { pattern: /^[A-Za-z0-9_-]{1,256}$/, words: 'has up to 256 letters, digits, _ and -' }],
   ['azure-devops', USER_PASSWORD],
   ['chargebee', USER_PASSWORD],
   ['postmark', USER_PASSWORD],
-  ['adyen', [/^([0-9a-f]{2})+$/i, 'is hexadecimal']],
-  ['paystack', [/^sk_/, 'begins with sk_']],
+  ['adyen', { pattern: /^([0-9a-f]{2})+$/i, words: 'is hexadecimal' }],
+  ['paystack', begins('sk_')],
   ['twilio', HEX32],
   ['slack', HEX32],
   ['meta', HEX32],
-  ['shopify', [/^(shpss_)?[0-9a-f]{32,64}$/i, 'has 32 to 64 hexadecimal digits, with or without shpss_ in front']],
-  ['paddle', [/^pdl_ntfset_/, 'begins with pdl_ntfset_']],
-  ['linear', [/^lin_wh_/, 'begins with lin_wh_']],
-  ['sns', [/^(arn:aws[a-z-]*:sns:|-----BEGIN CERTIFICATE-----)/, 'is the ARN of the topic: arn:aws:sns:…']],
-  ['github', [/^(?!gh[pousr]_|github_pat_)/, 'is a text that you chose, no access token']],
+  [
+    'shopify',
+    {
+      pattern: /^(shpss_)?[0-9a-f]{32,64}$/i,
+      words: 'has 32 to 64 hexadecimal digits, with or without shpss_ in front',
+      prefix: 'shpss_',
+    },
+  ],
+  ['paddle', begins('pdl_ntfset_')],
+  ['linear', begins('lin_wh_')],
+  [
+    'sns',
+    { pattern: /^(arn:aws[a-z-]*:sns:|-----BEGIN CERTIFICATE-----)/, words: 'is the ARN of the topic: arn:aws:sns:…' },
+  ],
+  ['github', { pattern: /^(?!gh[pousr]_|github_pat_)/, words: 'is a text that you chose, no access token' }],
 ]);
+
+/** How the secrets of this preset look, where that is known. */
+export const lookOf = (preset: string | null | undefined): Look | undefined => LOOKS.get(preset ?? '');
 
 /** How a secret of this preset looks, when this text does not look so. */
 export function unlike(preset: string | null | undefined, secret: string): string | undefined {
-  const [pattern, words] = LOOKS.get(preset ?? '') ?? [];
-  return pattern && !pattern.test(secret) ? words : undefined;
+  const look = lookOf(preset);
+  return look && !look.pattern.test(secret) ? look.words : undefined;
 }
