@@ -57,6 +57,22 @@ export function systemFault(error: unknown): string | undefined {
 /** Without control characters: a text that strangers sent could steer the terminal. */
 export const plain = (text: string): string => text.replace(/\p{Cc}|\p{Bidi_Control}/gu, '?');
 
+const COLUMNS = 80;
+
+/** Text in lines of at most 80 columns, each but the first behind so many spaces. A word that is longer stays whole. */
+export function wrapped(first: string, text: string): string {
+  const lines: string[] = [];
+  let line = first;
+  for (const word of text.split(' ')) {
+    if (line !== first && line.trim() !== '' && [...line].length + 1 + [...word].length > COLUMNS) {
+      lines.push(line);
+      line = ' '.repeat(first.length);
+    }
+    line += line === first || line.trim() === '' ? word : ` ${word}`;
+  }
+  return [...lines, line].join('\n');
+}
+
 /** Rows as aligned columns; below each other where a terminal is narrower than they are (`width`). */
 export function table(
   rows: readonly Readonly<Record<string, unknown>>[],

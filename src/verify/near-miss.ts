@@ -163,10 +163,12 @@ function limited(): Case['fits'] {
   };
 }
 
-/** Names a secret by its last four characters, or fewer of a short one. */
+/** Names a secret by its last four characters, or fewer of a short one; of a key in PEM or JSON these tell nothing. */
 function nameOf({ value }: Secret): string {
-  const shown = Math.min(4, Math.floor(value.length / 3));
-  return shown > 0 ? `the secret ending …${value.slice(-shown)}` : 'the secret';
+  const text = value.trim();
+  if (text.startsWith('-----BEGIN') || text.startsWith('{')) return 'the key';
+  const shown = Math.min(4, Math.floor(text.length / 3));
+  return shown > 0 ? `the secret ending …${text.slice(-shown)}` : 'the secret';
 }
 
 function window({ check, usable, incoming, fits }: Case): string | undefined {

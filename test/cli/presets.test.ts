@@ -8,7 +8,9 @@ import { startChores } from '../../src/cli/serve.ts';
 import { run } from '../../src/main.ts';
 import type { Refusal } from '../../src/schema/contents.ts';
 import type { WebhookDetail } from '../../src/schema/webhooks.ts';
+import { mistakesOf, rulesInWords } from '../../src/verify/explain.ts';
 import { PRESETS, type Preset } from '../../src/verify/presets/index.ts';
+import { compileRules } from '../../src/verify/rules.ts';
 import { changeWebhook } from '../../src/webhooks/webhooks.ts';
 import { cli, dropped, folder, kept } from '../support/cli.ts';
 import {
@@ -68,7 +70,18 @@ describe('restante presets', () => {
     const { code, out } = await cli(['presets', preset.name], env);
     expect(code).toBe(0);
     const { waits, retries, source, checked, secret = '', steps } = preset;
-    for (const text of [waits, retries, source, checked, secret, ...steps]) expect(out).toContain(text);
+    const flowing = out.replace(/\s+/g, ' ');
+    for (const text of [waits, retries, source, checked, secret, ...steps]) expect(flowing).toContain(text);
+    if (preset.name !== 'generic') {
+      const rules = compileRules({ preset: preset.name });
+      for (const text of rulesInWords(rules, preset.response)) expect(flowing).toContain(text.replace(/\s+/g, ' '));
+      const named = mistakesOf(rules).map(({ mistake }) => `* ${mistake}:`);
+      for (const text of named) expect(flowing).toContain(text);
+    }
+    // All but the sample, which is to be copied, and what is one word.
+    const lines = out.replace(/Its requests look like this:\n[\s\S]*?\n\n(?=\S)/, '').split('\n');
+    const wide = lines.filter((line) => [...line].length > 80 && !line.split(' ').some(({ length }) => length > 66));
+    expect(wide.filter((line) => !/^ {2}restante /.test(line))).toEqual([]);
     expect(out).toContain('{url} is the URL of your webhook');
     expect(out).toContain(`--preset ${preset.name}`);
     const own = preset.certificate ? 'Only the provider can sign this' : 'restante send --to ID';

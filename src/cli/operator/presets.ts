@@ -1,9 +1,10 @@
 // restante presets: the providers that are known by name, what each needs, and what to do there.
 import type { Command } from 'commander';
+import { mistakesOf, rulesInWords } from '../../verify/explain.ts';
 import { PRESETS, type Preset } from '../../verify/presets/index.ts';
 import { compileRules } from '../../verify/rules.ts';
 import { isCertified, makeSample, needsKey, PROVIDER_SIGNS, type SignedSample } from '../../verify/sample.ts';
-import { Complaint, type Io, table } from '../io.ts';
+import { Complaint, type Io, table, wrapped } from '../io.ts';
 import { verb } from '../verb.ts';
 
 const ALGORITHMS: Readonly<Record<string, string>> = {
@@ -50,7 +51,29 @@ function needs(preset: Preset): string {
 const asJson = (preset: Preset) => {
   const { name, title, secret = null, steps, waits, retries, source, checked } = preset;
   const told = { needs: needs(preset), verified: verified(preset), answer: answered(preset) };
-  return { name, title, secret, ...told, waits, retries, steps, source, checked, verify: preset.verify };
+  return {
+    name,
+    title,
+    secret,
+    ...told,
+    waits,
+    retries,
+    steps,
+    source,
+    checked,
+    rule: wordsOf(preset),
+    verify: preset.verify,
+  };
+};
+
+const mistakesOfPreset = (preset: Preset) => {
+  const rules = rulesOf(preset);
+  return rules ? mistakesOf(rules) : [];
+};
+const rulesOf = ({ name }: Preset) => (name === 'generic' ? undefined : compileRules({ preset: name }));
+const wordsOf = (preset: Preset): readonly string[] => {
+  const rules = rulesOf(preset);
+  return rules ? rulesInWords(rules, preset.response) : [];
 };
 
 function tellOne(io: Io, preset: Preset): void {
@@ -66,22 +89,29 @@ function tellOne(io: Io, preset: Preset): void {
     source,
     'checked by': checked,
   };
-  for (const [label, value] of Object.entries(rows)) io.out(`${label.padEnd(11)} ${value}\n`);
+  for (const [label, value] of Object.entries(rows)) io.out(`${wrapped(`${label.padEnd(11)} `, value)}\n`);
+  const words = wordsOf(preset);
+  if (words.length > 0) io.out(`\nThe rule:\n\n${words.map((one) => `${wrapped('  * ', one)}\n`).join('')}`);
   io.out('\nWhat to do:\n\n');
-  for (const [i, step] of steps.entries()) io.out(`  ${i + 1}. ${step}\n`);
+  for (const [i, step] of steps.entries()) io.out(`${wrapped(`  ${i + 1}. `, step)}\n`);
   const more = name === 'generic' ? " --verify '{…}'" : wantsToken(preset) ? ' --token-file FILE' : '';
   io.out(`
-{url} is the URL of your webhook. This prints these steps with the URL in them:
+{url} is the URL of your webhook. This prints the steps with the URL in them:
 
   restante webhook add "${title.replace(/ \(.*/, '')}" --preset ${name}${more}
 `);
   if (secret !== undefined)
     io.out(`
-Once you have the secret, ID being the number of the webhook (what came earlier is judged then):
+Once you have the secret, ID being the number of the webhook (what came earlier
+is judged then):
 
   restante webhook set ID --secret-file -
 `);
   if (name !== 'generic') tellSample(io, name);
+  const mistakes = mistakesOfPreset(preset);
+  if (mistakes.length === 0) return;
+  io.out('\nUsual mistakes, and what its refusal says then (restante why, GET /refusals):\n\n');
+  for (const { mistake, told } of mistakes) io.out(`${wrapped('  * ', `${mistake}:`)}\n${wrapped('      ', told)}\n`);
 }
 
 /** What the provider sends, with a word where the proof would stand. */
@@ -95,22 +125,26 @@ Its requests look like this:
 
 ${curlOfSample(sample).replace(/^/gm, '  ')}
 
-${isCertified(rules) ? PROVIDER_SIGNS : `To send one that verifies to your webhook:\n\n  restante send --to ID${key}`}
+${isCertified(rules) ? wrapped('', PROVIDER_SIGNS) : `To send one that verifies to your webhook:\n\n  restante send --to ID${key}`}
 `);
 }
 
 export const presetsCommand = (io: Io): Command =>
   verb({
     name: 'presets',
-    summary: 'List the providers that are known, or tell all about one.',
-    examples: ['restante presets', 'restante presets stripe', 'restante presets --json'],
+    summary:
+      'List the providers that are known, or tell all about one: its rule in words, the steps, a sample, usual mistakes.',
+    examples: ['restante presets', 'restante presets stripe', 'restante presets stripe --json'],
     settings: [],
   })
     .argument('[name]', 'the preset to tell about')
     .option('--json', 'as JSON')
     .action((name: string | undefined, { json }: { json?: boolean }) => {
       const one = name === undefined ? undefined : presetNamed(name);
-      if (json) return io.out(`${JSON.stringify(one ? asJson(one) : [...PRESETS.values()].map(asJson), null, 2)}\n`);
+      if (json)
+        return io.out(
+          `${JSON.stringify(one ? { ...asJson(one), mistakes: mistakesOfPreset(one) } : [...PRESETS.values()].map(asJson), null, 2)}\n`,
+        );
       if (one) return tellOne(io, one);
       const rows = [...PRESETS.values()].map((preset) => ({ ...asJson(preset), 'checked against': preset.checked }));
       io.out(table(rows, ['name', 'title', 'needs', 'verified', 'checked against']));
