@@ -52,7 +52,7 @@ export function issue(name: string, wish: Wish = {}): Issued {
   );
   const signature = sign('sha256', signed, issuer?.privateKey ?? privateKey);
   const der = seq(signed, RSA_SHA256, tlv(3, Buffer.from([0]), signature));
-  const pem = `-----BEGIN CERTIFICATE-----\n${der.toString('base64').replace(/(.{64})/g, '$1\n')}\n-----END CERTIFICATE-----\n`;
+  const pem = `-----BEGIN CERTIFICATE-----\n${der.toString('base64').replace(/.{64}(?=.)/g, '$&\n')}\n-----END CERTIFICATE-----\n`;
   return { privateKey, name, pem };
 }
 

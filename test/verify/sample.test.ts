@@ -1,10 +1,16 @@
 // Samples of every preset: accepted by the check and by the providers' own libraries, known by the id and the type that were put in.
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import https from 'node:https';
 import { verify as octokit } from '@octokit/webhooks-methods';
+import { Paddle } from '@paddle/paddle-node-sdk';
+import { isValidSignature } from '@sanity/webhook';
+import { EventWebhook } from '@sendgrid/eventwebhook';
 import { v2 as cloudinary } from 'cloudinary';
 import { verifyKey } from 'discord-interactions';
 import fc from 'fast-check';
+import { jwtVerify } from 'jose';
 import Razorpay from 'razorpay';
+import SnsValidator from 'sns-validator';
 import { Webhook } from 'standardwebhooks';
 import Stripe from 'stripe';
 import { validateRequest } from 'twilio/lib/webhooks/webhooks.js';
@@ -14,7 +20,7 @@ import { identify } from '../../src/verify/identify.ts';
 import { readMessage } from '../../src/verify/message.ts';
 import { PRESETS } from '../../src/verify/presets/index.ts';
 import { headerOf, type Incoming, pairsOf } from '../../src/verify/request.ts';
-import { compileRules, type Rules } from '../../src/verify/rules.ts';
+import { compileRules, type Rules, type TokenCheck } from '../../src/verify/rules.ts';
 import {
   isCertified,
   makeSample,
@@ -23,7 +29,9 @@ import {
   type SampleInput,
   type SignedSample,
 } from '../../src/verify/sample.ts';
+import { startVendor } from '../support/vendor.ts';
 import { lasting, NOW_MS, URL_HERE } from './presets/request.ts';
+import { SENDERS } from './presets/senders.ts';
 import { verdictOn } from './verdict.ts';
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -281,7 +289,8 @@ describe("the providers' own libraries accept it", () => {
   afterEach(() => void vi.useRealTimers());
   const make = (preset: string, secret: string) => {
     const rules = compileRules({ preset });
-    const signing = needsKey(rules) ? { key: PAIRS.ed25519?.privateKey } : { secret };
+    const { algorithm = '' } = rules.check && 'algorithm' in rules.check ? rules.check : {};
+    const signing = needsKey(rules) ? { key: PAIRS[algorithm]?.privateKey } : { secret };
     const sample = incomingOf(
       makeSample({ rules, url: `${URL_HERE}?a=1`, nowMs: NOW_MS, nonce: 'c0ffee'.repeat(4), ...signing }),
     );
@@ -302,10 +311,13 @@ describe("the providers' own libraries accept it", () => {
       true,
     );
   });
-  test.each(['standard-webhooks', 'svix', 'gitlab-signing'])('standardwebhooks: %s', (preset) => {
-    const { text, all } = make(preset, secret);
-    expect(new Webhook(secret).verify(text, all)).toMatchObject({});
-  });
+  test.each(['standard-webhooks', 'svix', 'gitlab-signing', 'clerk', 'resend', 'openai'])(
+    'standardwebhooks: %s',
+    (preset) => {
+      const { text, all } = make(preset, secret);
+      expect(new Webhook(secret).verify(text, all)).toMatchObject({});
+    },
+  );
   test.each(['supabase', 'bigcommerce'])('standardwebhooks, as documented: %s', (preset) => {
     const own = preset === 'supabase' ? `v1,${secret}` : 'client secret';
     const { text, all } = make(preset, own);
@@ -333,4 +345,71 @@ describe("the providers' own libraries accept it", () => {
     const time = Number(header('x-cld-timestamp'));
     expect(cloudinary.utils.verifyNotificationSignature(text, time, header('x-cld-signature'))).toBe(true);
   });
+  test('paddle', async () => {
+    const { text, header } = make('paddle', 'pdl_ntfset_1');
+    const { webhooks } = new Paddle('no key is needed');
+    const signature = header('paddle-signature');
+    expect(await webhooks.isSignatureValid(text, 'pdl_ntfset_1', signature)).toBe(true);
+    expect(await webhooks.isSignatureValid(`${text} `, 'pdl_ntfset_1', signature)).toBe(false);
+  });
+  test('sendgrid', () => {
+    const { text, header } = make('sendgrid', '');
+    const key = PAIRS['ecdsa-p256']?.publicKey.export({ format: 'der', type: 'spki' }).toString('base64') ?? '';
+    const theirs = new EventWebhook();
+    const verify = (body: string) =>
+      theirs.verifySignature(
+        theirs.convertPublicKeyToECDSA(key),
+        body,
+        header('x-twilio-email-event-webhook-signature'),
+        header('x-twilio-email-event-webhook-timestamp'),
+      );
+    expect([verify(text), verify(`${text} `)]).toEqual([true, false]);
+  });
+  test('sanity', async () => {
+    const { text, header } = make('sanity', secret);
+    const signature = header('sanity-webhook-signature');
+    expect(await isValidSignature(text, signature, secret)).toBe(true);
+    expect(await isValidSignature(`${text} `, signature, secret)).toBe(false);
+  });
+  // Their documentations verify by a library for tokens, of which this is one.
+  test.each<[string, string, object]>([
+    ['netlify', 'X-Webhook-Signature', { issuer: 'netlify' }],
+    ['monday-app', 'Authorization', {}],
+    ['vonage', 'Authorization', {}],
+    ['messagebird', 'MessageBird-Signature-JWT', { issuer: 'MessageBird' }],
+    ['plaid', 'Plaid-Verification', { maxTokenAge: 300 }],
+  ])('jose: %s', async (preset, name, wanted) => {
+    const { body, header } = make(preset, secret);
+    const { algorithm = '', bodyClaim = '' } = compileRules({ preset }).check as TokenCheck;
+    const key = needsKey(compileRules({ preset })) ? PAIRS[algorithm]?.publicKey : Buffer.from(secret);
+    const token = header(name.toLowerCase()).replace('Bearer ', '');
+    const options = { algorithms: [algorithm.toUpperCase()], currentDate: new Date(NOW_MS), ...wanted };
+    const { payload } = await jwtVerify(token, key as KeyObject, options);
+    if (bodyClaim !== '') expect(payload[bodyClaim]).toBe(createHash('sha256').update(body).digest('hex'));
+  });
+});
+
+// Only Amazon can sign what it sends: these are requests of ours, with a certificate of ours, which its library fetches by itself.
+test('sns-validator takes what is taken here, and refuses a changed member', async () => {
+  const { sns = expect.fail('sns') } = SENDERS;
+  const { url, pem } = sns.certificate ?? expect.fail('sns');
+  const vendor = await startVendor([new URL(url).hostname]);
+  vendor.files.set(url, pem);
+  const before = https.globalAgent;
+  https.globalAgent = vendor.agent;
+  try {
+    const { secret, signing } = sns.keys();
+    const { incoming } = await sns.send({ signing, body: sns.body, nowMs: NOW_MS, url: URL_HERE });
+    expect(verdictOn(compileRules({ preset: 'sns' }), lasting(secret), incoming).kind).toBe('accepted');
+    const message = JSON.parse(incoming.body.toString()) as Record<string, unknown>;
+    const theirs = (one: Record<string, unknown>) =>
+      new Promise<boolean>((resolve) => new SnsValidator().validate(one, (error) => resolve(!error)));
+    expect(await theirs(message)).toBe(true);
+    for (const name of ['Message', 'MessageId', 'Subject', 'Timestamp', 'TopicArn', 'Type'])
+      expect(await theirs({ ...message, [name]: `${message[name]}x` }), name).toBe(false);
+    expect(vendor.asked).toEqual([url]);
+  } finally {
+    https.globalAgent = before;
+    await vendor.close();
+  }
 });

@@ -35,5 +35,5 @@ test.each(vectors)('$name passes through $preset', (vector) => {
 });
 
 test('the vectors are those of many', () => {
-  expect(vectors.length).toBe(34);
+  expect(vectors.length).toBe(44);
 });

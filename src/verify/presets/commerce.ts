@@ -40,7 +40,7 @@ export const COMMERCE: readonly Preset[] = [
     waits: '10 s',
     retries: 'up to 24 hours',
     source: 'https://developer.squareup.com/docs/webhooks/step3validate',
-    checked: `the sample of the official SDK, and ${SECOND_IMPLEMENTATION}`,
+    checked: `the official library square 46 on the sample, the sample of its documentation, and ${SECOND_IMPLEMENTATION}`,
   },
   {
     name: 'paddle',
@@ -64,7 +64,7 @@ export const COMMERCE: readonly Preset[] = [
     waits: '5 s; only 200 counts',
     retries: '60 times in 3 days; in the sandbox 3 times in 15 minutes',
     source: 'https://developer.paddle.com/webhooks/signature-verification',
-    checked: 'the vector in the tests of the official SDK',
+    checked: 'the official library @paddle/paddle-node-sdk 3 on the sample, and the vector in its tests',
   },
   {
     name: 'hubspot',
@@ -79,7 +79,7 @@ export const COMMERCE: readonly Preset[] = [
     },
     ...HUBSPOT_EVENTS,
     source: 'https://developers.hubspot.com/docs/guides/apps/authentication/validating-requests',
-    checked: `the vector in the tests of the official SDK, and ${SECOND_IMPLEMENTATION}`,
+    checked: `the official library @hubspot/api-client 13 on the sample, the vector in the tests of the official SDK, and ${SECOND_IMPLEMENTATION}`,
   },
   {
     name: 'hubspot-v1',
@@ -87,7 +87,7 @@ export const COMMERCE: readonly Preset[] = [
     verify: { ...HUBSPOT_HASH, signed_string: '{secret}{body}' },
     ...HUBSPOT_EVENTS,
     source: 'https://developers.hubspot.com/docs/guides/apps/authentication/validating-requests',
-    checked: `the vector of the documentation, and ${SECOND_IMPLEMENTATION}`,
+    checked: `the official library @hubspot/api-client 13 on the sample, the vector of the documentation, and ${SECOND_IMPLEMENTATION}`,
   },
   {
     name: 'hubspot-v2',
@@ -103,7 +103,7 @@ export const COMMERCE: readonly Preset[] = [
     waits: '30 s',
     retries: 'for 3 days after a 5xx or a 429',
     source: 'https://developers.hubspot.com/docs/methods/workflows/webhook_information',
-    checked: `the vectors of the documentation, and ${SECOND_IMPLEMENTATION}`,
+    checked: `the official library @hubspot/api-client 13 on the sample, the vectors of the documentation, and ${SECOND_IMPLEMENTATION}`,
   },
   {
     name: 'zoom',

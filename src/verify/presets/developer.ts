@@ -124,7 +124,7 @@ export const DEVELOPER: readonly Preset[] = [
     waits: '5 s',
     retries: 'after 1 minute, 1 hour and 6 hours',
     source: 'https://linear.app/developers/webhooks',
-    checked: SECOND_IMPLEMENTATION,
+    checked: `the official library @linear/sdk 98 on the sample, and ${SECOND_IMPLEMENTATION}`,
   },
   {
     name: 'discord',
@@ -194,7 +194,7 @@ export const DEVELOPER: readonly Preset[] = [
     retries: 'for 24 hours',
     source:
       'https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features',
-    checked: 'the vector in the tests of the official SDK, and signatures made by node:crypto',
+    checked: 'the official library @sendgrid/eventwebhook 8 on the sample, and the vector in its tests',
   },
   {
     name: 'mailgun',

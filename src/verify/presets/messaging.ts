@@ -35,7 +35,7 @@ export const MESSAGING: readonly Preset[] = [
     waits: NOT_FOUND,
     retries: 'none, unless webhook redelivery is switched on in the console',
     source: 'https://developers.line.biz/en/docs/messaging-api/verify-webhook-signature',
-    checked: `the vector in the tests of the official library, and ${SECOND_IMPLEMENTATION}`,
+    checked: `the official library @line/bot-sdk 11 on the sample, the vector in its tests, and ${SECOND_IMPLEMENTATION}`,
   },
   {
     name: 'twitch',
@@ -189,5 +189,83 @@ export const MESSAGING: readonly Preset[] = [
     retries: NOT_FOUND,
     source: 'https://developers.klaviyo.com/en/docs/working_with_system_webhooks',
     checked: `${SECOND_IMPLEMENTATION}: no vector with its secret is published`,
+  },
+  {
+    name: 'plivo',
+    title: 'Plivo (signature v3)',
+    verify: {
+      scheme: 'hmac',
+      encoding: 'base64',
+      // One for each auth token of the account.
+      signature: { from: 'header:X-Plivo-Signature-V3', item_separator: ',' },
+      // So it is for a POST to a URL without a query: the question mark is signed all the same.
+      signed_string: '{url}?{params}.{header:X-Plivo-Signature-V3-Nonce}',
+    },
+    // A call has many requests under one CallUUID.
+    dedupe: [['form:MessageUUID', 'form:Status'], 'form:MessageUUID', 'sha256'],
+    event_type: ['form:Status', 'form:Event', 'form:Type'],
+    response: { status: 200, content_type: 'text/xml', body: '<Response/>' },
+    secret: 'Plivo calls it the Auth Token, on the first page of the console.',
+    steps: [
+      'Create an application in the Plivo console under Messaging (or Voice) and paste {url} as its Message URL (or Answer URL).',
+      'Choose POST, and add no query to the URL: what Plivo signs of a GET, or behind a query, is put together another way and refused here.',
+      'Copy the Auth Token from the first page of the console.',
+    ],
+    sample: { type: 'delivered', form: { To: '15005550006', From: '15005550001' } },
+    waits: NOT_FOUND,
+    retries: NOT_FOUND,
+    source: 'https://www.plivo.com/docs/messaging/concepts/signature-validation',
+    checked: 'the official library plivo 4 on the sample; the steps and the page are from general knowledge',
+  },
+  {
+    name: 'front',
+    title: 'Front (application webhooks)',
+    verify: {
+      scheme: 'hmac',
+      encoding: 'base64',
+      signature: { from: 'header:X-Front-Signature' },
+      timestamp: { from: 'header:X-Front-Request-Timestamp', unit: 'ms' },
+      signed_string: '{timestamp}:{body}',
+    },
+    handshake: [
+      {
+        method: 'POST',
+        when: [{ from: 'body:/type', equals: 'sync' }],
+        challenge_from: 'header:X-Front-Challenge',
+        answer: { content_type: 'application/json', body: '{"challenge":"{challenge}"}' },
+      },
+    ],
+    // Which member is the id of the event was not found in its documentation.
+    dedupe: ['sha256'],
+    event_type: ['body:/type'],
+    secret: 'Front calls it the signing key of the application: its page on Developers in the settings.',
+    steps: [
+      'Open Settings > Developers in Front, choose your app, and copy its signing key: set it here first, as Front signs its challenge.',
+      'Add the feature Application webhook, paste {url} and choose the events: Front sends a challenge, which is answered.',
+      'A webhook of a rule signs another way: take generic with sha1, base64 and the API secret for it.',
+    ],
+    sample: { type: 'inbound', body: { type: '', authorization: { id: 'cmp_1' } } },
+    waits: NOT_FOUND,
+    retries: NOT_FOUND,
+    source: 'https://dev.frontapp.com/docs/application-webhooks',
+    checked: `${SECOND_IMPLEMENTATION}: no vector is published; how the challenge is answered is from general knowledge`,
+  },
+  {
+    name: 'aircall',
+    title: 'Aircall',
+    verify: { scheme: 'shared-secret', secret_from: 'body:/token' },
+    // It sends no id of the event. The body holds the time.
+    dedupe: ['sha256'],
+    event_type: ['body:/event'],
+    secret: 'Aircall calls it the token of the webhook: in the answer of the call that creates it, or on its page.',
+    steps: [
+      'Create the webhook: POST https://api.aircall.io/v1/webhooks with "url": "{url}", or install Webhook on the Integrations page of the dashboard and paste {url}.',
+      'Copy the token of the webhook and set it here. Aircall signs nothing: it sends this token in each event.',
+    ],
+    sample: { type: 'call.created', body: { resource: 'call', event: '' } },
+    waits: '5 s',
+    retries: NOT_FOUND,
+    source: 'https://developer.aircall.io/docs/setup-webhooks',
+    checked: 'nothing is signed: the token is compared, in constant time; where it stands is from general knowledge',
   },
 ];

@@ -146,7 +146,7 @@ export const PAYMENTS: readonly Preset[] = [
     waits: '5 s in all, 1 s to connect',
     retries: '8 times in 4 hours; then a subscription made by the API is deleted',
     source: 'https://shopify.dev/docs/apps/build/webhooks/verify-deliveries',
-    checked: `${SECOND_IMPLEMENTATION}: no vector is published`,
+    checked: `the official library @shopify/shopify-api 13 on the sample, and ${SECOND_IMPLEMENTATION}`,
   },
   {
     name: 'slack',
@@ -184,7 +184,7 @@ export const PAYMENTS: readonly Preset[] = [
     waits: '3 s',
     retries: '3 times: at once, after 1 minute, after 5 minutes',
     source: 'https://docs.slack.dev/authentication/verifying-requests-from-slack',
-    checked: 'the published vector',
+    checked: 'the published vector, and the official library @slack/bolt 5 on the sample',
   },
   {
     name: 'meta',

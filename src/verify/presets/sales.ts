@@ -82,7 +82,7 @@ export const SALES: readonly Preset[] = [
     waits: '10 s',
     retries: 'up to 8 times, with growing pauses',
     source: 'https://developer.gocardless.com/getting-started/stay-up-to-date-with-webhooks-v2',
-    checked: `the vector in the tests of the official library, and ${SECOND_IMPLEMENTATION}`,
+    checked: `the official library gocardless-nodejs 10 on the sample, the vector in its tests, and ${SECOND_IMPLEMENTATION}`,
   },
   {
     name: 'wechatpay',

@@ -1016,4 +1016,38 @@ export const SENDERS: Readonly<Record<string, Sender>> = {
       return { signature, incoming: { ...request({ body, nowMs, url, headers }), certificates: PAYPAL.certificates } };
     },
   },
+  plivo: {
+    keys: words,
+    window: 0,
+    body: 'MessageUUID=m1&Status=delivered&To=15005550006&Text=%C3%A4+%26',
+    event: { id: 'm1/delivered', type: 'delivered' },
+    async send({ signing, body, nowMs, url }) {
+      const [bare = ''] = url.split('?');
+      const params = [...new URLSearchParams(body)].sort(([a], [b]) => (a < b ? -1 : 1));
+      const signature = await base64(signing, `${bare}?${params.flat().join('')}.n0nce`);
+      const signatures = `${await base64('the other token', bare)},${signature}`;
+      const headers = { ...FORM_TYPE, 'X-Plivo-Signature-V3-Nonce': 'n0nce', 'X-Plivo-Signature-V3': signatures };
+      return { signature, incoming: request({ body, nowMs, url: bare, headers }) };
+    },
+  },
+  front: sender(
+    '{"type":"inbound","authorization":{"id":"cmp_1"},"payload":{"id":"x"}}',
+    { id: 'sha256:', type: 'inbound' },
+    async (key, { body, nowMs }) => {
+      const signature = await base64(key, `${nowMs}:${body}`);
+      return [signature, { 'X-Front-Signature': signature, 'X-Front-Request-Timestamp': String(nowMs) }];
+    },
+    { window: 300 },
+  ),
+  aircall: {
+    keys: words,
+    window: 0,
+    coversBody: false,
+    body: '"resource":"call","event":"call.created","timestamp":1585601319',
+    event: { id: 'sha256:', type: 'call.created' },
+    async send({ signing, body, nowMs, url }) {
+      const whole = `{"token":"${signing}",${body}}`;
+      return { signature: signing, incoming: request({ body: whole, nowMs, url, headers: JSON_TYPE }) };
+    },
+  },
 };
