@@ -191,13 +191,13 @@ export const BILLING: readonly Preset[] = [
     secret: 'You choose it yourself: the user name and the password of the webhook, written here as user:password.',
     steps: [
       'Set user:password here as the secret, with a long random text as the password.',
-      'Open Settings > Configure Chargebee > Webhooks and add a webhook with {url}.',
-      'Protect it with basic authentication, and type the same user and password. Chargebee signs nothing.',
+      'Open Settings > Configure Chargebee > API Keys and Webhooks > Webhooks, press Add Webhook and paste {url} as the Webhook URL.',
+      'Switch Protect webhook URL with basic authentication on, and type the same user and password. Chargebee signs nothing.',
     ],
     waits: NOT_FOUND,
-    retries: NOT_FOUND,
-    source: 'https://www.chargebee.com/docs/billing/2.0/site-configuration/webhook_settings',
-    checked: `nothing is signed: user and password are compared, in constant time; ${KNOWN}`,
+    retries: 'up to 7 times in 3 days, with growing pauses',
+    source: 'https://www.chargebee.com/docs/webhook_settings.html',
+    checked: 'nothing is signed: user and password are compared, in constant time',
   },
   {
     name: 'wise',

@@ -346,7 +346,9 @@ export const PLATFORMS: readonly Preset[] = [
       'Open the message stream > Webhooks in Postmark, press Add webhook and paste {url}.',
       'Type the same user and password under Basic auth credentials, and choose the events. Postmark signs nothing.',
     ],
-    ...NOTHING_FOUND,
+    waits: NOT_FOUND,
+    retries:
+      'inbound mail 10 times in 10.5 hours, and not after a 403; of other events none were found in its documentation',
     source: 'https://postmarkapp.com/developer/webhooks/webhooks-overview',
     checked: `nothing is signed: user and password are compared, in constant time; ${KNOWN}`,
   },
