@@ -28,8 +28,6 @@ export interface Dialect {
   readonly eventsIn: 'restante_request' | 'restante_event';
   /** True where the planner knows how the rows are spread, and reads the primary key where the index would make it sort them. */
   readonly plansByStatistics: boolean;
-  /** Run before the next id of a table is read, for the server may answer with a figure of a day ago; '' = no need. */
-  readonly freshFigures: string;
   /** The database's own clock, in ms since 1970: one clock for all processes. */
   readonly nowMs: string;
 }

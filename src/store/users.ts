@@ -39,11 +39,9 @@ export const addUser = (db: Db, user: { email: string; phone: string; token: str
   });
 
 /** Gives a user another token; resolves with false when there is no such user. */
-export async function rotateToken(db: Db, id: number, token: string): Promise<boolean> {
-  return (await db.run('UPDATE tbluser SET token = ? WHERE id = ?', [token, id])) > 0;
-}
+export const rotateToken = (db: Db, id: number, token: string): Promise<boolean> =>
+  db.transaction(async (queries) => (await queries.run('UPDATE tbluser SET token = ? WHERE id = ?', [token, id])) > 0);
 
 /** Removes a user, who can sign in no more; resolves with false when there is no such user. */
-export async function deleteUser(db: Db, id: number): Promise<boolean> {
-  return (await db.run('DELETE FROM tbluser WHERE id = ?', [id])) > 0;
-}
+export const deleteUser = (db: Db, id: number): Promise<boolean> =>
+  db.transaction(async (queries) => (await queries.run('DELETE FROM tbluser WHERE id = ?', [id])) > 0);

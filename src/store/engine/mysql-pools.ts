@@ -4,6 +4,7 @@ import mysql from 'mysql2';
 import { type Host, hostText, type MysqlUrl } from '../../config/database-url.ts';
 import type { Hosts } from '../db.ts';
 import { fromMysqlError, isUnreachable, worded } from './mysql-failures.ts';
+import { type Session, setSession } from './mysql-session.ts';
 
 const END_MS = 1_000;
 // Statements that wait to be ended in the server. While it hangs there may be more: those end by their own limit.
@@ -55,8 +56,11 @@ export function createPools(url: MysqlUrl) {
 
   const all: mysql.Pool[] = [];
 
-  /** Each connection runs `init` first. */
-  function pool(connectionLimit: number, ...init: string[]): Pool {
+  // Settings that the servers refuse.
+  const refused = new Set<string>();
+
+  /** Each connection sets its session first. */
+  function pool(connectionLimit: number, session: Session): Pool {
     const made = new Map<number, mysql.Pool>();
     function make(host: number): mysql.Pool {
       const one = poolTo(hosts[host] as Host, url, connectionLimit);
@@ -78,7 +82,7 @@ export function createPools(url: MysqlUrl) {
           gone();
           destroy();
         };
-        setUp(connection, init, clustered);
+        begin(connection, setUp(connection, session, clustered, refused));
       });
       made.set(host, one);
       all.push(one);
@@ -95,9 +99,17 @@ export function createPools(url: MysqlUrl) {
       };
       waiting.set(fail, host);
       from.getConnection((error, connection) => {
-        if (error) fail(worded(error));
-        else if (waiting.delete(fail)) resolve(connection);
-        else connection.destroy();
+        if (error) return fail(worded(error));
+        const take = () => {
+          if (waiting.delete(fail)) resolve(connection);
+          else connection.destroy();
+        };
+        const beginning = beginnings.get(connection);
+        if (!beginning) return take();
+        beginning.then(take, (reason: Error) => {
+          connection.destroy();
+          fail(reason);
+        });
       });
     });
 
@@ -143,7 +155,7 @@ export function createPools(url: MysqlUrl) {
     }
   }
 
-  const killer = pool(KILL_CONNECTIONS);
+  const killer = pool(KILL_CONNECTIONS, {});
   let kills = 0;
   /** A server that is asked to end a connection ends its statement, and needs no right to do so: the account is the same. */
   async function kill(host: number, server: string, id: number): Promise<void> {
@@ -211,6 +223,7 @@ export function createPools(url: MysqlUrl) {
 // 2 tables with about 70 sizes each, and the other statements; the server's own limit is 16,382 for all connections.
 const PREPARED_STATEMENTS = 300;
 const STEP_TIMEOUT_MS = 4_000;
+const SET_UP_TIMEOUT_MS = 4_000;
 const UNKNOWN_VARIABLE = 1193;
 const NO_SUCH_THREAD = 1094;
 
@@ -219,6 +232,16 @@ const opened = new WeakMap<object, number>();
 export const openedAt = (connection: object): number => opened.get(connection) ?? Number.POSITIVE_INFINITY;
 
 const servers = new WeakMap<object, string>();
+
+/** Connections that are still being set up. One that could not be set up must not be used. */
+const beginnings = new WeakMap<object, Promise<void>>();
+function begin(connection: object, done: Promise<void>): void {
+  beginnings.set(connection, done);
+  done.then(
+    () => beginnings.delete(connection),
+    () => {},
+  );
+}
 
 const steps = new WeakMap<object, number>();
 /**
@@ -273,15 +296,28 @@ const CATCH_UP: readonly string[] = [
   'SET SESSION group_replication_consistency = DEFAULT',
 ];
 
-/** Sets up a new connection before its first statement. One that could not be set up must not be used. */
-function setUp(connection: mysql.PoolConnection, init: readonly string[], clustered: boolean): void {
+/** Sets up a new connection before its first statement. */
+async function setUp(
+  connection: mysql.PoolConnection,
+  session: Session,
+  clustered: boolean,
+  refused: Set<string>,
+): Promise<void> {
   opened.set(connection, performance.now());
   keepTypesAlone(connection);
-  connection.query<mysql.RowDataPacket[]>(`SELECT ${THIS_SERVER} AS server`, (error, rows) => {
-    if (!error && rows[0]) servers.set(connection, rows[0].server);
-  });
-  for (const sql of [...init, ...(clustered ? CATCH_UP : [])])
-    connection.query(sql, (error) => error && error.errno !== UNKNOWN_VARIABLE && connection.destroy());
+  const ask = (sql: string) =>
+    new Promise<mysql.RowDataPacket[]>((resolve, reject) =>
+      connection.query<mysql.RowDataPacket[]>({ sql, timeout: SET_UP_TIMEOUT_MS }, (error, rows) =>
+        error ? reject(error) : resolve(rows),
+      ),
+    );
+  await setSession(ask, session, refused);
+  const [row] = await ask(`SELECT ${THIS_SERVER} AS server`);
+  if (row) servers.set(connection, row.server);
+  for (const sql of clustered ? CATCH_UP : [])
+    await ask(sql).catch((error: { errno?: number }) => {
+      if (error.errno !== UNKNOWN_VARIABLE) throw error;
+    });
 }
 
 // Keeps prepared statements of mysql2 small: of the definition of each parameter only the type is ever used.

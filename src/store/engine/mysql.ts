@@ -35,13 +35,6 @@ const limited = (ms: number, end: (error: StoreError) => void): NodeJS.Timeout =
 
 const GIVEN_UP = 'PROTOCOL_SEQUENCE_TIMEOUT';
 
-/**
- * The server's own limit for statements that read, for those that we cannot end any more: after a crash of this process, or while
- * the server takes no connection. MySQL reads the first comment and means SELECT alone, MariaDB the second and means all.
- */
-const limitedTo = (ms: number): string =>
-  `SET SESSION /*!80000 max_execution_time = ${ms} */ /*M! max_statement_time = ${ms / 1000} */`;
-
 type Connection = mysql.PoolConnection;
 type Result = mysql.ResultSetHeader | mysql.RowDataPacket[];
 type Transaction = Queries & { wrote(): boolean };
@@ -101,13 +94,10 @@ function queriesOn(connection: Connection, mariadb: boolean, timeout: number): T
 /** Connects once, so that errors show here. */
 export async function openMysql(url: MysqlUrl): Promise<Db> {
   const { pool, borrow, drop, abandon, connections, hosts, end: endPools } = createPools(url);
-  const isolation = 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED';
-  const limit = limitedTo(STATEMENT_TIMEOUT_MS);
-  const reads = pool(READ_CONNECTIONS, isolation, limit);
-  const searches = pool(SEARCH_CONNECTIONS, isolation, limitedTo(SEARCH_TIMEOUT_MS));
-  // autocommit=0 saves a round trip per transaction: the first statement begins it.
-  const writer = pool(LANES, isolation, 'SET autocommit = 0');
-  const others = pool(OTHER_TRANSACTIONS, isolation, 'SET autocommit = 0', limit);
+  const reads = pool(READ_CONNECTIONS, { limitMs: STATEMENT_TIMEOUT_MS });
+  const searches = pool(SEARCH_CONNECTIONS, { limitMs: SEARCH_TIMEOUT_MS });
+  const writer = pool(LANES, { transactions: true });
+  const others = pool(OTHER_TRANSACTIONS, { transactions: true, limitMs: STATEMENT_TIMEOUT_MS });
   let flushed = Number.NEGATIVE_INFINITY;
   let mariadb = false;
 
@@ -192,9 +182,8 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
       writersIn: mariadb ? 'innodb_trx' : 'metadata_locks',
       eventsIn: 'restante_request',
       plansByStatistics: true,
-      // MySQL keeps figures for a day by default.
-      freshFigures: mariadb ? '' : 'SET SESSION information_schema_stats_expiry = 0',
-      nowMs: 'CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)',
+      // Not UNIX_TIMESTAMP(NOW(3)): where clocks are set back in autumn an hour has two of them.
+      nowMs: "CAST(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000 AS UNSIGNED)",
     },
     maxValueBytes: fact.packet,
     lanes: LANES,

@@ -52,7 +52,6 @@ export const DIALECT: Dialect = {
   writersIn: 'nowhere',
   eventsIn: 'restante_event',
   plansByStatistics: false,
-  freshFigures: '',
   nowMs: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
 };
 

@@ -180,7 +180,7 @@ async function openShared(db: Db): Promise<{ source: FenceSource; facts: () => F
     writers: sight.writers,
     blockers: sight.blockers,
     open: sight.open,
-    top: (floor) => db.transaction((queries) => highestGiven(queries, db, floor)),
+    top: (floor) => db.transaction((queries) => highestGiven(queries, floor)),
   };
   return { source, facts: () => ({ ...facts, sight: sight.sees() }) };
 }
@@ -209,10 +209,9 @@ export function openNode(open: () => Promise<Db>): Prober & { close(): Promise<v
 }
 
 /** AUTO_INCREMENT - 1, or the newest id where that reaches `floor` already. */
-async function highestGiven(queries: Queries, db: Db, floor: number): Promise<number> {
+async function highestGiven(queries: Queries, floor: number): Promise<number> {
   const newest = (await queries.all<{ top: number | null }>('SELECT MAX(id) AS top FROM tblwh'))[0]?.top ?? 0;
   if (newest >= floor) return newest;
-  if (db.dialect.freshFigures) await queries.all(db.dialect.freshFigures);
   const rows = await queries.all<{ next: number | null }>(
     "SELECT AUTO_INCREMENT AS next FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'tblwh'",
   );

@@ -150,11 +150,12 @@ export function mariadbWriters(db: Db): WriterSight {
     sees: () => opened.sees() && statements.sees(),
     writers,
     open: opened.ask,
+    // trx_started is told in the zone of the machine, whatever the zone of the server or the session.
     blockers: () =>
       blockersIn(
         db,
         `SELECT x.trx_mysql_thread_id AS id, CONCAT(p.USER, '@', p.HOST) AS who,
-  TIMESTAMPDIFF(SECOND, x.trx_started, NOW()) AS seconds, p.INFO AS text ${trx} ORDER BY x.trx_started LIMIT 10`,
+  TIMESTAMPDIFF(SECOND, x.trx_started, CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', 'SYSTEM')) AS seconds, p.INFO AS text ${trx} ORDER BY x.trx_started LIMIT 10`,
       ),
   };
 }

@@ -746,7 +746,6 @@ export function createServer(world: World, storage: Storage, options: ServerOpti
         writersIn: embedded ? 'nowhere' : 'innodb_trx',
         eventsIn: embedded ? 'restante_event' : 'restante_request',
         plansByStatistics: !embedded,
-        freshFigures: '',
         nowMs: 'sim_now()',
       },
       since: Number.NEGATIVE_INFINITY,
