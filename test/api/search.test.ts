@@ -1,5 +1,4 @@
 // Searching in bodies: a call is bounded in bytes and time, the next one goes on, and no user takes the database from the others.
-import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { insertContents, type NewContent } from '../../src/store/contents.ts';
 import {
@@ -10,6 +9,7 @@ import {
   startService,
   type TestUser,
 } from '../support/engines.ts';
+import { connectTo } from '../support/servers.ts';
 import { watchStalls } from '../support/stalls.ts';
 
 const MiB = 1024 * 1024;
@@ -106,7 +106,7 @@ onEveryEngine('a search', (engine) => {
   });
 
   test('of one user 20 are under way and further ones are refused; those that clients give up end, and another user is served', async () => {
-    const root = engine === 'sqlite' ? undefined : await createConnection(database.url);
+    const root = engine === 'sqlite' ? undefined : await connectTo(database.url);
     const running = async (): Promise<number> => {
       if (!root) return 0;
       const sql =

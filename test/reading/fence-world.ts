@@ -1,7 +1,7 @@
 // A fence over a fresh database on a real server, foreign writers beside it, and a ledger of what it let through.
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Connection, createConnection } from 'mysql2/promise';
+import type { Connection } from 'mysql2/promise';
 import {
   createFence,
   type Fence,
@@ -13,6 +13,7 @@ import type { FencePromise } from '../../src/store/fence/facts.ts';
 import { bootFence, openFenceSource } from '../../src/store/fence/source.ts';
 import { openDb } from '../../src/store/open.ts';
 import { type Engine, emptyDatabase } from '../support/engines.ts';
+import { connectTo } from '../support/servers.ts';
 
 export const SERVERS = ['mariadb', 'mysql'] as const;
 export const INTO = 'INSERT INTO tblwh (content, ip, api, dt, user_id, wh_id)';
@@ -51,7 +52,7 @@ export async function openWorld(
   const database = await emptyDatabase(engine);
   const connections: Connection[] = [];
   const writer = async () => {
-    const made = await createConnection(database.url);
+    const made = await connectTo(database.url);
     connections.push(made);
     return made;
   };

@@ -174,7 +174,7 @@ for (const engine of SERVERS)
         expect(world.alarms).toHaveLength(1);
         expect(world.alarms[0]).toMatchObject({ kind: 'held', gap: [27, 27] });
         expect(world.alarms[0]?.text).toMatch(
-          new RegExp(`connection ${slow.threadId} of root@.*idle in an open transaction`),
+          new RegExp(`connection ${slow.threadId} of \\w+@.*idle in an open transaction`),
         );
       }),
     );

@@ -1,9 +1,9 @@
 // Lists on a shared table without an index: one walk for all who look for little, and nothing asked twice.
-import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createScan } from '../../src/reading/scan.ts';
 import { openStore } from '../../src/store/open.ts';
 import { type Database, emptyDatabase, type Service, startService } from '../support/engines.ts';
+import { connectTo } from '../support/servers.ts';
 
 describe.each(['mariadb', 'mysql'] as const)('%s', (engine) => {
   const ROWS = 200_000;
@@ -11,7 +11,7 @@ describe.each(['mariadb', 'mysql'] as const)('%s', (engine) => {
   let service: Service;
   beforeAll(async () => {
     database = await emptyDatabase(engine);
-    const admin = await createConnection(database.url);
+    const admin = await connectTo(database.url);
     const columns = 'content, ip, api, dt, user_id, wh_id';
     await admin.query(`INSERT INTO tblwh (${columns}) VALUES ('x', '', 1, '', 9999, 1)`);
     for (let rows = 1; rows < ROWS; rows *= 2)
@@ -100,7 +100,7 @@ test.each(['mariadb', 'mysql'] as const)(
   '%s: ids that begin high, and a hole of millions, cost nobody a thousand calls',
   async (engine) => {
     const database = await emptyDatabase(engine);
-    const admin = await createConnection(database.url);
+    const admin = await connectTo(database.url);
     await admin.query("INSERT INTO tbluser (email, phone, token, status, pwd) VALUES ('', '', 't1', 1, '')");
     const insert = "INSERT INTO tblwh (content, ip, api, dt, user_id, wh_id) VALUES ('x', '', 1, '', 1, 7)";
     for (const next of [1_000_000_000, 3_000_000_000]) {

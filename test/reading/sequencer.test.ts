@@ -1,10 +1,10 @@
 // The order of visibility on real databases: dense, each content once, late ones last, by several processes at once.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { backfill } from '../../src/store/migrate/migrate.ts';
 import { assignPositions, type PositionedRow, positionState, positionsBetween } from '../../src/store/positions.ts';
 import { type Database, migratedDatabase, onEveryEngine, type Service, startService } from '../support/engines.ts';
+import { connectTo } from '../support/servers.ts';
 
 const COLUMNS = ['content', 'ip', 'api', 'dt', 'user_id', 'wh_id'];
 const rowOf = (user_id: number, wh_id = 1) => ['x', '', 1, 'any', user_id, wh_id];
@@ -64,7 +64,7 @@ onEveryEngine('the sequencer', (engine) => {
 
   if (engine !== 'sqlite')
     test('a content that was committed late gets a late position, soon', async () => {
-      const late = await createConnection(database.url);
+      const late = await connectTo(database.url);
       await late.beginTransaction();
       const [{ insertId }] = (await late.query(
         "INSERT INTO tblwh (content, ip, api, dt, user_id, wh_id) VALUES ('late', '', 1, '', 1, 1)",

@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { DatabaseSyncInstance } from '@photostructure/sqlite';
-import { createConnection } from 'mysql2/promise';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { insertContents } from '../../src/store/contents.ts';
 import { eraseWanted } from '../../src/store/retention.ts';
@@ -20,6 +19,7 @@ import {
   pathOf,
   startService,
 } from '../support/engines.ts';
+import { connectTo } from '../support/servers.ts';
 import { needs } from '../support/tools.ts';
 
 const idsOf = (page: { items?: { id: number }[]; whcontent?: { id: number }[] }) =>
@@ -276,7 +276,7 @@ onEveryEngine('erasing', (engine) => {
 
 test('without the right to delete rows a content stays, and whoever asked is told why', async () => {
   const database = await migratedDatabase('mysql');
-  const root = await createConnection(database.url);
+  const root = await connectTo(database.url);
   try {
     const name = new URL(database.url).pathname.slice(1);
     await root.query(`CREATE USER '${name.slice(0, 30)}'@'%' IDENTIFIED BY 'secret'`);

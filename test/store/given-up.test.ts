@@ -1,10 +1,11 @@
 // A statement that is given up ends in the server, too, and so does one of a process that is gone: MariaDB and MySQL would run it on.
 import { randomBytes } from 'node:crypto';
-import { type Connection, createConnection } from 'mysql2/promise';
+import type { Connection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Db } from '../../src/store/db.ts';
 import { openDb } from '../../src/store/open.ts';
 import { type Database, type Engine, emptyDatabase } from '../support/engines.ts';
+import { connectTo } from '../support/servers.ts';
 
 /** 6 ^ `count` rows. */
 const tables = (count: number): string => {
@@ -20,7 +21,7 @@ describe.each(['mariadb', 'mysql'] satisfies Engine[])('on %s, for an account th
 
   beforeAll(async () => {
     database = await emptyDatabase(engine);
-    root = await createConnection(database.url);
+    root = await connectTo(database.url);
     const url = new URL(database.url);
     account = `app${randomBytes(4).toString('hex')}`;
     await root.query(`CREATE USER '${account}'@'%' IDENTIFIED BY 'secret'`);

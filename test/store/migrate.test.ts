@@ -267,7 +267,7 @@ describe.each(['mariadb', 'mysql'] as const)('on %s', (engine) => {
       code: 2,
       err: expect.stringContaining('migrate --create-base'),
     });
-    const wrong = { DATABASE_URL: none.env.DATABASE_URL.replace('root@', 'root:s3cret@') };
+    const wrong = { DATABASE_URL: none.env.DATABASE_URL.replace(/\/\/\w+@/, '//root:s3cret@') };
     const denied = await cli(['serve'], wrong);
     expect([denied.code, denied.err]).toEqual([
       2,

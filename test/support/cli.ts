@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type Connection, createConnection } from 'mysql2/promise';
+import type { Connection } from 'mysql2/promise';
 import { afterAll, afterEach } from 'vitest';
 import type { Io } from '../../src/cli/io.ts';
 import { run } from '../../src/main.ts';
 import type { Database } from './engines.ts';
+import { connectTo } from './servers.ts';
 
 export type Env = Readonly<Record<string, string>>;
 /** One command line in this process. `stopped` is what would be a signal; `more`: a terminal, keys. */
@@ -49,7 +50,7 @@ afterAll(end);
 export const dropped = (database: Database) => kept(database, (one) => one.drop());
 export const folder = () =>
   kept(mkdtempSync(join(tmpdir(), 'restante-cli-')), (one) => rmSync(one, { recursive: true }));
-export const connected = async (url: string) => kept(await createConnection(url), (one) => one.end());
+export const connected = async (url: string) => kept(await connectTo(url), (one) => one.end());
 export const tablesOf = async (connection: Connection) => {
   const [rows] = await connection.query('SHOW TABLES');
   return (rows as object[]).map((row) => Object.values(row)[0] as string).sort();

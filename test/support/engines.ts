@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createConnection } from 'mysql2/promise';
 import { afterAll, afterEach, describe, inject } from 'vitest';
 import { readConfig } from '../../src/config/config.ts';
 import type { Log } from '../../src/observe/log.ts';
@@ -15,10 +14,12 @@ import { openDb, openStore, type Store } from '../../src/store/open.ts';
 import { addUser } from '../../src/store/users.ts';
 import { makeWebhook } from '../../src/webhooks/webhooks.ts';
 import { baseTables } from './classic.ts';
+import { connectTo } from './servers.ts';
 import { unwatched, type Watch, watchProduct } from './stalls.ts';
 
-export const ENGINES = ['sqlite', 'mariadb', 'mysql'] as const;
-export type Engine = (typeof ENGINES)[number];
+export type Engine = 'sqlite' | 'mariadb' | 'mysql';
+/** On servers with odd settings there is nothing new to learn of SQLite. */
+export const ENGINES: readonly Engine[] = [...(inject('opposite') ? [] : ['sqlite' as const]), 'mariadb', 'mysql'];
 
 /** A promise that holds on each of them: `name on sqlite`, and so on. */
 export const onEveryEngine = (name: string, define: (engine: Engine) => void): void =>
@@ -37,13 +38,13 @@ export async function emptyDatabase(engine: Engine, base = true): Promise<Databa
     return { url: `sqlite:${folder}/restante.db`, drop: async () => rmSync(folder, { recursive: true, force: true }) };
   }
   const server = inject(engine);
-  const connection = await createConnection(server);
+  const connection = await connectTo(server);
   await connection.query(`CREATE DATABASE ${name}`);
   await connection.query(`USE ${name}`);
   if (base) for (const sql of baseTables) await connection.query(sql);
   await connection.end();
   const drop = async () => {
-    const again = await createConnection(server);
+    const again = await connectTo(server);
     await again.query(`DROP DATABASE IF EXISTS ${name}`);
     await again.end();
   };

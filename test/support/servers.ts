@@ -7,7 +7,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createConnection } from 'mysql2/promise';
+import { type Connection, createConnection } from 'mysql2/promise';
+import { setSession } from '../../src/store/engine/mysql-session.ts';
 import { cacheFolder, type Flavour, fetchServer, mortal, moveOnce, onExit, run, scratchFolder } from './fetch-debs.ts';
 
 import type { Volume } from './volume.ts';
@@ -161,6 +162,14 @@ async function answers(child: ChildProcess, url: string): Promise<string> {
       if (Date.now() > deadline) throw error;
     }
   }
+}
+
+/** A connection of a test's own, as servers have them by default, whatever this one or the account has set. */
+export async function connectTo(url: string): Promise<Connection> {
+  const connection = await createConnection({ uri: url, connectTimeout: 5_000 });
+  await setSession((sql) => connection.query(sql), {}, new Set());
+  await connection.query('SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ');
+  return connection;
 }
 
 async function identify(url: string): Promise<{ flavour: Flavour; version: string; about: string }> {

@@ -7,6 +7,8 @@ declare module 'vitest' {
     /** mysql://root@127.0.0.1:PORT/ without a database. */
     mariadb: string;
     mysql: string;
+    /** Set where the servers have the opposite of every setting that we set: test/support/opposite.ts. */
+    opposite?: boolean;
   }
 }
 

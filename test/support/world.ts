@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type Connection, createConnection } from 'mysql2/promise';
+import type { Connection } from 'mysql2/promise';
 import { readConfig } from '../../src/config/config.ts';
 import { migrate } from '../../src/store/migrate/migrate.ts';
 import { openDb, openStore } from '../../src/store/open.ts';
@@ -15,7 +15,7 @@ import { addUser } from '../../src/store/users.ts';
 import { makeWebhook } from '../../src/webhooks/webhooks.ts';
 import { type Cluster, startCluster } from '../faults/runs/cluster.ts';
 import { mortal, onExit, scratchFolder } from './fetch-debs.ts';
-import { type DatabaseServer, freePort, startServer } from './servers.ts';
+import { connectTo, type DatabaseServer, freePort, startServer } from './servers.ts';
 import { makeVolume, type Volume } from './volume.ts';
 
 // RESTANTE_TEST_MAIN names another build: one that is broken on purpose shows that a check can fail.
@@ -104,7 +104,7 @@ export async function createWorld(
     const token = randomBytes(16).toString('hex');
     const userId = await withStore((store) => addUser(store.db, { email: 'ana@example.org', phone: '', token }));
     const connect = async () => {
-      const connection = await createConnection({ uri: direct, connectTimeout: 2_000 });
+      const connection = await connectTo(direct);
       // What breaks it is told to whoever runs a statement; nobody else needs to hear of it.
       connection.on('error', () => {});
       connections.push(connection);
@@ -144,7 +144,7 @@ export async function createWorld(
 }
 
 async function makeDatabase(serverUrl: string): Promise<string> {
-  const connection = await createConnection(serverUrl);
+  const connection = await connectTo(serverUrl);
   await connection.query('CREATE DATABASE restante');
   await connection.end();
   const db = await openDb(`${serverUrl}restante`);

@@ -73,6 +73,8 @@ const WISHED: readonly Line[] = [
   ['group_concat_max_len', '1048576'],
   // A few errors are known by their words.
   ['lc_messages', "'en_US'"],
+  // The server would find all rows before it sends the first one, also of a read that ends early.
+  ['sql_buffer_result', '0'],
   ['default_storage_engine', 'InnoDB'],
   // The server may otherwise answer with a figure of a day ago for the next id of a table.
   ['information_schema_stats_expiry', '0', 'mysql'],
