@@ -10,9 +10,10 @@ import { download } from '../http/download.ts';
 import type { Log } from '../observe/log.ts';
 import { startPruner } from '../retention/retention.ts';
 import { createService, type Service } from '../service.ts';
+import { flawOf } from '../store/contents.ts';
 import { failed } from '../store/db.ts';
 import { onlyReadable } from '../store/engine/causes.ts';
-import { readUnsafe } from '../store/fence/facts.ts';
+import { BINLOG, readUnsafe, readVariables, unwritableIn } from '../store/fence/facts.ts';
 import { openStore, type Store } from '../store/open.ts';
 import { listRefusals, listWithoutSecret, pruneRefusals } from '../store/refusals.ts';
 import { settledClock } from '../store/shared/clock.ts';
@@ -119,6 +120,12 @@ To receive all the same: --allow-unsafe-durability, or ALLOW_UNSAFE_DURABILITY=1
   );
 }
 
+/** All can be read, and what is missing can be set while it is. */
+async function sayUnwritable({ db }: Store, log: Log): Promise<void> {
+  const unwritable = db.kind === 'mysql' ? unwritableIn(await readVariables(db, BINLOG)) : undefined;
+  if (unwritable) log.error({ fix: unwritable.fix }, `${unwritable.found}. To put it right: ${unwritable.fix}`);
+}
+
 const NOT_HERE = ' --host must be an address of this machine, such as 127.0.0.1 or 0.0.0.0.';
 const HELP: Readonly<Record<string, string>> = {
   EADDRINUSE: ' Another program listens there: choose another --port.',
@@ -161,6 +168,7 @@ async function openPatiently(
     try {
       store = await openStore(config.databaseUrl);
       await insistOnDurability(store, config);
+      await sayUnwritable(store, log);
       const on = store;
       const nameOf = async ({ user_id, wh_id }: Arrived) =>
         decodeName((await findWebhook(on, user_id, wh_id))?.wh_name ?? Buffer.alloc(0));
@@ -193,6 +201,8 @@ function sayLimits(config: Config, store: Store, log: Log): void {
       { max_body_bytes: most },
       `MAX_BODY_BYTES is ${config.maxBodyBytes}, but max_allowed_packet of the database allows ${most}`,
     );
+  const flaw = store.state.content && flawOf(store.state.content);
+  if (flaw) log.warn({ fix: flaw.fix }, `${flaw.found} To put it right: ${flaw.fix}`);
   if (!store.extended)
     log.warn(
       { steps_done: store.state.done },

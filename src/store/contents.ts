@@ -1,6 +1,17 @@
 // Reads and stores contents: tblwh, with restante_request beside it.
 import { crc32 } from 'node:zlib';
-import { type Condition, type Dialect, failed, type Job, marks, padded, type Queries, type Value } from './db.ts';
+import {
+  type Condition,
+  type Dialect,
+  failed,
+  type Job,
+  listsOf,
+  marks,
+  padded,
+  type Queries,
+  StoreError,
+  type Value,
+} from './db.ts';
 import { duplicatesOf, type Event, eventName, type First, type Judged, VERIFIED, type Verified } from './events.ts';
 import type { Row as Owner } from './fence/source.ts';
 import type { Store } from './open.ts';
@@ -286,7 +297,64 @@ export function remember({ recent, events }: Store, stored: Stored): void {
 export async function insertWithin(store: Store, queries: Queries, rows: readonly NewContent[]): Promise<Stored> {
   const { extended, db, events } = store;
   const around = { extended, dialect: db.dialect, first: (name: string) => events?.first(name) };
-  return storedBy(rows, await insertRows(around, queries, rows));
+  const inserted = await insertRows(around, queries, rows);
+  if (mayChange(store.state.content)) await insistOnBytes(store, queries, rows, inserted.ids);
+  return storedBy(rows, inserted);
+}
+
+// What another application has made of tblwh.content: a column that refuses some bodies, or stores other bytes than it was given.
+
+/** `charset` is null where bytes are no text. */
+export interface ContentColumn {
+  readonly type: string;
+  readonly charset: string | null;
+}
+
+// Character sets in which not every run of bytes is text; the servers take any bytes in all others, as tried on both.
+const CHOOSY = /^(ascii|big5|cp932|euc\w+|gb\w+|sjis|ucs2|ujis|utf\w+)$/;
+// Units of two or four bytes: what is too short for one is filled up.
+const FILLED_UP = /^(ucs2|utf16|utf16le|utf32)$/;
+
+/**
+ * A column of the longest type stores what it is given or refuses it. A shorter one cuts off spaces without a word, in every
+ * sql_mode; CHAR and BINARY take them away or add them, JSON writes its own spelling.
+ */
+const mayChange = (column: ContentColumn | undefined): boolean =>
+  column !== undefined && (!/^long(text|blob)$/.test(column.type) || FILLED_UP.test(column.charset ?? ''));
+
+/** What is wrong with the column, and the statement that mends it; undefined when it holds any bytes. */
+export function flawOf({ type, charset }: ContentColumn): { found: string; fix: string } | undefined {
+  const fix = 'ALTER TABLE tblwh MODIFY content LONGTEXT CHARACTER SET latin1 NOT NULL';
+  if (type === '') return undefined;
+  if (!/^(long|medium)(text|blob)$/.test(type))
+    return { found: `tblwh.content is ${type}: bodies that do not fit in it are refused with 503.`, fix };
+  if (!CHOOSY.test(charset ?? '')) return undefined;
+  return {
+    found: `tblwh.content is ${charset}: bodies that are not valid in it are refused with 503.`,
+    fix: `${fix}, on a copy first: it converts every row`,
+  };
+}
+
+/** Reads back what was inserted, before it is committed: a 2xx promises the bytes. */
+async function insistOnBytes(
+  { db, state }: Store,
+  queries: Queries,
+  rows: readonly NewContent[],
+  ids: readonly number[],
+): Promise<void> {
+  const bytes = db.dialect.bytes('content');
+  const stored = new Map<number, { size: number; crc: number }>();
+  for (const { list, some } of listsOf(ids)) {
+    const sql = `SELECT id, LENGTH(${bytes}) AS size, CRC32(${bytes}) AS crc FROM tblwh WHERE id IN ${list}`;
+    for (const row of await queries.all<{ id: number; size: number; crc: number }>(sql, some)) stored.set(row.id, row);
+  }
+  for (const [i, { content }] of rows.entries()) {
+    const { size, crc } = stored.get(ids[i] as number) ?? {};
+    if (size === content.length && crc === crc32(content)) continue;
+    const { type = '', charset = null } = state.content ?? {};
+    const what = `tblwh.content, which is ${type}${charset ? ` in ${charset}` : ''}, does not keep the bytes of this content`;
+    throw new StoreError('data', Object.assign(new Error(what), { code: 'CONTENT_CHANGED' }));
+  }
 }
 
 /** What the rows themselves do not say. */

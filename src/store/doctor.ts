@@ -4,10 +4,18 @@ import type { Cause } from '../observe/incidents.ts';
 import type { SettingsInput } from '../schema/webhooks.ts';
 import { type Db, failed, type Queries } from './db.ts';
 import { causeOf } from './engine/causes.ts';
-import { OTHER_TRANSACTIONS, openMysql, READ_CONNECTIONS, SEARCH_CONNECTIONS } from './engine/mysql.ts';
+import {
+  CHANGING,
+  OTHER_TRANSACTIONS,
+  openMysql,
+  READ_CONNECTIONS,
+  READING,
+  SEARCH_CONNECTIONS,
+} from './engine/mysql.ts';
 import { KILL_CONNECTIONS, THIS_SERVER } from './engine/mysql-pools.ts';
+import { notTaken } from './engine/mysql-session.ts';
 import { openSqlite } from './engine/sqlite.ts';
-import { DURABILITY, readVariables, unsafeIn } from './fence/facts.ts';
+import { BINLOG, DURABILITY, readVariables, unsafeIn, unwritableIn } from './fence/facts.ts';
 import { openFenceSource, proberOf } from './fence/source.ts';
 import { currentAccount, grantStatement, RIGHTS, type Right, sightStatements } from './migrate/grants.ts';
 import { inspect, isExtended } from './migrate/migrate.ts';
@@ -57,7 +65,7 @@ export async function examine(store: Looked, url: string, nodes: readonly string
       /** The other nodes of a cluster that were named and do not answer. */
       lostNodes: lostOf(opened, (i) => ({ node: i + 1 })),
       /** MySQL and MariaDB. */
-      server: db.kind === 'mysql' ? await examineServer(db, extended) : undefined,
+      server: db.kind === 'mysql' ? await examineServer(store) : undefined,
       /** SQLite. `sharable`: two processes may use the file at once. */
       file: db.kind === 'sqlite' ? { journal: await journalOf(db), sharable: store.sharable } : undefined,
     };
@@ -124,11 +132,12 @@ export type ServerFacts = Awaited<ReturnType<typeof examineServer>>;
 
 const VARIABLES = [
   ...DURABILITY,
+  ...BINLOG,
   ...['innodb_doublewrite', 'sql_mode', 'read_only', 'super_read_only', 'max_allowed_packet', 'max_connections'],
   ...['wait_timeout', 'idle_write_transaction_timeout', 'idle_transaction_timeout'],
 ];
 
-async function examineServer(db: Db, extended: boolean) {
+async function examineServer({ db, state, extended }: Store) {
   const [who] = await db.all<{ says: string; name: string }>(
     "SELECT CONCAT(VERSION(), ', ', @@version_comment) AS says, DATABASE() AS name",
   );
@@ -141,8 +150,11 @@ async function examineServer(db: Db, extended: boolean) {
     says,
     variables,
     unsafe: unsafeIn(variables),
+    unwritable: unwritableIn(variables),
+    notTaken: await readSessions(db),
     replica: await isReplica(db),
-    ...(await readColumns(db)),
+    engines: await readEngines(db),
+    content: state.content ?? { type: '', charset: null },
     missing: await missingRights(db, extended, (right) => grantStatement(name, account, right)),
     /** The GRANTs with which the fence sees the statements of other accounts. */
     sight: sightStatements(db.dialect, name, account),
@@ -152,6 +164,17 @@ async function examineServer(db: Db, extended: boolean) {
     ...(await readSkew(db)),
     ...(await lookForProxy(db, says)),
   };
+}
+
+/** What is not as our connections have set it: one that reads, and one that changes something. */
+async function readSessions(db: Db) {
+  const only = db.version.startsWith('MariaDB') ? 'mariadb' : 'mysql';
+  const read = async (queries: Pick<Queries, 'all'>) => {
+    const rows = await queries.all<Record<string, unknown>>('SHOW SESSION VARIABLES');
+    return new Map(rows.map(Object.values).map(([name, value]) => [String(name), String(value)]));
+  };
+  const all = [...notTaken(READING, only, await read(db)), ...notTaken(CHANGING, only, await db.transaction(read))];
+  return [...new Map(all.map((one) => [one.text, one])).values()];
 }
 
 /** Undefined: the account may not know. */
@@ -164,18 +187,13 @@ async function isReplica(db: Db): Promise<boolean | undefined> {
   }
 }
 
-/** The engines of the shared tables, and what tblwh.content is. */
-async function readColumns(db: Db) {
+/** The engines of the shared tables. */
+async function readEngines(db: Db): Promise<Readonly<Record<string, string>>> {
   const tables = await db.all<{ t: string; e: string | null }>(
     `SELECT table_name AS t, engine AS e FROM information_schema.tables
      WHERE table_schema = DATABASE() AND table_name IN ('tbluser', 'tblwhid', 'tblwh')`,
   );
-  const [column] = await db.all<{ type: string; charset: string | null }>(
-    `SELECT data_type AS type, character_set_name AS charset FROM information_schema.columns
-     WHERE table_schema = DATABASE() AND table_name = 'tblwh' AND column_name = 'content'`,
-  );
-  const engines: Readonly<Record<string, string>> = Object.fromEntries(tables.map(({ t, e }) => [t, e ?? '']));
-  return { engines, content: column ?? { type: '', charset: null } };
+  return Object.fromEntries(tables.map(({ t, e }) => [t, e ?? '']));
 }
 
 /** By EXPLAIN, which needs the rights of its statement and runs nothing: roles and wildcards count as for the statement itself. */

@@ -69,7 +69,12 @@ export async function sharedServer(
 /** Starts a private server with default durability, on a free port of 127.0.0.1, user root without a password. */
 export async function startServer(
   flavour: Flavour,
-  options: { readonly args?: readonly string[]; readonly volume?: Volume | undefined } = {},
+  options: {
+    readonly args?: readonly string[];
+    readonly volume?: Volume | undefined;
+    /** As TZ: the zone of its machine. */
+    readonly zone?: string;
+  } = {},
 ): Promise<DatabaseServer> {
   const { program, template } = await prepare(flavour);
   const folder = await scratchFolder(join(tmpdir(), `restante-${flavour}-`));
@@ -90,7 +95,7 @@ export async function startServer(
   async function start(): Promise<string> {
     if (child) throw new Error(`${flavour} on port ${port} is running already`);
     const log = join(folder.path, 'log');
-    const started = launch(command, log);
+    const started = launch(command, log, options.zone ? { ...process.env, TZ: options.zone } : process.env);
     child = started;
     return answers(started, url).catch(async (error: unknown) => {
       await end('SIGKILL');

@@ -1,4 +1,5 @@
 // The doctor's checks of a MySQL or MariaDB server: version, rights, durability, modes, sizes, clock and connections.
+import { flawOf } from '../../store/contents.ts';
 import type { ServerFacts } from '../../store/doctor.ts';
 import { type Check, type CheckResult, fail, isOlder, ok, warn } from './check.ts';
 import type { Facts } from './facts.ts';
@@ -94,40 +95,49 @@ const durability = onServer(
   },
 );
 
+const binlog = onServer('binlog', '', ({ variables, unwritable }) =>
+  unwritable
+    ? fail(`${unwritable.found}.`, unwritable.fix)
+    : ok(/^(ON|1)$/.test(variables.get('log_bin') ?? '') ? 'The binary log takes rows.' : 'There is no binary log.'),
+);
+
+const session = onServer(
+  'session',
+  'Let DATABASE_URL lead to the server itself, or let the proxy pass on SET SESSION.',
+  ({ notTaken }) => {
+    if (notTaken.length === 0) return ok('Each connection sets its own session, whatever the server has set.');
+    const found = `A connection of ours does not have what it has set: ${notTaken.map(({ text }) => text).join(', ')}.`;
+    return notTaken.some(({ must }) => must)
+      ? fail(found)
+      : warn(found, 'Allow the account to set it for its session.');
+  },
+);
+
 const sqlMode = onServer(
   'sql-mode',
   `SET GLOBAL sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'${inFile('sql_mode')}`,
-  ({ variables }) => {
-    const mode = variables.get('sql_mode') ?? '';
-    const odd = /\b(ORACLE|MSSQL|DB2|POSTGRESQL|EMPTY_STRING_IS_NULL)\b/.exec(mode)?.[0];
-    if (odd) return fail(`sql_mode has ${odd}, which gives SQL another meaning.`);
-    return /\bSTRICT_(TRANS|ALL)_TABLES\b/.test(mode)
+  ({ variables }) =>
+    /\bSTRICT_(TRANS|ALL)_TABLES\b/.test(variables.get('sql_mode') ?? '')
       ? ok('sql_mode is strict.')
-      : warn('sql_mode is not strict: what does not fit a column is cut, not refused.');
-  },
+      : warn(
+          'sql_mode of the server is not strict: what other applications store is cut where it does not fit a column. Connections of Restante are strict.',
+        ),
 );
 
 const columns = onServer(
   'columns',
   'Make them as they were, in agreement with the applications that share them: restante migrate --create-base --print shows how.',
-  ({ engines, content: { type, charset } }) => {
+  ({ engines, content }) => {
     const others = Object.entries(engines).filter(([, engine]) => engine !== 'InnoDB');
+    const { type, charset } = content;
     if (type === '') return undefined;
     if (others.length > 0)
       return fail(
         `${others.map(([table, engine]) => `${table} is ${engine}`).join(', ')}: not transactional, a crash loses rows.`,
         others.map(([table]) => `ALTER TABLE ${table} ENGINE = InnoDB`).join('; '),
       );
-    if (!['longtext', 'longblob', 'mediumtext', 'mediumblob'].includes(type))
-      return fail(
-        `tblwh.content is ${type}: longer bodies are refused.`,
-        'ALTER TABLE tblwh MODIFY content LONGTEXT CHARACTER SET latin1 NOT NULL',
-      );
-    if (charset !== null && charset !== 'latin1' && charset !== 'binary')
-      return fail(
-        `tblwh.content is ${charset}: bodies that are not valid in it are refused with 503.`,
-        'ALTER TABLE tblwh MODIFY content LONGTEXT CHARACTER SET latin1 NOT NULL, on a copy first: it converts every row',
-      );
+    const flaw = flawOf(content);
+    if (flaw) return fail(flaw.found, flaw.fix);
     return ok(`The shared tables are InnoDB, tblwh.content is ${type}, ${charset ?? 'bytes'}: any bytes fit.`);
   },
 );
@@ -165,7 +175,7 @@ const timeouts = onServer(
     const wait = Number(variables.get('wait_timeout') ?? 28_800);
     if (wait < LEAST_WAIT_S)
       return warn(
-        `wait_timeout is ${wait} s: connections are closed and made again all the time.`,
+        `wait_timeout is ${wait} s: connections of other applications that rest for longer are closed. Those of Restante set their own.`,
         `SET GLOBAL wait_timeout = 28800${inFile('wait_timeout = 28800')}`,
       );
     const idle = ['idle_write_transaction_timeout', 'idle_transaction_timeout'].flatMap(
@@ -195,6 +205,8 @@ export const SERVER_CHECKS = [
   writable,
   proxy,
   durability,
+  binlog,
+  session,
   sqlMode,
   columns,
   packet,

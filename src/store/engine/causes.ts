@@ -84,6 +84,18 @@ const RULES: readonly Rule[] = [
     'it is read-only',
     'Is DATABASE_URL a replica, or a failover under way? On the primary: SET GLOBAL read_only = 0.',
   ],
+  [
+    'statement-binlog',
+    /^166[1-7]$/,
+    'its binary log takes statements, where rows are needed: binlog_format is STATEMENT',
+    "SET GLOBAL binlog_format = 'ROW', and binlog_format = ROW in the server's configuration file; storing goes on by itself then.",
+  ],
+  [
+    'content-column',
+    /^(CONTENT_CHANGED|1300|1366|1406|3854)$/,
+    'the column does not hold these bytes',
+    'restante doctor tells whether tblwh.content is as it was made: ALTER TABLE tblwh MODIFY content LONGTEXT CHARACTER SET latin1 NOT NULL',
+  ],
   ['ids-used-up', /^IDS_USED_UP$/, 'no id of tblwh is left', 'restante doctor tells what to do.'],
   [
     'schema-changed',
@@ -147,6 +159,7 @@ function codesOf(error: unknown): string[] {
 const READ_ONLY: Readonly<Record<string, string>> = {
   'disk-full': 'The disk of the database is full',
   'read-only': 'The database is read-only now',
+  'statement-binlog': 'The binary log of the database takes no rows',
 };
 /** In a few words, why the database can only be read; undefined for every other error. */
 export const onlyReadable = (error: unknown): string | undefined => READ_ONLY[causeOf(error)?.code ?? ''];

@@ -8,10 +8,10 @@ const NUMBERS: readonly (readonly [Failure, readonly number[]])[] = [
   ['duplicate', [1062]],
   ['exists', [1050, 1060, 1061]],
   // The server refuses this row: too long, wrong value, a constraint, a trigger of another application, too large a packet.
-  ['data', [1048, 1153, 1264, 1265, 1292, 1364, 1366, 1406, 1452, 1644, 3819, 3988, 4025]],
+  ['data', [1048, 1153, 1300, 1264, 1265, 1292, 1364, 1366, 1406, 1452, 1644, 3819, 3854, 3988, 4025]],
   // The server answered, but cannot do it now: shutting down, full, read-only, out of time, of connections, of statements, of disk.
   ['away', [3, 1021, 1026, 1030, 1040, 1053, 1114, 1129, 1158, 1159, 1160, 1161, 1180, 1203, 1206, 1226, 1290, 1317]],
-  ['away', [1461, 1792, 1836, 1927, 1969, 3024, 3100, 4031]],
+  ['away', [1461, 1661, 1662, 1663, 1664, 1665, 1666, 1667, 1792, 1836, 1927, 1969, 3024, 3100, 4031]],
 ];
 
 type DriverError = Error & { errno?: number | undefined; fatal?: boolean | undefined; code?: string | undefined };

@@ -134,3 +134,27 @@ export async function setSession(
       refused.add(name);
     });
 }
+
+const WORDS: Readonly<Record<string, string>> = { ON: '1', YES: '1', OFF: '0', NO: '0', NO_CHAIN: '0' };
+/** A value as one spelling of several. */
+function plain(value: string): string {
+  const text = value.replace(/^'|'$/g, '').toUpperCase();
+  const word = WORDS[text] ?? text;
+  if (word !== '' && Number.isFinite(Number(word))) return String(Number(word));
+  return word.split(',').sort().join();
+}
+
+/** Settings that a connection does not have as it has set them, by what `SHOW VARIABLES` tells: behind a proxy, or refused. */
+export function notTaken(
+  session: Session,
+  only: Setting['only'],
+  found: ReadonlyMap<string, string>,
+): { readonly text: string; readonly must: boolean }[] {
+  return settingsOf(session).flatMap(({ name, value, must, only: server }) => {
+    // What the server's own value or the clock decides cannot be compared.
+    if ((server && server !== only) || /^(DEFAULT|@@)/.test(value)) return [];
+    const is = found.get(name);
+    if (is !== undefined && plain(is) === plain(value)) return [];
+    return [{ text: `${name} is ${is ?? 'not known'} and not ${value}`, must }];
+  });
+}

@@ -4,6 +4,7 @@ import type { MysqlUrl } from '../../config/database-url.ts';
 import { type Db, failed, type Queries, type Rows, StoreError, type Value } from '../db.ts';
 import { failureOf, fromMysqlError } from './mysql-failures.ts';
 import { createPools, openedAt, type Pool, stepOf } from './mysql-pools.ts';
+import type { Session } from './mysql-session.ts';
 import { insertSql, statementsFor } from './statements.ts';
 
 // A statement that takes longer is given up and its connection dropped: a 503 is better than a sender that hangs.
@@ -22,6 +23,9 @@ const LANES = 2;
 // For the sequencer and the consumers; claims of one consumer wait for each other anyway.
 export const OTHER_TRANSACTIONS = 8;
 const TRIES = 5;
+/** Of the connections that read, and of those that change something. */
+export const READING: Session = { limitMs: STATEMENT_TIMEOUT_MS };
+export const CHANGING: Session = { transactions: true, limitMs: STATEMENT_TIMEOUT_MS };
 
 /** MySQL sends the types of a statement's parameters, and mysql2 then checks every number as a BigInt: a quarter of our CPU. */
 const asText = (value: Value): Value => (typeof value === 'number' ? String(value) : value);
@@ -94,10 +98,10 @@ function queriesOn(connection: Connection, mariadb: boolean, timeout: number): T
 /** Connects once, so that errors show here. */
 export async function openMysql(url: MysqlUrl): Promise<Db> {
   const { pool, borrow, drop, abandon, connections, hosts, end: endPools } = createPools(url);
-  const reads = pool(READ_CONNECTIONS, { limitMs: STATEMENT_TIMEOUT_MS });
+  const reads = pool(READ_CONNECTIONS, READING);
   const searches = pool(SEARCH_CONNECTIONS, { limitMs: SEARCH_TIMEOUT_MS });
   const writer = pool(LANES, { transactions: true });
-  const others = pool(OTHER_TRANSACTIONS, { transactions: true, limitMs: STATEMENT_TIMEOUT_MS });
+  const others = pool(OTHER_TRANSACTIONS, CHANGING);
   let flushed = Number.NEGATIVE_INFINITY;
   let mariadb = false;
 

@@ -58,10 +58,10 @@ export function promiseOf({ ordered, warning, cluster, sight }: FenceFacts, node
 
 export type Variables = ReadonlyMap<string, string>;
 
-/** Variables by their names in lower case; those that this server does not have are left out. */
+/** Variables of the server by their names in lower case; those that it does not have are left out. */
 export async function readVariables(queries: Pick<Queries, 'all'>, names: readonly string[]): Promise<Variables> {
   const list = names.map((name) => `'${name}'`).join(', ');
-  const rows = await queries.all<Record<string, Value>>(`SHOW VARIABLES WHERE Variable_name IN (${list})`);
+  const rows = await queries.all<Record<string, Value>>(`SHOW GLOBAL VARIABLES WHERE Variable_name IN (${list})`);
   return new Map(rows.map(Object.values).map(([name, value]) => [String(name).toLowerCase(), String(value ?? '')]));
 }
 
@@ -96,3 +96,14 @@ export function unsafeIn(variables: Variables): Unsafe[] {
 /** As `unsafeIn`, of the server behind these queries. */
 export const readUnsafe = async (queries: Pick<Queries, 'all'>): Promise<Unsafe[]> =>
   unsafeIn(await readVariables(queries, DURABILITY));
+
+export const BINLOG = ['log_bin', 'binlog_format'] as const;
+
+/** Why each statement of ours that writes is refused, with what to do; undefined where they are not. */
+export const unwritableIn = (variables: Variables): Unsafe | undefined =>
+  isOn(variables.get('log_bin')) && variables.get('binlog_format') === 'STATEMENT'
+    ? {
+        found: 'binlog_format is STATEMENT: the server refuses everything that Restante writes',
+        fix: "SET GLOBAL binlog_format = 'ROW', and binlog_format = ROW in the server's configuration file",
+      }
+    : undefined;

@@ -1,4 +1,5 @@
 // Migrates a database to our tables step by step: what is there now, what is pending, and running that.
+import type { ContentColumn } from '../contents.ts';
 import { type Db, failed, type Queries } from '../db.ts';
 import type { Row } from '../fence/source.ts';
 import { assignPositions, readMark, saveMark } from '../positions.ts';
@@ -23,6 +24,9 @@ const CATALOG = {
   },
 } as const;
 
+const CONTENT = `SELECT data_type AS type, character_set_name AS charset FROM information_schema.columns
+  WHERE table_schema = DATABASE() AND table_name = 'tblwh' AND column_name = 'content'`;
+
 const SAVE = {
   mysql: "INSERT INTO restante_meta (k, v) VALUES ('schema', ?) ON DUPLICATE KEY UPDATE v = VALUES(v)",
   sqlite: "INSERT INTO restante_meta (k, v) VALUES ('schema', ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v",
@@ -36,6 +40,8 @@ export interface SchemaState {
   readonly indexed: boolean;
   /** The name of the index on tblwh(user_id, wh_id, id), ours or another one. */
   readonly index: string | undefined;
+  /** What tblwh.content is, on MySQL and MariaDB. */
+  readonly content?: ContentColumn | undefined;
 }
 
 /** What is in the database now. Reads the catalogue and restante_meta, changes nothing. */
@@ -44,10 +50,11 @@ export async function inspect(queries: Pick<Queries, 'all'>, kind: Db['kind']): 
   const base = Object.keys(BASE).filter((name) => names.includes(name));
   const [found] = base.includes('tblwh') ? await queries.all<{ name: string }>(CATALOG.index[kind]) : [];
   const { name: index } = found ?? { name: undefined };
+  const content = kind === 'mysql' ? (await queries.all<ContentColumn>(CONTENT))[0] : undefined;
   const indexed = index !== undefined;
-  if (!names.includes('restante_meta')) return { base, done: 0, indexed, index };
+  if (!names.includes('restante_meta')) return { base, done: 0, indexed, index, content };
   const meta = await queries.all<{ v: number }>("SELECT v FROM restante_meta WHERE k = 'schema'");
-  return { base, done: meta[0]?.v ?? 1, indexed, index };
+  return { base, done: meta[0]?.v ?? 1, indexed, index, content };
 }
 
 export const isExtended = (state: SchemaState): boolean => state.done >= STEPS.length;
