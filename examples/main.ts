@@ -32,6 +32,7 @@ Errors are application/problem+json: "detail" says what to do, and 422 lists the
 
 const MAX_PAGE_BYTES = 8 * 2 ** 20; // a hundred big contents as one JSON text would be more than a string can hold
 const CONTENT = 'id, CAST(content AS BINARY) AS content, ip, api, dt, wh_id'; // BINARY: the bytes, whatever the charset
+const SESSION = `SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES', sql_big_selects = 1, sql_select_limit = ${2n ** 64n - 1n}`;
 // Node 20's own decoder turns 80..9F of windows-1252 into control characters, so those 32 are spelled out.
 const CP1252 = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ';
 
@@ -101,6 +102,7 @@ export function build(pool: Pool, options: { logger?: boolean; trustProxy?: stri
     frameworkErrors: answerProblem,
     routerOptions: { querystringParser: (text) => Object.fromEntries(new URLSearchParams(text)) }, // given twice: the last
   });
+  pool.pool.on('connection', (one) => one.query(SESSION, (error) => error && one.destroy())); // whatever the server has set
 
   // The SQL is fixed and its parameters are checked, so what the database refuses is not the client's fault.
   async function run<T extends QueryResult>(sql: string, values: (string | number | Buffer)[]): Promise<T> {
@@ -136,9 +138,7 @@ export function build(pool: Pool, options: { logger?: boolean; trustProxy?: stri
   app.setNotFoundHandler((request, reply) => answerProblem(problem(404, 'No such call: see /docs.'), request, reply));
 
   app.get('/docs', (_request, reply) => reply.type('text/plain; charset=utf-8').send(DOCS));
-
   app.get('/', secured, async (request) => withHint(request, [], { username: String(userOf(request)) }));
-
   app.get('/webhooks', secured, async (request) => {
     const sql = 'SELECT id AS wh_id, wh_url, wh_name, status FROM tblwhid WHERE user_id = ? ORDER BY id';
     return withHint(request, [], { webhooks: await run<RowDataPacket[]>(sql, [userOf(request)]) });

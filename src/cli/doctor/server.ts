@@ -95,10 +95,13 @@ const durability = onServer(
   },
 );
 
-const binlog = onServer('binlog', '', ({ variables, unwritable }) =>
-  unwritable
-    ? fail(`${unwritable.found}.`, unwritable.fix)
-    : ok(/^(ON|1)$/.test(variables.get('log_bin') ?? '') ? 'The binary log takes rows.' : 'There is no binary log.'),
+const binlog = onServer(
+  'binlog',
+  `SET GLOBAL binlog_format = 'ROW'${inFile('binlog_format = ROW')}`,
+  ({ variables, unwritable }) =>
+    unwritable
+      ? fail(`${unwritable.found}.`)
+      : ok(/^(ON|1)$/.test(variables.get('log_bin') ?? '') ? 'The binary log takes rows.' : 'There is no binary log.'),
 );
 
 const session = onServer(

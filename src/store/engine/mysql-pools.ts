@@ -4,7 +4,7 @@ import mysql from 'mysql2';
 import { type Host, hostText, type MysqlUrl } from '../../config/database-url.ts';
 import type { Hosts } from '../db.ts';
 import { fromMysqlError, isUnreachable, worded } from './mysql-failures.ts';
-import { type Session, setSession } from './mysql-session.ts';
+import { type SessionKind, setSession } from './mysql-session.ts';
 
 const END_MS = 1_000;
 // Statements that wait to be ended in the server. While it hangs there may be more: those end by their own limit.
@@ -60,7 +60,7 @@ export function createPools(url: MysqlUrl) {
   const refused = new Set<string>();
 
   /** Each connection sets its session first. */
-  function pool(connectionLimit: number, session: Session): Pool {
+  function pool(connectionLimit: number, session: SessionKind): Pool {
     const made = new Map<number, mysql.Pool>();
     function make(host: number): mysql.Pool {
       const one = poolTo(hosts[host] as Host, url, connectionLimit);
@@ -299,7 +299,7 @@ const CATCH_UP: readonly string[] = [
 /** Sets up a new connection before its first statement. */
 async function setUp(
   connection: mysql.PoolConnection,
-  session: Session,
+  session: SessionKind,
   clustered: boolean,
   refused: Set<string>,
 ): Promise<void> {

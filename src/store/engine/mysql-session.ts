@@ -1,7 +1,7 @@
 // What each connection to MySQL or MariaDB sets for itself, in one statement: whatever the server, the account or a proxy had set.
 
 /** How the connections of one pool differ. */
-export interface Session {
+export interface SessionKind {
   /**
    * Transactions: nothing is committed by itself, which saves the round trip of a BEGIN. What they write to the shared tables keeps
    * the server's time zone: a DEFAULT CURRENT_TIMESTAMP or a trigger of another application is evaluated in it.
@@ -14,7 +14,7 @@ export interface Session {
   readonly limitMs?: number;
 }
 
-export interface Setting {
+export interface SessionVariable {
   readonly name: string;
   readonly value: string;
   /** Left out: both have it. */
@@ -31,9 +31,9 @@ export interface Setting {
 const SQL_MODE = 'STRICT_ALL_TABLES,STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION';
 const NO_LIMIT = '18446744073709551615';
 
-type Line = readonly [name: string, value: string, only?: Setting['only']];
+type Line = readonly [name: string, value: string, only?: SessionVariable['only']];
 
-const mustSet = ({ transactions = false, limitMs = 0 }: Session): readonly Line[] => [
+const mustSet = ({ transactions = false, limitMs = 0 }: SessionKind): readonly Line[] => [
   ['autocommit', transactions ? '0' : '1'],
   // After CHAIN each COMMIT begins the next transaction, after RELEASE it ends the connection.
   ['completion_type', '0'],
@@ -85,7 +85,7 @@ const WISHED: readonly Line[] = [
 ];
 
 /** In the order in which they are set. */
-export const settingsOf = (session: Session): readonly Setting[] => {
+export const variablesOf = (session: SessionKind): readonly SessionVariable[] => {
   const setting = (must: boolean) => (line: Line) => {
     const [name, value, only] = line;
     return { name, value, must, ...(only ? { only } : {}) };
@@ -97,7 +97,7 @@ export const settingsOf = (session: Session): readonly Setting[] => {
 const COMMENTS = { mysql: '/*!80000 ', mariadb: '/*M! ' } as const;
 
 /** One statement for both servers; the first setting must be one of both. */
-const statementOf = (settings: readonly Setting[]): string => {
+const statementOf = (settings: readonly SessionVariable[]): string => {
   const parts = settings.map(({ name, value, only }, i) => {
     const text = `${i > 0 ? ', ' : ''}${name} = ${value}`;
     return only ? `${COMMENTS[only]}${text} */` : text;
@@ -115,10 +115,10 @@ const isRefusal = (error: unknown): boolean => REFUSALS.includes((error as { err
  */
 export async function setSession(
   ask: (sql: string) => Promise<unknown>,
-  session: Session,
+  session: SessionKind,
   refused: Set<string>,
 ): Promise<void> {
-  const settings = settingsOf(session).filter(({ name }) => !refused.has(name));
+  const settings = variablesOf(session).filter(({ name }) => !refused.has(name));
   const error = await ask(statementOf(settings)).then(
     () => undefined,
     (reason: Error) => reason,
@@ -127,7 +127,7 @@ export async function setSession(
   if (!isRefusal(error)) throw error;
   const [first, ...others] = settings;
   for (const setting of others)
-    await ask(statementOf([first as Setting, setting])).catch((reason: Error) => {
+    await ask(statementOf([first as SessionVariable, setting])).catch((reason: Error) => {
       if (!isRefusal(reason)) throw reason;
       const { name, value, must } = setting;
       if (must) throw Object.assign(reason, { message: `SET SESSION ${name} = ${value}: ${reason.message}` });
@@ -146,11 +146,11 @@ function plain(value: string): string {
 
 /** Settings that a connection does not have as it has set them, by what `SHOW VARIABLES` tells: behind a proxy, or refused. */
 export function notTaken(
-  session: Session,
-  only: Setting['only'],
+  session: SessionKind,
+  only: SessionVariable['only'],
   found: ReadonlyMap<string, string>,
 ): { readonly text: string; readonly must: boolean }[] {
-  return settingsOf(session).flatMap(({ name, value, must, only: server }) => {
+  return variablesOf(session).flatMap(({ name, value, must, only: server }) => {
     // What the server's own value or the clock decides cannot be compared.
     if ((server && server !== only) || /^(DEFAULT|@@)/.test(value)) return [];
     const is = found.get(name);

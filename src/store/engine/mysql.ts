@@ -4,7 +4,7 @@ import type { MysqlUrl } from '../../config/database-url.ts';
 import { type Db, failed, type Queries, type Rows, StoreError, type Value } from '../db.ts';
 import { failureOf, fromMysqlError } from './mysql-failures.ts';
 import { createPools, openedAt, type Pool, stepOf } from './mysql-pools.ts';
-import type { Session } from './mysql-session.ts';
+import type { SessionKind } from './mysql-session.ts';
 import { insertSql, statementsFor } from './statements.ts';
 
 // A statement that takes longer is given up and its connection dropped: a 503 is better than a sender that hangs.
@@ -24,8 +24,8 @@ const LANES = 2;
 export const OTHER_TRANSACTIONS = 8;
 const TRIES = 5;
 /** Of the connections that read, and of those that change something. */
-export const READING: Session = { limitMs: STATEMENT_TIMEOUT_MS };
-export const CHANGING: Session = { transactions: true, limitMs: STATEMENT_TIMEOUT_MS };
+export const READING: SessionKind = { limitMs: STATEMENT_TIMEOUT_MS };
+export const CHANGING: SessionKind = { transactions: true, limitMs: STATEMENT_TIMEOUT_MS };
 
 /** MySQL sends the types of a statement's parameters, and mysql2 then checks every number as a BigInt: a quarter of our CPU. */
 const asText = (value: Value): Value => (typeof value === 'number' ? String(value) : value);
