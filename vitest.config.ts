@@ -24,7 +24,7 @@ const FAULTS_ALONE = [
 const PICTURES = process.env.SCREENSHOTS ? [] : [pathOf('site/docs-images')];
 
 // Run once more on servers, and as an account, that have set the opposite of what we need: what of ours depends on a session.
-const OPPOSITE = ['consumers/consumers', 'reading/sequencer', 'receiver/refusals', 'store/*'].map(pathOf);
+const OPPOSITE = ['consumers/consumers', 'reading/sequencer', 'store/*'].map(pathOf);
 
 // A poll waits for something that comes; how soon it comes is tested where it matters, with a figure.
 const PATIENCE = { testTimeout: 60_000, hookTimeout: 180_000, expect: { poll: { timeout: 8_000 } } };
@@ -38,8 +38,8 @@ const project = (name: string, groupOrder: number, maxWorkers: number, include: 
   test: { ...PATIENCE, name, include, exclude, maxWorkers, sequence: { groupOrder } },
 });
 
-// Neither needs a server that others share.
-const WITHOUT_SERVERS = ['sqlite', 'database-tls', 'event-index', 'statements', 'shared-reads'].map((name) => `store/${name}`).map(pathOf);
+// These need no server that others share.
+const WITHOUT_SERVERS = ['sqlite', 'database-tls', 'event-index', 'statements', 'shared-reads', 'session'].map((name) => `store/${name}`).map(pathOf);
 const { test: settings } = project('opposite', 0, 3, OPPOSITE, WITHOUT_SERVERS);
 const opposite = { test: { ...settings, globalSetup: ['test/support/opposite.ts'] } };
 

@@ -32,7 +32,7 @@ Errors are application/problem+json: "detail" says what to do, and 422 lists the
 
 const MAX_PAGE_BYTES = 8 * 2 ** 20; // a hundred big contents as one JSON text would be more than a string can hold
 const CONTENT = 'id, CAST(content AS BINARY) AS content, ip, api, dt, wh_id'; // BINARY: the bytes, whatever the charset
-const SESSION = `SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES', sql_big_selects = 1, sql_select_limit = ${2n ** 64n - 1n}`;
+const SESSION = `SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES', sql_big_selects = 1, sql_select_limit = ${2n ** 64n - 1n} /*!80000 , transaction_read_only = 0 */ /*M! , tx_read_only = 0 */`;
 // Node 20's own decoder turns 80..9F of windows-1252 into control characters, so those 32 are spelled out.
 const CP1252 = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ';
 

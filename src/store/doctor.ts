@@ -155,6 +155,7 @@ async function examineServer({ db, state, extended }: Store) {
     replica: await isReplica(db),
     engines: await readEngines(db),
     content: state.content ?? { type: '', charset: null },
+    undefaulted: await readUndefaulted(db),
     missing: await missingRights(db, extended, (right) => grantStatement(name, account, right)),
     /** The GRANTs with which the fence sees the statements of other accounts. */
     sight: sightStatements(db.dialect, name, account),
@@ -194,6 +195,17 @@ async function readEngines(db: Db): Promise<Readonly<Record<string, string>>> {
      WHERE table_schema = DATABASE() AND table_name IN ('tbluser', 'tblwhid', 'tblwh')`,
   );
   return Object.fromEntries(tables.map(({ t, e }) => [t, e ?? '']));
+}
+
+/** Columns that other applications have added and that must be given a value: a strict INSERT of ours cannot. As table.column. */
+async function readUndefaulted(db: Db): Promise<readonly string[]> {
+  const rows = await db.all<{ name: string }>(
+    `SELECT CONCAT(table_name, '.', column_name) AS name FROM information_schema.columns WHERE table_schema = DATABASE()
+     AND table_name IN ('tblwhid', 'tblwh') AND is_nullable = 'NO' AND column_default IS NULL
+     AND extra NOT LIKE '%auto_increment%' AND COALESCE(generation_expression, '') = ''
+     AND column_name NOT IN ('id', 'user_id', 'wh_url', 'wh_name', 'status', 'content', 'ip', 'api', 'dt', 'wh_id')`,
+  );
+  return rows.map(({ name }) => name);
 }
 
 /** By EXPLAIN, which needs the rights of its statement and runs nothing: roles and wildcards count as for the statement itself. */

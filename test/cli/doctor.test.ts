@@ -92,6 +92,7 @@ describe('each check by itself', () => {
         replica: false as boolean | undefined,
         engines: { tbluser: 'InnoDB', tblwhid: 'InnoDB', tblwh: 'InnoDB' },
         content: { type: 'longtext', charset: 'latin1' },
+        undefaulted: [] as string[],
         missing: [] as object[],
         sight: ["GRANT PROCESS ON *.* TO 'app'@'%'"],
         connected: 20,
@@ -336,6 +337,13 @@ describe('each check by itself', () => {
     ['session', 'fail', server({ notTaken: [{ text: 'autocommit is 0', must: true }] }), /autocommit is 0/, /proxy/],
     ['session', 'warn', server({ notTaken: [{ text: 'wait_timeout is 9', must: false }] }), /is 9/, /Allow/],
     ['columns', 'fail', server({ engines: { tblwh: 'MyISAM' } }), /MyISAM/, /ALTER TABLE tblwh ENGINE = InnoDB/],
+    [
+      'columns',
+      'fail',
+      server({ undefaulted: ['tblwh.more'] }),
+      /tblwh\.more/,
+      /ALTER TABLE tblwh ALTER COLUMN more SET DEFAULT/,
+    ],
     ['columns', 'fail', server({ content: { type: 'text', charset: 'latin1' } }), /is text/, /LONGTEXT/],
     ['columns', 'fail', server({ content: { type: 'longtext', charset: 'utf8mb4' } }), /utf8mb4/, /latin1/],
     [

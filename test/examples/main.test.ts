@@ -8,6 +8,7 @@ import mysql, { type Connection, type Pool } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { build } from '../../examples/main.ts';
 import { baseTables, checkClassicConversation, classicUser, seed } from '../support/classic.ts';
+import { connectTo } from '../support/servers.ts';
 
 const single = fileURLToPath(new URL('../../examples/main.ts', import.meta.url));
 const basic = (pair: string | Buffer) => ({ authorization: `Basic ${Buffer.from(pair).toString('base64')}` });
@@ -22,7 +23,7 @@ describe.each(['mariadb', 'mysql'] as const)('examples/main.ts on %s', (flavour)
 
   beforeAll(async () => {
     url = new URL(inject(flavour));
-    admin = await mysql.createConnection({ uri: url.href });
+    admin = await connectTo(url.href);
     await admin.query(`CREATE DATABASE ${name}`);
     await admin.query(`USE ${name}`);
     for (const sql of [...baseTables, ...seed]) await admin.query(sql);

@@ -201,3 +201,25 @@ test.each(SERVERS)('%s: an account that may do nothing but its work can set all 
   const own = Object.assign(new URL(url), { username: account, password: 'secret' }).href;
   expect(await examined('session', { DATABASE_URL: own })).toMatchObject({ state: 'ok' });
 });
+
+test.each(SERVERS)(
+  '%s with a column without a default: the doctor names it, and its statement helps',
+  async (engine) => {
+    const { url } = dropped(await migratedDatabase(engine));
+    const root = await connected(url);
+    await root.query(
+      'ALTER TABLE tblwh ADD more VARCHAR(9) NOT NULL, ADD some INT NOT NULL DEFAULT 1, ADD made INT AS (api + 1) STORED',
+    );
+    const service = kept(await startService(url), (one) => one.close());
+    const { auth } = await service.user();
+    const post = async () =>
+      (await fetch(`${service.url}/whcontent`, { method: 'POST', body: 'own', headers: { authorization: auth } }))
+        .status;
+    expect(await post()).toBe(503);
+    const told = await examined('columns', { DATABASE_URL: url });
+    expect(told).toMatchObject({ code: 1, state: 'fail', found: expect.stringMatching(/^tblwh\.more: /) });
+    await root.query((told.fix ?? '').replace(/^.*?: /, '').replace('…', "''"));
+    expect(await post()).toBe(201);
+    expect(await examined('columns', { DATABASE_URL: url })).toMatchObject({ state: 'ok' });
+  },
+);

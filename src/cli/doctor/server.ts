@@ -130,7 +130,7 @@ const sqlMode = onServer(
 const columns = onServer(
   'columns',
   'Make them as they were, in agreement with the applications that share them: restante migrate --create-base --print shows how.',
-  ({ engines, content }) => {
+  ({ engines, content, undefaulted }) => {
     const others = Object.entries(engines).filter(([, engine]) => engine !== 'InnoDB');
     const { type, charset } = content;
     if (type === '') return undefined;
@@ -138,6 +138,11 @@ const columns = onServer(
       return fail(
         `${others.map(([table, engine]) => `${table} is ${engine}`).join(', ')}: not transactional, a crash loses rows.`,
         others.map(([table]) => `ALTER TABLE ${table} ENGINE = InnoDB`).join('; '),
+      );
+    if (undefaulted.length > 0)
+      return fail(
+        `${undefaulted.join(', ')}: another application has added it without a default value, so a row of Restante is refused.`,
+        `With a value that the application takes: ${undefaulted.map((name) => `ALTER TABLE ${name.replace('.', ' ALTER COLUMN ')} SET DEFAULT …`).join('; ')}`,
       );
     const flaw = flawOf(content);
     if (flaw) return fail(flaw.found, flaw.fix);

@@ -85,7 +85,7 @@ const WISHED: readonly Line[] = [
 ];
 
 /** In the order in which they are set. */
-export const variablesOf = (session: SessionKind): readonly SessionVariable[] => {
+const variablesOf = (session: SessionKind): readonly SessionVariable[] => {
   const setting = (must: boolean) => (line: Line) => {
     const [name, value, only] = line;
     return { name, value, must, ...(only ? { only } : {}) };
