@@ -108,7 +108,8 @@ export function createPools(url: MysqlUrl) {
         if (!beginning) return take();
         beginning.then(take, (reason: Error) => {
           connection.destroy();
-          fail(reason);
+          // Its host has answered: whether it is still there, the next connection finds out.
+          fail(fromMysqlError(reason));
         });
       });
     });
