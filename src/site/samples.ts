@@ -132,7 +132,7 @@ async function newestRefusals(store: Store, userId: number) {
 }
 
 /** An example is to be read at a glance. */
-function short<T extends { readonly content?: string; readonly request: { readonly headers: string[][] } | null }>(
+function short<T extends { readonly content?: string | null; readonly request: { readonly headers: string[][] } | null }>(
   one: T,
 ): T {
   const { content, request } = one;

@@ -13,6 +13,7 @@ import {
   revoked,
   tooLarge,
   unavailable,
+  unreadableContent,
 } from '../../errors.ts';
 import type { Sender } from '../../http/address.ts';
 import { decodeHead } from '../../http/head.ts';
@@ -227,9 +228,11 @@ export const getRaw = route({
     'Always `application/octet-stream` as an attachment; the type its sender told is in `X-Original-Content-Type`.',
   params: wire.ContentId,
   answers: bytesAnswer,
+  problems: [409],
   async handler({ content }: Pick<ContentCalls, 'content'>, { params, userId, reply }) {
     const row = await content({ userId, id: params.id });
     if (!row) throw noSuchContent(params.id);
+    if (row.unreadable !== undefined) throw unreadableContent(params.id, row.unreadable);
     const head = row.receipt?.head && decodeHead(row.receipt.head);
     const type = head?.headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1];
     // Only what may stand in a header of an answer; the exact value is in `request.headers`.
