@@ -10,7 +10,7 @@ import { download } from '../http/download.ts';
 import type { Log } from '../observe/log.ts';
 import { startPruner } from '../retention/retention.ts';
 import { createService, type Service } from '../service.ts';
-import { failed } from '../store/db.ts';
+import { failed, mostBodyBytes } from '../store/db.ts';
 import { onlyReadable } from '../store/engine/causes.ts';
 import { readUnsafe } from '../store/fence/facts.ts';
 import { openStore, type Store } from '../store/open.ts';
@@ -187,7 +187,7 @@ function sayLimits(config: Config, store: Store, log: Log): void {
       `only ${files} files and connections may be open, each client takes one: LimitNOFILE=65536 in the systemd unit, or ulimit -n 65536`,
     );
   }
-  const most = store.db.maxValueBytes - 1024 * 1024;
+  const most = mostBodyBytes(store.db);
   if (most < config.maxBodyBytes)
     log.warn(
       { max_body_bytes: most },

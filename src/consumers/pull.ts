@@ -325,7 +325,11 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
       surplus,
       gone,
       unreadable,
-    }: { readonly surplus: readonly Position[]; readonly gone: readonly Position[]; readonly unreadable: readonly Item[] },
+    }: {
+      readonly surplus: readonly Position[];
+      readonly gone: readonly Position[];
+      readonly unreadable: readonly Item[];
+    },
   ): Promise<ConsumerRow | undefined> => {
     const { session } = call;
     const work = () =>

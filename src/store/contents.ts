@@ -179,7 +179,7 @@ export function idsOf(
   // All ids of the user would be read and sorted. The index has those of each webhook in order: the next ones of each are read.
   const sql = `WITH RECURSIVE webhook (wh_id) AS (SELECT MIN(wh_id) FROM tblwh WHERE user_id = ? UNION ALL
       SELECT (SELECT MIN(t.wh_id) FROM tblwh t WHERE t.user_id = ? AND t.wh_id > webhook.wh_id) FROM webhook WHERE webhook.wh_id IS NOT NULL)
-    SELECT t.id FROM webhook CROSS JOIN tblwh t WHERE t.id IN (SELECT id FROM tblwh WHERE user_id = ? AND wh_id = webhook.wh_id
+    SELECT t.id FROM webhook CROSS JOIN tblwh t WHERE t.id IN (SELECT id FROM tblwh WHERE user_id = ? AND wh_id IS webhook.wh_id
       AND id BETWEEN ? AND ? ${next}) ${next}`;
   return { sql, params: [userId, userId, userId, from, to, limit, limit] };
 }
@@ -405,7 +405,10 @@ async function insertRows(around: Around, queries: Queries, rows: readonly NewCo
     rows.map((row) => [row.content, shortIp(row.ip), row.api, row.dt, row.user_id, row.wh_id]),
   );
   if (ids.some((id) => id > MOST_CONTENT_ID[dialect.oneWriter ? 'sqlite' : 'mysql']))
-    throw new StoreError('other', Object.assign(new Error('the ids of tblwh are beyond 4294967295'), { code: IDS_USED_UP }));
+    throw new StoreError(
+      'other',
+      Object.assign(new Error('the ids of tblwh are beyond 4294967295'), { code: IDS_USED_UP }),
+    );
   const duplicates = extended ? await duplicatesOf(around, queries, rows, ids) : [];
   if (extended) await insertRequests(queries, rows, ids, duplicates);
   if (!dialect.oneWriter) return { ids, duplicates, positioned: [] };
@@ -420,7 +423,12 @@ async function insertRows(around: Around, queries: Queries, rows: readonly NewCo
 interface Parts {
   readonly stored: { readonly at: number; readonly count: number; readonly inserted: Inserted }[];
   /** As data, for a thread has an error of its own kind. */
-  readonly refused: { readonly at: number; readonly failure: Failure; readonly message: string; readonly code: object }[];
+  readonly refused: {
+    readonly at: number;
+    readonly failure: Failure;
+    readonly message: string;
+    readonly code: object;
+  }[];
 }
 
 // Parts smaller than this are tried row by row.

@@ -164,6 +164,15 @@ export const isRefusal = (error: unknown): boolean =>
   failed(error, 'data', 'duplicate', 'other') &&
   ((error as StoreError).cause as { code?: unknown } | undefined)?.code !== IDS_USED_UP;
 
+// What a statement carries besides a body: a refusal has up to 64 KiB of headers. The more room there is, the more is left free.
+const LEAST_RESERVE = 128 * 1024;
+const MOST_RESERVE = 1024 * 1024;
+/** With less no request with many headers could be kept, and proofs of the fence would not fit. */
+export const LEAST_VALUE_BYTES = 2 * LEAST_RESERVE;
+/** The longest body that can be stored. */
+export const mostBodyBytes = ({ maxValueBytes }: Pick<Db, 'maxValueBytes'>): number =>
+  Math.max(0, maxValueBytes - Math.min(MOST_RESERVE, Math.max(LEAST_RESERVE, Math.floor(maxValueBytes / 4))));
+
 /** `?, ?, ?` for `count` parameters. */
 export const marks = (count: number): string => Array(count).fill('?').join(', ');
 

@@ -1,11 +1,11 @@
 // openStore(url): the database, how far it is migrated, and what is missing. SQLite migrates itself; MySQL never does here.
 import { parseMysqlUrl } from '../config/database-url.ts';
-import type { Db } from './db.ts';
+import { type Db, LEAST_VALUE_BYTES } from './db.ts';
 import { onlyReadable } from './engine/causes.ts';
 import { openMysql } from './engine/mysql.ts';
 import { openSqlite } from './engine/sqlite.ts';
 import { createEventIndex, type EventIndex } from './events.ts';
-import { UnfitTables } from './migrate/fit.ts';
+import { Unfit } from './migrate/fit.ts';
 import { backfill, findIndex, inspect, isExtended, migrate, type SchemaState } from './migrate/migrate.ts';
 import { createRecent, type Recent } from './positions.ts';
 
@@ -40,7 +40,14 @@ export async function openStore(url: string): Promise<Store> {
     }
     let state = await inspect(db, db.kind);
     if (state.base.length < 3) throw new MissingTables(state.base);
-    if (state.misfits.length > 0) throw new UnfitTables(state.misfits);
+    if (db.maxValueBytes < LEAST_VALUE_BYTES)
+      throw new Unfit([
+        {
+          found: `max_allowed_packet of the database is ${db.maxValueBytes} bytes, and ${LEAST_VALUE_BYTES} are the least`,
+          fix: "SET GLOBAL max_allowed_packet = 67108864, and max_allowed_packet = 64M in the server's configuration file",
+        },
+      ]);
+    if (state.misfits.length > 0) throw new Unfit(state.misfits);
     const events = db.dialect.eventsIn === 'restante_event' ? createEventIndex(db) : undefined;
     await events?.settle().catch(later);
     // Another application or an operator may drop, rename or hide the index, and restante migrate --index may add it.

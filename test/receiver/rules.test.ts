@@ -1,7 +1,14 @@
 // Rules of other applications on tblwh: a constraint, a trigger, a generated column or an index refuses one content, and no other.
 import { afterEach, expect, test } from 'vitest';
 import { openDb } from '../../src/store/open.ts';
-import { type Database, type Engine, migratedDatabase, onEveryEngine, type Service, startService } from '../support/engines.ts';
+import {
+  type Database,
+  type Engine,
+  migratedDatabase,
+  onEveryEngine,
+  type Service,
+  startService,
+} from '../support/engines.ts';
 
 const times = <T>(count: number, make: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i));
 
@@ -9,7 +16,9 @@ const times = <T>(count: number, make: (i: number) => T): T[] => Array.from({ le
 const RULES: Readonly<Record<string, Readonly<Record<Engine, readonly string[] | undefined>>>> = {
   'a generated column that reads JSON': {
     mariadb: ["ALTER TABLE tblwh ADD COLUMN kind VARCHAR(20) AS (JSON_EXTRACT(content, '$.kind')) STORED"],
-    mysql: ["ALTER TABLE tblwh ADD COLUMN kind VARCHAR(20) AS (JSON_EXTRACT(CONVERT(content USING utf8mb4), '$.kind')) STORED"],
+    mysql: [
+      "ALTER TABLE tblwh ADD COLUMN kind VARCHAR(20) AS (JSON_EXTRACT(CONVERT(content USING utf8mb4), '$.kind')) STORED",
+    ],
     sqlite: ["CREATE INDEX by_kind ON tblwh (json_extract(content, '$.kind'))"],
   },
   'a CHECK': {
@@ -18,29 +27,50 @@ const RULES: Readonly<Record<string, Readonly<Record<Engine, readonly string[] |
     sqlite: undefined,
   },
   'a trigger that signals': {
-    mariadb: ["CREATE TRIGGER no_bad BEFORE INSERT ON tblwh FOR EACH ROW IF NEW.content LIKE 'bad%' THEN SIGNAL SQLSTATE '45123' SET MYSQL_ERRNO = 2500, MESSAGE_TEXT = 'no'; END IF"],
-    mysql: ["CREATE TRIGGER no_bad BEFORE INSERT ON tblwh FOR EACH ROW IF NEW.content LIKE 'bad%' THEN SIGNAL SQLSTATE '45123' SET MYSQL_ERRNO = 2500, MESSAGE_TEXT = 'no'; END IF"],
-    sqlite: ["CREATE TRIGGER no_bad BEFORE INSERT ON tblwh WHEN CAST(NEW.content AS TEXT) LIKE 'bad%' BEGIN SELECT RAISE(ABORT, 'no'); END"],
+    mariadb: [
+      "CREATE TRIGGER no_bad BEFORE INSERT ON tblwh FOR EACH ROW IF NEW.content LIKE 'bad%' THEN SIGNAL SQLSTATE '45123' SET MYSQL_ERRNO = 2500, MESSAGE_TEXT = 'no'; END IF",
+    ],
+    mysql: [
+      "CREATE TRIGGER no_bad BEFORE INSERT ON tblwh FOR EACH ROW IF NEW.content LIKE 'bad%' THEN SIGNAL SQLSTATE '45123' SET MYSQL_ERRNO = 2500, MESSAGE_TEXT = 'no'; END IF",
+    ],
+    sqlite: [
+      "CREATE TRIGGER no_bad BEFORE INSERT ON tblwh WHEN CAST(NEW.content AS TEXT) LIKE 'bad%' BEGIN SELECT RAISE(ABORT, 'no'); END",
+    ],
   },
   'a trigger that fails in another table': {
-    mariadb: ['CREATE TABLE audit (n INT NOT NULL)', "CREATE TRIGGER audited AFTER INSERT ON tblwh FOR EACH ROW IF NEW.content LIKE 'bad%' THEN INSERT INTO audit VALUES (NULL); END IF"],
-    mysql: ['CREATE TABLE audit (n INT NOT NULL)', "CREATE TRIGGER audited AFTER INSERT ON tblwh FOR EACH ROW IF NEW.content LIKE 'bad%' THEN INSERT INTO audit VALUES (NULL); END IF"],
-    sqlite: ['CREATE TABLE audit (n INT NOT NULL)', "CREATE TRIGGER audited AFTER INSERT ON tblwh WHEN CAST(NEW.content AS TEXT) LIKE 'bad%' BEGIN INSERT INTO audit VALUES (NULL); END"],
+    mariadb: [
+      'CREATE TABLE audit (n INT NOT NULL)',
+      "CREATE TRIGGER audited AFTER INSERT ON tblwh FOR EACH ROW IF NEW.content LIKE 'bad%' THEN INSERT INTO audit VALUES (NULL); END IF",
+    ],
+    mysql: [
+      'CREATE TABLE audit (n INT NOT NULL)',
+      "CREATE TRIGGER audited AFTER INSERT ON tblwh FOR EACH ROW IF NEW.content LIKE 'bad%' THEN INSERT INTO audit VALUES (NULL); END IF",
+    ],
+    sqlite: [
+      'CREATE TABLE audit (n INT NOT NULL)',
+      "CREATE TRIGGER audited AFTER INSERT ON tblwh WHEN CAST(NEW.content AS TEXT) LIKE 'bad%' BEGIN INSERT INTO audit VALUES (NULL); END",
+    ],
   },
   'a trigger that leaves rows of its statement behind': {
     mariadb: undefined,
     mysql: undefined,
-    sqlite: ["CREATE TRIGGER no_bad BEFORE INSERT ON tblwh WHEN CAST(NEW.content AS TEXT) LIKE 'bad%' BEGIN SELECT RAISE(FAIL, 'no'); END"],
+    sqlite: [
+      "CREATE TRIGGER no_bad BEFORE INSERT ON tblwh WHEN CAST(NEW.content AS TEXT) LIKE 'bad%' BEGIN SELECT RAISE(FAIL, 'no'); END",
+    ],
   },
   'a trigger that leaves the row out': {
     mariadb: undefined,
     mysql: undefined,
-    sqlite: ["CREATE TRIGGER no_bad BEFORE INSERT ON tblwh WHEN CAST(NEW.content AS TEXT) LIKE 'bad%' BEGIN SELECT RAISE(IGNORE); END"],
+    sqlite: [
+      "CREATE TRIGGER no_bad BEFORE INSERT ON tblwh WHEN CAST(NEW.content AS TEXT) LIKE 'bad%' BEGIN SELECT RAISE(IGNORE); END",
+    ],
   },
   'a trigger that ends the transaction': {
     mariadb: undefined,
     mysql: undefined,
-    sqlite: ["CREATE TRIGGER no_bad BEFORE INSERT ON tblwh WHEN CAST(NEW.content AS TEXT) LIKE 'bad%' BEGIN SELECT RAISE(ROLLBACK, 'no'); END"],
+    sqlite: [
+      "CREATE TRIGGER no_bad BEFORE INSERT ON tblwh WHEN CAST(NEW.content AS TEXT) LIKE 'bad%' BEGIN SELECT RAISE(ROLLBACK, 'no'); END",
+    ],
   },
 };
 
@@ -81,11 +111,16 @@ onEveryEngine('beside rules of other applications', (engine) => {
       const answers = await Promise.all(bodies.map(send));
       const wrong = answers.flatMap(({ status }, i) => (status === (isBad(i) ? 503 : 200) ? [] : [[i, status]]));
       expect(wrong).toEqual([]);
-      expect(answers[17]).toMatchObject({ retry: '2', text: expect.stringContaining('A rule of the database refuses this content') });
+      expect(answers[17]).toMatchObject({
+        retry: '2',
+        text: expect.stringContaining('A rule of the database refuses this content'),
+      });
       await service.settle();
       const found = new Set<string>();
       for (let id = 0; ; ) {
-        const list = await fetch(`${service.url}/whcontent?whid=all&limit=100&id=${id}`, { headers: { authorization: user.auth } });
+        const list = await fetch(`${service.url}/whcontent?whid=all&limit=100&id=${id}`, {
+          headers: { authorization: user.auth },
+        });
         const page = (await list.json()) as { whcontent: { content: string }[]; next_id: number };
         for (const { content } of page.whcontent) found.add(content);
         id = page.next_id;
@@ -93,9 +128,9 @@ onEveryEngine('beside rules of other applications', (engine) => {
       }
       expect([...found].sort()).toEqual(bodies.filter((_, i) => !isBad(i)).sort());
       // Told, and no reason to send nobody here: the others are stored.
-      expect(service.log.lines.filter(({ message }) => message.startsWith('the database refuses contents'))).toMatchObject([
-        { level: 'error', data: { fix: expect.stringContaining('restante doctor') } },
-      ]);
+      expect(
+        service.log.lines.filter(({ message }) => message.startsWith('the database refuses contents')),
+      ).toMatchObject([{ level: 'error', data: { fix: expect.stringContaining('restante doctor') } }]);
       expect((await fetch(`${service.url}/readyz`)).status).toBe(200);
     });
   }

@@ -24,7 +24,7 @@ import type { Writer } from '../../receiver/writer.ts';
 import * as wire from '../../schema/contents.ts';
 import { activityOf } from '../../store/backlog.ts';
 import type { ContentKey, ContentRow } from '../../store/contents.ts';
-import { failed } from '../../store/db.ts';
+import { failed, mostBodyBytes } from '../../store/db.ts';
 import type { Store } from '../../store/open.ts';
 import { deleteContent } from '../../store/retention.ts';
 import type { Filter } from '../../store/search.ts';
@@ -283,7 +283,7 @@ export const postContent = route({
     if (over) throw over.problem;
     const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
     const content = ownContent(query.content, body, request.url);
-    if (content.length > store.db.maxValueBytes - 1024 * 1024) throw tooLarge(store.db.maxValueBytes - 1024 * 1024);
+    if (content.length > mostBodyBytes(store.db)) throw tooLarge(mostBodyBytes(store.db));
     const received_ms = now();
     const id = await writer.write({
       user_id: userId,

@@ -8,7 +8,10 @@ const NUMBERS: readonly (readonly [Failure, readonly number[]])[] = [
   ['duplicate', [1062]],
   ['exists', [1050, 1060, 1061]],
   // The server refuses this row: too long, wrong value, a constraint, a trigger of another application, too large a packet.
-  ['data', [1048, 1153, 1264, 1265, 1292, 1300, 1364, 1366, 1406, 1411, 1416, 1452, 1526, 1644, 1690, 1748, 3140, 3141]],
+  [
+    'data',
+    [1048, 1153, 1264, 1265, 1292, 1300, 1364, 1366, 1406, 1411, 1416, 1452, 1526, 1644, 1690, 1748, 3140, 3141],
+  ],
   ['data', [3156, 3157, 3819, 3903, 3904, 3907, 3988, 4025, 4036, 4037, 4038, 4039, 4040]],
   // The server answered, but cannot do it now: shutting down, full, read-only, out of time, of connections, of statements, of disk.
   ['away', [3, 1021, 1026, 1030, 1040, 1053, 1114, 1129, 1158, 1159, 1160, 1161, 1180, 1203, 1206, 1226, 1290, 1317]],
@@ -17,7 +20,12 @@ const NUMBERS: readonly (readonly [Failure, readonly number[]])[] = [
 
 const DUPLICATE = 1062;
 
-type DriverError = Error & { sqlState?: string | undefined; errno?: number | undefined; fatal?: boolean | undefined; code?: string | undefined };
+type DriverError = Error & {
+  sqlState?: string | undefined;
+  errno?: number | undefined;
+  fatal?: boolean | undefined;
+  code?: string | undefined;
+};
 
 const UNREACHABLE =
   /^(ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|EAI_\w+|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|PROTOCOL_CONNECTION_LOST)$/;

@@ -1,7 +1,16 @@
 // MySQL and MariaDB behind the seam of db.ts, by mysql2: pools, prepared statements, error codes.
 import type mysql from 'mysql2';
 import type { MysqlUrl } from '../../config/database-url.ts';
-import { type Db, failed, type Queries, type Rows, StoreError, type Transaction, TransactionOver, type Value } from '../db.ts';
+import {
+  type Db,
+  failed,
+  type Queries,
+  type Rows,
+  StoreError,
+  type Transaction,
+  TransactionOver,
+  type Value,
+} from '../db.ts';
 import { createHints, type Hints } from './hints.ts';
 import { failureOf, fromMysqlError } from './mysql-failures.ts';
 import { createPools, openedAt, type Pool, stepOf } from './mysql-pools.ts';

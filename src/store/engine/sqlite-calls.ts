@@ -1,5 +1,14 @@
 // What sqlite.ts and its threads share: calls, their answers, how values travel, statements by calls, failures.
-import { type Dialect, type Failure, type JobName, type Rows, StoreError, type Transaction, TransactionOver, type Value } from '../db.ts';
+import {
+  type Dialect,
+  type Failure,
+  type JobName,
+  type Rows,
+  StoreError,
+  type Transaction,
+  TransactionOver,
+  type Value,
+} from '../db.ts';
 
 /** What one SQLite connection is asked to do. */
 export type SqlCall =

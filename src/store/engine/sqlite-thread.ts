@@ -164,7 +164,8 @@ function serve(database: DatabaseSyncInstance): (request: Request) => Promise<Sq
       last = using(insertSql(table, columns, size), (one) => {
         const { changes, lastInsertRowid } = one.run(...some);
         // RAISE(IGNORE) of a trigger leaves a row out without a failure.
-        if (Number(changes) !== size) throw Object.assign(new Error('a trigger left a row out'), { errcode: CONSTRAINT });
+        if (Number(changes) !== size)
+          throw Object.assign(new Error('a trigger left a row out'), { errcode: CONSTRAINT });
         return Number(lastInsertRowid);
       });
     }

@@ -15,7 +15,7 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve as absolute, dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { type Db, failed, type Transaction, StoreError, type Value } from '../db.ts';
+import { type Db, failed, StoreError, type Transaction, type Value } from '../db.ts';
 import { flushFile, makeFlushedFolder } from './files.ts';
 import {
   BEGIN,

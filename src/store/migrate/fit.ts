@@ -96,7 +96,7 @@ function tableMisfit({ t, type, engine }: Table, extended: boolean): Misfit[] {
   ];
 }
 
-export class UnfitTables extends Error {
+export class Unfit extends Error {
   constructor(misfits: readonly Misfit[]) {
     super(misfits.map(({ found, fix }) => `${found}. To put it right: ${fix}`).join('\n'));
   }

@@ -2,7 +2,7 @@
 import { type Db, failed, type Queries } from '../db.ts';
 import { MOST_CONTENT_ID, OWNER, type Row } from '../fence/source.ts';
 import { assignPositions, readMark, saveMark } from '../positions.ts';
-import { findMisfits, type Misfit, UnfitTables } from './fit.ts';
+import { findMisfits, type Misfit, Unfit } from './fit.ts';
 import { BASE, NOTHING, OUR_TABLES, type Sql, STEPS } from './steps.ts';
 
 const INDEX_NAME = 'restante_user_wh';
@@ -80,7 +80,7 @@ export async function migrate(db: Db, createBase: boolean, tell: (line: string) 
   await db.transaction(async (queries) => {
     await lock(db, queries);
     const state = await inspect(queries, db.kind);
-    if (state.misfits.length > 0) throw new UnfitTables(state.misfits);
+    if (state.misfits.length > 0) throw new Unfit(state.misfits);
     if (createBase && state.base.length === 0) for (const sql of Object.values(BASE)) await queries.ddl(sql[db.kind]);
     for (let step = state.done; step < STEPS.length; step++) {
       const sql = STEPS[step]?.[db.kind] ?? '';
@@ -168,10 +168,11 @@ export async function backfill(db: Db, tell: (progress: { rows: number; share: n
   const from = (await readMark(db, 'backfill')) ?? 0;
   let rows = 0;
   for (let at = from; at < to; ) {
-    const part = await db.all<Row>(
-      `SELECT id, ${OWNER} FROM tblwh WHERE id > ? AND id <= ? ORDER BY id LIMIT ?`,
-      [at, to, PART_ROWS],
-    );
+    const part = await db.all<Row>(`SELECT id, ${OWNER} FROM tblwh WHERE id > ? AND id <= ? ORDER BY id LIMIT ?`, [
+      at,
+      to,
+      PART_ROWS,
+    ]);
     if (part.length > 0) await assignPositions(db, part);
     at = part.length === PART_ROWS ? (part.at(-1) as Row).id : to;
     await saveMark(db, 'backfill', at);
