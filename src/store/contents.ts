@@ -273,6 +273,10 @@ export async function highestId({ db }: Pick<Store, 'db'>): Promise<number> {
   return (await db.all<{ id: number | null }>(sql))[0]?.id ?? 0;
 }
 
+/** Whether there are rows that are left out because their ids lie beyond all that a content may have. */
+export const hasIdsBeyond = async ({ db }: Pick<Store, 'db'>): Promise<boolean> =>
+  (await db.all(`SELECT 1 AS one FROM tblwh WHERE id > ${MOST_CONTENT_ID[db.kind]} LIMIT 1`)).length > 0;
+
 /** The lowest id in the table from `from` on; undefined when there is none. */
 export async function lowestId(store: Store, from: number): Promise<number | undefined> {
   const sql = `SELECT MIN(id) AS id FROM tblwh WHERE id >= ? AND id <= ${MOST_CONTENT_ID[store.db.kind]}`;

@@ -2,6 +2,7 @@
 import { type Host, hostText, type MysqlUrl, parseMysqlUrl } from '../config/database-url.ts';
 import type { Cause } from '../observe/incidents.ts';
 import type { SettingsInput } from '../schema/webhooks.ts';
+import { hasIdsBeyond } from './contents.ts';
 import { type Db, failed, type Queries } from './db.ts';
 import { causeOf } from './engine/causes.ts';
 import { OTHER_TRANSACTIONS, openMysql, READ_CONNECTIONS, SEARCH_CONNECTIONS } from './engine/mysql.ts';
@@ -110,7 +111,7 @@ export interface OddRows {
   readonly all: boolean;
   /** By what is odd about them: some ids, the newest first. */
   readonly absent: readonly number[];
-  readonly long: readonly number[];
+  readonly overlong: readonly number[];
   readonly ownerless: readonly number[];
   readonly strayed: readonly number[];
   /** Whether there are ids beyond all that can be handed out. */
@@ -121,13 +122,13 @@ async function findOddRows(db: Db): Promise<OddRows> {
   const most = MOST_CONTENT_ID[db.kind];
   const kinds = {
     absent: 'content IS NULL',
-    long: `content IS NOT NULL AND ${db.dialect.bytes('content')} IS NULL`,
+    overlong: `content IS NOT NULL AND ${db.dialect.bytes('content')} IS NULL`,
     ownerless: 'user_id IS NULL OR user_id NOT BETWEEN 0 AND 4294967295',
     strayed: 'wh_id IS NULL OR wh_id NOT BETWEEN 0 AND 4294967295',
   } as const;
   const names = Object.keys(kinds) as (keyof typeof kinds)[];
   const columns = names.map((name) => `CASE WHEN ${kinds[name]} THEN 1 ELSE 0 END AS ${name}`).join(', ');
-  const odd: Record<keyof typeof kinds, number[]> = { absent: [], long: [], ownerless: [], strayed: [] };
+  const odd: Record<keyof typeof kinds, number[]> = { absent: [], overlong: [], ownerless: [], strayed: [] };
   const until = performance.now() + MOST_LOOK_MS;
   let looked = 0;
   let all = false;
@@ -142,8 +143,7 @@ async function findOddRows(db: Db): Promise<OddRows> {
     all = rows.length < ROWS_PER_LOOK;
     below = rows.at(-1)?.id ?? 0;
   }
-  const beyond = (await db.all(`SELECT 1 AS one FROM tblwh WHERE id > ${most} LIMIT 1`)).length > 0;
-  return { looked, all, ...odd, beyond };
+  return { looked, all, ...odd, beyond: await hasIdsBeyond({ db }) };
 }
 
 /** A rule on tblwh. */

@@ -136,6 +136,10 @@ onEveryEngine('rows that cannot be read or placed', (engine) => {
     expect(((await latest.json()) as { next_id: number }).next_id).toBeLessThan(4_294_967_295);
 
     const again = await serviceOn(database.url);
+    await expect
+      .poll(() => again.log.lines.map(({ message }) => message))
+      .toContainEqual(expect.stringContaining('ids that no content can have'));
+    expect(service.log.lines.map(({ message }) => message)).toContainEqual(expect.stringContaining('name no user'));
     expect((await listOf(again, ana)).length).toBe(expected.length);
 
     const env = { DATABASE_URL: database.url, SECRETS_KEY: '5e'.repeat(32) };

@@ -117,9 +117,9 @@ const rows: Check = {
         `Contents are NULL, and told as unreadable: ${listed(odd.absent)}.`,
         `UPDATE tblwh SET content = '' ${where(odd.absent)}, or DELETE FROM tblwh ${where(odd.absent)}`,
       ]);
-    if (odd.long.length > 0)
+    if (odd.overlong.length > 0)
       found.push([
-        `Contents are longer than max_allowed_packet, and told as unreadable: ${listed(odd.long)}.`,
+        `Contents are longer than max_allowed_packet, and told as unreadable: ${listed(odd.overlong)}.`,
         'SET GLOBAL max_allowed_packet = 1073741824, and the same in its configuration file; then restart Restante',
       ]);
     if (odd.ownerless.length > 0)
