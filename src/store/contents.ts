@@ -47,7 +47,7 @@ export interface Receipt {
 }
 
 const selectFrom = (store: Store, more = ''): string => {
-  const columns = `${more}t.id, ${store.db.dialect.bytes('t.content')} AS content, t.content IS NULL AS absent, t.ip, t.api, t.dt, ${webhookIn('t.')}`;
+  const columns = `${more}t.id, ${store.db.dialect.bytes('t.content')} AS content, LENGTH(t.content) AS bytes, t.ip, t.api, t.dt, ${webhookIn('t.')}`;
   return store.extended
     ? `SELECT ${columns}, r.size, r.crc, r.received_ms, r.ip AS full_ip, r.head, r.verified, r.event_id, r.event_type, r.duplicate_of, r.released_from
       FROM tblwh t LEFT JOIN restante_request r ON r.id = t.id`
@@ -64,7 +64,8 @@ interface Request extends Omit<Receipt, 'ip' | 'verified'> {
 interface SharedColumns {
   readonly id: number;
   readonly content: Buffer | null;
-  readonly absent: number;
+  /** NULL where the content is; of what can be read it may count characters. */
+  readonly bytes: number | null;
   readonly ip: unknown;
   readonly api: unknown;
   readonly dt: unknown;
@@ -87,8 +88,9 @@ function toContent(row: Row): ContentRow {
   const { id, wh_id } = row;
   const [ip, api, dt] = [textOf(row.ip), numberOf(row.api), textOf(row.dt)];
   if (row.content === null) {
-    const unreadable = row.absent ? NULL_CONTENT : TOO_LONG;
-    return { id, content: NOTHING, unreadable, ip, api, dt, wh_id, receipt: null };
+    const unreadable = row.bytes === null ? NULL_CONTENT : TOO_LONG;
+    const receipt = row.size != null && row.size === row.bytes ? toReceipt(row) : null;
+    return { id, content: NOTHING, unreadable, ip, api, dt, wh_id, receipt };
   }
   const { content } = row;
   // Length and CRC-32 tell a row that another application put in the place of ours.
