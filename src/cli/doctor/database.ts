@@ -115,7 +115,7 @@ const rows: Check = {
     if (odd.absent.length > 0)
       found.push([
         `Contents are NULL, and told as unreadable: ${listed(odd.absent)}.`,
-        `UPDATE tblwh SET content = '' ${where(odd.absent)}, or DELETE FROM tblwh ${where(odd.absent)}`,
+        `Give them a body: UPDATE tblwh SET content = '' ${where(odd.absent)}; or take them away: DELETE FROM tblwh ${where(odd.absent)}`,
       ]);
     if (odd.overlong.length > 0)
       found.push([
@@ -125,19 +125,19 @@ const rows: Check = {
     if (odd.ownerless.length > 0)
       found.push([
         `Contents belong to no user, and nobody gets them: ${listed(odd.ownerless)}.`,
-        `UPDATE tblwh SET user_id = … ${where(odd.ownerless)}${again(odd.ownerless)}`,
+        `Name their user: UPDATE tblwh SET user_id = … ${where(odd.ownerless)}${again(odd.ownerless)}`,
       ]);
     if (odd.strayed.length > 0)
       found.push([
         `Contents name no webhook, and count as own content: ${listed(odd.strayed)}.`,
-        `UPDATE tblwh SET wh_id = 0 ${where(odd.strayed)}, or the id of their webhook${again(odd.strayed)}`,
+        `Name their webhook: UPDATE tblwh SET wh_id = 0 ${where(odd.strayed)}, or the id of their webhook${again(odd.strayed)}`,
       ]);
     const texts = found.map(([text]) => text).join(' ');
     const fixes = found.map(([, fix]) => fix).join('; ');
     if (odd.beyond)
       return fail(
         `There are ids beyond ${MOST_ID}: they are left out, and nothing can be stored behind them.${texts ? ` ${texts}` : ''}`,
-        `DELETE FROM tblwh WHERE id > ${MOST_ID}; ALTER TABLE tblwh AUTO_INCREMENT = 1${fixes ? `; ${fixes}` : ''}`,
+        `Take them away: DELETE FROM tblwh WHERE id > ${MOST_ID}; ALTER TABLE tblwh AUTO_INCREMENT = 1${fixes ? `; ${fixes}` : ''}`,
       );
     if (found.length > 0) return warn(texts, fixes);
     return ok(`Each of ${odd.all ? 'all' : 'the newest'} ${odd.looked} rows of tblwh can be handed out.`);

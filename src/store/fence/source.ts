@@ -16,7 +16,9 @@ export interface Row {
  */
 export const MOST_CONTENT_ID = { mysql: 4_294_967_295, sqlite: Number.MAX_SAFE_INTEGER } as const;
 
-const placeable = (column: string): string => `CASE WHEN ${column} BETWEEN 0 AND 4294967295 THEN ${column} ELSE 0 END`;
+// The cast: MariaDB would make a decimal, which comes as text, of a CASE over numbers with and without a sign.
+const placeable = (column: string): string =>
+  `CAST(CASE WHEN ${column} BETWEEN 0 AND 4294967295 THEN ${column} ELSE 0 END AS UNSIGNED)`;
 /**
  * User and webhook of a row of tblwh, as columns. Where the column takes NULL, or numbers that no user has, the content belongs to
  * user 0, who is nobody: it gets its position and holds up no other. Of such a webhook: to none, as own content.
