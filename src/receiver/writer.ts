@@ -12,7 +12,8 @@
 // - No sender gets an id before COMMIT has returned: a 2xx without a row is a lost webhook that is never sent again.
 // - Every accepted row is answered, in about 4 s at most. A row that was still queued then is removed, never stored later.
 // - `Nothing was stored` is said only of a row that is certainly not stored. Where that is unknown, the answer says so.
-// - A row that the database refuses fails alone: its batch is tried in parts, within one transaction, and the others are stored.
+// - A row that the database refuses fails alone: its batch is tried in parts, within one transaction, and the others
+//   are stored. What there was no time to try is queued again, before all others of its lane.
 // - Two requests with the same event are never under way at once, or neither would be known as the duplicate of the other.
 // - The queue takes one row of each user in turn, and a user fills at most half of what others leave of it: a flood delays its
 //   own rows.
@@ -102,12 +103,18 @@ export function createWriter(
         onCommitted(rows, ids);
       }
       const lost = new Map<unknown, number>();
-      for (const error of outcome) if (typeof error !== 'number') lost.set(error, (lost.get(error) ?? 0) + 1);
+      for (const error of outcome)
+        if (error !== undefined && typeof error !== 'number') lost.set(error, (lost.get(error) ?? 0) + 1);
       for (const [error, count] of lost) onError(error, count);
       for (const [i, one] of batch.entries()) {
         const end = outcome[i];
         if (typeof end === 'number') one.resolve(end);
-        else one.reject(unavailable(reason(end), end));
+        else if (end !== undefined) one.reject(unavailable(reason(end), end));
+      }
+      // Not tried: another transaction does, and rows of others may come before them. From the last, so that their order stays.
+      for (const one of batch.filter((_, i) => outcome[i] === undefined).reverse()) {
+        room.put(one.user, one.bytes, one.lane);
+        queue.putBack(one);
       }
     };
   }
@@ -288,6 +295,16 @@ export function createQueue<E extends Entry>() {
       const lane: Lane<E> = line.lanes.get(entry.lane) ?? { entries: [], at: 0 };
       if (lane.entries.length === 0) line.lanes.set(entry.lane, lane);
       lane.entries.push(entry);
+      size++;
+    },
+    /** Before all others of its lane. */
+    putBack(entry: E): void {
+      const line: Line<E> = users.get(entry.user) ?? { lanes: new Map() };
+      if (line.lanes.size === 0) users.set(entry.user, line);
+      const lane: Lane<E> = line.lanes.get(entry.lane) ?? { entries: [], at: 0 };
+      if (lane.entries.length === 0) line.lanes.set(entry.lane, lane);
+      if (lane.at > 0) lane.entries[--lane.at] = entry;
+      else lane.entries.unshift(entry);
       size++;
     },
     /**

@@ -330,12 +330,13 @@ export async function insertContents(store: Store, rows: readonly NewContent[]):
 
 /**
  * The same, where the database may refuse some of the rows: these do not keep it from storing the others, all in one transaction.
- * Resolves, in their order, with the id of each row or with why it is not stored.
+ * Resolves, in their order, with the id of each row or with why it is not stored. Undefined: there was no time to try it, and it is
+ * not stored; at least one was tried.
  */
 export async function insertAccepted(
   store: Store,
   rows: readonly NewContent[],
-): Promise<readonly (number | StoreError)[]> {
+): Promise<readonly (number | StoreError | undefined)[]> {
   const { db } = store;
   try {
     return await insertContents(store, rows);
@@ -347,7 +348,7 @@ export async function insertAccepted(
     const parts = (await (db.perform
       ? db.perform('insertContents', () => jobOf(store, rows, true))
       : db.transaction((queries) => insertInParts(aroundOf(store), queries, rows), 'writer'))) as Parts;
-    const outcome: (number | StoreError)[] = [];
+    const outcome: (number | StoreError | undefined)[] = rows.map(() => undefined);
     for (const { at, count, inserted } of parts.stored) {
       const stored = storedBy(rows.slice(at, at + count), inserted);
       remember(store, stored);
@@ -360,10 +361,12 @@ export async function insertAccepted(
     if (!(error instanceof TransactionOver)) throw error;
   }
   // One refusal ends all of a transaction, so each row has one of its own.
-  const outcome: (number | StoreError)[] = [];
+  const outcome: (number | StoreError | undefined)[] = rows.map(() => undefined);
   const until = performance.now() + SPLIT_MS;
-  for (const row of rows)
-    outcome.push(performance.now() > until ? outOfTime() : await insertContents(store, [row]).then(firstOf, refusalOf));
+  for (const [i, row] of rows.entries()) {
+    if (i > 0 && performance.now() > until) break;
+    outcome[i] = await insertContents(store, [row]).then(firstOf, refusalOf);
+  }
   return outcome;
 }
 const firstOf = (ids: readonly number[]): number => ids[0] as number;
@@ -371,7 +374,6 @@ const refusalOf = (error: unknown): StoreError => {
   if (!isRefusal(error)) throw error;
   return new StoreError('data', (error as StoreError).cause);
 };
-const outOfTime = () => new StoreError('away', 'its neighbours took too long: the database refused too many of them');
 
 /** Keeps what was committed in memory, so that this process need not read it. */
 export function remember({ recent, events }: Store, stored: Stored): void {
@@ -439,8 +441,8 @@ interface Parts {
 
 // Parts smaller than this are tried row by row.
 const SMALL_PART = 25;
-// Then all rows that were not tried yet are told to come again: those of other users wait behind them.
-const SPLIT_MS = 1_000;
+// Then it commits what it has, and the rest is for another transaction: rows of other users wait behind this one.
+const SPLIT_MS = 300;
 
 async function insertInParts(around: Around, queries: Transaction, rows: readonly NewContent[]): Promise<Parts> {
   const parts: Parts = { stored: [], refused: [] };
@@ -452,10 +454,7 @@ async function insertInParts(around: Around, queries: Transaction, rows: readonl
     parts.refused.push({ at, failure, message, code: { errno, errcode, sqlState } });
   }
   async function tryAll(at: number, some: readonly NewContent[]): Promise<void> {
-    if (performance.now() > until) {
-      for (let i = 0; i < some.length; i++) refuse(at + i, 'away', outOfTime());
-      return;
-    }
+    if (performance.now() > until && parts.stored.length + parts.refused.length > 0) return;
     try {
       const inserted = await queries.attempt(() => insertRows(with_firsts, queries, some));
       parts.stored.push({ at, count: some.length, inserted });

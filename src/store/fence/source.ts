@@ -117,9 +117,11 @@ function openOrdered(db: Db, recent: Recent | undefined): FenceSource {
     blockers: async () => [],
     async top() {
       const most = MOST_CONTENT_ID.sqlite;
-      const sql = `SELECT CASE WHEN seq <= ${most} THEN seq ELSE (SELECT MAX(id) FROM tblwh WHERE id <= ${most}) END AS top
-        FROM sqlite_sequence WHERE name = 'tblwh'`;
-      return (await db.all<{ top: number | null }>(sql))[0]?.top ?? 0;
+      const given = `SELECT MIN(seq, ${most}) AS top FROM sqlite_sequence WHERE name = 'tblwh'`;
+      const top = (await db.all<{ top: number }>(given))[0]?.top ?? 0;
+      if (top < most) return top;
+      const newest = `SELECT MAX(id) AS top FROM tblwh WHERE id < ${most}`;
+      return (await db.all<{ top: number | null }>(newest))[0]?.top ?? 0;
     },
   };
 }
