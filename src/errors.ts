@@ -111,6 +111,9 @@ export const noSuchContent = (id: number) =>
   notFound(
     `You have no content ${id}: it was deleted or pruned, or never existed. GET /whcontent?whid=all lists those you have.`,
   );
+/** It is there, and the database does not give its bytes. */
+export const unreadableContent = (id: number, reason: string) =>
+  new Problem(409, 'unreadable', 'Unreadable', `The bytes of content ${id} cannot be read. ${reason}`);
 export const forbidden = (detail: string) => new Problem(403, 'forbidden', 'Forbidden', detail);
 
 /** For a sender whose signature, token or time-stamp is not right. */

@@ -137,7 +137,8 @@ export async function openParts(options: Omit<ServiceOptions, 'routes'>) {
     causes: CAUSES,
     causeOf: (error) => causeOf(error)?.code,
   });
-  const incidents = createIncidents({ log, causeOf, count: writes.onError });
+  const isAboutOne = (error: unknown) => ['data', 'packet'].includes(causeOf(error)?.code ?? '');
+  const incidents = createIncidents({ log, causeOf, isAboutOne, count: writes.onError });
   /** A database that can only be read tells so before a sender comes, and that it takes contents again. */
   const onStored = (error: unknown) => {
     if (error === undefined) incidents.stored();

@@ -37,10 +37,12 @@ function cutOf(bytes: Buffer, at: number, encoding: Encoding): number {
 }
 
 export function contentToWire(row: ContentRow, config: Config): schema.Content {
-  const { id, ip, api, dt, wh_id, receipt } = row;
+  const { id, ip, api, dt, wh_id, receipt, unreadable } = row;
+  const request = receipt?.head ? requestToWire(receipt.head, receipt, config) : null;
+  if (unreadable !== undefined)
+    return { id, content: null, ip, api, dt, wh_id, encoding: 'utf-8', request, unreadable };
   const encoding = encodingOf(row.content, receipt !== null, config.contentEncoding);
   const content = decode(row.content, encoding);
-  const request = receipt?.head ? requestToWire(receipt.head, receipt, config) : null;
   return { id, content, ip, api, dt, wh_id, encoding, request };
 }
 

@@ -5,6 +5,7 @@ import { type Config, masked } from '../config/config.ts';
 import type { Cause } from '../observe/incidents.ts';
 import { type Db, failed } from '../store/db.ts';
 import { causeOf } from '../store/engine/causes.ts';
+import { Unfit } from '../store/migrate/fit.ts';
 import { OthersMigrate } from '../store/migrate/migrate.ts';
 import { MissingTables, openDb, openStore, type Store } from '../store/open.ts';
 import { listUserIds } from '../store/users.ts';
@@ -16,7 +17,7 @@ import { MOST_ID, whole } from './verb.ts';
 /** Says in one sentence why a database cannot be opened. */
 export function complain(error: unknown, config: Config): unknown {
   const where = masked(config.databaseUrl);
-  if (error instanceof MissingTables || error instanceof WrongSecretsKey)
+  if (error instanceof MissingTables || error instanceof Unfit || error instanceof WrongSecretsKey)
     return new Complaint(`${where}: ${error.message}`, 2);
   if (error instanceof OthersMigrate) return new Complaint(`${where}: ${error.message}`);
   const cause = causeOf(error);

@@ -11,7 +11,7 @@ import type { Log } from '../observe/log.ts';
 import { startPruner } from '../retention/retention.ts';
 import { createService, type Service } from '../service.ts';
 import { flawOf } from '../store/contents.ts';
-import { failed } from '../store/db.ts';
+import { failed, mostBodyBytes } from '../store/db.ts';
 import { onlyReadable } from '../store/engine/causes.ts';
 import { BINLOG, readUnsafe, readVariables, unwritableIn } from '../store/fence/facts.ts';
 import { openStore, type Store } from '../store/open.ts';
@@ -73,8 +73,7 @@ async function serve(io: Io, given: Config): Promise<void> {
   io.out(banner(store, config));
   if (first) io.out(first);
   // A person has just read the same above.
-  const tell = io.tty ? log.debug : log.info;
-  tell(
+  log[io.tty ? 'debug' : 'info'](
     {
       host: config.host,
       port,
@@ -195,7 +194,7 @@ function sayLimits(config: Config, store: Store, log: Log): void {
       `only ${files} files and connections may be open, each client takes one: LimitNOFILE=65536 in the systemd unit, or ulimit -n 65536`,
     );
   }
-  const most = store.db.maxValueBytes - 1024 * 1024;
+  const most = mostBodyBytes(store.db);
   if (most < config.maxBodyBytes)
     log.warn(
       { max_body_bytes: most },

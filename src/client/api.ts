@@ -5,8 +5,8 @@ export interface components {
     schemas: {
         readonly Content: {
             readonly id: number;
-            /** The body, as text in `encoding`. */
-            readonly content: string;
+            /** The body, as text in `encoding`; null where it is `unreadable`. */
+            readonly content: string | null;
             /** IPv4 address, or ipv6: see request.ip. */
             readonly ip: string;
             /** 1 = received by a webhook, 0 = posted by the user. */
@@ -38,6 +38,8 @@ export interface components {
                 readonly duplicate_of: number | null;
                 readonly released_from: number | null;
             } | null;
+            /** Why the database does not give the body, and what to do; left out, as a rule, for it does. */
+            readonly unreadable?: string | undefined;
         };
         readonly ContentPage: {
             readonly whcontent: readonly components["schemas"]["Content"][];
@@ -2000,8 +2002,8 @@ export interface operations {
                 content: {
                     readonly "application/json": {
                         readonly id: number;
-                        /** The body, as text in `encoding`. */
-                        readonly content: string;
+                        /** The body, as text in `encoding`; null where it is `unreadable`. */
+                        readonly content: string | null;
                         /** IPv4 address, or ipv6: see request.ip. */
                         readonly ip: string;
                         /** 1 = received by a webhook, 0 = posted by the user. */
@@ -2033,6 +2035,8 @@ export interface operations {
                             readonly duplicate_of: number | null;
                             readonly released_from: number | null;
                         } | null;
+                        /** Why the database does not give the body, and what to do; left out, as a rule, for it does. */
+                        readonly unreadable?: string | undefined;
                         readonly hint?: string | undefined;
                     };
                 };

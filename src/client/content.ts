@@ -3,7 +3,10 @@ import { WINDOWS_1252_HIGH } from '../schema/windows-1252.ts';
 import type { Content as Wire } from './api.ts';
 
 export interface Content extends Wire {
-  /** The bytes that the sender sent. Rows of other applications that are not UTF-8: as windows-1252 has them. */
+  /**
+   * The bytes that the sender sent. Rows of other applications that are not UTF-8: as windows-1252 has them. Throws, as all that reads
+   * the body does, where the database does not give it: `unreadable` says why.
+   */
   bytes(): Uint8Array<ArrayBuffer>;
   text(): string;
   /** Parsed as JSON; throws when it is none. */
@@ -16,8 +19,15 @@ export interface Content extends Wire {
   toRequest(): Request | undefined;
 }
 
-/** The bytes of a content as the API gives it. */
-function bytesOf({ content, encoding }: Pick<Wire, 'content' | 'encoding'>): Uint8Array<ArrayBuffer> {
+/** The body as the API gives it. */
+function bodyOf({ id, content, unreadable }: Wire): string {
+  if (content === null) throw new Error(`content ${id} cannot be read: ${unreadable ?? 'it has no body'}`);
+  return content;
+}
+
+function bytesOf(wire: Wire): Uint8Array<ArrayBuffer> {
+  const { encoding } = wire;
+  const content = bodyOf(wire);
   if (encoding === 'utf-8') return new TextEncoder().encode(content);
   if (encoding === 'base64') return Uint8Array.from(atob(content), (char) => char.charCodeAt(0));
   return Uint8Array.from(content, (char) => {
@@ -32,7 +42,7 @@ const READING: ThisType<Content> & Omit<Content, keyof Wire> = {
     return bytesOf(this);
   },
   text() {
-    return this.encoding === 'base64' ? new TextDecoder().decode(bytesOf(this)) : this.content;
+    return this.encoding === 'base64' ? new TextDecoder().decode(bytesOf(this)) : bodyOf(this);
   },
   json<T>() {
     // Some senders begin with a byte order mark, which JSON.parse does not take.

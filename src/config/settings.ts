@@ -165,7 +165,7 @@ export const SETTINGS = {
   maxBodyBytes: setting(
     'MAX_BODY_BYTES',
     String(10 * MiB),
-    'Larger bodies are refused with 413. MySQL lowers it to max_allowed_packet - 1 MiB.',
+    'Larger bodies are refused with 413. MySQL lowers it to max_allowed_packet less a quarter of that, 1 MiB at most.',
     whole(1, 256 * MiB),
   ),
   maxPageBytes: setting(

@@ -29,9 +29,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { notFound } from '../errors.ts';
 import type { Cancellation } from '../reading/tail.ts';
 import { type Backlog, headOf, MOST_COUNTED, nextPositions, type Position, readBacklog } from '../store/backlog.ts';
-import type { ConsumerRow, Gap } from '../store/consumers.ts';
+import type { ConsumerRow, Gap, Locked } from '../store/consumers.ts';
 import { type ContentRow, listByIds } from '../store/contents.ts';
-import { changeConsumer, leaseRows } from '../store/leases.ts';
+import { changeConsumer, type LeaseRows, leaseRows } from '../store/leases.ts';
 import type { Store } from '../store/open.ts';
 import { encodeLease, type Lease, TOKEN_BYTES } from './lease-token.ts';
 import {
@@ -314,18 +314,31 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
     return consumer;
   }
 
-  /** Gives back what is not in the answer, and closes what is gone. When this fails the leases end by themselves. */
+  /**
+   * Gives back what is not in the answer, closes what is gone, and gives up what cannot be read: no worker could do it, and the
+   * contents behind it must not wait. When this fails the leases end by themselves.
+   */
   const tidy = (
     call: Call,
     token: number,
-    { surplus, gone }: { readonly surplus: readonly Position[]; readonly gone: readonly Position[] },
+    {
+      surplus,
+      gone,
+      unreadable,
+    }: {
+      readonly surplus: readonly Position[];
+      readonly gone: readonly Position[];
+      readonly unreadable: readonly Item[];
+    },
   ): Promise<ConsumerRow | undefined> => {
     const { session } = call;
     const work = () =>
       change(session, async (rows, locked) => {
         const removed = gone.length > 0 ? await rows.remove(token, gone.map(posOf)) : 0;
+        const buried = await giveUp(rows, locked, token, unreadable);
         const given = await giveBack(rows, locked, token, surplus.map(posOf));
-        return removed > 0 ? { ...given, consumer: { ...given.consumer } } : given;
+        const { consumer } = given;
+        return removed + buried > 0 ? { ...given, consumer: { ...consumer, dead: consumer.dead + buried } } : given;
       }).finally(() => sessions.wakeNext(session, false));
     // In a busy lane the answer does not wait for it.
     const patience = { ms: left(call, LANE_MS), late: () => undefined, still: true };
@@ -338,15 +351,17 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
     const handed: readonly Handed[] = claimed?.handed ?? [];
     const only = { maxBytes: maxPageBytes, skipDuplicates: consumer.duplicates === 'skip' };
     const bodies = await readBodies(store, consumer.user_id, handed, only).catch(async (error: unknown) => {
-      await tidy(call, token, { surplus: handed, gone: [] });
+      await tidy(call, token, { surplus: handed, gone: [], unreadable: [] });
       throw error;
     });
-    const { items, surplus, gone } = bodies;
+    const { surplus, gone } = bodies;
+    const items = bodies.items.filter(({ content }) => content.unreadable === undefined);
+    const unreadable = bodies.items.filter(({ content }) => content.unreadable !== undefined);
     if (surplus.length > 0) session.fits = Math.ceil(items.length * 1.25) || 1;
     else if (handed.length >= session.fits) session.fits = Math.min(MOST_ITEMS, session.fits * 2);
-    if (lost(call)) return { items: [], after: await tidy(call, token, { surplus: handed, gone: [] }) };
-    if (surplus.length + gone.length === 0) return { items, after: undefined };
-    return { items, after: await tidy(call, token, bodies) };
+    if (lost(call)) return { items: [], after: await tidy(call, token, { surplus: handed, gone: [], unreadable: [] }) };
+    if (surplus.length + gone.length + unreadable.length === 0) return { items, after: undefined };
+    return { items, after: await tidy(call, token, { surplus, gone, unreadable }) };
   }
 
   return async function pull(userId, name, options, ended) {
@@ -408,6 +423,22 @@ async function readBodies(
     else gone.push(one);
   }
   return { items, surplus, gone };
+}
+
+/** Makes dead letters of contents that this lease has in hand, each for its own reason; resolves with how many. */
+async function giveUp(rows: LeaseRows, { now }: Locked, token: number, items: readonly Item[]): Promise<number> {
+  const byReason = new Map<string, number[]>();
+  for (const { position, content } of items) {
+    const reason = `The content cannot be read. ${content.unreadable}`;
+    byReason.set(reason, [...(byReason.get(reason) ?? []), position.pos]);
+  }
+  let buried = 0;
+  for (const [reason, positions] of byReason) {
+    const mine = (await rows.at(positions)).filter((row) => row.token === token && !row.waiting).map(posOf);
+    await rows.bury(mine, reason, reason, now);
+    buried += mine.length;
+  }
+  return buried;
 }
 
 // A search reads bodies only to pass over them: a page of large ones would take longer than a pull may.

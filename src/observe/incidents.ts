@@ -22,14 +22,23 @@ export type Incidents = ReturnType<typeof createIncidents>;
 interface IncidentParts {
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   readonly causeOf: CauseOf;
+  /** Whether a failure is about its content alone: others are stored meanwhile. */
+  readonly isAboutOne?: (error: unknown) => boolean;
   /** Told of each failure, for the metrics. */
   readonly count: (error: unknown, rows: number) => void;
   readonly now?: () => number;
 }
 
-export function createIncidents({ log, causeOf, count, now = () => performance.now() }: IncidentParts) {
+export function createIncidents({
+  log,
+  causeOf,
+  isAboutOne = () => false,
+  count,
+  now = () => performance.now(),
+}: IncidentParts) {
   const { detailsOf, kindOf } = describe(causeOf);
   const contents = createSeldom(now);
+  const refusals = createSeldom(now);
   const calls = createSeldom(now);
   const sheds = createSeldom(now);
   const closings = createSeldom(now);
@@ -51,6 +60,12 @@ export function createIncidents({ log, causeOf, count, now = () => performance.n
     /** So many contents were not stored, and why; 0: something else could not be stored. */
     failed(error: unknown, failed: number): void {
       count(error, failed);
+      if (isAboutOne(error)) {
+        const untold = refusals(kindOf(error), failed);
+        if (untold > 0)
+          log.error({ rows: untold, ...detailsOf(error) }, 'the database refuses contents; their senders got a 503');
+        return;
+      }
       failedAt = now();
       since ??= failedAt;
       rows += failed;

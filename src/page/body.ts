@@ -108,12 +108,12 @@ async function bodyFrom(
 }
 
 export function bodyOfContent(content: Content, size: number): Promise<Body> {
-  const text = () => (content.encoding === 'base64' ? undefined : content.content);
+  const text = () => (content.encoding === 'base64' ? undefined : (content.content ?? ''));
   return bodyFrom(
     typeOf(content.request?.headers),
     size,
     text,
-    once(() => content.bytes()),
+    once(() => (content.content === null ? new Uint8Array() : content.bytes())),
   );
 }
 

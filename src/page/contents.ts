@@ -29,7 +29,7 @@ let quiet: ReturnType<typeof setTimeout> | undefined;
 let generation = 0;
 
 function remember(content: Content): void {
-  if (content.content.length > MOST_RECENT_CHARACTERS) return;
+  if ((content.content?.length ?? 0) > MOST_RECENT_CHARACTERS) return;
   recent.delete(content.id);
   recent.set(content.id, content);
   if (recent.size > MOST_RECENT) recent.delete(recent.keys().next().value as number);
@@ -269,7 +269,8 @@ const PREVIEW = 140;
 /** A copy: a slice would keep the whole body in memory. */
 const copy = (text: string): string => ` ${text}`.slice(1);
 
-function sizeOf({ content, encoding }: Pick<Content, 'content' | 'encoding'>): number {
+function sizeOf({ content: text, encoding }: Pick<Content, 'content' | 'encoding'>): number {
+  const content = text ?? '';
   if (encoding === 'windows-1252') return content.length;
   if (encoding === 'base64') return Math.floor((content.length * 3) / 4) - (/=*$/.exec(content)?.[0].length ?? 0);
   let size = content.length;
@@ -287,7 +288,7 @@ function rowOf(content: Content): ListRow {
   const start =
     encoding === 'base64'
       ? ''
-      : content.content
+      : (content.content ?? content.unreadable ?? '')
           .slice(0, 4 * PREVIEW)
           .replace(/\s+/g, ' ')
           .slice(0, PREVIEW);
@@ -315,7 +316,7 @@ function matches({ whid, q, event_type, event_id, verified }: ListFilter, conten
   if (event_id && request?.event_id !== event_id) return false;
   if (verified && (request?.verified ?? 'none') !== verified) return false;
   // A live content arrived just now: within any number of minutes.
-  return !q || content.content.includes(q);
+  return !q || (content.content?.includes(q) ?? false);
 }
 
 /** The filter as the query of a list. */

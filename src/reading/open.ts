@@ -1,7 +1,7 @@
 // Opens all that reads the shared table: fence, sequencer, tail and lists, and the sweep behind them.
 import type { Config } from '../config/config.ts';
 import type { Log } from '../observe/log.ts';
-import type { ContentKey, ContentRow } from '../store/contents.ts';
+import { type ContentKey, type ContentRow, hasIdsBeyond } from '../store/contents.ts';
 import { type Db, failed } from '../store/db.ts';
 import { bootFence, openFenceSource, openNode } from '../store/fence/source.ts';
 import { openDb, type Store } from '../store/open.ts';
@@ -13,7 +13,7 @@ import {
   readMark,
   saveMark,
 } from '../store/positions.ts';
-import { createFence, type Fence, type FenceSource } from './fence.ts';
+import { createFence, type Fence, type FenceSource, type Row } from './fence.ts';
 import { createLists, createOwnWrites } from './lists.ts';
 import { retry } from './retry.ts';
 import { createSequencer, createSweep, type Sequencer } from './sequencer.ts';
@@ -21,6 +21,10 @@ import { createTail } from './tail.ts';
 
 // A restart reads again what came since: at most the contents of this time.
 const SAVE_MARK_EVERY_MS = 5_000;
+
+// Of contents that nobody gets.
+const LOOK_EVERY_MS = 60_000;
+const MOST_NAMED = 10;
 
 const NODE_AWAY = 'a node of FENCE_NODES cannot be asked: lists wait until it can be';
 
@@ -102,13 +106,17 @@ export async function openReading(parts: {
     sequencer,
     swept: () => sweep?.take() ?? [],
     ownRowsIn: store.recent ? 'memory' : 'server',
-    onPassed: (rows) => lists.passed(rows),
+    onPassed(rows) {
+      lists.passed(rows);
+      leftOut.passed(rows);
+    },
     ...(onLook ? { onLook } : {}),
     onError: (error) =>
       error
         ? log.warn({ error }, 'cannot look for new contents; trying again')
         : log.info({}, 'new contents are looked for again'),
   });
+  const leftOut = tellLeftOut(store, log);
   const ownWrites = createOwnWrites(tail);
   const lists = createLists({ store, tail, ownWrites, maxPageBytes: config.maxPageBytes, content });
   const saving = setInterval(() => {
@@ -123,11 +131,44 @@ export async function openReading(parts: {
     ownWrites,
     async close(): Promise<void> {
       clearInterval(saving);
+      leftOut.close();
       ending.abort();
       sweep?.close();
       await tail.close();
       await Promise.all(nodes.map((node) => node.close()));
     },
+  };
+}
+
+/** Tells of contents that nobody gets, for their user or their id: their lists do not miss them, and somebody may. */
+function tellLeftOut(store: Store, log: Pick<Log, 'warn' | 'error'>) {
+  let toldAt = Number.NEGATIVE_INFINITY;
+  let beyond = false;
+  function look(): void {
+    hasIdsBeyond(store).then(
+      (found) => {
+        if (found && !beyond)
+          log.error(
+            {},
+            'tblwh has ids that no content can have: these rows are left out. restante doctor tells what to do',
+          );
+        beyond = found;
+      },
+      () => {}, // the next look
+    );
+  }
+  look();
+  const looking = setInterval(look, LOOK_EVERY_MS);
+  looking.unref();
+  return {
+    passed(rows: readonly Row[]): void {
+      if (performance.now() - toldAt < LOOK_EVERY_MS) return;
+      const ids = rows.flatMap(({ id, user_id }) => (user_id === 0 ? [id] : [])).slice(0, MOST_NAMED);
+      if (ids.length === 0) return;
+      toldAt = performance.now();
+      log.warn({ ids }, 'contents of another application name no user, and nobody gets them: restante doctor');
+    },
+    close: () => clearInterval(looking),
   };
 }
 

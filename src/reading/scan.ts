@@ -50,7 +50,6 @@ export function createScan(store: Store): (which: Which, part: Part) => Promise<
     const { contents, cut } = await listContents(store, userId, options);
     return { contents, upTo: cut ? (contents.at(-1) as ContentRow).id : to };
   }
-  if (store.state.indexed) return direct;
 
   const walk = createWalk(store);
   let firstReads = 0;
@@ -60,6 +59,7 @@ export function createScan(store: Store): (which: Which, part: Part) => Promise<
     return direct(which, part).finally(() => firstReads--);
   }
   return async (which, part) => {
+    if (store.state.indexed) return direct(which, part);
     let walked = walk.known(which, part.from);
     if (!walked) {
       const to = Math.min(part.to, part.from + FIRST_IDS);

@@ -25,6 +25,7 @@ import type { Incidents } from '../observe/incidents.ts';
 import { type Overload, overloadProblem } from '../observe/overload.ts';
 import type { RefusalKind } from '../schema/contents.ts';
 import type { Answer } from '../schema/webhooks.ts';
+import { mostBodyBytes } from '../store/db.ts';
 import type { Refreshed } from '../store/shared-reads.ts';
 import type { Incoming } from '../verify/request.ts';
 import { type CertificateStore, needsCertificate } from '../webhooks/certificates.ts';
@@ -107,7 +108,7 @@ export function createReceiver(parts: ReceiverParts): Receiver {
   const { log, now } = parts;
   const oldUrls = createOldUrls(parts);
   const refusals = createRefusals(parts);
-  const hardLimit = Math.min(config.maxBodyBytes, store.db.maxValueBytes - 1024 * 1024);
+  const hardLimit = Math.min(config.maxBodyBytes, mostBodyBytes(store.db));
   const warned = new Set<number>();
   let ending = false;
 

@@ -71,6 +71,8 @@ export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } =
     return null;
   };
   const countRefusal = measureRefusals(parts.metrics);
+  // A statement must fit into max_allowed_packet, which may be small.
+  const batchBytes = Math.min(BATCH_BYTES, store.db.maxValueBytes / 4);
   let waiting: Waiting[] = [];
   let running: Promise<void> | undefined;
   // Bytes kept of each webhook in the current hour.
@@ -92,7 +94,7 @@ export function createRefusals(parts: RefusalParts, { hourBytes = HOUR_BYTES } =
     let count = 0;
     for (const { row } of waiting) {
       sum += bytesOf(row);
-      if (count === BATCH || (count > 0 && sum > BATCH_BYTES)) break;
+      if (count === BATCH || (count > 0 && sum > batchBytes)) break;
       count++;
     }
     const batch = waiting.slice(0, count);

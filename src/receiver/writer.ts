@@ -12,7 +12,8 @@
 // - No sender gets an id before COMMIT has returned: a 2xx without a row is a lost webhook that is never sent again.
 // - Every accepted row is answered, in about 4 s at most. A row that was still queued then is removed, never stored later.
 // - `Nothing was stored` is said only of a row that is certainly not stored. Where that is unknown, the answer says so.
-// - A row that the database refuses fails alone: its batch is halved until the row is found, and the others are stored.
+// - A row that the database refuses fails alone: its batch is tried in parts, within one transaction, and the others
+//   are stored. What there was no time to try is queued again, before all others of its lane.
 // - Two requests with the same event are never under way at once, or neither would be known as the duplicate of the other.
 // - The queue takes one row of each user in turn, and a user fills at most half of what others leave of it: a flood delays its
 //   own rows.
@@ -20,7 +21,7 @@
 import { HELD } from '../admission/resources.ts';
 import { createRoom, laneOf, type Owner, type Room } from '../admission/rooms.ts';
 import { unavailable } from '../errors.ts';
-import { insertContents, type NewContent } from '../store/contents.ts';
+import { insertAccepted, type NewContent } from '../store/contents.ts';
 import { failed, StoreError } from '../store/db.ts';
 import { onlyReadable } from '../store/engine/causes.ts';
 import { eventName } from '../store/events.ts';
@@ -86,30 +87,36 @@ export function createWriter(
 
   /** Resolves once the fate of its rows is known, with what tells it to their senders. */
   async function commit(batch: readonly Waiting[]): Promise<() => void> {
-    try {
-      const rows = batch.map((one) => one.row);
-      const began = performance.now();
-      const ids = await insertContents(store, rows);
-      const ms = performance.now() - began;
-      return () => {
+    const began = performance.now();
+    const outcome = await insertAccepted(
+      store,
+      batch.map((one) => one.row),
+    ).catch((error: unknown) => batch.map(() => error));
+    const ms = performance.now() - began;
+    return () => {
+      const stored = batch.filter((_, i) => typeof outcome[i] === 'number');
+      const rows = stored.map((one) => one.row);
+      const ids = outcome.filter((one) => typeof one === 'number');
+      if (rows.length > 0) {
         onBatch(rows, ms);
         highestId = Math.max(highestId, ids.at(-1) ?? 0);
         onCommitted(rows, ids);
-        for (let i = 0; i < batch.length; i++) (batch[i] as Waiting).resolve(ids[i] as number);
-      };
-    } catch (error) {
-      if (failed(error, 'data') && batch.length > 1) {
-        // The database refuses one row: the others of its batch must not fail with it.
-        const half = batch.length >> 1;
-        const tell = await commit(batch.slice(0, half));
-        tell();
-        return commit(batch.slice(half));
       }
-      return () => {
-        onError(error, batch.length);
-        for (const one of batch) one.reject(unavailable(reason(error), error));
-      };
-    }
+      const lost = new Map<unknown, number>();
+      for (const error of outcome)
+        if (error !== undefined && typeof error !== 'number') lost.set(error, (lost.get(error) ?? 0) + 1);
+      for (const [error, count] of lost) onError(error, count);
+      for (const [i, one] of batch.entries()) {
+        const end = outcome[i];
+        if (typeof end === 'number') one.resolve(end);
+        else if (end !== undefined) one.reject(unavailable(reason(end), end));
+      }
+      // Not tried: another transaction does, and rows of others may come before them. From the last, so that their order stays.
+      for (const one of batch.filter((_, i) => outcome[i] === undefined).reverse()) {
+        room.put(one.user, one.bytes, one.lane);
+        queue.putBack(one);
+      }
+    };
   }
 
   // What many senders send at once on new connections comes in as many turns of the event loop: Node accepts one in each.
@@ -233,7 +240,7 @@ const noAnswer = () =>
 const NOT_CONFIRMED = 'The database did not confirm in time. It may be stored or not: send it again.';
 function reason(error: unknown): string {
   if (failed(error, 'data'))
-    return 'The database refused this content, nothing was stored. The operator finds the reason in the log.';
+    return 'A rule of the database refuses this content, nothing was stored. The operator finds the rule in the log; once it lets this pass, send it again.';
   if (failed(error, 'unknown')) return NOT_CONFIRMED;
   return `${onlyReadable(error) ?? 'The database cannot store anything now'}, nothing was stored. Send it again soon.`;
 }
@@ -288,6 +295,16 @@ export function createQueue<E extends Entry>() {
       const lane: Lane<E> = line.lanes.get(entry.lane) ?? { entries: [], at: 0 };
       if (lane.entries.length === 0) line.lanes.set(entry.lane, lane);
       lane.entries.push(entry);
+      size++;
+    },
+    /** Before all others of its lane. */
+    putBack(entry: E): void {
+      const line: Line<E> = users.get(entry.user) ?? { lanes: new Map() };
+      if (line.lanes.size === 0) users.set(entry.user, line);
+      const lane: Lane<E> = line.lanes.get(entry.lane) ?? { entries: [], at: 0 };
+      if (lane.entries.length === 0) line.lanes.set(entry.lane, lane);
+      if (lane.at > 0) lane.entries[--lane.at] = entry;
+      else lane.entries.unshift(entry);
       size++;
     },
     /**

@@ -159,11 +159,14 @@ export const Retried = Type.Object({
   ...Outcome.properties,
   more: Type.Boolean({ description: 'Dead letters are left: call again.' }),
 });
+const { unreadable: _, ...readable } = Content.properties;
 export const PullAnswer = Type.Object({
   lease: nullable(Type.String({ description: 'Ack with it. Null when there is no item.' })),
   items: Type.Array(
     Type.Object({
-      ...Content.properties,
+      // A content that cannot be read is a dead letter at once: no worker gets it.
+      ...readable,
+      content: Type.String({ description: 'The body, as text in `encoding`.' }),
       attempt: Type.Integer({ description: 'Which hand-out this is: 1 = the first.' }),
       lease_until: Moment,
     }),

@@ -24,13 +24,18 @@ const Request = Type.Object({
 });
 export const Content = Type.Object({
   id: Type.Integer({ examples: [27] }),
-  content: Type.String({ description: 'The body, as text in `encoding`.' }),
+  content: nullable(Type.String({ description: 'The body, as text in `encoding`; null where it is `unreadable`.' })),
   ip: Type.String({ examples: ['3.18.12.63'], description: 'IPv4 address, or ipv6: see request.ip.' }),
   api: Type.Integer({ description: '1 = received by a webhook, 0 = posted by the user.' }),
   dt: Type.String({ examples: ['2026-11-22 10:00:00'] }),
   wh_id: Type.Integer({ description: '0 = own content.' }),
   encoding: oneOf(['utf-8', 'base64', 'windows-1252']),
   request: nullable(Request),
+  unreadable: Type.Optional(
+    Type.String({
+      description: 'Why the database does not give the body, and what to do; left out, as a rule, for it does.',
+    }),
+  ),
 });
 export type Content = Static<typeof Content>;
 export const ContentOne = Type.Object({ ...Content.properties, hint: Type.Optional(Type.String()) });

@@ -132,9 +132,9 @@ async function newestRefusals(store: Store, userId: number) {
 }
 
 /** An example is to be read at a glance. */
-function short<T extends { readonly content?: string; readonly request: { readonly headers: string[][] } | null }>(
-  one: T,
-): T {
+function short<
+  T extends { readonly content?: string | null; readonly request: { readonly headers: string[][] } | null },
+>(one: T): T {
   const { content, request } = one;
   const headers = request?.headers.filter(([name = '']) => PLAIN_HEADERS.has(name.toLowerCase()));
   return {

@@ -3,23 +3,31 @@ import { crc32 } from 'node:zlib';
 import {
   type Condition,
   type Dialect,
+  type Failure,
   failed,
+  IDS_USED_UP,
+  isRefusal,
   type Job,
   listsOf,
   marks,
   padded,
   type Queries,
   StoreError,
+  type Transaction,
+  TransactionOver,
   type Value,
 } from './db.ts';
 import { duplicatesOf, type Event, eventName, type First, type Judged, VERIFIED, type Verified } from './events.ts';
-import type { Row as Owner } from './fence/source.ts';
+import { MOST_CONTENT_ID, OWNER, type Row as Owner, webhookIn } from './fence/source.ts';
 import type { Store } from './open.ts';
 import { assignInserted, type PositionedRow } from './positions.ts';
 
 export interface ContentRow {
   readonly id: number;
+  /** Empty where it is `unreadable`. */
   readonly content: Buffer;
+  /** Why the database does not give its bytes, as a sentence; undefined: it does. */
+  readonly unreadable?: string | undefined;
   readonly ip: string;
   readonly api: number;
   readonly dt: string;
@@ -40,7 +48,7 @@ export interface Receipt {
 }
 
 const selectFrom = (store: Store, more = ''): string => {
-  const columns = `${more}t.id, ${store.db.dialect.bytes('t.content')} AS content, t.ip, t.api, t.dt, t.wh_id`;
+  const columns = `${more}t.id, ${store.db.dialect.bytes('t.content')} AS content, LENGTH(t.content) AS bytes, t.ip, t.api, t.dt, ${webhookIn('t.')}`;
   return store.extended
     ? `SELECT ${columns}, r.size, r.crc, r.received_ms, r.ip AS full_ip, r.head, r.verified, r.event_id, r.event_type, r.duplicate_of, r.released_from
       FROM tblwh t LEFT JOIN restante_request r ON r.id = t.id`
@@ -53,11 +61,39 @@ interface Request extends Omit<Receipt, 'ip' | 'verified'> {
   readonly full_ip: string;
   readonly verified: number;
 }
+/** The columns of the shared table, whose owner may have made them others: NULL, a date, bits. */
+interface SharedColumns {
+  readonly id: number;
+  readonly content: Buffer | null;
+  /** NULL where the content is; of what can be read it may count characters. */
+  readonly bytes: number | null;
+  readonly ip: unknown;
+  readonly api: unknown;
+  readonly dt: unknown;
+  readonly wh_id: number;
+}
 /** With its request, of which all is null where there is none. */
-type Row = Omit<ContentRow, 'receipt'> & (Request | { readonly [name in keyof Request]?: null });
+type Row = SharedColumns & (Request | { readonly [name in keyof Request]?: null });
+
+const NULL_CONTENT = 'Its column `content` is NULL in the table of the other application.';
+const TOO_LONG =
+  'It is longer than max_allowed_packet of the database, which was larger when it was stored. Its operator can raise that again.';
+const NOTHING = Buffer.alloc(0);
+
+const textOf = (value: unknown): string =>
+  typeof value === 'string' ? value : value instanceof Date ? value.toISOString() : String(value ?? '');
+const numberOf = (value: unknown): number =>
+  typeof value === 'number' ? value : Number(Buffer.isBuffer(value) ? (value.at(-1) ?? 0) : value) || 0;
 
 function toContent(row: Row): ContentRow {
-  const { id, content, ip, api, dt, wh_id } = row;
+  const { id, wh_id } = row;
+  const [ip, api, dt] = [textOf(row.ip), numberOf(row.api), textOf(row.dt)];
+  if (row.content === null) {
+    const unreadable = row.bytes === null ? NULL_CONTENT : TOO_LONG;
+    const receipt = row.size != null && row.size === row.bytes ? toReceipt(row) : null;
+    return { id, content: NOTHING, unreadable, ip, api, dt, wh_id, receipt };
+  }
+  const { content } = row;
   // Length and CRC-32 tell a row that another application put in the place of ours.
   const ours = row.size != null && row.size === content.length && row.crc === crc32(content);
   return { id, content, ip, api, dt, wh_id, receipt: ours ? toReceipt(row) : null };
@@ -94,7 +130,7 @@ export async function findContents<K extends ContentKey>(
     const sql = `${selectFrom(store, 't.user_id, ')} WHERE t.id IN (${marks(ids.length)}) AND +t.user_id IN (${marks(owners.length)}) ORDER BY t.id`;
     await store.db.scan<Row & { user_id: number }>(sql, [...ids, ...owners], (row) => {
       rows.set(row.id, { userId: row.user_id, content: toContent(row) });
-      bytes += row.content.length;
+      bytes += row.content?.length ?? 0;
       if (bytes <= maxBytes) return true;
       highest = row.id;
       return false;
@@ -146,7 +182,7 @@ export function idsOf(
   // All ids of the user would be read and sorted. The index has those of each webhook in order: the next ones of each are read.
   const sql = `WITH RECURSIVE webhook (wh_id) AS (SELECT MIN(wh_id) FROM tblwh WHERE user_id = ? UNION ALL
       SELECT (SELECT MIN(t.wh_id) FROM tblwh t WHERE t.user_id = ? AND t.wh_id > webhook.wh_id) FROM webhook WHERE webhook.wh_id IS NOT NULL)
-    SELECT t.id FROM webhook CROSS JOIN tblwh t WHERE t.id IN (SELECT id FROM tblwh WHERE user_id = ? AND wh_id = webhook.wh_id
+    SELECT t.id FROM webhook CROSS JOIN tblwh t WHERE t.id IN (SELECT id FROM tblwh WHERE user_id = ? AND wh_id IS webhook.wh_id
       AND id BETWEEN ? AND ? ${next}) ${next}`;
   return { sql, params: [userId, userId, userId, from, to, limit, limit] };
 }
@@ -199,7 +235,7 @@ async function pageOf(
   let cut = false;
   await store.db.scan<Row>(sql, params, (row) => {
     if (!wanted(row)) return true;
-    bytes += row.content.length + (row.head?.length ?? 0);
+    bytes += (row.content?.length ?? 0) + (row.head?.length ?? 0);
     cut = contents.length > 0 && bytes > maxBytes;
     if (!cut) contents.push(toContent(row));
     return !cut;
@@ -230,18 +266,23 @@ export async function listByIds(
 /** The ids and webhooks of all contents of these users with from <= id <= to, in the order of ids. Reads that part of the table. */
 export function ownersBetween(store: Store, from: number, to: number, users: readonly number[]): Promise<Owner[]> {
   const some = padded(users);
-  const sql = `SELECT id, user_id, wh_id FROM tblwh WHERE id BETWEEN ? AND ? AND user_id IN (${marks(some.length)}) ORDER BY id`;
+  const sql = `SELECT id, ${OWNER} FROM tblwh WHERE id BETWEEN ? AND ? AND user_id IN (${marks(some.length)}) ORDER BY id`;
   return store.db.all<Owner>(sql, [from, to, ...some]);
 }
 
-/** The highest id in the table, 0 when it is empty. */
-export async function highestId(store: Store): Promise<number> {
-  return (await store.db.all<{ id: number | null }>('SELECT MAX(id) AS id FROM tblwh'))[0]?.id ?? 0;
+/** The highest id in the table that is not left out, 0 when it is empty. */
+export async function highestId({ db }: Pick<Store, 'db'>): Promise<number> {
+  const sql = `SELECT MAX(id) AS id FROM tblwh WHERE id <= ${MOST_CONTENT_ID[db.kind]}`;
+  return (await db.all<{ id: number | null }>(sql))[0]?.id ?? 0;
 }
+
+/** Whether there are rows that are left out because their ids lie beyond all that a content may have. */
+export const hasIdsBeyond = async ({ db }: Pick<Store, 'db'>): Promise<boolean> =>
+  (await db.all(`SELECT 1 AS one FROM tblwh WHERE id > ${MOST_CONTENT_ID[db.kind]} LIMIT 1`)).length > 0;
 
 /** The lowest id in the table from `from` on; undefined when there is none. */
 export async function lowestId(store: Store, from: number): Promise<number | undefined> {
-  const sql = 'SELECT MIN(id) AS id FROM tblwh WHERE id >= ?';
+  const sql = `SELECT MIN(id) AS id FROM tblwh WHERE id >= ? AND id <= ${MOST_CONTENT_ID[store.db.kind]}`;
   return (await store.db.all<{ id: number | null }>(sql, [from]))[0]?.id ?? undefined;
 }
 
@@ -280,12 +321,60 @@ interface Stored {
 /** Stores all rows in one transaction; resolves with their ids, in order, once they are committed. */
 export async function insertContents(store: Store, rows: readonly NewContent[]): Promise<number[]> {
   const { db } = store;
-  const stored = await (db.perform
-    ? db.perform('insertContents', () => jobOf(store, rows)).then((answer) => storedBy(rows, answer as Inserted))
-    : db.transaction((queries) => insertWithin(store, queries, rows), 'writer'));
+  const inserted = (await (db.perform
+    ? db.perform('insertContents', () => jobOf(store, rows, false))
+    : db.transaction((queries) => insertRows(aroundOf(store), queries, rows), 'writer'))) as Inserted;
+  const stored = storedBy(rows, inserted);
   remember(store, stored);
   return stored.ids;
 }
+
+/**
+ * The same, where the database may refuse some of the rows: these do not keep it from storing the others, all in one transaction.
+ * Resolves, in their order, with the id of each row or with why it is not stored. Undefined: there was no time to try it, and it is
+ * not stored; at least one was tried.
+ */
+export async function insertAccepted(
+  store: Store,
+  rows: readonly NewContent[],
+): Promise<readonly (number | StoreError | undefined)[]> {
+  const { db } = store;
+  try {
+    return await insertContents(store, rows);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    if (rows.length === 1) return [refusalOf(error)];
+  }
+  try {
+    const parts = (await (db.perform
+      ? db.perform('insertContents', () => jobOf(store, rows, true))
+      : db.transaction((queries) => insertInParts(aroundOf(store), queries, rows), 'writer'))) as Parts;
+    const outcome: (number | StoreError | undefined)[] = rows.map(() => undefined);
+    for (const { at, count, inserted } of parts.stored) {
+      const stored = storedBy(rows.slice(at, at + count), inserted);
+      remember(store, stored);
+      for (const [i, id] of stored.ids.entries()) outcome[at + i] = id;
+    }
+    for (const { at, failure, message, code } of parts.refused)
+      outcome[at] = new StoreError(failure, Object.assign(new Error(message), code));
+    return outcome;
+  } catch (error) {
+    if (!(error instanceof TransactionOver)) throw error;
+  }
+  // One refusal ends all of a transaction, so each row has one of its own.
+  const outcome: (number | StoreError | undefined)[] = rows.map(() => undefined);
+  const until = performance.now() + SPLIT_MS;
+  for (const [i, row] of rows.entries()) {
+    if (i > 0 && performance.now() > until) break;
+    outcome[i] = await insertContents(store, [row]).then(firstOf, refusalOf);
+  }
+  return outcome;
+}
+const firstOf = (ids: readonly number[]): number => ids[0] as number;
+const refusalOf = (error: unknown): StoreError => {
+  if (!isRefusal(error)) throw error;
+  return new StoreError('data', (error as StoreError).cause);
+};
 
 /** Keeps what was committed in memory, so that this process need not read it. */
 export function remember({ recent, events }: Store, stored: Stored): void {
@@ -295,11 +384,7 @@ export function remember({ recent, events }: Store, stored: Stored): void {
 
 /** The same within the caller's transaction. The caller calls `remember` after the commit. */
 export async function insertWithin(store: Store, queries: Queries, rows: readonly NewContent[]): Promise<Stored> {
-  const { extended, db, events } = store;
-  const around = { extended, dialect: db.dialect, first: (name: string) => events?.first(name) };
-  const inserted = await insertRows(around, queries, rows);
-  if (mayChange(store.state.content)) await insistOnBytes(store, queries, rows, inserted.ids);
-  return storedBy(rows, inserted);
+  return storedBy(rows, await insertRows(aroundOf(store), queries, rows));
 }
 
 // What another application has made of tblwh.content: a column that refuses some bodies, or stores other bytes than it was given.
@@ -337,12 +422,12 @@ export function flawOf({ type, charset }: ContentColumn): { found: string; fix: 
 
 /** Reads back what was inserted, before it is committed: a 2xx promises the bytes. */
 async function insistOnBytes(
-  { db, state }: Store,
+  { dialect, content: column }: Around,
   queries: Queries,
   rows: readonly NewContent[],
   ids: readonly number[],
 ): Promise<void> {
-  const bytes = db.dialect.bytes('content');
+  const bytes = dialect.bytes('content');
   const stored = new Map<number, { size: number; crc: number }>();
   for (const { list, some } of listsOf(ids)) {
     const sql = `SELECT id, LENGTH(${bytes}) AS size, CRC32(${bytes}) AS crc FROM tblwh WHERE id IN ${list}`;
@@ -351,16 +436,24 @@ async function insistOnBytes(
   for (const [i, { content }] of rows.entries()) {
     const { size, crc } = stored.get(ids[i] as number) ?? {};
     if (size === content.length && crc === crc32(content)) continue;
-    const { type = '', charset = null } = state.content ?? {};
+    const { type = '', charset = null } = column ?? {};
     const what = `tblwh.content, which is ${type}${charset ? ` in ${charset}` : ''}, does not keep the bytes of this content`;
     throw new StoreError('data', Object.assign(new Error(what), { code: 'CONTENT_CHANGED' }));
   }
 }
+const aroundOf = ({ extended, db, events, state }: Store): Around => ({
+  extended,
+  dialect: db.dialect,
+  content: state.content,
+  first: (name) => events?.first(name),
+});
 
 /** What the rows themselves do not say. */
 interface Around {
   readonly extended: boolean;
   readonly dialect: Dialect;
+  /** What tblwh.content is, on MySQL and MariaDB. */
+  readonly content?: ContentColumn | undefined;
   /** The first content with an event, among those that may not be in the index yet. */
   first(name: string): First | undefined;
 }
@@ -378,11 +471,67 @@ async function insertRows(around: Around, queries: Queries, rows: readonly NewCo
     CONTENT_COLUMNS,
     rows.map((row) => [row.content, shortIp(row.ip), row.api, row.dt, row.user_id, row.wh_id]),
   );
+  if (ids.some((id) => id > MOST_CONTENT_ID[dialect.oneWriter ? 'sqlite' : 'mysql']))
+    throw new StoreError(
+      'other',
+      Object.assign(new Error('the ids of tblwh are beyond 4294967295'), { code: IDS_USED_UP }),
+    );
+  if (mayChange(around.content)) await insistOnBytes(around, queries, rows, ids);
   const duplicates = extended ? await duplicatesOf(around, queries, rows, ids) : [];
   if (extended) await insertRequests(queries, rows, ids, duplicates);
   if (!dialect.oneWriter) return { ids, duplicates, positioned: [] };
   const owned = rows.map(({ user_id, wh_id }, i) => ({ id: ids[i] as number, user_id, wh_id }));
   return { ids, duplicates, positioned: await assignInserted(dialect, queries, owned) };
+}
+
+// Parts: where a statement for all rows was refused, the rows are tried in parts of one transaction, and each row of a part that is
+// refused, too. 500 rows of which one is bad take 45 statements, and 523 when all are: 0.1 to 0.3 s, and one commit.
+
+/** What a transaction of parts stored, and the rows that were refused; both by the index of the row. */
+interface Parts {
+  readonly stored: { readonly at: number; readonly count: number; readonly inserted: Inserted }[];
+  /** As data, for a thread has an error of its own kind. */
+  readonly refused: {
+    readonly at: number;
+    readonly failure: Failure;
+    readonly message: string;
+    readonly code: object;
+  }[];
+}
+
+// Parts smaller than this are tried row by row.
+const SMALL_PART = 25;
+// Then it commits what it has, and the rest is for another transaction: rows of other users wait behind this one.
+const SPLIT_MS = 300;
+
+async function insertInParts(around: Around, queries: Transaction, rows: readonly NewContent[]): Promise<Parts> {
+  const parts: Parts = { stored: [], refused: [] };
+  const until = performance.now() + SPLIT_MS;
+  const firsts = new Map<string, First>();
+  const with_firsts = { ...around, first: (name: string) => firsts.get(name) ?? around.first(name) };
+  function refuse(at: number, failure: Failure, cause: unknown): void {
+    const { message, errno, errcode, sqlState } = cause as Error & Record<string, unknown>;
+    parts.refused.push({ at, failure, message, code: { errno, errcode, sqlState } });
+  }
+  async function tryAll(at: number, some: readonly NewContent[]): Promise<void> {
+    if (performance.now() > until && parts.stored.length + parts.refused.length > 0) return;
+    try {
+      const inserted = await queries.attempt(() => insertRows(with_firsts, queries, some));
+      parts.stored.push({ at, count: some.length, inserted });
+      for (const { wh_id, event_key, ...first } of storedBy(some, inserted).events)
+        firsts.set(eventName(wh_id, event_key), first);
+    } catch (error) {
+      if (error instanceof TransactionOver || !isRefusal(error)) throw error;
+      if (some.length === 1) refuse(at, 'data', (error as StoreError).cause);
+      else await split(at, some);
+    }
+  }
+  async function split(at: number, some: readonly NewContent[]): Promise<void> {
+    const size = some.length > SMALL_PART ? Math.ceil(Math.sqrt(some.length)) : 1;
+    for (let from = 0; from < some.length; from += size) await tryAll(at + from, some.slice(from, from + size));
+  }
+  await split(0, rows);
+  return parts;
 }
 
 function storedBy(rows: readonly NewContent[], { ids, duplicates, positioned }: Inserted): Stored {
@@ -396,7 +545,7 @@ function storedBy(rows: readonly NewContent[], { ids, duplicates, positioned }: 
 
 // The same as a job, which a thread does beside its connection: its rows go there as one list of values.
 
-function jobOf({ extended, events }: Store, rows: readonly NewContent[]): Job {
+function jobOf({ extended, events }: Store, rows: readonly NewContent[], inParts: boolean): Job {
   const known: [string, First][] = [];
   const values: Value[] = [];
   for (const { user_id, wh_id, content, api, dt, received_ms, ip, head, judged } of rows) {
@@ -407,14 +556,14 @@ function jobOf({ extended, events }: Store, rows: readonly NewContent[]): Job {
     const first = name ? events?.first(name) : undefined;
     if (name && first) known.push([name, { id: first.id, received_ms: first.received_ms }]);
   }
-  return { values, more: { extended, known } };
+  return { values, more: { extended, known, inParts } };
 }
 
 const VALUES_OF_A_ROW = 14;
 
 /** The job `insertContents`, in a transaction of SQLite. */
-export function insertJob(queries: Queries, dialect: Dialect, { values, more }: Job): Promise<Inserted> {
-  const { extended, known } = more as { extended: boolean; known: [string, First][] };
+export function insertJob(queries: Transaction, dialect: Dialect, { values, more }: Job): Promise<Inserted | Parts> {
+  const { extended, known, inParts } = more as { extended: boolean; known: [string, First][]; inParts: boolean };
   const rows: NewContent[] = [];
   for (let at = 0; at < values.length; at += VALUES_OF_A_ROW) {
     const row = values.slice(at, at + VALUES_OF_A_ROW);
@@ -427,7 +576,8 @@ export function insertJob(queries: Queries, dialect: Dialect, { values, more }: 
     rows.push({ user_id, wh_id, content, api, dt, received_ms, ip, head, judged });
   }
   const firsts = new Map(known);
-  return insertRows({ extended, dialect, first: (name) => firsts.get(name) }, queries, rows);
+  const around: Around = { extended, dialect, first: (name) => firsts.get(name) };
+  return inParts ? insertInParts(around, queries, rows) : insertRows(around, queries, rows);
 }
 
 async function insertRequests(

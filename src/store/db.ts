@@ -47,6 +47,14 @@ export interface Queries {
   insertIds(table: string, columns: readonly string[], rows: Rows): Promise<number[]>;
 }
 
+export interface Transaction extends Queries {
+  /**
+   * A part of a transaction: when it fails, its statements are undone, and the transaction goes on. Rejects with TransactionOver
+   * where the failure has ended all of the transaction.
+   */
+  attempt<T>(work: () => Promise<T>): Promise<T>;
+}
+
 /** Which host of a cluster is used, where DATABASE_URL names several. */
 export interface Hosts {
   /** The one that is used, as host:port. */
@@ -80,7 +88,7 @@ export interface Db extends Queries {
    * One transaction at READ COMMITTED: committed when `work` resolves, rolled back when it throws. `work` may be run again
    * after a deadlock. The writer has connections of its own: no other transaction makes a sender wait.
    */
-  transaction<T>(work: (queries: Queries) => Promise<T>, who?: 'writer' | 'others'): Promise<T>;
+  transaction<T>(work: (queries: Transaction) => Promise<T>, who?: 'writer' | 'others'): Promise<T>;
   /**
    * A transaction by its name, done beside its connection: one message to a thread, where each statement would be one. `job` says
    * what to do when its turn has come. Left out where a connection is a socket.
@@ -137,8 +145,31 @@ export class StoreError extends Error {
   }
 }
 
+/** A part of a transaction failed, and nothing of the transaction is left. */
+export class TransactionOver extends StoreError {}
+
 export const failed = (error: unknown, ...failures: Failure[]): boolean =>
   error instanceof StoreError && failures.includes(error.failure);
+
+/** The cause of the failure that every row would meet: no id is left. */
+export const IDS_USED_UP = 'IDS_USED_UP';
+
+/**
+ * The database answered, and may take other rows: it refuses this one for a constraint, a trigger, a generated column or an index of
+ * another application, whatever number such a rule gives its failure.
+ */
+export const isRefusal = (error: unknown): boolean =>
+  failed(error, 'data', 'duplicate', 'other') &&
+  ((error as StoreError).cause as { code?: unknown } | undefined)?.code !== IDS_USED_UP;
+
+// What a statement carries besides a body: a refusal has up to 64 KiB of headers. The more room there is, the more is left free.
+const LEAST_RESERVE = 128 * 1024;
+const MOST_RESERVE = 1024 * 1024;
+/** With less no request with many headers could be kept, and proofs of the fence would not fit. */
+export const LEAST_VALUE_BYTES = 2 * LEAST_RESERVE;
+/** The longest body that can be stored. */
+export const mostBodyBytes = ({ maxValueBytes }: Pick<Db, 'maxValueBytes'>): number =>
+  Math.max(0, maxValueBytes - Math.min(MOST_RESERVE, Math.max(LEAST_RESERVE, Math.floor(maxValueBytes / 4))));
 
 /** `?, ?, ?` for `count` parameters. */
 export const marks = (count: number): string => Array(count).fill('?').join(', ');

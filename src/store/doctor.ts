@@ -2,6 +2,7 @@
 import { type Host, hostText, type MysqlUrl, parseMysqlUrl } from '../config/database-url.ts';
 import type { Cause } from '../observe/incidents.ts';
 import type { SettingsInput } from '../schema/webhooks.ts';
+import { hasIdsBeyond } from './contents.ts';
 import { type Db, failed, type Queries } from './db.ts';
 import { causeOf } from './engine/causes.ts';
 import {
@@ -16,7 +17,7 @@ import { KILL_CONNECTIONS, THIS_SERVER } from './engine/mysql-pools.ts';
 import { notTaken } from './engine/mysql-session.ts';
 import { openSqlite } from './engine/sqlite.ts';
 import { BINLOG, DURABILITY, readVariables, unsafeIn, unwritableIn } from './fence/facts.ts';
-import { openFenceSource, proberOf } from './fence/source.ts';
+import { MOST_CONTENT_ID, openFenceSource, proberOf } from './fence/source.ts';
 import { currentAccount, grantStatement, RIGHTS, type Right, sightStatements } from './migrate/grants.ts';
 import { inspect, isExtended } from './migrate/migrate.ts';
 import { STEPS } from './migrate/steps.ts';
@@ -47,7 +48,7 @@ export async function examine(store: Looked, url: string, nodes: readonly string
   const opened = await Promise.allSettled(nodes.map(openDb));
   const others = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   try {
-    const complete = state.base.length === 3;
+    const complete = state.base.length === 3 && state.misfits.length === 0;
     return {
       kind: db.kind,
       version: db.version,
@@ -58,6 +59,12 @@ export async function examine(store: Looked, url: string, nodes: readonly string
       maxValueBytes: db.maxValueBytes,
       /** Undefined without the three shared tables, or without the right to read them. */
       contents: complete ? await contentsOf(db, others) : undefined,
+      /** Rows of other applications that cannot be handed out as they are. */
+      odd: complete ? await findOddRows(db).catch(whereDenied) : undefined,
+      /** What refuses some contents, or all. */
+      rules: complete ? await findRules(db) : [],
+      /** Indexes of our tables that are gone, with the statement that makes each again. */
+      lostIndexes: extended && db.kind === 'mysql' ? await findLostIndexes(db) : [],
       /** Where several hosts were named: the one that is used. */
       host: db.hosts?.now(),
       /** The named hosts that cannot be connected to. */
@@ -95,6 +102,141 @@ async function contentsOf(db: Db, nodes: readonly Db[]) {
     if (failed(error, 'denied')) return undefined;
     throw error;
   }
+}
+
+const whereDenied = (error: unknown): undefined => {
+  if (!failed(error, 'denied')) throw error;
+};
+
+// Rows of other applications, looked at from the newest one back.
+const ROWS_PER_LOOK = 2_000;
+const MOST_LOOK_MS = 2_000;
+const MOST_ODD = 20;
+
+export interface OddRows {
+  /** How many rows were looked at; `all`: there are no more. */
+  readonly looked: number;
+  readonly all: boolean;
+  /** By what is odd about them: some ids, the newest first. */
+  readonly absent: readonly number[];
+  readonly overlong: readonly number[];
+  readonly ownerless: readonly number[];
+  readonly strayed: readonly number[];
+  /** Whether there are ids beyond all that can be handed out. */
+  readonly beyond: boolean;
+}
+
+async function findOddRows(db: Db): Promise<OddRows> {
+  const most = MOST_CONTENT_ID[db.kind];
+  const kinds = {
+    absent: 'content IS NULL',
+    overlong: `content IS NOT NULL AND ${db.dialect.bytes('content')} IS NULL`,
+    ownerless: 'user_id IS NULL OR user_id NOT BETWEEN 0 AND 4294967295',
+    strayed: 'wh_id IS NULL OR wh_id NOT BETWEEN 0 AND 4294967295',
+  } as const;
+  const names = Object.keys(kinds) as (keyof typeof kinds)[];
+  const columns = names.map((name) => `CASE WHEN ${kinds[name]} THEN 1 ELSE 0 END AS ${name}`).join(', ');
+  const odd: Record<keyof typeof kinds, number[]> = { absent: [], overlong: [], ownerless: [], strayed: [] };
+  const until = performance.now() + MOST_LOOK_MS;
+  let looked = 0;
+  let all = false;
+  for (let below = most + 1; !all && performance.now() < until; ) {
+    const rows = await db.all<Record<keyof typeof kinds | 'id', number>>(
+      `SELECT id, ${columns} FROM tblwh WHERE id > 0 AND id < ? ORDER BY id DESC LIMIT ?`,
+      [below, String(ROWS_PER_LOOK)],
+    );
+    for (const row of rows)
+      for (const name of names) if (Number(row[name]) === 1 && odd[name].length < MOST_ODD) odd[name].push(row.id);
+    looked += rows.length;
+    all = rows.length < ROWS_PER_LOOK;
+    below = rows.at(-1)?.id ?? 0;
+  }
+  return { looked, all, ...odd, beyond: await hasIdsBeyond({ db }) };
+}
+
+/** A rule on tblwh. */
+export interface TableRule {
+  readonly what: string;
+  readonly name: string;
+  /** The statement that takes it away, or gives the column a default. */
+  readonly fix: string;
+  /** It refuses every content. */
+  readonly always?: true;
+}
+type Named = { readonly name: string };
+const CONTENT_COLUMNS = ['id', 'content', 'ip', 'api', 'dt', 'user_id', 'wh_id'];
+
+async function findRules(db: Db): Promise<TableRule[]> {
+  if (db.kind === 'sqlite') {
+    const triggers = await db.all<Named>(
+      "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'tblwh'",
+    );
+    const indexes = await db.all<Named>(
+      "SELECT l.name FROM pragma_index_list('tblwh') l WHERE l.origin = 'c' AND (l.\"unique\" = 1 OR EXISTS (SELECT 1 FROM pragma_index_info(l.name) i WHERE i.cid = -2))",
+    );
+    return [
+      ...triggers.map(({ name }) => ({ what: 'trigger', name, fix: `DROP TRIGGER "${name}"` })),
+      ...indexes.map(({ name }) => ({ what: 'index', name, fix: `DROP INDEX "${name}"` })),
+    ];
+  }
+  const quoted = (name: string) => `\`${name.replaceAll('`', '``')}\``;
+  const triggers = await db.all<Named>(
+    `SELECT trigger_name AS name FROM information_schema.triggers WHERE event_object_schema = DATABASE()
+     AND event_object_table = 'tblwh' AND event_manipulation = 'INSERT'`,
+  );
+  const constraints = await db.all<Named & { what: string }>(
+    `SELECT constraint_name AS name, constraint_type AS what FROM information_schema.table_constraints
+     WHERE table_schema = DATABASE() AND table_name = 'tblwh' AND constraint_type <> 'PRIMARY KEY'`,
+  );
+  const columns = await db.all<Named & { extra: string; null_too: string; dflt: string | null }>(
+    `SELECT column_name AS name, extra AS extra, is_nullable AS null_too, column_default AS dflt FROM information_schema.columns
+     WHERE table_schema = DATABASE() AND table_name = 'tblwh'`,
+  );
+  const others = columns.filter(({ name }) => !CONTENT_COLUMNS.includes(name.toLowerCase()));
+  const generated = others.filter(({ extra }) => /(STORED|VIRTUAL|PERSISTENT) ?(GENERATED)?$/i.test(extra));
+  const needed = others.filter(
+    (one) => one.null_too === 'NO' && one.dflt === null && one.extra === '' && !generated.includes(one),
+  );
+  const dropOf = { UNIQUE: 'DROP INDEX', 'FOREIGN KEY': 'DROP FOREIGN KEY' } as Readonly<Record<string, string>>;
+  return [
+    ...triggers.map(({ name }) => ({ what: 'trigger', name, fix: `DROP TRIGGER ${quoted(name)}` })),
+    ...constraints.map(({ name, what }) => ({
+      what: what === 'CHECK' ? 'constraint' : what.toLowerCase(),
+      name,
+      fix: `ALTER TABLE tblwh ${dropOf[what] ?? 'DROP CONSTRAINT'} ${quoted(name)}`,
+    })),
+    ...generated.map(({ name }) => ({
+      what: 'generated column',
+      name,
+      fix: `ALTER TABLE tblwh DROP COLUMN ${quoted(name)}`,
+    })),
+    ...needed.map(({ name }) => ({
+      what: 'column without a default value',
+      name,
+      fix: `ALTER TABLE tblwh MODIFY ${quoted(name)} … NULL DEFAULT NULL`,
+      always: true as const,
+    })),
+  ];
+}
+
+/** By the steps that made them: those that are gone, or that queries may not use. */
+async function findLostIndexes(
+  db: Db,
+): Promise<{ readonly table: string; readonly name: string; readonly fix: string }[]> {
+  const seen = await db.all<{ t: string; name: string }>(
+    `SELECT table_name AS t, index_name AS name FROM information_schema.statistics WHERE table_schema = DATABASE()
+     AND table_name LIKE 'restante\\_%' /*!80000 AND is_visible = 'YES' */ /*M! AND ignored = 'NO' */`,
+  );
+  const there = new Set(seen.map(({ t, name }) => `${t} ${name}`));
+  return STEPS.flatMap(({ mysql }) => {
+    const table = /^(?:CREATE|ALTER) TABLE (\w+)/.exec(mysql)?.[1];
+    if (!table) return [];
+    return [...mysql.matchAll(/(UNIQUE )?KEY (\w+) (\([^)]*\))/g)].flatMap(([, unique = '', name = '', columns]) =>
+      there.has(`${table} ${name}`)
+        ? []
+        : [{ table, name, fix: `ALTER TABLE ${table} ADD ${unique}KEY ${name} ${columns}` }],
+    );
+  });
 }
 
 const journalOf = async (db: Db): Promise<string> =>

@@ -1,6 +1,6 @@
 // The order of visibility: every statement that gives contents their positions, and the marks that survive a restart.
 import { type Db, type Dialect, listsOf, type Queries } from './db.ts';
-import { type Range, type Row, ranged } from './fence/source.ts';
+import { OWNER, ownerIn, type Range, type Row, ranged } from './fence/source.ts';
 import { raiseMeta } from './shared/meta.ts';
 
 /** A content with its position in the order of visibility. */
@@ -66,7 +66,7 @@ async function copy(queries: Queries, rows: readonly Row[], first: number, now: 
   for (const ranges of chunksOf(rangesOf(rows), MOST_NAMED)) {
     const { where, params } = ranged(ranges);
     const sql = `INSERT INTO restante_position (${COLUMNS.join(', ')})
-      SELECT ? + ROW_NUMBER() OVER (ORDER BY id), id, user_id, wh_id, ? FROM tblwh WHERE ${where}`;
+      SELECT ? + ROW_NUMBER() OVER (ORDER BY id), id, ${OWNER}, ? FROM tblwh WHERE ${where}`;
     next += await queries.run(sql, [next - 1, now, ...params]);
   }
   if (next > first) await queries.run("UPDATE restante_meta SET v = ? WHERE k = 'seq'", [next]);
@@ -105,7 +105,7 @@ export async function assignInserted(
     await queries.run('DELETE FROM restante_position WHERE id >= ?', [own]);
     known = own - 1;
   }
-  const sql = 'SELECT id, user_id, wh_id FROM tblwh WHERE id > ? AND id < ? ORDER BY id';
+  const sql = `SELECT id, ${OWNER} FROM tblwh WHERE id > ? AND id < ? ORDER BY id`;
   const others = own > known + 1 ? await queries.all<Row>(sql, [known, own]) : [];
   return give(
     queries,
@@ -163,7 +163,7 @@ export const positionsBetween = (db: Db, from: number, to: number): Promise<Posi
 /** Contents with from < id <= to that have no position, in the order of ids. */
 export const rowsWithoutPosition = (db: Db, from: number, to: number, limit: number): Promise<Row[]> =>
   db.all<Row>(
-    `SELECT t.id, t.user_id, t.wh_id FROM tblwh t LEFT JOIN restante_position p ON p.id = t.id
+    `SELECT t.id, ${ownerIn('t.')} FROM tblwh t LEFT JOIN restante_position p ON p.id = t.id
      WHERE t.id > ? AND t.id <= ? AND p.id IS NULL ORDER BY t.id LIMIT ?`,
     [from, to, limit],
   );

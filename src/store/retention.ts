@@ -3,6 +3,7 @@ import type { SettingsInput } from '../schema/webhooks.ts';
 import { positionBeforeTime } from './backlog.ts';
 import { type ConsumerRow, consumersOf, holdNewConsumers, lockConsumer, saveConsumer } from './consumers.ts';
 import { type Condition, type Db, failed, listsOf, marks, padded, type Queries } from './db.ts';
+import { MOST_CONTENT_ID } from './fence/source.ts';
 import type { PositionedRow } from './positions.ts';
 import { lastingMs } from './shared/clock.ts';
 import { setMeta } from './shared/meta.ts';
@@ -245,9 +246,10 @@ export async function findWanted(db: Db, kind: Kind, wanted: Wanted, { after, up
 
 /** The highest id that a walk has to come to. */
 export async function lastId(db: Db, kind: Kind): Promise<number> {
+  const upTo = kind === 'refusals' ? '' : ` WHERE id <= ${MOST_CONTENT_ID[db.kind]}`;
   const tables = kind === 'refusals' ? ['restante_refusal'] : ['tblwh', 'restante_request', 'restante_position'];
   const rows = await Promise.all(
-    tables.map((table) => db.all<{ id: number | null }>(`SELECT MAX(id) AS id FROM ${table}`)),
+    tables.map((table) => db.all<{ id: number | null }>(`SELECT MAX(id) AS id FROM ${table}${upTo}`)),
   );
   return Math.max(...rows.map(([row]) => row?.id ?? 0));
 }

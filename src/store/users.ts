@@ -11,7 +11,7 @@ export interface User {
 export async function findUsers(db: Db, ids: readonly number[]): Promise<Map<number, User>> {
   const list = padded(ids);
   const rows = await db.all<User>(
-    `SELECT id, ${db.dialect.bytes('token')} AS token, status FROM tbluser WHERE id IN (${marks(list.length)})`,
+    `SELECT id, COALESCE(${db.dialect.bytes('token')}, X'') AS token, status FROM tbluser WHERE id IN (${marks(list.length)})`,
     list,
   );
   return new Map(rows.map((row) => [row.id, row]));

@@ -38,8 +38,9 @@ const toWebhook = (row: Row): WebhookRow => ({
   secrets: toSecrets(row.secrets),
 });
 
-const base = (db: Db) =>
-  `t.id AS wh_id, t.user_id, ${db.dialect.bytes('t.wh_url')} AS wh_url, ${db.dialect.bytes('t.wh_name')} AS wh_name, t.status`;
+/** Another application may have left each of its columns NULL. */
+const base = ({ dialect: { bytes } }: Db) =>
+  `t.id AS wh_id, t.user_id, COALESCE(${bytes('t.wh_url')}, X'') AS wh_url, COALESCE(${bytes('t.wh_name')}, X'') AS wh_name, COALESCE(t.status, 0) AS status`;
 const selectFrom = ({ db, extended }: Store) =>
   extended
     ? `SELECT ${base(db)}, k.url_key, w.settings, w.secrets, w.created_ms FROM tblwhid t
@@ -58,7 +59,7 @@ export async function nameWebhooks(
 ): Promise<NamedWebhook[]> {
   const key = extended ? 'LEFT JOIN restante_key k ON k.wh_id = t.id AND k.expires_ms IS NULL' : '';
   const rows = await db.all<NamedWebhook>(
-    `SELECT ${base(db)}${extended ? ', k.url_key' : ''} FROM tblwhid t ${key} WHERE t.user_id = ? AND t.id >= ? ORDER BY t.id LIMIT ?`,
+    `SELECT ${base(db)}${extended ? ', k.url_key' : ''} FROM tblwhid t ${key} WHERE t.user_id = ? AND t.id >= ? AND t.id <= ${Number.MAX_SAFE_INTEGER} ORDER BY t.id LIMIT ?`,
     [userId, from, limit],
   );
   return rows.map((row) => ({ ...row, url_key: row.url_key ?? null }));
@@ -70,7 +71,7 @@ export async function listWebhooks(
   userId: number,
   { from = 0, limit }: { readonly from?: number; readonly limit: number },
 ): Promise<WebhookRow[]> {
-  const sql = `${selectFrom(store)} WHERE t.user_id = ? AND t.id >= ? ORDER BY t.id LIMIT ?`;
+  const sql = `${selectFrom(store)} WHERE t.user_id = ? AND t.id >= ? AND t.id <= ${Number.MAX_SAFE_INTEGER} ORDER BY t.id LIMIT ?`;
   return (await store.db.all<Row>(sql, [userId, from, limit])).map(toWebhook);
 }
 
@@ -119,7 +120,7 @@ export async function listSealed(db: Db, userId: number): Promise<Pick<WebhookRo
 export async function listForeign(store: Store): Promise<{ wh_id: number; user_id: number; wh_url: Buffer }[]> {
   return store.db.all(
     `SELECT t.id AS wh_id, t.user_id, ${store.db.dialect.bytes('t.wh_url')} AS wh_url FROM tblwhid t
-     WHERE NOT EXISTS (SELECT 1 FROM restante_webhook w WHERE w.wh_id = t.id)`,
+     WHERE t.user_id BETWEEN 1 AND 4294967295 AND t.id BETWEEN 1 AND 4294967295 AND t.wh_url IS NOT NULL AND NOT EXISTS (SELECT 1 FROM restante_webhook w WHERE w.wh_id = t.id)`,
   );
 }
 

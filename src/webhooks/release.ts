@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts';
 import { decodeHead, publicUrlOf } from '../http/head.ts';
 import type { Log } from '../observe/log.ts';
 import type { NewContent } from '../store/contents.ts';
+import { failed } from '../store/db.ts';
 import type { Store } from '../store/open.ts';
 import {
   findRefusedBody,
@@ -93,7 +94,13 @@ async function releaseOne(
     head,
     judged: toJudged(target, judged, refusal.id),
   };
-  const id = await releaseRefusal(store, refusal.id, row);
+  const id = await releaseRefusal(store, refusal.id, row).catch((error: unknown) => {
+    // Those behind it must not wait for a row that a rule of another application refuses.
+    if (!failed(error, 'data', 'duplicate')) throw error;
+    parts.log?.warn({ error, refusal: refusal.id }, 'the database refuses a content that is to be released');
+    return 'A rule of the database refuses this content. The operator finds the rule in the log.' as const;
+  });
+  if (typeof id === 'string') return id;
   if (id === undefined) return 'It was released before.';
   parts.onReleased?.([row], [id]);
   return id;

@@ -124,7 +124,7 @@ describe('what one user may have', () => {
     const client = createClient({ url: service.url, auth: `${user.id}:${user.token}` });
     const reading = (async () => {
       for await (const content of client.contents.stream({ onState: (state) => void states.push(state) })) {
-        got.push(content.content);
+        got.push(content.text());
         if (got.length === 3) return;
       }
     })();

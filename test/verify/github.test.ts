@@ -120,7 +120,7 @@ onEveryEngine('GitHub', (engine) => {
     for (const { body, headers } of sent) {
       const row = seen.get(headers.find(([name]) => name === 'X-GitHub-Delivery')?.[1]);
       if (!row?.request) throw new Error('one is missing');
-      const fetched = Buffer.from(row.content, row.encoding === 'base64' ? 'base64' : 'utf8');
+      const fetched = Buffer.from(row.content ?? '', row.encoding === 'base64' ? 'base64' : 'utf8');
       expect([row.encoding, row.api, row.wh_id]).toEqual([isUtf8(body) ? 'utf-8' : 'base64', 1, webhook.wh_id]);
       expect(fetched.equals(body)).toBe(true);
       expect(row.request).toMatchObject({ method: 'POST', url: '', public_url: webhook.wh_url, ip: '127.0.0.1' });

@@ -226,7 +226,7 @@ onEveryEngine('verdicts', (engine) => {
     const again = sign.twilio(
       '12345678901234567890123456789012',
       content?.request?.public_url ?? '',
-      Object.fromEntries(new URLSearchParams(content?.content)),
+      Object.fromEntries(new URLSearchParams(content?.content ?? '')),
     );
     const sent = content?.request?.headers.find(([name]) => name?.toLowerCase() === 'x-twilio-signature');
     expect(sent?.[1]).toBe(again['X-Twilio-Signature']);
@@ -276,7 +276,7 @@ onEveryEngine('verdicts', (engine) => {
       await send(webhook, body, sign.stripe(SECRET, body));
     }
     const notes = async (filter: string) =>
-      (await contents(webhook, filter)).map(({ content }) => Number(/marker-(\d)/.exec(content)?.[1]));
+      (await contents(webhook, filter)).map(({ content }) => Number(/marker-(\d)/.exec(content ?? '')?.[1]));
     expect(await notes('&event_id=evt_f0')).toEqual([0, 5]);
     expect(await notes('&event_id=evt_f0&order=desc')).toEqual([5, 0]);
     expect(await notes('&event_id=evt_f0&event_type=charge.failed')).toEqual([5]);

@@ -13,6 +13,7 @@ import {
   revoked,
   tooLarge,
   unavailable,
+  unreadableContent,
 } from '../../errors.ts';
 import type { Sender } from '../../http/address.ts';
 import { decodeHead } from '../../http/head.ts';
@@ -23,7 +24,7 @@ import type { Writer } from '../../receiver/writer.ts';
 import * as wire from '../../schema/contents.ts';
 import { activityOf } from '../../store/backlog.ts';
 import type { ContentKey, ContentRow } from '../../store/contents.ts';
-import { failed } from '../../store/db.ts';
+import { failed, mostBodyBytes } from '../../store/db.ts';
 import type { Store } from '../../store/open.ts';
 import { deleteContent } from '../../store/retention.ts';
 import type { Filter } from '../../store/search.ts';
@@ -227,9 +228,11 @@ export const getRaw = route({
     'Always `application/octet-stream` as an attachment; the type its sender told is in `X-Original-Content-Type`.',
   params: wire.ContentId,
   answers: bytesAnswer,
+  problems: [409],
   async handler({ content }: Pick<ContentCalls, 'content'>, { params, userId, reply }) {
     const row = await content({ userId, id: params.id });
     if (!row) throw noSuchContent(params.id);
+    if (row.unreadable !== undefined) throw unreadableContent(params.id, row.unreadable);
     const head = row.receipt?.head && decodeHead(row.receipt.head);
     const type = head?.headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1];
     // Only what may stand in a header of an answer; the exact value is in `request.headers`.
@@ -280,7 +283,7 @@ export const postContent = route({
     if (over) throw over.problem;
     const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
     const content = ownContent(query.content, body, request.url);
-    if (content.length > store.db.maxValueBytes - 1024 * 1024) throw tooLarge(store.db.maxValueBytes - 1024 * 1024);
+    if (content.length > mostBodyBytes(store.db)) throw tooLarge(mostBodyBytes(store.db));
     const received_ms = now();
     const id = await writer.write({
       user_id: userId,

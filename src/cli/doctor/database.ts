@@ -62,6 +62,88 @@ const index: Check = {
   },
 };
 
+const misfits: Check = {
+  name: 'tables',
+  fix: 'Make them as they were, in agreement with the applications that share them.',
+  judge({ database }) {
+    if (!database || database.state.base.length < 3) return undefined;
+    const { misfits: wrong = [] } = database.state;
+    const [first] = wrong;
+    if (first)
+      return fail(
+        `${wrong.map(({ found }) => found).join('. ')}. restante serve does not start.`,
+        wrong.map(({ fix }) => fix).join('; '),
+      );
+    const lost = database.lostIndexes ?? [];
+    return lost.length === 0
+      ? ok('The tables are tables, and have what we need.')
+      : warn(
+          `Indexes are gone, or hidden from queries: ${lost.map(({ table, name }) => `${name} of ${table}`).join(', ')}. Calls are slow.`,
+          `${lost.map(({ fix }) => fix).join('; ')}. One that is only hidden: ALTER TABLE … ALTER INDEX … VISIBLE on MySQL, NOT IGNORED on MariaDB.`,
+        );
+  },
+};
+
+const rules: Check = {
+  name: 'rules',
+  fix: 'In agreement with the application that made them, take them away.',
+  judge({ database }) {
+    if (!database?.contents || !database.rules) return undefined;
+    const named = (some: typeof database.rules) => some.map(({ what, name }) => `${what} ${name}`).join(', ');
+    const always = database.rules.filter((one) => one.always);
+    const statements = (some: typeof database.rules) => some.map(({ fix }) => fix).join('; ');
+    if (always.length > 0) return fail(`tblwh has a ${named(always)}: every content is refused.`, statements(always));
+    if (database.rules.length === 0) return ok('No rule of another application on tblwh refuses a content.');
+    return warn(
+      `tblwh has rules of other applications: ${named(database.rules)}. A content that one of them refuses is answered with 503; the others are stored.`,
+      `Where a rule may refuse a content, let it pass (a generated column: IF(JSON_VALID(content), …, NULL)), or take it away: ${statements(database.rules)}`,
+    );
+  },
+};
+
+const listed = (ids: readonly number[]): string => ids.slice(0, 5).join(', ') + (ids.length > 5 ? ', …' : '');
+const rows: Check = {
+  name: 'rows',
+  fix: 'Mend them in agreement with the application that wrote them.',
+  judge({ database }) {
+    const odd = database?.odd;
+    if (!database || !odd) return undefined;
+    const where = (ids: readonly number[]) => `WHERE id IN (${ids.join(', ')})`;
+    const again = (ids: readonly number[]) =>
+      database.extended ? `; DELETE FROM restante_position ${where(ids)}` : '';
+    const found: [text: string, fix: string][] = [];
+    if (odd.absent.length > 0)
+      found.push([
+        `Contents are NULL, and told as unreadable: ${listed(odd.absent)}.`,
+        `Give them a body: UPDATE tblwh SET content = '' ${where(odd.absent)}; or take them away: DELETE FROM tblwh ${where(odd.absent)}`,
+      ]);
+    if (odd.overlong.length > 0)
+      found.push([
+        `Contents are longer than max_allowed_packet, and told as unreadable: ${listed(odd.overlong)}.`,
+        'SET GLOBAL max_allowed_packet = 1073741824, and the same in its configuration file; then restart Restante',
+      ]);
+    if (odd.ownerless.length > 0)
+      found.push([
+        `Contents belong to no user, and nobody gets them: ${listed(odd.ownerless)}.`,
+        `Name their user: UPDATE tblwh SET user_id = … ${where(odd.ownerless)}${again(odd.ownerless)}`,
+      ]);
+    if (odd.strayed.length > 0)
+      found.push([
+        `Contents name no webhook, and count as own content: ${listed(odd.strayed)}.`,
+        `Name their webhook: UPDATE tblwh SET wh_id = 0 ${where(odd.strayed)}, or the id of their webhook${again(odd.strayed)}`,
+      ]);
+    const texts = found.map(([text]) => text).join(' ');
+    const fixes = found.map(([, fix]) => fix).join('; ');
+    if (odd.beyond)
+      return fail(
+        `There are ids beyond ${MOST_ID}: they are left out, and nothing can be stored behind them.${texts ? ` ${texts}` : ''}`,
+        `Take them away: DELETE FROM tblwh WHERE id > ${MOST_ID}; ALTER TABLE tblwh AUTO_INCREMENT = 1${fixes ? `; ${fixes}` : ''}`,
+      );
+    if (found.length > 0) return warn(texts, fixes);
+    return ok(`Each of ${odd.all ? 'all' : 'the newest'} ${odd.looked} rows of tblwh can be handed out.`);
+  },
+};
+
 const WARN_IDS = [0.8, 0.5] as const;
 const FAIL_IDS = 0.95;
 const ids: Check = {
@@ -168,4 +250,18 @@ const modes: Check = {
   },
 };
 
-export const DATABASE_CHECKS = [reachable, level, index, ids, promise, nodes, journal, sharing, disk, modes] as const;
+export const DATABASE_CHECKS = [
+  reachable,
+  level,
+  misfits,
+  index,
+  rules,
+  rows,
+  ids,
+  promise,
+  nodes,
+  journal,
+  sharing,
+  disk,
+  modes,
+] as const;

@@ -1,10 +1,10 @@
 // The doctor's checks of a MySQL or MariaDB server: version, rights, durability, modes, sizes, clock and connections.
 import { flawOf } from '../../store/contents.ts';
+import { LEAST_VALUE_BYTES, mostBodyBytes } from '../../store/db.ts';
 import type { ServerFacts } from '../../store/doctor.ts';
 import { type Check, type CheckResult, fail, isOlder, ok, warn } from './check.ts';
 import type { Facts } from './facts.ts';
 
-const MiB = 1024 * 1024;
 const inFile = (setting: string) => `, and ${setting} in the server's configuration file`;
 
 /** A check of servers alone. */
@@ -131,7 +131,10 @@ const columns = onServer(
   'columns',
   'Make them as they were, in agreement with the applications that share them: restante migrate --create-base --print shows how.',
   ({ engines, content, undefaulted }) => {
-    const others = Object.entries(engines).filter(([, engine]) => engine !== 'InnoDB');
+    const others = Object.entries(engines).filter(
+      // A view over another table of users will do.
+      ([table, engine]) => engine !== 'InnoDB' && !(table === 'tbluser' && engine === ''),
+    );
     const { type, charset } = content;
     if (type === '') return undefined;
     if (others.length > 0)
@@ -154,11 +157,14 @@ const packet = onServer(
   'packet',
   `SET GLOBAL max_allowed_packet = 67108864${inFile('max_allowed_packet = 64M')}; then restart Restante.`,
   (_server, { config, database }) => {
-    const most = (database?.maxValueBytes ?? 0) - MiB;
+    const maxValueBytes = database?.maxValueBytes ?? 0;
+    if (maxValueBytes < LEAST_VALUE_BYTES)
+      return fail(
+        `max_allowed_packet is ${maxValueBytes}, and restante serve does not start with less than ${LEAST_VALUE_BYTES}.`,
+      );
+    const most = mostBodyBytes({ maxValueBytes });
     return most < config.maxBodyBytes
-      ? warn(
-          `max_allowed_packet allows bodies of ${Math.max(0, most)} bytes, MAX_BODY_BYTES is ${config.maxBodyBytes}.`,
-        )
+      ? warn(`max_allowed_packet allows bodies of ${most} bytes, MAX_BODY_BYTES is ${config.maxBodyBytes}.`)
       : ok(`max_allowed_packet has room for MAX_BODY_BYTES, ${config.maxBodyBytes}.`);
   },
 );

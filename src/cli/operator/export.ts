@@ -15,6 +15,7 @@ interface Options {
 }
 
 const PAGE = 100;
+const MOST_NAMED = 10;
 // No more than this and one content is in memory at a time.
 const PAGE_BYTES = 8 * 1024 * 1024;
 
@@ -42,6 +43,7 @@ export const exportCommand = (io: Io): Command =>
         const file = options.out === undefined ? undefined : openPart(join(options.out, 'contents.ndjson'));
         const progress = createProgress(io, 'writing');
         let written = 0;
+        const unreadable: number[] = [];
         try {
           const last = await highestId(store);
           await walkIds(last, async (after, upTo) => {
@@ -50,7 +52,8 @@ export const exportCommand = (io: Io): Command =>
               const { contents, cut } = await listContents(store, userId, page);
               for (const content of contents) {
                 (file?.write ?? io.out)(`${JSON.stringify(contentToWire(content, config))}\n`);
-                if (options.raw !== undefined) writeWhole(join(options.raw, String(content.id)), content.content);
+                if (content.unreadable !== undefined) unreadable.push(content.id);
+                else if (options.raw !== undefined) writeWhole(join(options.raw, String(content.id)), content.content);
               }
               // Else lines would gather in memory when the reader is slower than the database.
               await io.written();
@@ -67,5 +70,9 @@ export const exportCommand = (io: Io): Command =>
           file?.drop();
         }
         io.err(`${written} contents of user ${userId} were written\n`);
+        if (unreadable.length > 0)
+          io.err(
+            `The bytes of ${unreadable.length} of them cannot be read, content ${unreadable.slice(0, MOST_NAMED).join(', ')}${unreadable.length > MOST_NAMED ? ' and so on' : ''}: their lines tell why, under "unreadable". restante doctor tells how that is mended\n`,
+          );
       });
     });

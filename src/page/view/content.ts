@@ -137,7 +137,11 @@ export function contentView() {
     ${open.problem ? html`<p class="problem">${open.problem}</p>` : nothing}
     ${request ? html`<p class="request-line" dir="ltr"><strong>${visible(request.method)}</strong> <span class="muted">/in/…</span>${visible(request.url.slice(0, 4_000))}</p>` : nothing}
     ${facts(item)}
-    ${bodyView(open.body, open, 'Loading…', () => download(api().contents.raw(item.id), `content-${item.id}`))}
+    ${
+      item.unreadable === undefined
+        ? bodyView(open.body, open, 'Loading…', () => download(api().contents.raw(item.id), `content-${item.id}`))
+        : html`<p class="problem" role="status">The body of this content cannot be read. ${item.unreadable}</p>`
+    }
     ${request ? headersView(request.headers, open) : nothing}
     ${traceView(open.trace)}
   </section>`;

@@ -96,6 +96,12 @@ const RULES: readonly Rule[] = [
     'the column does not hold these bytes',
     'restante doctor tells whether tblwh.content is as it was made: ALTER TABLE tblwh MODIFY content LONGTEXT CHARACTER SET latin1 NOT NULL',
   ],
+  [
+    'packet',
+    /^1153$/,
+    'a content is longer than its max_allowed_packet',
+    "Raise it: SET GLOBAL max_allowed_packet = 67108864, and max_allowed_packet = 64M in the server's configuration file; then restart Restante.",
+  ],
   ['ids-used-up', /^IDS_USED_UP$/, 'no id of tblwh is left', 'restante doctor tells what to do.'],
   [
     'schema-changed',
@@ -169,6 +175,13 @@ export function causeOf(error: unknown): Cause | undefined {
   if (!(error instanceof StoreError)) return undefined;
   const codes = codesOf(error);
   const rule = RULES.find(([, which]) => codes.some((code) => which.test(code)));
-  const [code = error.failure, , found = 'it cannot be used', fix = 'Look at its own log.'] = rule ?? [];
+  const [unknown, todo] =
+    error.failure === 'data'
+      ? [
+          'a rule of its tables refuses this content: a constraint, a trigger, a generated column or an index',
+          'restante doctor names the rules of other applications on tblwh. Take away the one that is named here, or let it pass such contents; the sender tries again.',
+        ]
+      : ['it cannot be used', 'Look at its own log.'];
+  const [code = error.failure, , found = unknown, fix = todo] = rule ?? [];
   return { code, found: `${found} (${error.message})`, fix };
 }

@@ -1,20 +1,31 @@
 // What the error numbers of MySQL and MariaDB mean to us.
-import { type Failure, StoreError } from '../db.ts';
+import { type Failure, IDS_USED_UP, StoreError } from '../db.ts';
 
 const NUMBERS: readonly (readonly [Failure, readonly number[]])[] = [
   ['again', [1020, 1047, 1205, 1213, 1615, 3101, 3572]],
-  ['missing', [1054, 1146]],
+  ['missing', [1054, 1146, 1176]],
   ['denied', [1044, 1045, 1142, 1143, 1227, 1370, 1698]],
   ['duplicate', [1062]],
   ['exists', [1050, 1060, 1061]],
   // The server refuses this row: too long, wrong value, a constraint, a trigger of another application, too large a packet.
-  ['data', [1048, 1153, 1300, 1264, 1265, 1292, 1364, 1366, 1406, 1452, 1644, 3819, 3854, 3988, 4025]],
+  [
+    'data',
+    [1048, 1153, 1264, 1265, 1292, 1300, 1364, 1366, 1406, 1411, 1416, 1452, 1526, 1644, 1690, 1748, 3140, 3141],
+  ],
+  ['data', [3156, 3157, 3819, 3854, 3903, 3904, 3907, 3988, 4025, 4036, 4037, 4038, 4039, 4040]],
   // The server answered, but cannot do it now: shutting down, full, read-only, out of time, of connections, of statements, of disk.
   ['away', [3, 1021, 1026, 1030, 1040, 1053, 1114, 1129, 1158, 1159, 1160, 1161, 1180, 1203, 1206, 1226, 1290, 1317]],
   ['away', [1461, 1661, 1662, 1663, 1664, 1665, 1666, 1667, 1792, 1836, 1927, 1969, 3024, 3100, 4031]],
 ];
 
-type DriverError = Error & { errno?: number | undefined; fatal?: boolean | undefined; code?: string | undefined };
+const DUPLICATE = 1062;
+
+type DriverError = Error & {
+  sqlState?: string | undefined;
+  errno?: number | undefined;
+  fatal?: boolean | undefined;
+  code?: string | undefined;
+};
 
 const UNREACHABLE =
   /^(ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|EAI_\w+|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|PROTOCOL_CONNECTION_LOST)$/;
@@ -31,8 +42,12 @@ export function worded(error: Error): Error {
   return error;
 }
 
-export function failureOf({ errno = -1, fatal }: DriverError): Failure {
+// Classes of SQLSTATE: data that does not fit, a constraint, and what a trigger signals, with whatever number.
+const ABOUT_THE_ROW = /^(22|23|45)/;
+
+export function failureOf({ errno = -1, fatal, sqlState = '' }: DriverError): Failure {
   if (errno < 0) return 'away';
+  if (errno !== DUPLICATE && ABOUT_THE_ROW.test(sqlState)) return 'data';
   return NUMBERS.find(([, numbers]) => numbers.includes(errno))?.[0] ?? (fatal ? 'away' : 'other');
 }
 
@@ -46,5 +61,5 @@ export function fromMysqlError(error: unknown): StoreError {
   // Neither `duplicate` nor `data`: every other row would fail, too, and trying again does not help.
   if (!isUsedUp(one)) return new StoreError(failureOf(one), one);
   const message = `the ids of this table are used up: restante doctor tells what to do (${one.message})`;
-  return new StoreError('other', Object.assign(new Error(message, { cause: one }), { code: 'IDS_USED_UP' }));
+  return new StoreError('other', Object.assign(new Error(message, { cause: one }), { code: IDS_USED_UP }));
 }

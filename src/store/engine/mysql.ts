@@ -1,7 +1,17 @@
 // MySQL and MariaDB behind the seam of db.ts, by mysql2: pools, prepared statements, error codes.
 import type mysql from 'mysql2';
 import type { MysqlUrl } from '../../config/database-url.ts';
-import { type Db, failed, type Queries, type Rows, StoreError, type Value } from '../db.ts';
+import {
+  type Db,
+  failed,
+  type Queries,
+  type Rows,
+  StoreError,
+  type Transaction,
+  TransactionOver,
+  type Value,
+} from '../db.ts';
+import { createHints, type Hints } from './hints.ts';
 import { failureOf, fromMysqlError } from './mysql-failures.ts';
 import { createPools, openedAt, type Pool, stepOf } from './mysql-pools.ts';
 import type { SessionKind } from './mysql-session.ts';
@@ -41,16 +51,18 @@ const GIVEN_UP = 'PROTOCOL_SEQUENCE_TIMEOUT';
 
 type Connection = mysql.PoolConnection;
 type Result = mysql.ResultSetHeader | mysql.RowDataPacket[];
-type Transaction = Queries & { wrote(): boolean };
-function queriesOn(connection: Connection, mariadb: boolean, timeout: number): Transaction {
+type InUse = Transaction & { wrote(): boolean };
+function queriesOn(connection: Connection, mariadb: boolean, timeout: number, hints: Hints): InUse {
   let wrote = false;
-  const execute = (sql: string, values: readonly Value[] = []) =>
+  const execute = (text: string, values: readonly Value[] = []): Promise<Result> =>
     new Promise<Result>((resolve, reject) => {
+      const sql = hints.in(text);
       const limit = limited(timeout, reject);
       connection.execute<Result>({ sql, values: values as Value[] }, (error, result) => {
         clearTimeout(limit);
-        if (error) reject(fromMysqlError(error));
-        else resolve(result);
+        if (!error) resolve(result);
+        else if (hints.forget(error, sql)) resolve(execute(text, values));
+        else reject(fromMysqlError(error));
       });
     });
   const query = (sql: string) =>
@@ -92,6 +104,20 @@ function queriesOn(connection: Connection, mariadb: boolean, timeout: number): T
       await inserted(table, columns, rows, ids);
       return ids;
     },
+    // Not prepared: MySQL takes savepoints no other way. A savepoint takes the place of the last one of its name.
+    async attempt(work) {
+      await query('SAVEPOINT part');
+      try {
+        return await work();
+      } catch (error) {
+        if (failed(error, 'away', 'unknown', 'again')) throw error;
+        // Too long a packet, for one, ends the connection.
+        await query('ROLLBACK TO SAVEPOINT part').catch(() => {
+          throw error instanceof StoreError ? new TransactionOver(error.failure, error.cause) : error;
+        });
+        throw error;
+      }
+    },
   };
 }
 
@@ -112,7 +138,8 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
     failed(error, 'away') && ((error as StoreError).cause as { code?: unknown }).code === GIVEN_UP
       ? abandon(connection)
       : drop(connection);
-  const on = (connection: Connection, timeout: number) => queriesOn(connection, mariadb, timeout);
+  const hints = createHints();
+  const on = (connection: Connection, timeout: number) => queriesOn(connection, mariadb, timeout, hints);
 
   async function using<T>(from: Pool, work: (queries: Queries, connection: Connection) => Promise<T>): Promise<T> {
     const connection = await borrow(from);
@@ -145,7 +172,7 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
       }),
     );
 
-  async function once<T>(work: (queries: Queries) => Promise<T>, who: 'writer' | 'others'): Promise<T> {
+  async function once<T>(work: (queries: Transaction) => Promise<T>, who: 'writer' | 'others'): Promise<T> {
     const connection = await borrow(who === 'writer' ? writer : others);
     try {
       const queries = on(connection, who === 'writer' ? STATEMENT_TIMEOUT_MS : READ_TIMEOUT_MS);
@@ -163,6 +190,55 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
         );
       throw error;
     }
+  }
+
+  async function scan<T>(text: string, params: readonly Value[], each: (row: T) => boolean): Promise<void> {
+    const connection = await borrow(reads);
+    const sql = hints.in(text);
+    return new Promise<void>((resolve, reject) => {
+      let open = true;
+      const settle = (finish: () => void) => {
+        if (!open) return;
+        open = false;
+        clearTimeout(late);
+        finish();
+      };
+      const fail = (error: StoreError) =>
+        settle(() => {
+          end(connection, error);
+          reject(error);
+        });
+      const late = limited(STATEMENT_TIMEOUT_MS, fail);
+      const command = connection.execute({ sql, values: params as Value[] });
+      command.on('error', (error: Error) => {
+        if (!hints.forget(error, sql)) return fail(fromMysqlError(error));
+        settle(() => {
+          connection.release();
+          resolve(scan(text, params, each));
+        });
+      });
+      // The rest may be gigabytes: ending the connection is the only way to tell the server to stop.
+      const stop = (finish: () => void) =>
+        settle(() => {
+          abandon(connection);
+          finish();
+        });
+      command.on('result', (row) => {
+        if (!open) return;
+        try {
+          if (!each(row as T)) stop(resolve);
+        } catch (error) {
+          // Thrown on, it would end in the driver, and nothing would settle this call before its time is over.
+          stop(() => reject(error));
+        }
+      });
+      command.on('end', () =>
+        settle(() => {
+          connection.release();
+          resolve();
+        }),
+      );
+    });
   }
 
   const facts = await reading((queries) =>
@@ -197,41 +273,7 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
     ddl: (sql) => using(reads, (queries) => queries.ddl(sql)),
     insert: (table, columns, rows) => using(reads, (queries) => queries.insert(table, columns, rows)),
     insertIds: (table, columns, rows) => using(reads, (queries) => queries.insertIds(table, columns, rows)),
-    scan: <T>(sql: string, params: readonly Value[], each: (row: T) => boolean) =>
-      borrow(reads).then(
-        (connection) =>
-          new Promise<void>((resolve, reject) => {
-            let open = true;
-            const settle = (finish: () => void) => {
-              if (!open) return;
-              open = false;
-              clearTimeout(late);
-              finish();
-            };
-            const fail = (error: StoreError) =>
-              settle(() => {
-                end(connection, error);
-                reject(error);
-              });
-            const late = limited(STATEMENT_TIMEOUT_MS, fail);
-            const command = connection.execute({ sql, values: params as Value[] });
-            command.on('error', (error: Error) => fail(fromMysqlError(error)));
-            command.on('result', (row) => {
-              if (!open || each(row as T)) return;
-              // The rest may be gigabytes: ending the connection is the only way to tell the server to stop.
-              settle(() => {
-                abandon(connection);
-                resolve();
-              });
-            });
-            command.on('end', () =>
-              settle(() => {
-                connection.release();
-                resolve();
-              }),
-            );
-          }),
-      ),
+    scan,
     since: Number.NEGATIVE_INFINITY,
     flushedAt: () => flushed,
     connections,

@@ -1,5 +1,14 @@
 // What sqlite.ts and its threads share: calls, their answers, how values travel, statements by calls, failures.
-import { type Dialect, type Failure, type JobName, type Queries, type Rows, StoreError, type Value } from '../db.ts';
+import {
+  type Dialect,
+  type Failure,
+  type JobName,
+  type Rows,
+  StoreError,
+  type Transaction,
+  TransactionOver,
+  type Value,
+} from '../db.ts';
 
 /** What one SQLite connection is asked to do. */
 export type SqlCall =
@@ -36,6 +45,8 @@ export interface Table {
 export interface SqlFault {
   readonly message: string;
   readonly errcode: number | undefined;
+  /** It has ended its transaction. */
+  readonly over?: boolean;
 }
 
 export type SqlAnswer =
@@ -152,7 +163,7 @@ export function sound(answer: SqlAnswer | undefined): SqlAnswer {
 }
 
 /** Statements by the calls that do them. */
-export function queriesBy(ask: (call: SqlCall) => Promise<SqlAnswer>): Queries {
+export function queriesBy(ask: (call: SqlCall) => Promise<SqlAnswer>): Transaction {
   const insert = async (table: string, columns: readonly string[], rows: Rows): Promise<number> =>
     numberOf(await ask({ do: 'insert', table, columns, count: rows.length, values: rows.flat() }));
   return {
@@ -165,6 +176,21 @@ export function queriesBy(ask: (call: SqlCall) => Promise<SqlAnswer>): Queries {
     insertIds: async (table, columns, rows) => {
       const first = await insert(table, columns, rows);
       return Array.from({ length: rows.length }, (_, i) => first + i);
+    },
+    async attempt(work) {
+      const exec = (sql: string) => ask({ do: 'exec', sql });
+      await exec('SAVEPOINT part');
+      try {
+        const result = await work();
+        await exec('RELEASE part');
+        return result;
+      } catch (error) {
+        // A trigger may have rolled back everything.
+        await exec('ROLLBACK TO part; RELEASE part').catch(() => {
+          throw error instanceof StoreError ? new TransactionOver(error.failure, error.cause) : error;
+        });
+        throw error;
+      }
     },
   };
 }
@@ -198,14 +224,16 @@ function failureOf({ errcode = 1, message }: SqliteError): Failure {
   if (code === 5 || code === 6) return 'again'; // BUSY, LOCKED
   if (code === 19) return errcode === 1555 || errcode === 2067 ? 'duplicate' : 'data';
   if (code === 18 || code === 20) return 'data'; // TOOBIG, MISMATCH
+  // A generated column or an index of another application reads the body as JSON.
+  if (/^malformed JSON|^bad JSON/.test(message)) return 'data';
   if (/already exists/.test(message)) return 'exists';
   if (/no such (table|column)/.test(message)) return 'missing';
   return [7, 8, 10, 11, 13, 14, 26].includes(code) ? 'away' : 'other'; // NOMEM, READONLY, IOERR, CORRUPT, FULL, …
 }
 
-function fromFault({ message, errcode }: SqlFault): StoreError {
+function fromFault({ message, errcode, over }: SqlFault): StoreError {
   const code = errcode ?? CODES.find(([sentence]) => sentence.test(message))?.[1];
   // Also kept on the error: causes.ts chooses by this code what an operator is told.
   const error = Object.assign(new Error(message), code === undefined ? {} : { errcode: code });
-  return new StoreError(failureOf(error), error);
+  return over ? new TransactionOver(failureOf(error), error) : new StoreError(failureOf(error), error);
 }

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
 import { insertJob } from '../contents.ts';
-import { type JobName, StoreError, type Value } from '../db.ts';
+import { type JobName, StoreError, TransactionOver, type Value } from '../db.ts';
 import {
   BEGIN,
   COMMIT,
@@ -42,6 +42,7 @@ type Row = Record<string, Value>;
 // Another process (the command line) may hold a lock. SQLite waits for it by itself, but not while it changes the journal mode.
 const BUSY_GIVE_UP_MS = 5_000;
 const BUSY_RETRY_MS = 20;
+const CONSTRAINT = 19;
 
 function open({ path, readOnly, settings, temporary }: Opening): DatabaseSyncInstance {
   const { DatabaseSync } = driver();
@@ -160,7 +161,13 @@ function serve(database: DatabaseSyncInstance): (request: Request) => Promise<Sq
     for (const size of sizesOf(count)) {
       const some = values.slice(at, at + size * columns.length);
       at += some.length;
-      last = using(insertSql(table, columns, size), (one) => Number(one.run(...some).lastInsertRowid));
+      last = using(insertSql(table, columns, size), (one) => {
+        const { changes, lastInsertRowid } = one.run(...some);
+        // RAISE(IGNORE) of a trigger leaves a row out without a failure.
+        if (Number(changes) !== size)
+          throw Object.assign(new Error('a trigger left a row out'), { errcode: CONSTRAINT });
+        return Number(lastInsertRowid);
+      });
     }
     // No other connection can insert during our transaction: the ids are consecutive.
     return last - count + 1;
@@ -198,7 +205,8 @@ function serve(database: DatabaseSyncInstance): (request: Request) => Promise<Sq
       return { done };
     } catch (error) {
       attempt(ROLLBACK);
-      return { fault: faultOf(error instanceof StoreError ? error.cause : error) };
+      const fault = faultOf(error instanceof StoreError ? error.cause : error);
+      return { fault: error instanceof TransactionOver ? { ...fault, over: true } : fault };
     }
   }
 

@@ -15,7 +15,7 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve as absolute, dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { type Db, failed, type Queries, StoreError, type Value } from '../db.ts';
+import { type Db, failed, StoreError, type Transaction, type Value } from '../db.ts';
 import { flushFile, makeFlushedFolder } from './files.ts';
 import {
   BEGIN,
@@ -295,7 +295,7 @@ export async function openSqlite(
   }
 
   const rollback = () => writer.ask([ROLLBACK], true).catch(() => {});
-  const transaction = <T>(work: (queries: Queries) => Promise<T>, who?: Who): Promise<T> =>
+  const transaction = <T>(work: (queries: Transaction) => Promise<T>, who?: Who): Promise<T> =>
     inTurn(async () => {
       // BEGIN goes with the first call.
       let open = false;

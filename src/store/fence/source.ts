@@ -10,6 +10,23 @@ export interface Row {
   readonly user_id: number;
   readonly wh_id: number;
 }
+/**
+ * The highest id that a content of ours may have: restante_position and the tables beside it hold no higher one. A content of another
+ * application beyond it is left out, and restante doctor tells of it; a number beyond 2^53 could not even be read.
+ */
+export const MOST_CONTENT_ID = { mysql: 4_294_967_295, sqlite: Number.MAX_SAFE_INTEGER } as const;
+
+// The cast: MariaDB would make a decimal, which comes as text, of a CASE over numbers with and without a sign.
+const placeable = (column: string): string =>
+  `CAST(CASE WHEN ${column} BETWEEN 0 AND 4294967295 THEN ${column} ELSE 0 END AS UNSIGNED)`;
+/**
+ * User and webhook of a row of tblwh, as columns. Where the column takes NULL, or numbers that no user has, the content belongs to
+ * user 0, who is nobody: it gets its position and holds up no other. Of such a webhook: to none, as own content.
+ */
+export const webhookIn = (table = ''): string => `${placeable(`${table}wh_id`)} AS wh_id`;
+export const ownerIn = (table = ''): string => `${placeable(`${table}user_id`)} AS user_id, ${webhookIn(table)}`;
+export const OWNER = ownerIn();
+
 /** Ids from … to, both included. */
 export type Range = readonly [from: number, to: number];
 
@@ -75,7 +92,13 @@ export async function openFenceSource(db: Db, nodes: readonly Prober[] = [], rec
 }
 
 const SQLITE: FenceFacts = { ordered: true, minAgeMs: 0, warning: '', cluster: false, sight: true };
-const ROWS = 'SELECT id, user_id, wh_id FROM tblwh WHERE id > ? ORDER BY id LIMIT ?';
+const ROWS = `SELECT id, ${OWNER} FROM tblwh WHERE id > ? ORDER BY id LIMIT ?`;
+/** Without the rows that are left out for their ids. */
+const PLACEABLE_ROWS = {
+  mysql: `SELECT id, ${OWNER} FROM tblwh WHERE id > ? AND id <= ${MOST_CONTENT_ID.mysql} ORDER BY id LIMIT ?`,
+  // Inside, or the next look would read on from the index of users. There are as good as never any such rows.
+  sqlite: `SELECT id, ${OWNER} FROM (SELECT id, user_id, wh_id FROM tblwh WHERE id > ? ORDER BY id LIMIT ?) WHERE id <= ${MOST_CONTENT_ID.sqlite}`,
+};
 
 function openOrdered(db: Db, recent: Recent | undefined): FenceSource {
   return {
@@ -86,15 +109,19 @@ function openOrdered(db: Db, recent: Recent | undefined): FenceSource {
       const known = recent?.afterId(after, limit) ?? [];
       // Rows of other programs come after these. Fewer rows than asked for mean that there are no more.
       const missing = limit - known.length;
-      const others = missing > 0 ? await db.all<Row>(ROWS, [known.at(-1)?.id ?? after, missing]) : [];
+      const others = missing > 0 ? await db.all<Row>(PLACEABLE_ROWS.sqlite, [known.at(-1)?.id ?? after, missing]) : [];
       return { rows: [...known, ...others], late: [] };
     },
     probe: async () => true,
     writers: async () => new Set(),
     blockers: async () => [],
     async top() {
-      const rows = await db.all<{ top: number }>("SELECT seq AS top FROM sqlite_sequence WHERE name = 'tblwh'");
-      return rows[0]?.top ?? 0;
+      const most = MOST_CONTENT_ID.sqlite;
+      const given = `SELECT MIN(seq, ${most}) AS top FROM sqlite_sequence WHERE name = 'tblwh'`;
+      const top = (await db.all<{ top: number }>(given))[0]?.top ?? 0;
+      if (top < most) return top;
+      const newest = `SELECT MAX(id) AS top FROM tblwh WHERE id < ${most}`;
+      return (await db.all<{ top: number | null }>(newest))[0]?.top ?? 0;
     },
   };
 }
@@ -153,12 +180,14 @@ async function openShared(db: Db): Promise<{ source: FenceSource; facts: () => F
       facts = await readFacts(queries);
       factsAt = performance.now();
     }
-    const rows = (first?.top ?? 0) > after ? await queries.all<Row>(ROWS, [after, String(limit)]) : [];
+    const top = first?.top ?? 0;
+    const sql = top > MOST_CONTENT_ID.mysql ? PLACEABLE_ROWS.mysql : ROWS;
+    const rows = top > after ? await queries.all<Row>(sql, [after, String(limit)]) : [];
     let late: Row[] = [];
     if (holes.length > 0) {
       const { where, params } = ranged(holes);
       late = await queries.all<Row>(
-        `SELECT id, user_id, wh_id FROM tblwh FORCE INDEX (PRIMARY) WHERE ${where} ORDER BY id LIMIT 20000`,
+        `SELECT id, ${OWNER} FROM tblwh FORCE INDEX (PRIMARY) WHERE ${where} ORDER BY id LIMIT 20000`,
         params,
       );
     }
@@ -210,12 +239,18 @@ export function openNode(open: () => Promise<Db>): Prober & { close(): Promise<v
 
 /** AUTO_INCREMENT - 1, or the newest id where that reaches `floor` already. */
 async function highestGiven(queries: Queries, floor: number): Promise<number> {
-  const newest = (await queries.all<{ top: number | null }>('SELECT MAX(id) AS top FROM tblwh'))[0]?.top ?? 0;
+  const most = MOST_CONTENT_ID.mysql;
+  const newestOf = async (which: string): Promise<number> =>
+    (await queries.all<{ top: number | null }>(`SELECT MAX(id) AS top FROM tblwh${which}`))[0]?.top ?? 0;
+  const newest = await newestOf('');
+  if (newest > most) return newestOf(` WHERE id <= ${most}`);
   if (newest >= floor) return newest;
   const rows = await queries.all<{ next: number | null }>(
     "SELECT AUTO_INCREMENT AS next FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'tblwh'",
   );
-  return Math.max(newest, (rows[0]?.next ?? 0) - 1);
+  const given = (rows[0]?.next ?? 0) - 1;
+  // A row beyond all ids was there and is gone: the ids below it were not given.
+  return given > most ? newest : Math.max(newest, given);
 }
 
 // Far more ids than any transaction should be open for; at 1,000 a second they are given in a quarter of an hour.

@@ -1,8 +1,9 @@
 // Migrates a database to our tables step by step: what is there now, what is pending, and running that.
 import type { ContentColumn } from '../contents.ts';
 import { type Db, failed, type Queries } from '../db.ts';
-import type { Row } from '../fence/source.ts';
+import { MOST_CONTENT_ID, OWNER, type Row } from '../fence/source.ts';
 import { assignPositions, readMark, saveMark } from '../positions.ts';
+import { findMisfits, type Misfit, Unfit } from './fit.ts';
 import { BASE, NOTHING, OUR_TABLES, type Sql, STEPS } from './steps.ts';
 
 const INDEX_NAME = 'restante_user_wh';
@@ -14,12 +15,13 @@ export const INDEX: Sql = {
 const CATALOG = {
   tables: {
     mysql: 'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()',
-    sqlite: "SELECT name FROM sqlite_master WHERE type = 'table'",
+    sqlite: "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')",
   },
-  // Any index that begins with these three columns will do, also one that another application made.
+  // Any index that begins with these three columns will do, also one that another application made, if queries may use it: one is
+  // invisible on MySQL, which reads the first comment, and ignored on MariaDB, which reads the second.
   index: {
     mysql: `SELECT index_name AS name FROM information_schema.statistics WHERE table_schema = DATABASE()
-  AND table_name = 'tblwh' GROUP BY index_name HAVING GROUP_CONCAT(column_name ORDER BY seq_in_index) LIKE 'user_id,wh_id,id%'`,
+  AND table_name = 'tblwh' /*!80000 AND is_visible = 'YES' */ /*M! AND ignored = 'NO' */ GROUP BY index_name HAVING GROUP_CONCAT(column_name ORDER BY seq_in_index) LIKE 'user_id,wh_id,id%'`,
     sqlite: `SELECT name FROM sqlite_master WHERE type = 'index' AND name = '${INDEX_NAME}'`,
   },
 } as const;
@@ -42,19 +44,26 @@ export interface SchemaState {
   readonly index: string | undefined;
   /** What tblwh.content is, on MySQL and MariaDB. */
   readonly content?: ContentColumn | undefined;
+  /** What keeps us from working on the tables that are there. */
+  readonly misfits: readonly Misfit[];
 }
 
 /** What is in the database now. Reads the catalogue and restante_meta, changes nothing. */
 export async function inspect(queries: Pick<Queries, 'all'>, kind: Db['kind']): Promise<SchemaState> {
   const names = (await queries.all<{ name: string }>(CATALOG.tables[kind])).map((row) => row.name);
   const base = Object.keys(BASE).filter((name) => names.includes(name));
-  const [found] = base.includes('tblwh') ? await queries.all<{ name: string }>(CATALOG.index[kind]) : [];
-  const { name: index } = found ?? { name: undefined };
-  const content = kind === 'mysql' ? (await queries.all<ContentColumn>(CONTENT))[0] : undefined;
+  const index = base.includes('tblwh') ? await findIndex(queries, kind) : undefined;
   const indexed = index !== undefined;
-  if (!names.includes('restante_meta')) return { base, done: 0, indexed, index, content };
+  const content = kind === 'mysql' ? (await queries.all<ContentColumn>(CONTENT))[0] : undefined;
+  const misfits = await findMisfits(queries, kind);
+  if (!names.includes('restante_meta')) return { base, done: 0, indexed, index, content, misfits };
   const meta = await queries.all<{ v: number }>("SELECT v FROM restante_meta WHERE k = 'schema'");
-  return { base, done: meta[0]?.v ?? 1, indexed, index, content };
+  return { base, done: meta[0]?.v ?? 1, indexed, index, content, misfits };
+}
+
+/** The name of an index on tblwh(user_id, wh_id, id) that queries may use now. */
+export async function findIndex(queries: Pick<Queries, 'all'>, kind: Db['kind']): Promise<string | undefined> {
+  return (await queries.all<{ name: string }>(CATALOG.index[kind]))[0]?.name;
 }
 
 export const isExtended = (state: SchemaState): boolean => state.done >= STEPS.length;
@@ -78,6 +87,7 @@ export async function migrate(db: Db, createBase: boolean, tell: (line: string) 
   await db.transaction(async (queries) => {
     await lock(db, queries);
     const state = await inspect(queries, db.kind);
+    if (state.misfits.length > 0) throw new Unfit(state.misfits);
     if (createBase && state.base.length === 0) for (const sql of Object.values(BASE)) await queries.ddl(sql[db.kind]);
     for (let step = state.done; step < STEPS.length; step++) {
       const sql = STEPS[step]?.[db.kind] ?? '';
@@ -88,18 +98,22 @@ export async function migrate(db: Db, createBase: boolean, tell: (line: string) 
       await queries.run(SAVE[db.kind], [step + 1]);
     }
     if (db.kind === 'sqlite' && !state.indexed) await queries.ddl(INDEX.sqlite);
-    if (db.kind === 'mysql') await queries.all("SELECT RELEASE_LOCK(CONCAT('restante.', DATABASE())) AS ok");
+    if (db.kind === 'mysql') await queries.all(`SELECT RELEASE_LOCK(${LOCK}) AS ok`);
   });
 }
 
 export class OthersMigrate extends Error {}
+
+// By the name of the database, as earlier versions, which may run meanwhile, write it. Names of locks end at 64 characters on MySQL,
+// and only there: a longer one is hashed. MariaDB alone reads what its comment holds.
+const LOCK = `CONCAT('restante.', IF(CHAR_LENGTH(DATABASE()) > 55 /*M! AND FALSE */, LEFT(SHA2(DATABASE(), 256), 48), DATABASE()))`;
 
 /** One migration at a time: a named lock on MySQL; on SQLite the transaction is the lock. */
 async function lock(db: Db, queries: Queries): Promise<void> {
   if (db.kind === 'sqlite') return;
   // A statement may take four seconds, so it waits in short ones.
   for (let tries = 0; tries < 15; tries++) {
-    const rows = await queries.all<{ ok: number }>("SELECT GET_LOCK(CONCAT('restante.', DATABASE()), 2) AS ok");
+    const rows = await queries.all<{ ok: number }>(`SELECT GET_LOCK(${LOCK}, 2) AS ok`);
     if (rows[0]?.ok === 1) return;
   }
   throw new OthersMigrate('another restante migrate is running on this database: wait for it, then run again');
@@ -155,15 +169,17 @@ const PART_ROWS = 5_000;
  * behind it, 0 to 1. Safe to run again, by two at once, and beside a running service.
  */
 export async function backfill(db: Db, tell: (progress: { rows: number; share: number }) => void): Promise<number> {
-  const [end] = await db.all<{ id: number | null }>('SELECT MAX(id) AS id FROM tblwh');
+  const most = MOST_CONTENT_ID[db.kind];
+  const [end] = await db.all<{ id: number | null }>(`SELECT MAX(id) AS id FROM tblwh WHERE id <= ${most}`);
   const to = end?.id ?? 0;
   const from = (await readMark(db, 'backfill')) ?? 0;
   let rows = 0;
   for (let at = from; at < to; ) {
-    const part = await db.all<Row>(
-      'SELECT id, user_id, wh_id FROM tblwh WHERE id > ? AND id <= ? ORDER BY id LIMIT ?',
-      [at, to, PART_ROWS],
-    );
+    const part = await db.all<Row>(`SELECT id, ${OWNER} FROM tblwh WHERE id > ? AND id <= ? ORDER BY id LIMIT ?`, [
+      at,
+      to,
+      PART_ROWS,
+    ]);
     if (part.length > 0) await assignPositions(db, part);
     at = part.length === PART_ROWS ? (part.at(-1) as Row).id : to;
     await saveMark(db, 'backfill', at);

@@ -94,7 +94,7 @@ export function createProgram(world: World, server: Server, { name, settings, me
       const store: Store = {
         db,
         extended: true,
-        state: { base: Object.keys(BASE), done: STEPS.length, indexed: true, index: 'tblwh_list' },
+        state: { base: Object.keys(BASE), done: STEPS.length, indexed: true, index: 'tblwh_list', misfits: [] },
         recent: embedded ? createRecent() : undefined,
         events,
         close: async () => {},

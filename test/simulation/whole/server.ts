@@ -3,7 +3,7 @@
 // `storage` holds what is committed, and on top of it what one transaction has written so far: its statements are done again
 // whenever it is its turn (`show`), so that each transaction sees what is committed and what it wrote, and nothing else. Row locks
 // see to it that nothing which it wrote can change meanwhile. What is committed and not on disk yet can be taken back in the same way.
-import type { Db, Queries, Rows, Value } from '../../../src/store/db.ts';
+import type { Db, Transaction as Queries, Rows, Value } from '../../../src/store/db.ts';
 import { failed, StoreError } from '../../../src/store/db.ts';
 import type { Actor, World } from '../world.ts';
 import type { Storage } from './storage.ts';
@@ -624,6 +624,7 @@ export function createServer(world: World, storage: Storage, options: ServerOpti
           return changes;
         },
         ddl: () => Promise.reject(new Error('no DDL in a world')),
+        attempt: () => Promise.reject(new Error('no rule refuses a row in a world')),
         async insert(table, columns, rows) {
           await within((transaction) => insert(transaction, table, columns, rows));
           wrote = true;

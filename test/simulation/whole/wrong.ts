@@ -1,5 +1,5 @@
 // Programs that are known to be wrong, each in one way. The worlds are worth something only while they catch them all.
-import { type Db, failed, type Queries, type Value } from '../../../src/store/db.ts';
+import { type Db, failed, type Transaction as Queries, type Value } from '../../../src/store/db.ts';
 import { caught } from '../hold.ts';
 import { Violation } from '../world.ts';
 import type { Wrong } from './program.ts';
