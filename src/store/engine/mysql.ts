@@ -2,7 +2,8 @@
 import type mysql from 'mysql2';
 import type { MysqlUrl } from '../../config/database-url.ts';
 import { type Db, failed, type Queries, type Rows, StoreError, type Value } from '../db.ts';
-import { failureOf, fromMysqlError } from './mysql-failures.ts';
+import { CONNECTIONS, sharesOf } from './budget.ts';
+import { failureOf, fromMysqlError, isLockWait } from './mysql-failures.ts';
 import { createPools, openedAt, type Pool, stepOf } from './mysql-pools.ts';
 import { insertSql, statementsFor } from './statements.ts';
 
@@ -12,15 +13,13 @@ const STATEMENT_TIMEOUT_MS = 10_000;
 const READ_TIMEOUT_MS = 4_000;
 // A statement that fails at once met a connection that the server had closed: it is done again. A slow one is not.
 const AT_ONCE_MS = 1_000;
-export const READ_CONNECTIONS = 8;
-// A search takes all that a connection of the server has, and must not take the place of lists and sign-ins.
-export const SEARCH_CONNECTIONS = 2;
 // The limit of one statement of a search: it looks at a part that takes a tenth of it on a server that has nothing else to do.
 const SEARCH_TIMEOUT_MS = 2_000;
-// Two transactions in flight: while one waits for its flush the other is being filled. Three or four were slower.
 const LANES = 2;
-// For the sequencer and the consumers; claims of one consumer wait for each other anyway.
-export const OTHER_TRANSACTIONS = 8;
+// How long a statement waits for a table that another connection has locked, or is changing: the servers' own limit is a day or a
+// year, and the reason would be lost when we give up.
+const LOCK_WAIT_MS = 3_000;
+const LOCK_WAIT = `SET SESSION lock_wait_timeout = ${LOCK_WAIT_MS / 1000}`;
 const TRIES = 5;
 
 /** MySQL sends the types of a statement's parameters, and mysql2 then checks every number as a BigInt: a quarter of our CPU. */
@@ -98,16 +97,26 @@ function queriesOn(connection: Connection, mariadb: boolean, timeout: number): T
   };
 }
 
-/** Connects once, so that errors show here. */
-export async function openMysql(url: MysqlUrl): Promise<Db> {
-  const { pool, borrow, drop, abandon, connections, hosts, end: endPools } = createPools(url);
+interface ServerFacts {
+  readonly v: string;
+  readonly packet: number;
+  /** What the account may have, or else every account; 0: no limit. */
+  readonly most: number;
+}
+
+/** One less than the account may have, if nobody said how many: the verbs need one beside the service, and `doctor` above all. */
+const connectionsOf = (wanted: number | undefined, accountMost: number): number =>
+  accountMost === 0
+    ? (wanted ?? CONNECTIONS)
+    : Math.max(1, Math.min(wanted ?? CONNECTIONS, wanted === undefined ? accountMost - 1 : accountMost));
+
+/** Connects once, so that errors show here. `most`: connections of this process, where the account may have so many. */
+export async function openMysql(url: MysqlUrl, most?: number): Promise<Db> {
+  const { pool, borrow, drop, abandon, connections, hosts, limit: limitConnections, end: endPools } = createPools(url);
   const isolation = 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED';
   const limit = limitedTo(STATEMENT_TIMEOUT_MS);
-  const reads = pool(READ_CONNECTIONS, isolation, limit);
-  const searches = pool(SEARCH_CONNECTIONS, isolation, limitedTo(SEARCH_TIMEOUT_MS));
-  // autocommit=0 saves a round trip per transaction: the first statement begins it.
-  const writer = pool(LANES, isolation, 'SET autocommit = 0');
-  const others = pool(OTHER_TRANSACTIONS, isolation, 'SET autocommit = 0', limit);
+  // More when it is known how many there may be.
+  const reads = pool(1, isolation, limit, LOCK_WAIT);
   let flushed = Number.NEGATIVE_INFINITY;
   let mariadb = false;
 
@@ -172,13 +181,24 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
   }
 
   const facts = await reading((queries) =>
-    queries.all<{ v: string; packet: number }>('SELECT VERSION() AS v, @@max_allowed_packet AS packet'),
+    queries.all<ServerFacts>(
+      'SELECT VERSION() AS v, @@max_allowed_packet AS packet, @@SESSION.max_user_connections AS most',
+    ),
   ).catch((error: unknown) => {
     void endPools();
     throw error;
   });
-  const fact = facts[0] ?? { v: '', packet: 1 << 20 };
+  const fact = facts[0] ?? { v: '', packet: 1 << 20, most: 0 };
   mariadb = /mariadb/i.test(fact.v);
+  const mostOpen = connectionsOf(most, fact.most);
+  limitConnections(mostOpen);
+  const shares = sharesOf(mostOpen);
+  reads.share.most = shares.reads;
+  const searches = pool(shares.searches, isolation, limitedTo(SEARCH_TIMEOUT_MS), LOCK_WAIT);
+  // autocommit=0 saves a round trip per transaction: the first statement begins it. The sequencer and the consumers have theirs;
+  // claims of one consumer wait for each other anyway.
+  const others = pool(shares.others, isolation, 'SET autocommit = 0', limit, LOCK_WAIT);
+  const writer = shares.writer === undefined ? others : pool(shares.writer, isolation, 'SET autocommit = 0', LOCK_WAIT);
 
   return {
     kind: 'mysql',
@@ -197,7 +217,7 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
       nowMs: 'CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)',
     },
     maxValueBytes: fact.packet,
-    lanes: LANES,
+    lanes: Math.min(LANES, writer.share.most),
     all: (sql, params) => reading((queries) => queries.all(sql, params)),
     search: (sql, params) => reading((queries) => queries.all(sql, params), searches),
     run: (sql, params) => using(reads, (queries) => queries.run(sql, params)),
@@ -242,6 +262,7 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
     since: Number.NEGATIVE_INFINITY,
     flushedAt: () => flushed,
     connections,
+    limits: { connections: mostOpen, ofAccount: fact.most },
     hosts,
     async transaction(work, who = 'others') {
       const began = performance.now();
@@ -251,7 +272,9 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
         } catch (error) {
           // Nothing was committed: a deadlock, a lock wait, or a connection that the server had closed. `unknown` is not retried.
           const stale = failed(error, 'away') && performance.now() - began < AT_ONCE_MS;
-          if (!(stale || failed(error, 'again')) || tries === TRIES) throw error;
+          // Who has waited for a lock for long is told so, instead of waiting five times as long.
+          const waited = isLockWait(error) && performance.now() - began > LOCK_WAIT_MS * 0.9;
+          if (!(stale || (failed(error, 'again') && !waited)) || tries === TRIES) throw error;
         }
       }
     },
