@@ -29,7 +29,7 @@ interface IncidentParts {
 
 export function createIncidents({ log, causeOf, count, now = () => performance.now() }: IncidentParts) {
   const { detailsOf, kindOf } = describe(causeOf);
-  const contents = createSeldom(now);
+  let contents = createSeldom(now);
   const calls = createSeldom(now);
   const sheds = createSeldom(now);
   const closings = createSeldom(now);
@@ -90,6 +90,8 @@ export function createIncidents({ log, causeOf, count, now = () => performance.n
       since = undefined;
       cause = undefined;
       rows = 0;
+      // The next incident is told at once, whatever its cause.
+      contents = createSeldom(now);
     },
   };
 }
