@@ -73,8 +73,7 @@ async function serve(io: Io, given: Config): Promise<void> {
   io.out(banner(store, config));
   if (first) io.out(first);
   // A person has just read the same above.
-  const tell = io.tty ? log.debug : log.info;
-  tell(
+  log[io.tty ? 'debug' : 'info'](
     {
       host: config.host,
       port,
