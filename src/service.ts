@@ -17,10 +17,11 @@ import { createBodyReader } from './http/body.ts';
 import { boundConnections, mostConnections } from './http/connections.ts';
 import { download } from './http/download.ts';
 import { LISTEN_BACKLOG } from './http/server.ts';
-import { createIncidents } from './observe/incidents.ts';
+import { type Cause, createIncidents } from './observe/incidents.ts';
 import type { Log } from './observe/log.ts';
 import { measured, measureLooks, measureRooms, measureState, measureWrites, openMetrics } from './observe/metrics.ts';
 import { type Memory, watchOverload } from './observe/overload.ts';
+import { watchSilence } from './observe/silence.ts';
 import { openReading } from './reading/open.ts';
 import { createQuota } from './receiver/quota.ts';
 import { createReceiver } from './receiver/receiver.ts';
@@ -30,7 +31,7 @@ import { serveDocs } from './site/docs.ts';
 import { serveInbox } from './site/inbox.ts';
 import { countStanding } from './store/consumers.ts';
 import { type ContentKey, findContents, type NewContent } from './store/contents.ts';
-import { CAUSES, causeOf, onlyReadable } from './store/engine/causes.ts';
+import { CAUSES, causeOf, noAnswer, onlyReadable } from './store/engine/causes.ts';
 import { VERIFIED } from './store/events.ts';
 import type { Store } from './store/open.ts';
 import { watchClock } from './store/shared/clock.ts';
@@ -105,6 +106,7 @@ export async function createService({ routes = [], ...options }: ServiceOptions)
       await api.close();
       parts.certificates.close();
       parts.overload.close();
+      parts.silence.close();
       parts.consumers.close();
       await parts.clock?.close();
       await parts.reading.close();
@@ -187,6 +189,13 @@ export async function openParts(options: Omit<ServiceOptions, 'routes'>) {
       committed(rows, ids);
     },
   });
+  /** With an error that is an answer, and is told already. */
+  const looksFail = (): boolean => (causeOf(reading.lookError())?.code ?? 'no-answer') !== 'no-answer';
+  const silence = watchSilence({
+    log,
+    silentMs: () => Math.max(looksFail() ? 0 : reading.tail.age, writer.busyMs),
+    cause: causeOf(noAnswer(2)) as Cause,
+  });
   store.db.hosts?.onMove((from, to, reason) =>
     log.warn({ from, to, reason }, 'the database is reached at another of its hosts now'),
   );
@@ -220,6 +229,7 @@ export async function openParts(options: Omit<ServiceOptions, 'routes'>) {
     metrics,
     incidents,
     overload,
+    silence,
     retention,
     clock,
     rooms,

@@ -9,12 +9,10 @@ import { LEAST_FILES, mostConnections, mostOfAddress, openFileLimit } from '../h
 import { download } from '../http/download.ts';
 import type { Log } from '../observe/log.ts';
 import { startPruner } from '../retention/retention.ts';
-import { createService, type Service } from '../service.ts';
+import { createService } from '../service.ts';
 import { flawOf } from '../store/contents.ts';
-import { failed, mostBodyBytes } from '../store/db.ts';
-import { onlyReadable } from '../store/engine/causes.ts';
-import { BINLOG, readUnsafe, readVariables, unwritableIn } from '../store/fence/facts.ts';
-import { openStore, type Store } from '../store/open.ts';
+import { mostBodyBytes } from '../store/db.ts';
+import type { Store } from '../store/open.ts';
 import { listRefusals, listWithoutSecret, pruneRefusals } from '../store/refusals.ts';
 import { settledClock } from '../store/shared/clock.ts';
 import { createClockText, decodeName } from '../store/text.ts';
@@ -27,10 +25,9 @@ import { isToken, rulesOf } from '../webhooks/target.ts';
 import { isPublic, makeWebhook } from '../webhooks/webhooks.ts';
 import { Complaint, type Io } from './io.ts';
 import { type Arrived, createArrivals, createTerminalLog } from './line.ts';
-import { complain } from './open.ts';
+import { openPatiently } from './start.ts';
 import { ALL, configOf, verb } from './verb.ts';
 
-const RETRY_MS = 2_000;
 // Requests under way have this long to end after SIGTERM; everything accepted is committed within it.
 const DRAIN_MS = 15_000;
 
@@ -58,7 +55,12 @@ async function serve(io: Io, given: Config): Promise<void> {
         { write: (line: string) => io.out(line) },
       );
   const stop = io.stopped();
-  const opened = await openPatiently(config, io, log, stop);
+  const opened = await openPatiently(config, log, stop, (store, log) => {
+    const nameOf = async ({ user_id, wh_id }: Arrived) =>
+      decodeName((await findWebhook(store, user_id, wh_id))?.wh_name ?? Buffer.alloc(0));
+    const onStored = io.tty ? createArrivals(io, nameOf) : () => {};
+    return createService({ store, config, log, memory: io.memory, onStored });
+  });
   if (!opened) return;
   const { store, service } = opened;
   const port = await service.listen(config).catch(async (error: NodeJS.ErrnoException) => {
@@ -107,24 +109,6 @@ async function serve(io: Io, given: Config): Promise<void> {
   log.info({}, 'stopped');
 }
 
-/** A 2xx promises that a crash loses nothing. At the as-is level another application receives. */
-async function insistOnDurability(store: Store, config: Config): Promise<void> {
-  if (!store.extended || store.db.kind === 'sqlite' || config.allowUnsafeDurability) return;
-  const unsafe = await readUnsafe(store.db);
-  if (unsafe.length === 0) return;
-  throw new Complaint(
-    `${masked(config.databaseUrl)}: ${unsafe.map(({ found, fix }) => `${found}. To put it right: ${fix}`).join('\n')}
-To receive all the same: --allow-unsafe-durability, or ALLOW_UNSAFE_DURABILITY=1`,
-    2,
-  );
-}
-
-/** All can be read, and what is missing can be set while it is. */
-async function sayUnwritable({ db }: Store, log: Log): Promise<void> {
-  const unwritable = db.kind === 'mysql' ? unwritableIn(await readVariables(db, BINLOG)) : undefined;
-  if (unwritable) log.error({ fix: unwritable.fix }, `${unwritable.found}. To put it right: ${unwritable.fix}`);
-}
-
 const NOT_HERE = ' --host must be an address of this machine, such as 127.0.0.1 or 0.0.0.0.';
 const HELP: Readonly<Record<string, string>> = {
   EADDRINUSE: ' Another program listens there: choose another --port.',
@@ -150,40 +134,6 @@ async function withPort(config: Config): Promise<Config> {
 }
 
 const levelOf = (store: Store) => (store.extended ? 'extended' : 'as-is');
-
-/** Waits for a database that starts a little later; complains of a wrong setting at once. */
-async function openPatiently(
-  config: Config,
-  io: Io,
-  log: Log,
-  stop: Promise<string>,
-): Promise<{ readonly store: Store; readonly service: Service } | undefined> {
-  let stopping = false;
-  void stop.then(() => {
-    stopping = true;
-  });
-  while (!stopping) {
-    let store: Store | undefined;
-    try {
-      store = await openStore(config.databaseUrl);
-      await insistOnDurability(store, config);
-      await sayUnwritable(store, log);
-      const on = store;
-      const nameOf = async ({ user_id, wh_id }: Arrived) =>
-        decodeName((await findWebhook(on, user_id, wh_id))?.wh_name ?? Buffer.alloc(0));
-      const onStored = io.tty ? createArrivals(io, nameOf) : () => {};
-      return { store, service: await createService({ store, config, log, memory: io.memory, onStored }) };
-    } catch (error) {
-      await store?.close();
-      const local = config.databaseUrl.startsWith('sqlite:');
-      // A file on a full disk may need room for what a restart writes first.
-      if (!failed(error, 'away', 'again') || (local && !onlyReadable(error))) throw complain(error, config);
-      log.warn({ database: masked(config.databaseUrl), reason: (error as Error).message }, 'waiting for the database');
-    }
-    await Promise.race([stop, new Promise((resolve) => setTimeout(resolve, RETRY_MS))]);
-  }
-  return undefined;
-}
 
 function sayLimits(config: Config, store: Store, log: Log): void {
   const files = openFileLimit();

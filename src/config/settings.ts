@@ -137,6 +137,11 @@ export const SETTINGS = {
     databaseUrl,
     true,
   ),
+  databaseConnections: optional(
+    'DATABASE_CONNECTIONS',
+    'Connections to MySQL or MariaDB that this process may have open. Default: 21, or one less than the account may have where that is fewer. With 2 everything works, slowly.',
+    whole(1, 500),
+  ),
   host: setting('HOST', '127.0.0.1', 'Address to listen on. 0.0.0.0 opens it to the network: put TLS in front.', text),
   port: setting('PORT', '4343', 'Port to listen on; 0 takes a free one.', whole(0, 65_535)),
   publicUrl: setting(

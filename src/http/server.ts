@@ -151,7 +151,7 @@ const BROKEN: Readonly<Record<string, Problem>> = {
 };
 
 /** An answer with which the connection ends. */
-function written(problem: Problem) {
+export function written(problem: Problem) {
   const body = JSON.stringify(problem.toBody(createRequestId()));
   const headers = {
     ...problem.headers,

@@ -37,7 +37,7 @@ export function createIncidents({
   now = () => performance.now(),
 }: IncidentParts) {
   const { detailsOf, kindOf } = describe(causeOf);
-  const contents = createSeldom(now);
+  let contents = createSeldom(now);
   const refusals = createSeldom(now);
   const calls = createSeldom(now);
   const sheds = createSeldom(now);
@@ -105,6 +105,8 @@ export function createIncidents({
       since = undefined;
       cause = undefined;
       rows = 0;
+      // The next incident is told at once, whatever its cause.
+      contents = createSeldom(now);
     },
   };
 }

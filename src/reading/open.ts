@@ -1,8 +1,10 @@
 // Opens all that reads the shared table: fence, sequencer, tail and lists, and the sweep behind them.
 import type { Config } from '../config/config.ts';
+import { warnSeldom } from '../observe/incidents.ts';
 import type { Log } from '../observe/log.ts';
 import { type ContentKey, type ContentRow, hasIdsBeyond } from '../store/contents.ts';
 import { type Db, failed } from '../store/db.ts';
+import { causeOf } from '../store/engine/causes.ts';
 import { bootFence, openFenceSource, openNode } from '../store/fence/source.ts';
 import { openDb, type Store } from '../store/open.ts';
 import {
@@ -97,6 +99,8 @@ export async function openReading(parts: {
       });
   }
 
+  let lookError: unknown;
+  const warnLook = warnSeldom(log, causeOf, 'cannot look for new contents; trying again');
   const { from, fence, sequencer } = await begin();
   const sweep = sequencer
     ? createSweep({ db, from: (await readMark(db, 'backfill')) ?? 0, to: from, readableId: () => tail.readableId, log })
@@ -111,10 +115,11 @@ export async function openReading(parts: {
       leftOut.passed(rows);
     },
     ...(onLook ? { onLook } : {}),
-    onError: (error) =>
-      error
-        ? log.warn({ error }, 'cannot look for new contents; trying again')
-        : log.info({}, 'new contents are looked for again'),
+    onError(error) {
+      lookError = error;
+      if (error) warnLook(error);
+      else log.info({}, 'new contents are looked for again');
+    },
   });
   const leftOut = tellLeftOut(store, log);
   const ownWrites = createOwnWrites(tail);
@@ -129,6 +134,8 @@ export async function openReading(parts: {
     tail,
     lists,
     ownWrites,
+    /** Why new contents cannot be looked for now. */
+    lookError: () => lookError,
     async close(): Promise<void> {
       clearInterval(saving);
       leftOut.close();

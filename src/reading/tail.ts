@@ -4,7 +4,7 @@
 // states:
 // - planned: a look comes 25 ms after new rows, and up to 250 ms later in quiet times; after our own commit at once, or soon.
 // - running: one look at a time. A commit meanwhile is seen by the next look, which is planned when this one ends.
-// - failing: a look every 250 ms until the database answers; commits do not hasten it. The beginning and the end are logged.
+// - failing: a look every 250 ms until the database answers; commits do not hasten it. Why, and the end, are logged.
 // - closed: no look begins any more, and close() waits for the one that runs.
 //
 // What must always hold:
@@ -49,7 +49,7 @@ export interface TailParts {
   readonly sequencer: Sequencer | undefined;
   /** Rows that the sweep has found without a position. */
   readonly swept?: () => readonly Row[];
-  /** Called with the error when the looks begin to fail, and with undefined when they succeed again. */
+  /** Called with the error of each look that fails, and with undefined when they succeed again. */
   readonly onError?: (error: unknown) => void;
   /** Called with the rows that the fence has passed, before the waiters are woken. */
   readonly onPassed?: (rows: readonly Row[]) => void;
@@ -132,7 +132,7 @@ export function createTail(parts: TailParts) {
     } catch (error) {
       sequencer?.startOver();
       quietMs = SELDOM_MS;
-      if (!failing && !closed) onError(error);
+      if (!closed) onError(error);
       failing = true;
     }
   }

@@ -22,8 +22,8 @@ import { HELD } from '../admission/resources.ts';
 import { createRoom, laneOf, type Owner, type Room } from '../admission/rooms.ts';
 import { unavailable } from '../errors.ts';
 import { insertAccepted, type NewContent } from '../store/contents.ts';
-import { failed, StoreError } from '../store/db.ts';
-import { onlyReadable } from '../store/engine/causes.ts';
+import { failed } from '../store/db.ts';
+import { noAnswer, onlyReadable } from '../store/engine/causes.ts';
 import { eventName } from '../store/events.ts';
 import type { Store } from '../store/open.ts';
 
@@ -180,7 +180,7 @@ export function createWriter(
     // Begun: the statement runs on, and its end is unknown. Its own answer comes too late and is ignored.
     for (const batch of running.keys())
       for (const one of batch) if (one.since < until) one.reject(unavailable(NOT_CONFIRMED));
-    if (old.length > 0) onError(noAnswer(), old.length);
+    if (old.length > 0) onError(noAnswer(GIVE_UP_MS / 1000), old.length);
   }, 250);
   timer.unref();
 
@@ -233,9 +233,6 @@ export function createWriter(
     },
   };
 }
-
-const noAnswer = () =>
-  new StoreError('away', Object.assign(new Error('the database did not answer in time'), { code: 'ETIMEDOUT' }));
 
 const NOT_CONFIRMED = 'The database did not confirm in time. It may be stored or not: send it again.';
 function reason(error: unknown): string {

@@ -106,6 +106,8 @@ export interface Db extends Queries {
   scrub?(rewrite: boolean): Promise<boolean>;
   /** Open connections, those in use, and the calls that wait for one. Left out where there is a single one (SQLite). */
   connections?(): { readonly open: number; readonly busy: number; readonly waiting: number };
+  /** How many connections this process opens at most, and how many the account may have, 0: as many as there are. */
+  readonly limits?: { readonly connections: number; readonly ofAccount: number };
   /** Undefined with one host. */
   readonly hosts?: Hosts | undefined;
   /** Rejects when the database does not answer. */

@@ -4,16 +4,10 @@ import type { Cause } from '../observe/incidents.ts';
 import type { SettingsInput } from '../schema/webhooks.ts';
 import { hasIdsBeyond } from './contents.ts';
 import { type Db, failed, type Queries } from './db.ts';
+import { CONNECTIONS } from './engine/budget.ts';
 import { causeOf } from './engine/causes.ts';
-import {
-  CHANGING,
-  OTHER_TRANSACTIONS,
-  openMysql,
-  READ_CONNECTIONS,
-  READING,
-  SEARCH_CONNECTIONS,
-} from './engine/mysql.ts';
-import { KILL_CONNECTIONS, THIS_SERVER } from './engine/mysql-pools.ts';
+import { CHANGING, openMysql, READING } from './engine/mysql.ts';
+import { THIS_SERVER } from './engine/mysql-pools.ts';
 import { notTaken } from './engine/mysql-session.ts';
 import { openSqlite } from './engine/sqlite.ts';
 import { BINLOG, DURABILITY, readVariables, unsafeIn, unwritableIn } from './fence/facts.ts';
@@ -21,7 +15,7 @@ import { MOST_CONTENT_ID, openFenceSource, proberOf } from './fence/source.ts';
 import { currentAccount, grantStatement, RIGHTS, type Right, sightStatements } from './migrate/grants.ts';
 import { inspect, isExtended } from './migrate/migrate.ts';
 import { STEPS } from './migrate/steps.ts';
-import { openDb, type Store } from './open.ts';
+import { type OpenOptions, openDb, type Store } from './open.ts';
 
 export type DatabaseFacts = Awaited<ReturnType<typeof examine>>;
 
@@ -29,10 +23,10 @@ export type DatabaseFacts = Awaited<ReturnType<typeof examine>>;
 export type Looked = Store & { readonly sharable: boolean };
 
 /** Opens the database without making, migrating or changing anything. */
-export async function openToLook(url: string): Promise<Looked> {
+export async function openToLook(url: string, options: OpenOptions): Promise<Looked> {
   const db: Db & { readonly sharable?: boolean } = url.startsWith('sqlite:')
     ? await openSqlite(url.slice('sqlite:'.length), { readOnly: true })
-    : await openDb(url);
+    : await openDb(url, options);
   try {
     const state = await inspect(db, db.kind);
     const parts = { recent: undefined, events: undefined, close: () => db.close() };
@@ -45,7 +39,7 @@ export async function openToLook(url: string): Promise<Looked> {
 
 export async function examine(store: Looked, url: string, nodes: readonly string[]) {
   const { db, state, extended } = store;
-  const opened = await Promise.allSettled(nodes.map(openDb));
+  const opened = await Promise.allSettled(nodes.map((node) => openDb(node)));
   const others = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   try {
     const complete = state.base.length === 3 && state.misfits.length === 0;
@@ -287,6 +281,8 @@ async function examineServer({ db, state, extended }: Store) {
   const account = await currentAccount(db);
   const variables = await readVariables(db, VARIABLES);
   const [threads] = await db.all<{ Value: string }>("SHOW GLOBAL STATUS LIKE 'Threads_connected'");
+  const own = "SELECT COUNT(*) AS n FROM information_schema.processlist WHERE user = SUBSTRING_INDEX(USER(), '@', 1)";
+  const [ours] = await db.all<{ n: number }>(own);
   return {
     /** Version and version comment of the server. */
     says,
@@ -301,9 +297,11 @@ async function examineServer({ db, state, extended }: Store) {
     missing: await missingRights(db, extended, (right) => grantStatement(name, account, right)),
     /** The GRANTs with which the fence sees the statements of other accounts. */
     sight: sightStatements(db.dialect, name, account),
-    /** Connections open now, and what one process of ours takes. */
+    /** Connections open now, and what one process of ours takes at most. */
     connected: Number(threads?.Value ?? 0),
-    wanted: READ_CONNECTIONS + SEARCH_CONNECTIONS + db.lanes + OTHER_TRANSACTIONS + KILL_CONNECTIONS,
+    wanted: db.limits?.connections ?? CONNECTIONS,
+    /** The same of the account; `may` 0: as many as there are. */
+    account: { connected: ours?.n ?? 0, may: db.limits?.ofAccount ?? 0 },
     ...(await readSkew(db)),
     ...(await lookForProxy(db, says)),
   };

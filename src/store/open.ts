@@ -24,15 +24,20 @@ export interface Store {
   close(): Promise<void>;
 }
 
+export interface OpenOptions {
+  /** Connections to a server that may be open at once; left out: as many as are worth having, or as the account may have. */
+  readonly connections?: number | undefined;
+}
+
 /** The engine behind a URL, connected, nothing changed in it. */
-export async function openDb(url: string): Promise<Db> {
+export async function openDb(url: string, { connections }: OpenOptions = {}): Promise<Db> {
   if (url.startsWith('sqlite:')) return openSqlite(url.slice('sqlite:'.length));
-  return openMysql(parseMysqlUrl(url));
+  return openMysql(parseMysqlUrl(url), connections);
 }
 
 /** Opens the database and looks how far it is migrated. Throws when the three shared tables are not there. */
-export async function openStore(url: string): Promise<Store> {
-  const db = await openDb(url);
+export async function openStore(url: string, options: OpenOptions = {}): Promise<Store> {
+  const db = await openDb(url, options);
   try {
     if (db.kind === 'sqlite') {
       await migrate(db, true, () => {});
@@ -90,7 +95,7 @@ export class MissingTables extends Error {
     super(
       found.length === 0
         ? 'the database has none of the tables tbluser, tblwhid, tblwh. To create them: restante migrate --create-base'
-        : `the database has only ${found.join(', ')} of tbluser, tblwhid, tblwh. Point DATABASE_URL at the right database`,
+        : `the database has only ${found.join(', ')} of tbluser, tblwhid, tblwh, as far as this account sees. Point DATABASE_URL at the right database, or grant the rights: restante migrate --grants`,
     );
   }
 }

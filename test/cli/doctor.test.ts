@@ -100,6 +100,7 @@ describe('each check by itself', () => {
         sight: ["GRANT PROCESS ON *.* TO 'app'@'%'"],
         connected: 20,
         wanted: 18,
+        account: { connected: 3, may: 0 },
         skewMs: 3,
         skewWithinMs: 1,
         proxy: [] as string[],
@@ -402,6 +403,13 @@ describe('each check by itself', () => {
     ],
     ['connections', 'warn', server({ connected: 140 }), /140 of 151/, /max_connections/],
     [
+      'connections',
+      'warn',
+      server({ account: { connected: 2, may: 3 }, wanted: 2 }),
+      /may have 3 connections and has 2, .* up to 2 of them/,
+      /MAX_USER_CONNECTIONS 42/,
+    ],
+    [
       'retention',
       'warn',
       (one) => Object.assign(one.stored, { held: { contents: 3, why: 'clock', text: '3 contents are kept' } }),
@@ -591,7 +599,7 @@ describe('SQLite', () => {
     const store = await openStore(`sqlite:${path}`);
     await store.db.run("UPDATE restante_meta SET v = 3 WHERE k = 'schema'");
     await store.close();
-    const looked = await openToLook(`sqlite:${path}`);
+    const looked = await openToLook(`sqlite:${path}`, {});
     await expect(looked.db.run("UPDATE restante_meta SET v = 4 WHERE k = 'schema'")).rejects.toThrow(/readonly/);
     await looked.close();
     const names = readdirSync(dirname(path));

@@ -124,7 +124,7 @@ describe.each(SERVERS)('%s, where another application has changed tblwh.content'
     const answers = await Promise.all([...refused, ...good].map(send));
     for (const { status, text, body } of answers) {
       expect(status, text).toBe(good.includes(body) ? 200 : 503);
-      if (status === 503) expect(text).toMatch(/refused this content, nothing was stored/);
+      if (status === 503) expect(text).toMatch(/refuses this content, nothing was stored/);
     }
     const [rows] = await root.query('SELECT CAST(content AS BINARY) AS content FROM tblwh');
     const stored = (rows as { content: Buffer }[]).map(({ content }) => content.toString('hex')).sort();

@@ -10,7 +10,7 @@ import { afterAll, afterEach } from 'vitest';
 import type { Io } from '../../src/cli/io.ts';
 import { run } from '../../src/main.ts';
 import type { Database } from './engines.ts';
-import { connectTo } from './servers.ts';
+import { connectTo, freePort } from './servers.ts';
 
 export type Env = Readonly<Record<string, string>>;
 /** One command line in this process. `stopped` is what would be a signal; `more`: a terminal, keys. */
@@ -34,6 +34,41 @@ export async function cli(
   };
   const code = await run(argv, { ...io, stopped: () => stopped } as Parameters<typeof run>[1]);
   return { code, out, err };
+}
+
+/** `restante serve` in this process; what it says can be read while it runs. */
+export async function serving(env: Env) {
+  let said = '';
+  let stop = (_signal: string) => {};
+  const stopped = new Promise<string>((resolve) => {
+    stop = resolve;
+  });
+  const port = await freePort();
+  const io = {
+    env: { PORT: String(port), ...env },
+    out: (text: string) => (said += text),
+    err: (text: string) => (said += text),
+    written: async () => {},
+    memory: process,
+    tty: false,
+    input: async () => '',
+    ask: async () => '',
+    stopped: () => stopped,
+  };
+  let code: number | undefined;
+  const ended = run(['serve'], io as unknown as Parameters<typeof run>[1]).then((one) => {
+    code = one;
+    return one;
+  });
+  return {
+    said: () => said,
+    ended: () => code,
+    url: `http://127.0.0.1:${port}`,
+    end: () => {
+      stop('SIGTERM');
+      return ended;
+    },
+  };
 }
 
 const ends: (() => unknown)[] = [];

@@ -122,7 +122,7 @@ async function start(
   more: Pick<ServiceOptions, 'certificates'>,
 ): Promise<Service> {
   const config = readConfig({ PORT: '0', SECRETS_KEY: '5e'.repeat(32), ...env, DATABASE_URL: databaseUrl });
-  const store = await openStore(databaseUrl);
+  const store = await openStore(databaseUrl, { connections: config.databaseConnections });
   prepare(store);
   const log = testLog();
   const app = await createService({ store, config, log, memory: process, ...more });

@@ -70,7 +70,7 @@ async function lookAtDatabase(
   if (files && !files.exists) return nothing;
   let looked: Looked | undefined;
   try {
-    looked = await openToLook(config.databaseUrl);
+    looked = await openToLook(config.databaseUrl, { connections: config.databaseConnections });
     const database = await examine(looked, config.databaseUrl, config.fenceNodes);
     return { database, unreachable: undefined, stored: await lookAtStored(looked, config, database) };
   } catch (error) {

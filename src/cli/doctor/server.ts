@@ -2,6 +2,7 @@
 import { flawOf } from '../../store/contents.ts';
 import { LEAST_VALUE_BYTES, mostBodyBytes } from '../../store/db.ts';
 import type { ServerFacts } from '../../store/doctor.ts';
+import { CONNECTIONS } from '../../store/engine/budget.ts';
 import { type Check, type CheckResult, fail, isOlder, ok, warn } from './check.ts';
 import type { Facts } from './facts.ts';
 
@@ -206,8 +207,13 @@ const timeouts = onServer(
 const connections = onServer(
   'connections',
   `Raise it: SET GLOBAL max_connections = 500${inFile('max_connections = 500')}`,
-  ({ variables, connected, wanted }) => {
+  ({ variables, connected, wanted, account }) => {
     const most = Number(variables.get('max_connections') ?? 0);
+    if (account.may > 0 && account.may <= CONNECTIONS)
+      return warn(
+        `The account may have ${account.may} connections and has ${account.connected}, with this check; a process of Restante takes up to ${wanted} of them, and uses ${CONNECTIONS} where it may: everything works, and calls wait for each other.`,
+        `As an administrator: ALTER USER … WITH MAX_USER_CONNECTIONS ${2 * CONNECTIONS}, or a higher max_user_connections of the server. Where other programs use this account, DATABASE_CONNECTIONS sets how many they leave.`,
+      );
     const found = `${connected} of ${most} connections are open; a process of Restante takes up to ${wanted}.`;
     return most > 0 && most - connected < wanted ? warn(found) : ok(found);
   },

@@ -4,7 +4,8 @@ import { FAILURES, StoreError } from '../db.ts';
 
 type Rule = readonly [code: string, which: RegExp, found: string, fix: string];
 
-// By the codes of the system, the driver and the servers, and SQLITE_n for those of SQLite; the first rule that fits counts.
+// By the codes of the system, the driver and the servers, and SQLITE_n for those of SQLite; or by a code and the message after it,
+// where one code has several causes. The first rule that fits counts.
 const RULES: readonly Rule[] = [
   [
     'host-unknown',
@@ -17,6 +18,18 @@ const RULES: readonly Rule[] = [
     /^ECONNREFUSED$/,
     'nothing listens on that host and port',
     'Start the database, or correct host and port; a database that listens on 127.0.0.1 alone needs bind_address.',
+  ],
+  [
+    'not-mysql',
+    /^(NOT_MYSQL|HANDSHAKE_UNKNOWN_ERROR|ERR_OUT_OF_RANGE)$/,
+    'what answers on that host and port is no MySQL or MariaDB',
+    'Correct host and port in DATABASE_URL: MySQL and MariaDB listen on 3306 by default.',
+  ],
+  [
+    'no-answer',
+    /^NO_GREETING$/,
+    'something takes the connection on that host and port, and says nothing',
+    'Correct host and port in DATABASE_URL if it is another program, such as PostgreSQL or a web server. If it is the database, it hangs or is stopped: look at its process and its disk.',
   ],
   [
     'no-answer',
@@ -32,21 +45,63 @@ const RULES: readonly Rule[] = [
   ],
   [
     'tls',
-    /^(HANDSHAKE_SSL_ERROR|\w*CERT\w*|ERR_TLS\w*|ERR_SSL\w*|3159)$/,
+    /^HANDSHAKE_SSL_ERROR .*expired/,
+    'no TLS connection comes about: its certificate has expired',
+    'Renew it at the database and restart it there, or FLUSH SSL (MySQL: ALTER INSTANCE RELOAD TLS). Until then ?ssl=skip-verify believes any certificate.',
+  ],
+  [
+    'tls',
+    /^HANDSHAKE_SSL_ERROR .*(altnames|does not match)/,
+    'no TLS connection comes about: its certificate is for another host name',
+    'Use a name of the certificate as the host in DATABASE_URL, or give the database a certificate for this one. ?ssl=skip-verify believes any certificate.',
+  ],
+  [
+    'tls',
+    /^HANDSHAKE_SSL_ERROR .*(self.signed|issuer|first certificate|unable to verify)/,
+    'no TLS connection comes about: this machine does not trust the authority of its certificate',
+    'NODE_EXTRA_CA_CERTS=/path/ca.pem adds the authority; ?ssl=true asks for TLS, ?ssl=skip-verify believes any certificate.',
+  ],
+  [
+    'tls',
+    /^(3159|1045 .*insecure transport)/,
+    'it takes connections by TLS alone',
+    'Ask for TLS in DATABASE_URL: ?ssl=true, or ?ssl=skip-verify where its certificate cannot be verified.',
+  ],
+  [
+    'tls',
+    /^(HANDSHAKE_SSL_ERROR|\w*CERT\w*|ERR_TLS\w*|ERR_SSL\w*)$/,
     'no TLS connection comes about',
     'Give the database a certificate for its host name that this machine trusts (NODE_EXTRA_CA_CERTS=/path/ca.pem adds an authority); ?ssl=true asks for TLS, ?ssl=skip-verify believes any certificate.',
   ],
   [
+    'account',
+    /^(1820|1862)$/,
+    'the password of the account has expired',
+    'As an administrator: ALTER USER … IDENTIFIED BY …, and ALTER USER … PASSWORD EXPIRE NEVER for the account of a service.',
+  ],
+  [
+    'account',
+    /^(3118|3955|4150|4151)$/,
+    'the account is locked',
+    'As an administrator: ALTER USER … ACCOUNT UNLOCK (on MariaDB after too many wrong passwords: FLUSH PRIVILEGES).',
+  ],
+  [
+    'account',
+    /^(1251|1524|2059|AUTH_SWITCH_PLUGIN_ERROR|MYSQL_CLEAR_PASSWORD_NOT_ENABLED)$/,
+    'the account signs in by a plugin that cannot be used here',
+    'Give it a password as others have: ALTER USER … IDENTIFIED BY … On MySQL WITH caching_sha2_password, on MariaDB IDENTIFIED VIA mysql_native_password.',
+  ],
+  [
     'sign-in',
-    /^(1045|1698|1251|2059|AUTH_SWITCH_PLUGIN_ERROR|ER_MUST_CHANGE_PASSWORD_LOGIN)$/,
+    /^(1045|1698)$/,
     'it does not accept user and password',
-    'Correct them in DATABASE_URL (special characters as percent codes), or set the password: ALTER USER … IDENTIFIED BY …',
+    'Correct them in DATABASE_URL (special characters as percent codes), or set the password: ALTER USER … IDENTIFIED BY … An account that must use TLS (REQUIRE SSL), or every account where the server has require_secure_transport, is refused in the same words: ?ssl=true asks for TLS. An account that signs in by unix_socket or gssapi needs a password instead.',
   ],
   [
     'rights',
     /^1044$/,
-    'the account has no right to that database',
-    'As an administrator run what restante migrate --grants USER@HOST prints.',
+    'the account has no right to that database, or there is none of that name',
+    'Correct the name in DATABASE_URL, or as an administrator run what restante migrate --grants USER@HOST prints.',
   ],
   [
     'rights',
@@ -61,16 +116,46 @@ const RULES: readonly Rule[] = [
     'Correct the name in DATABASE_URL, or CREATE DATABASE it.',
   ],
   [
+    'hourly-limit',
+    /^1226 .*'(max_\w+_per_hour|max_questions|max_updates)'/,
+    'the account has used up what it may do in an hour',
+    'As an administrator: ALTER USER … WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0. It goes on by itself when the hour is over.',
+  ],
+  [
     'no-connections',
-    /^(1040|1203|1226)$/,
+    /^(1203|1226)$/,
+    'the account has no connection left',
+    'As an administrator raise what the account may have (ALTER USER … WITH MAX_USER_CONNECTIONS 25), or max_user_connections of the server. Restante takes up to 21, and fewer where the account may have fewer; other programs with this account take theirs. DATABASE_CONNECTIONS sets how many.',
+  ],
+  [
+    'no-connections',
+    /^1040$/,
     'it has no connection left',
-    'Raise max_connections, or max_user_connections of the account; each process of Restante takes up to 21.',
+    'Raise max_connections; each process of Restante takes up to 21. DATABASE_CONNECTIONS sets how many.',
   ],
   [
     'host-blocked',
-    /^(1129|1130)$/,
+    /^1129$/,
+    'it has blocked this host after too many failed connections',
+    'As an administrator: FLUSH HOSTS (MySQL 8.4 and later: TRUNCATE TABLE performance_schema.host_cache), and raise max_connect_errors.',
+  ],
+  [
+    'host-blocked',
+    /^1130$/,
     'it accepts no connections from this host',
-    'FLUSH HOSTS after too many errors; otherwise CREATE USER for this host.',
+    "As an administrator: CREATE USER for this host, or for all: 'restante'@'%'.",
+  ],
+  [
+    'init-connect',
+    /^1184$/,
+    'the init_connect of the server fails, and so it ends each connection',
+    "Correct it, as an administrator: SELECT @@init_connect shows it, SET GLOBAL init_connect = '' removes it.",
+  ],
+  [
+    'offline',
+    /^3032$/,
+    'it is in offline mode, in which it takes administrators alone',
+    'When its maintenance is over: SET GLOBAL offline_mode = OFF',
   ],
   [
     'disk-full',
@@ -80,7 +165,7 @@ const RULES: readonly Rule[] = [
   ],
   [
     'read-only',
-    /^(1290|1792|1836|SQLITE_8)$/,
+    /^(1290|1792|1836|READ_ONLY|SQLITE_8)$/,
     'it is read-only',
     'Is DATABASE_URL a replica, or a failover under way? On the primary: SET GLOBAL read_only = 0.',
   ],
@@ -101,6 +186,12 @@ const RULES: readonly Rule[] = [
     /^1153$/,
     'a content is longer than its max_allowed_packet',
     "Raise it: SET GLOBAL max_allowed_packet = 67108864, and max_allowed_packet = 64M in the server's configuration file; then restart Restante.",
+  ],
+  [
+    'two-servers',
+    /^TWO_SERVERS$/,
+    'reads are answered by another server than writes: a proxy sends them to replicas',
+    'Let DATABASE_URL lead to the primary alone.',
   ],
   ['ids-used-up', /^IDS_USED_UP$/, 'no id of tblwh is left', 'restante doctor tells what to do.'],
   [
@@ -125,7 +216,7 @@ const RULES: readonly Rule[] = [
     'shutting-down',
     /^(1053|1927|4031|ECONNRESET|EPIPE|PROTOCOL_CONNECTION_LOST)$/,
     'it ended the connection',
-    'It is being stopped or restarted, or a proxy before it cuts connections; its own log says which.',
+    'It is being stopped or restarted, or a proxy before it cuts connections: its own log says which. If it never answers there, correct host and port in DATABASE_URL.',
   ],
   [
     'file',
@@ -150,13 +241,13 @@ const RULES: readonly Rule[] = [
 /** Every word that a Cause may have as its code. */
 export const CAUSES: readonly string[] = [...new Set([...RULES.map(([code]) => code), ...FAILURES])];
 
-/** The codes that an error and its causes carry. */
+/** The codes that an error and its causes carry, and each of them with its message. */
 function codesOf(error: unknown): string[] {
   const codes: string[] = [];
   for (let at = error; at instanceof Error; at = at.cause) {
-    const { code, errno, errcode } = at as { code?: unknown; errno?: unknown; errcode?: unknown };
+    const { code, errno, errcode, message } = at as Error & { code?: unknown; errno?: unknown; errcode?: unknown };
     const sqlite = typeof errcode === 'number' ? `SQLITE_${errcode & 0xff}` : undefined;
-    for (const one of [code, errno, sqlite]) if (one !== undefined) codes.push(String(one));
+    for (const one of [code, errno, sqlite]) if (one !== undefined) codes.push(String(one), `${one} ${message}`);
   }
   return codes;
 }
@@ -169,6 +260,10 @@ const READ_ONLY: Readonly<Record<string, string>> = {
 };
 /** In a few words, why the database can only be read; undefined for every other error. */
 export const onlyReadable = (error: unknown): string | undefined => READ_ONLY[causeOf(error)?.code ?? ''];
+
+/** Of a database that has not answered yet. */
+export const noAnswer = (seconds: number): StoreError =>
+  new StoreError('away', Object.assign(new Error(`no answer for ${seconds} s`), { code: 'ETIMEDOUT' }));
 
 /** Undefined for an error that is no failure of the database. */
 export function causeOf(error: unknown): Cause | undefined {

@@ -1,22 +1,26 @@
 // Pools of connections to MySQL: to which of its hosts they lead, how many are open, and how what is given up is ended in the server.
-import { isIP } from 'node:net';
+import { connect as connectTo, isIP, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import mysql from 'mysql2';
 import { type Host, hostText, type MysqlUrl } from '../../config/database-url.ts';
 import type { Hosts } from '../db.ts';
-import { fromMysqlError, isUnreachable, worded } from './mysql-failures.ts';
+import { createBudget, type Share } from './budget.ts';
+import { fromMysqlError, isFull, isUnreachable, worded } from './mysql-failures.ts';
 import { type SessionKind, setSession } from './mysql-session.ts';
 
 const END_MS = 1_000;
 // Statements that wait to be ended in the server. While it hangs there may be more: those end by their own limit.
 const MOST_KILLS = 64;
 const KILL_TIMEOUT_MS = 4_000;
-/** Statements are ended over a connection of their own: all others may be busy. */
-export const KILL_CONNECTIONS = 1;
+// While the server refuses us every connection, for others have taken them all, a call waits so long before it fails.
+const FULL_MS = 2_000;
+const FULL_PAUSE_MS = 200;
 /** Which server answers, in SQL: a number of a connection means nothing on another one. */
 export const THIS_SERVER = "CONCAT(@@hostname, ':', @@port, ' #', @@server_id)";
 
 /** Connections of one kind, with a pool for each host that is used. */
 export interface Pool {
+  readonly share: Share;
   to(host: number): mysql.Pool;
 }
 
@@ -28,6 +32,20 @@ const ended = (pool: mysql.Pool): Promise<void> =>
       clearTimeout(late);
       resolve();
     });
+  });
+
+/** The same for one connection. */
+const ending = (connection: mysql.PoolConnection): Promise<void> =>
+  new Promise((resolve) => {
+    const late = setTimeout(() => {
+      connection.destroy();
+      resolve();
+    }, END_MS);
+    (connection as Inside).stream?.once('close', () => {
+      clearTimeout(late);
+      resolve();
+    });
+    connection.end();
   });
 
 /** The hosts in their order, which may not be the order in which they were tried. */
@@ -44,8 +62,11 @@ export function createPools(url: MysqlUrl) {
   const { hosts } = url;
   const clustered = hosts.length > 1;
   const names = hosts.map(hostText);
-  const open = new Map<mysql.PoolConnection, number>();
-  const busy = new Set<object>();
+  const open = new Map<mysql.PoolConnection, { readonly host: number; readonly from: mysql.Pool }>();
+  /** Connections in use, with the share that their turn is given back to; undefined while they are made. */
+  const busy = new Map<mysql.PoolConnection, Share | undefined>();
+  const budget = createBudget();
+  let opening = 0;
   /** The calls that wait for a connection, with their host. */
   const waiting = new Map<(error: Error) => void, number>();
   // One host for all pools: a process reads its own writes, which another node of a cluster may show a moment later.
@@ -59,68 +80,105 @@ export function createPools(url: MysqlUrl) {
   // Settings that the servers refuse.
   const refused = new Set<string>();
 
-  /** Each connection sets its session first. */
-  function pool(connectionLimit: number, session: SessionKind): Pool {
+  /** Gives back what a connection counts for, once. */
+  function idle(connection: mysql.PoolConnection): void {
+    const share = busy.get(connection);
+    if (busy.delete(connection) && share) budget.give(share);
+  }
+
+  /** At most `most` connections are in use at once. Each sets its session first. */
+  function pool(most: number, session: SessionKind): Pool {
     const made = new Map<number, mysql.Pool>();
+    const share: Share = { most, used: 0 };
     function make(host: number): mysql.Pool {
-      const one = poolTo(hosts[host] as Host, url, connectionLimit);
-      one.on('acquire', (connection) => void busy.add(connection));
+      const one = poolTo(hosts[host] as Host, url);
+      one.on('acquire', (connection) => void busy.set(connection, undefined));
       one.on('release', (connection) => {
-        busy.delete(connection);
         if (host !== here) connection.destroy();
+        // The one that has been idle for longest stays first.
+        else if (open.delete(connection)) open.set(connection, { host, from: one });
+        idle(connection);
       });
       one.on('connection', (connection) => {
-        open.set(connection, host);
+        open.set(connection, { host, from: one });
         const gone = () => {
           open.delete(connection);
-          busy.delete(connection);
+          idle(connection);
         };
         connection.once('end', gone).once('error', gone);
         // A connection that we end ourselves emits neither event over TLS, or after a reset.
-        const destroy = connection.destroy.bind(connection);
+        const [destroy, end] = [connection.destroy.bind(connection), connection.end.bind(connection)];
         connection.destroy = () => {
           gone();
           destroy();
         };
-        begin(connection, setUp(connection, session, clustered, refused));
+        connection.end = () => {
+          gone();
+          end();
+        };
+        setUp(connection, session, clustered, refused);
       });
       made.set(host, one);
       all.push(one);
       return one;
     }
-    return { to: (host) => made.get(host) ?? make(host) };
+    return { share, to: (host) => made.get(host) ?? make(host) };
   }
 
-  const connect = (from: mysql.Pool, host: number): Promise<mysql.PoolConnection> =>
-    new Promise((resolve, reject) => {
+  const isIdle = (from: mysql.Pool): boolean => {
+    for (const [connection, at] of open) if (at.from === from && !busy.has(connection)) return true;
+    return false;
+  };
+
+  /** Ends the connection that has been idle for longest, in the server too: it counts it until then. */
+  async function makeRoom(): Promise<void> {
+    for (const connection of open.keys()) if (!busy.has(connection)) return ending(connection);
+  }
+
+  /** Uses up a turn of the budget: it is given back when this fails, or when the connection is released or broken. */
+  async function connect({ share, to }: Pool, host: number): Promise<mysql.PoolConnection> {
+    const from = to(host);
+    const opens = !isIdle(from);
+    if (opens) opening++;
+    if (opens && open.size + opening > budget.allowed()) await makeRoom();
+    return new Promise((resolve, reject) => {
       const fail = (error: Error) => {
-        waiting.delete(fail);
+        if (!waiting.delete(fail)) return;
+        budget.give(share);
         reject(error);
+      };
+      const done = (connection: mysql.PoolConnection) => {
+        if (!open.has(connection)) return fail(broken());
+        // It comes too late: its host was left.
+        if (!waiting.delete(fail)) return connection.destroy();
+        busy.set(connection, share);
+        resolve(connection);
       };
       waiting.set(fail, host);
       from.getConnection((error, connection) => {
+        if (opens) opening--;
         if (error) return fail(worded(error));
-        const take = () => {
-          if (waiting.delete(fail)) resolve(connection);
-          else connection.destroy();
-        };
-        const beginning = beginnings.get(connection);
-        if (!beginning) return take();
-        beginning.then(take, (reason: Error) => {
-          connection.destroy();
-          // Its host has answered: whether it is still there, the next connection finds out.
-          fail(fromMysqlError(reason));
-        });
+        const ready = settingUp.get(connection);
+        if (!ready) return done(connection);
+        settingUp.delete(connection);
+        ready.then(
+          () => done(connection),
+          (failure) => {
+            connection.destroy();
+            fail(failure);
+          },
+        );
       });
     });
+  }
 
   /** Drops idle connections to a host that may be gone: one new connection finds out, instead of each call by its own failure. */
   function dropIdle(host: number): void {
-    for (const [connection, at] of open) if (at === host && !busy.has(connection)) connection.destroy();
+    for (const [connection, at] of open) if (at.host === host && !busy.has(connection)) connection.destroy();
   }
 
   function drop(connection: mysql.PoolConnection): void {
-    const host = open.get(connection);
+    const host = open.get(connection)?.host;
     connection.destroy();
     if (clustered && host !== undefined) dropIdle(host);
   }
@@ -137,10 +195,12 @@ export function createPools(url: MysqlUrl) {
   /** A connection to the host that is used, or to the first one after it that can be connected to. */
   async function borrow(from: Pool): Promise<mysql.PoolConnection> {
     const reasons = new Map<number, string>();
+    const began = performance.now();
     for (;;) {
+      await budget.take(from.share);
       const host = here;
       try {
-        const connection = await connect(from.to(host), host);
+        const connection = await connect(from, host);
         if (host === here) {
           if (host !== told) tell(names[told] as string, names[host] as string, left);
           told = host;
@@ -148,6 +208,15 @@ export function createPools(url: MysqlUrl) {
         }
         connection.destroy();
       } catch (error) {
+        if (isFull(error)) {
+          // We make do with what we have, or wait until others give one back.
+          budget.lower(open.size);
+          if (open.size > 0) continue;
+          if (performance.now() - began < FULL_MS) {
+            await sleep(FULL_PAUSE_MS);
+            continue;
+          }
+        }
         if (!clustered || !isUnreachable(error)) throw fromMysqlError(error);
         reasons.set(host, `${names[host]}: ${(error as Error).message}`);
         leave(host, error as Error);
@@ -156,14 +225,17 @@ export function createPools(url: MysqlUrl) {
     }
   }
 
-  const killer = pool(KILL_CONNECTIONS, {});
+  // Over a connection of its own: all others may be busy.
+  const killer = pool(1, {});
   let kills = 0;
   /** A server that is asked to end a connection ends its statement, and needs no right to do so: the account is the same. */
   async function kill(host: number, server: string, id: number): Promise<void> {
     if (kills === MOST_KILLS) return;
     kills++;
     try {
-      const connection = await connect(killer.to(host), host);
+      await budget.take(killer.share);
+      if (host !== here) return budget.give(killer.share);
+      const connection = await connect(killer, host);
       const ask = (sql: string) =>
         new Promise<mysql.RowDataPacket[]>((resolve, reject) =>
           connection.query<mysql.RowDataPacket[]>({ sql, timeout: KILL_TIMEOUT_MS }, (error, rows) =>
@@ -189,6 +261,8 @@ export function createPools(url: MysqlUrl) {
   return {
     pool,
     borrow,
+    /** From now on at most so many connections are open, of all pools together. */
+    limit: budget.limit,
     /** Ends a connection that broke. */
     drop,
     /**
@@ -196,7 +270,7 @@ export function createPools(url: MysqlUrl) {
      * connection is never used again, so that no other statement can be hit.
      */
     abandon(connection: mysql.PoolConnection): void {
-      const host = open.get(connection);
+      const host = open.get(connection)?.host;
       const server = servers.get(connection);
       const { threadId } = connection;
       drop(connection);
@@ -207,7 +281,7 @@ export function createPools(url: MysqlUrl) {
     async end(): Promise<void> {
       await Promise.all(all.map(ended));
     },
-    connections: () => ({ open: open.size, busy: busy.size, waiting: waiting.size }),
+    connections: () => ({ open: open.size, busy: busy.size, waiting: waiting.size + budget.waiting(killer.share) }),
     hosts: clustered
       ? {
           now: () => names[here] as string,
@@ -224,7 +298,6 @@ export function createPools(url: MysqlUrl) {
 // 2 tables with about 70 sizes each, and the other statements; the server's own limit is 16,382 for all connections.
 const PREPARED_STATEMENTS = 300;
 const STEP_TIMEOUT_MS = 4_000;
-const SET_UP_TIMEOUT_MS = 4_000;
 const UNKNOWN_VARIABLE = 1193;
 const NO_SUCH_THREAD = 1094;
 
@@ -233,16 +306,6 @@ const opened = new WeakMap<object, number>();
 export const openedAt = (connection: object): number => opened.get(connection) ?? Number.POSITIVE_INFINITY;
 
 const servers = new WeakMap<object, string>();
-
-/** Connections that are still being set up. One that could not be set up must not be used. */
-const beginnings = new WeakMap<object, Promise<void>>();
-function begin(connection: object, done: Promise<void>): void {
-  beginnings.set(connection, done);
-  done.then(
-    () => beginnings.delete(connection),
-    () => {},
-  );
-}
 
 const steps = new WeakMap<object, number>();
 /**
@@ -269,19 +332,59 @@ const tlsTo = (host: string, verified: boolean): mysql.SslOptions => ({
   minVersion: 'TLSv1.2',
 });
 
-/** A pool of connections to one host. */
-function poolTo({ host, port }: Host, { user, password, database, tls }: MysqlUrl, most: number): mysql.Pool {
+const CONNECT_MS = 3_000;
+// A little less, so that this is what is told.
+const GREETING_MS = 2_500;
+/** The first packet of a server: its number is 0, and then comes the version of the protocol, or an error. */
+const isGreeting = (first: Buffer): boolean => first[3] === 0 && (first[4] === 10 || first[4] === 0xff);
+
+const broken = (): Error => Object.assign(new Error('the connection broke'), { code: 'PROTOCOL_CONNECTION_LOST' });
+const timedOut = (message: string, code = 'ETIMEDOUT'): Error => Object.assign(new Error(message), { code });
+
+/** A socket that breaks with the reason when what answers is no server, or says nothing. */
+function socketTo({ host, port }: Host): Socket {
+  const socket = connectTo({ host, port, noDelay: true, keepAlive: true });
+  const about = `${hostText({ host, port })}: `;
+  socket.once('connect', () => {
+    const late = setTimeout(
+      () =>
+        socket.destroy(timedOut(`${about}connected, and nothing came within ${GREETING_MS / 1000} s`, 'NO_GREETING')),
+      GREETING_MS,
+    );
+    socket.once('close', () => clearTimeout(late));
+    socket.once('data', (first: Buffer) => {
+      clearTimeout(late);
+      if (first.length >= 5 && !isGreeting(first))
+        socket.destroy(Object.assign(new Error(`${about}it began with ${begun(first)}`), { code: 'NOT_MYSQL' }));
+    });
+  });
+  return socket;
+}
+const MOST_BEGUN = 20;
+const begun = (first: Buffer): string => JSON.stringify(first.toString('latin1', 0, MOST_BEGUN));
+
+// More than the budget ever gives.
+const MOST_CONNECTIONS = 10_000;
+// Then it is given back: other programs may have need of it.
+const IDLE_MS = 60_000;
+
+/** A pool of connections to one host. How many there are is bounded by the budget. */
+function poolTo(to: Host, { user, password, database, tls }: MysqlUrl): mysql.Pool {
   return mysql.createPool({
-    host,
-    port,
+    ...to,
     user,
     password,
     database,
     charset: 'utf8mb4',
-    connectTimeout: 3_000,
-    connectionLimit: most,
+    stream: () => socketTo(to),
+    connectTimeout: CONNECT_MS,
+    connectionLimit: MOST_CONNECTIONS,
+    // Ended connections say goodbye: a server that is told counts them no longer.
+    gracefulEnd: true,
+    maxIdle: MOST_CONNECTIONS - 1,
+    idleTimeout: IDLE_MS,
     maxPreparedStatements: PREPARED_STATEMENTS,
-    ...(tls === 'off' ? {} : { ssl: tlsTo(host, tls === 'on') }),
+    ...(tls === 'off' ? {} : { ssl: tlsTo(to.host, tls === 'on') }),
   });
 }
 
@@ -297,20 +400,32 @@ const CATCH_UP: readonly string[] = [
   'SET SESSION group_replication_consistency = DEFAULT',
 ];
 
-/** Sets up a new connection before its first statement. */
-async function setUp(
+const settingUp = new WeakMap<object, Promise<void>>();
+
+/** Sets up a new connection before its first statement. One that could not be set up must not be used: `settingUp` rejects. */
+function setUp(connection: mysql.PoolConnection, session: SessionKind, clustered: boolean, refused: Set<string>): void {
+  opened.set(connection, performance.now());
+  keepTypesAlone(connection);
+  const ready = new Promise<void>((resolve, reject) => {
+    const late = setTimeout(() => reject(timedOut('it signs us in, and answers nothing then')), CONNECT_MS);
+    setAll(connection, session, clustered, refused)
+      .then(resolve, reject)
+      .finally(() => clearTimeout(late));
+  });
+  // It is looked at when the connection is handed out, which is now.
+  ready.catch(() => {});
+  settingUp.set(connection, ready);
+}
+
+async function setAll(
   connection: mysql.PoolConnection,
   session: SessionKind,
   clustered: boolean,
   refused: Set<string>,
 ): Promise<void> {
-  opened.set(connection, performance.now());
-  keepTypesAlone(connection);
   const ask = (sql: string) =>
     new Promise<mysql.RowDataPacket[]>((resolve, reject) =>
-      connection.query<mysql.RowDataPacket[]>({ sql, timeout: SET_UP_TIMEOUT_MS }, (error, rows) =>
-        error ? reject(error) : resolve(rows),
-      ),
+      connection.query<mysql.RowDataPacket[]>(sql, (error, rows) => (error ? reject(error) : resolve(rows))),
     );
   await setSession(ask, session, refused);
   const [row] = await ask(`SELECT ${THIS_SERVER} AS server`);
@@ -332,7 +447,7 @@ interface Statement {
 }
 /** What the types of mysql2 leave out of a connection: its socket, and its prepared statements by their text. */
 interface Inside {
-  readonly stream?: { destroy(): void };
+  readonly stream?: { destroy(): void; once(event: 'close', then: () => void): unknown };
   readonly _statements?: { set(key: string, statement: Statement): unknown };
 }
 

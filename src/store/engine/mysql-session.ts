@@ -31,6 +31,12 @@ export interface SessionVariable {
 const SQL_MODE = 'STRICT_ALL_TABLES,STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION';
 const NO_LIMIT = '18446744073709551615';
 
+/**
+ * How long a statement waits for a table that another connection has locked, or is changing: the servers' own limit is a day or a
+ * year, and the reason would be lost when we give up.
+ */
+export const LOCK_WAIT_S = 3;
+
 type Line = readonly [name: string, value: string, only?: SessionVariable['only']];
 
 const mustSet = ({ transactions = false, limitMs = 0 }: SessionKind): readonly Line[] => [
@@ -63,7 +69,7 @@ const mustSet = ({ transactions = false, limitMs = 0 }: SessionKind): readonly L
 const WISHED: readonly Line[] = [
   ['timestamp', 'DEFAULT'],
   ['innodb_lock_wait_timeout', '50'],
-  ['lock_wait_timeout', '86400'],
+  ['lock_wait_timeout', String(LOCK_WAIT_S)],
   // A slow network, and a connection that rests, must not end it.
   ['net_read_timeout', '30'],
   ['net_write_timeout', '60'],

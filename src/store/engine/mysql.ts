@@ -11,10 +11,11 @@ import {
   TransactionOver,
   type Value,
 } from '../db.ts';
+import { CONNECTIONS, sharesOf } from './budget.ts';
 import { createHints, type Hints } from './hints.ts';
-import { failureOf, fromMysqlError } from './mysql-failures.ts';
+import { failureOf, fromMysqlError, isLockWait } from './mysql-failures.ts';
 import { createPools, openedAt, type Pool, stepOf } from './mysql-pools.ts';
-import type { SessionKind } from './mysql-session.ts';
+import { LOCK_WAIT_S, type SessionKind } from './mysql-session.ts';
 import { insertSql, statementsFor } from './statements.ts';
 
 // A statement that takes longer is given up and its connection dropped: a 503 is better than a sender that hangs.
@@ -23,15 +24,9 @@ const STATEMENT_TIMEOUT_MS = 10_000;
 const READ_TIMEOUT_MS = 4_000;
 // A statement that fails at once met a connection that the server had closed: it is done again. A slow one is not.
 const AT_ONCE_MS = 1_000;
-export const READ_CONNECTIONS = 8;
-// A search takes all that a connection of the server has, and must not take the place of lists and sign-ins.
-export const SEARCH_CONNECTIONS = 2;
 // The limit of one statement of a search: it looks at a part that takes a tenth of it on a server that has nothing else to do.
 const SEARCH_TIMEOUT_MS = 2_000;
-// Two transactions in flight: while one waits for its flush the other is being filled. Three or four were slower.
 const LANES = 2;
-// For the sequencer and the consumers; claims of one consumer wait for each other anyway.
-export const OTHER_TRANSACTIONS = 8;
 const TRIES = 5;
 /** Of the connections that read, and of those that change something. */
 export const READING: SessionKind = { limitMs: STATEMENT_TIMEOUT_MS };
@@ -121,13 +116,24 @@ function queriesOn(connection: Connection, mariadb: boolean, timeout: number, hi
   };
 }
 
-/** Connects once, so that errors show here. */
-export async function openMysql(url: MysqlUrl): Promise<Db> {
-  const { pool, borrow, drop, abandon, connections, hosts, end: endPools } = createPools(url);
-  const reads = pool(READ_CONNECTIONS, READING);
-  const searches = pool(SEARCH_CONNECTIONS, { limitMs: SEARCH_TIMEOUT_MS });
-  const writer = pool(LANES, { transactions: true });
-  const others = pool(OTHER_TRANSACTIONS, CHANGING);
+interface ServerFacts {
+  readonly v: string;
+  readonly packet: number;
+  /** What the account may have, or else every account; 0: no limit. */
+  readonly most: number;
+}
+
+/** One less than the account may have, if nobody said how many: the verbs need one beside the service, and `doctor` above all. */
+const connectionsOf = (wanted: number | undefined, accountMost: number): number =>
+  accountMost === 0
+    ? (wanted ?? CONNECTIONS)
+    : Math.max(1, Math.min(wanted ?? CONNECTIONS, wanted === undefined ? accountMost - 1 : accountMost));
+
+/** Connects once, so that errors show here. `most`: connections of this process, where the account may have so many. */
+export async function openMysql(url: MysqlUrl, most?: number): Promise<Db> {
+  const { pool, borrow, drop, abandon, connections, hosts, limit: limitConnections, end: endPools } = createPools(url);
+  // More when it is known how many there may be.
+  const reads = pool(1, READING);
   let flushed = Number.NEGATIVE_INFINITY;
   let mariadb = false;
 
@@ -242,13 +248,23 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
   }
 
   const facts = await reading((queries) =>
-    queries.all<{ v: string; packet: number }>('SELECT VERSION() AS v, @@max_allowed_packet AS packet'),
+    queries.all<ServerFacts>(
+      'SELECT VERSION() AS v, @@max_allowed_packet AS packet, @@SESSION.max_user_connections AS most',
+    ),
   ).catch((error: unknown) => {
     void endPools();
     throw error;
   });
-  const fact = facts[0] ?? { v: '', packet: 1 << 20 };
+  const fact = facts[0] ?? { v: '', packet: 1 << 20, most: 0 };
   mariadb = /mariadb/i.test(fact.v);
+  const mostOpen = connectionsOf(most, fact.most);
+  limitConnections(mostOpen);
+  const shares = sharesOf(mostOpen);
+  reads.share.most = shares.reads;
+  const searches = pool(shares.searches, { limitMs: SEARCH_TIMEOUT_MS });
+  // The sequencer and the consumers have their transactions; claims of one consumer wait for each other anyway.
+  const others = pool(shares.others, CHANGING);
+  const writer = shares.writer === undefined ? others : pool(shares.writer, { transactions: true });
 
   return {
     kind: 'mysql',
@@ -266,7 +282,7 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
       nowMs: "CAST(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000 AS UNSIGNED)",
     },
     maxValueBytes: fact.packet,
-    lanes: LANES,
+    lanes: Math.min(LANES, writer.share.most),
     all: (sql, params) => reading((queries) => queries.all(sql, params)),
     search: (sql, params) => reading((queries) => queries.all(sql, params), searches),
     run: (sql, params) => using(reads, (queries) => queries.run(sql, params)),
@@ -277,6 +293,7 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
     since: Number.NEGATIVE_INFINITY,
     flushedAt: () => flushed,
     connections,
+    limits: { connections: mostOpen, ofAccount: fact.most },
     hosts,
     async transaction(work, who = 'others') {
       const began = performance.now();
@@ -286,7 +303,9 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
         } catch (error) {
           // Nothing was committed: a deadlock, a lock wait, or a connection that the server had closed. `unknown` is not retried.
           const stale = failed(error, 'away') && performance.now() - began < AT_ONCE_MS;
-          if (!(stale || failed(error, 'again')) || tries === TRIES) throw error;
+          // Who has waited for a lock for long is told so, instead of waiting five times as long.
+          const waited = isLockWait(error) && performance.now() - began > LOCK_WAIT_S * 900;
+          if (!(stale || (failed(error, 'again') && !waited)) || tries === TRIES) throw error;
         }
       }
     },

@@ -161,12 +161,12 @@ async function openShared(db: Db): Promise<{ source: FenceSource; facts: () => F
     if (Number(row?.ro) === 1 || row?.ro === 'ON')
       throw new StoreError(
         'away',
-        'the database is read-only: lists wait until DATABASE_URL leads to the primary again',
+        Object.assign(new Error('lists wait until DATABASE_URL leads to the primary again'), { code: 'READ_ONLY' }),
       );
     if (row?.server !== server)
       throw new StoreError(
         'away',
-        'two reads of one transaction were answered by two servers: a proxy sends reads to replicas. DATABASE_URL must lead to the primary alone',
+        Object.assign(new Error('two reads of one transaction had two answers'), { code: 'TWO_SERVERS' }),
       );
   }
 

@@ -92,9 +92,8 @@ export async function migrate(db: Db, createBase: boolean, tell: (line: string) 
     for (let step = state.done; step < STEPS.length; step++) {
       const sql = STEPS[step]?.[db.kind] ?? '';
       tell(`step ${step + 1} of ${STEPS.length}`);
-      await queries.ddl(sql).catch((error: unknown) => {
-        if (!failed(error, 'exists')) throw error;
-      });
+      if (!(await insistently(db, queries, sql, tell)))
+        throw new OthersMigrate('a table is locked by another connection: see SHOW FULL PROCESSLIST, then run again');
       await queries.run(SAVE[db.kind], [step + 1]);
     }
     if (db.kind === 'sqlite' && !state.indexed) await queries.ddl(INDEX.sqlite);
@@ -141,22 +140,28 @@ export async function estimate(db: Db): Promise<{ rows: number; galera: boolean 
 
 /** Resolves with false when a long transaction held the table all the time; then nothing was changed. */
 export function addIndex(db: Db, tell: (line: string) => void): Promise<boolean> {
-  return db.transaction(async (queries) => {
-    // Waits two seconds for the table's lock, then tries again: while an ALTER waits, every later statement waits behind it.
-    if (db.kind === 'mysql') await queries.run('SET SESSION lock_wait_timeout = 2');
-    for (let tries = 1; tries <= TRIES; tries++) {
-      try {
-        await queries.ddl(INDEX[db.kind]);
-        return true;
-      } catch (error) {
-        if (failed(error, 'exists')) return true;
-        if (!failed(error, 'again')) throw error;
-      }
-      tell(`tblwh is in use by a long transaction, trying again (${tries} of ${TRIES})`);
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  return db.transaction((queries) => insistently(db, queries, INDEX[db.kind], tell));
+}
+
+/**
+ * A connection waits two seconds for the lock on a table, then it is tried again: while a change of the schema waits, every later
+ * statement waits behind it. False: another connection held the lock all the time.
+ */
+async function insistently(db: Db, queries: Queries, sql: string, tell: (line: string) => void): Promise<boolean> {
+  if (db.kind === 'mysql') await queries.run('SET SESSION lock_wait_timeout = 2');
+  for (let tries = 1; tries <= TRIES; tries++) {
+    try {
+      await queries.ddl(sql);
+      return true;
+    } catch (error) {
+      // As is a step that was interrupted.
+      if (failed(error, 'exists')) return true;
+      if (!failed(error, 'again')) throw error;
     }
-    return false;
-  });
+    tell(`a table is in use by a long transaction, trying again (${tries} of ${TRIES})`);
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+  return false;
 }
 
 // The backfill: positions for contents that are older than restante_position, in parts, so that it can stop and go on.
