@@ -6,7 +6,7 @@ import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type RouteOptions } from 'fastify';
 import type { Rooms } from '../admission/rooms.ts';
 import { basePath, type Config } from '../config/config.ts';
-import { forbidden, invalid, needsMigrate } from '../errors.ts';
+import { forbidden, invalid, methodNotAllowed, needsMigrate } from '../errors.ts';
 import { allFinite, type BodyReader, isTime, type Lengths, overlong, readBodies, readJson } from '../http/body.ts';
 import { createClose, createRequestId, createServerWith, MAX_HEADER_BYTES, type Receiver } from '../http/server.ts';
 import type { Incidents } from '../observe/incidents.ts';
@@ -103,12 +103,7 @@ export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[]
   const { config, receiver } = parts;
   const auth = createAuth(parts);
   const onError = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
-    answerProblem(
-      toProblem(error, request.routeOptions.bodyLimit, request.routeOptions.schema?.body as object | undefined),
-      request,
-      reply,
-      parts,
-    );
+    answerProblem(toProblem(error, request.routeOptions.bodyLimit, request.routeOptions.schema), request, reply, parts);
   const fastify = Fastify({
     serverFactory: (handler) => createServerWith(parts, handler),
     genReqId: createRequestId,
@@ -116,16 +111,6 @@ export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[]
     // No 414: the schema of an id says that it is too long.
     routerOptions: { maxParamLength: MAX_HEADER_BYTES, ignoreTrailingSlash: true },
     schemaController: { compilersFactory: { buildValidator: validatorsWhenAsked() } },
-    ajv: {
-      customOptions: {
-        removeAdditional: false,
-        coerceTypes: 'array',
-        allErrors: true,
-        useDefaults: false,
-        allowUnionTypes: true,
-      },
-      onCreate: (ajv) => void ajv.addFormat('date-time', isTime),
-    },
     frameworkErrors: onError,
   });
   await fastify.register(swagger, openApi(config));
@@ -137,7 +122,11 @@ export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[]
   // The answers of one turn of the event loop leave together. Sent one by one, each wakes its reader: 1.6 x slower.
   fastify.addHook('onSend', (_request, _reply, payload, done) => void setImmediate(done, null, payload));
   fastify.setErrorHandler(onError);
-  fastify.setNotFoundHandler((request, reply) => answerProblem(noSuchRoute(request), request, reply, parts));
+  const methodsOf = rememberMethods(fastify);
+  fastify.setNotFoundHandler((request, reply) => {
+    const allow = methodsOf(request.url);
+    answerProblem(allow ? methodNotAllowed(allow) : noSuchRoute(request), request, reply, parts);
+  });
   readBodies(fastify, parts);
   const waiting = createWaiting(auth, parts.rooms.waiting);
   measureCalls(fastify, parts.metrics, waiting);
@@ -153,6 +142,20 @@ export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[]
       await stop();
       auth.close();
     },
+  };
+}
+
+/** The methods that an address has, of all routes that are added from now on; undefined where there is no such address. */
+function rememberMethods(fastify: FastifyInstance): (url: string) => string | undefined {
+  const known: { readonly parts: readonly string[]; readonly methods: readonly string[] }[] = [];
+  const partsOf = (path: string) => path.replace(/(.)\/$/, '$1').split('/');
+  fastify.addHook('onRoute', ({ url, method }) => void known.push({ parts: partsOf(url), methods: [method].flat() }));
+  return (url) => {
+    const asked = partsOf(url.split('?')[0] ?? '');
+    const isAsked = (parts: readonly string[]) =>
+      parts.length === asked.length && parts.every((part, i) => part === asked[i] || part[0] === ':');
+    const methods = new Set(known.filter(({ parts }) => isAsked(parts)).flatMap((one) => one.methods));
+    return methods.size > 0 ? [...methods].sort().join(', ') : undefined;
   };
 }
 
@@ -174,7 +177,7 @@ function asServed(route: Route<ApiParts>, parts: ApiParts, auth: Auth, waiting: 
       else for (const name of ['content-type', 'content-length', 'transfer-encoding']) delete headers[name];
       if (route.kind === 'public') return done();
       // A person who opens the service in a browser wants to read about it.
-      if (route.url === '/' && headers.authorization === undefined && headers.accept?.includes('text/html'))
+      if (route.url === '/' && headers.authorization === undefined && isNavigation(headers))
         return void reply.redirect(`${basePath(parts.config)}/docs`);
       const accept = (userId: number) => {
         request.userId = userId;
@@ -248,6 +251,13 @@ function fromElsewhere(headers: IncomingHttpHeaders, { corsOrigins, publicUrl }:
   return !URL.canParse(origin) || (origin !== new URL(publicUrl).origin && new URL(origin).host !== host);
 }
 
+/**
+ * Whether a person opens this address in a browser. Browsers say so over https and to localhost; else by XHTML, which they alone accept:
+ * Java's own client accepts text/html, and sends credentials only after a 401.
+ */
+const isNavigation = ({ 'sec-fetch-mode': mode, accept = '' }: IncomingHttpHeaders): boolean =>
+  mode === undefined ? accept.includes('application/xhtml+xml') : mode === 'navigate';
+
 /** CORS_ORIGINS: other web sites whose pages may call the API. A browser shows an answer to no others. */
 async function allowOrigins(fastify: FastifyInstance, origins: readonly string[]): Promise<void> {
   if (origins.length === 0) return;
@@ -260,21 +270,36 @@ async function allowOrigins(fastify: FastifyInstance, origins: readonly string[]
   });
 }
 
-/** Compiles a schema when a call first needs it: compiling all of them takes a third of the time of a start. */
+/**
+ * Compiles a schema when a call first needs it: compiling all of them takes a third of the time of a start. In a path and in a query all
+ * is text, which becomes the number that is asked for; JSON says itself what it is, and is taken at its word.
+ */
 function validatorsWhenAsked(): ReturnType<typeof createAjv> {
   const build = createAjv();
-  return (externalSchemas, options) => {
-    const compile = build(externalSchemas, options);
+  return (externalSchemas) => {
+    const compilerOf = (coerceTypes: false | 'array') =>
+      build(externalSchemas, {
+        customOptions: {
+          removeAdditional: false,
+          coerceTypes,
+          allErrors: true,
+          useDefaults: false,
+          allowUnionTypes: true,
+        },
+        onCreate: (ajv) => void ajv.addFormat('date-time', isTime),
+      });
+    const [ofJson, ofText] = [compilerOf(false), compilerOf('array')];
     return (route) => {
-      let made: ReturnType<typeof compile> | undefined;
+      const { httpPart } = route as { httpPart?: string };
+      let made: ReturnType<typeof ofJson> | undefined;
       const validate = (data: unknown): unknown => {
-        made ??= compile(route);
+        made ??= (httpPart === 'body' ? ofJson : ofText)(route);
         const good = made(data);
         // Fastify looks for the errors on the function.
         Object.assign(validate, { errors: made.errors });
         return good;
       };
-      return validate as ReturnType<typeof compile>;
+      return validate as ReturnType<typeof ofJson>;
     };
   };
 }

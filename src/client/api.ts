@@ -4,6 +4,7 @@
 export interface components {
     schemas: {
         readonly Content: {
+            /** Format: int64 */
             readonly id: number;
             /** The body, as text in `encoding`. */
             readonly content: string;
@@ -12,7 +13,10 @@ export interface components {
             /** 1 = received by a webhook, 0 = posted by the user. */
             readonly api: number;
             readonly dt: string;
-            /** 0 = own content. */
+            /**
+             * Format: int64
+             * 0 = own content.
+             */
             readonly wh_id: number;
             /** @enum {string} */
             readonly encoding: "utf-8" | "base64" | "windows-1252";
@@ -35,16 +39,22 @@ export interface components {
                 readonly verified: "signed" | "token" | "none";
                 readonly event_id: string | null;
                 readonly event_type: string | null;
+                /** Format: int64 */
                 readonly duplicate_of: number | null;
+                /** Format: int64 */
                 readonly released_from: number | null;
             } | null;
         };
         readonly ContentPage: {
             readonly whcontent: readonly components["schemas"]["Content"][];
-            /** Pass it as the next `id`. */
+            /**
+             * Format: int64
+             * Pass it as the next `id`.
+             */
             readonly next_id: number;
             /** Your `id` is ahead of every content: was the database restored? */
             readonly reset?: {
+                /** Format: int64 */
                 readonly max_id: number;
             } | undefined;
             /** Seconds for which a transaction of another application has held back newer contents. */
@@ -52,7 +62,9 @@ export interface components {
             readonly hint?: string | undefined;
         };
         readonly Refusal: {
+            /** Format: int64 */
             readonly id: number;
+            /** Format: int64 */
             readonly wh_id: number;
             readonly kind: string;
             /** What happened and what to do. */
@@ -60,6 +72,7 @@ export interface components {
             readonly near_miss: string | null;
             /** A link that you have to open yourself, to confirm a subscription. It is never fetched. */
             readonly link?: string | undefined;
+            /** Format: int64 */
             readonly size: number | null;
             readonly request: {
                 readonly method: string;
@@ -74,14 +87,18 @@ export interface components {
                 /** Format: date-time */
                 readonly received_at: string;
             };
+            /** Format: int64 */
             readonly released_as: number | null;
         };
         readonly ReleaseResult: {
             readonly released: readonly {
+                /** Format: int64 */
                 readonly id: number;
+                /** Format: int64 */
                 readonly content_id: number;
             }[];
             readonly kept: readonly {
+                /** Format: int64 */
                 readonly id: number;
                 readonly reason: string;
             }[];
@@ -89,6 +106,7 @@ export interface components {
             readonly next_id?: number | undefined;
         };
         readonly Webhook: {
+            /** Format: int64 */
             readonly wh_id: number;
             /** The public URL that a provider POSTs to. */
             readonly wh_url: string;
@@ -97,139 +115,7 @@ export interface components {
             readonly status: number;
             /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
             readonly preset: string | null;
-            /** How requests are verified. Beside a preset: what differs from it. */
-            readonly verify: {
-                /**
-                 * hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; jwt: a JSON Web Token; shared-secret: the secret itself is sent; none: nothing is verified.
-                 * @enum {string}
-                 */
-                readonly scheme?: ("hmac" | "hash" | "asymmetric" | "jwt" | "shared-secret" | "none") | undefined;
-                /**
-                 * Default sha256; with `asymmetric`, and with `jwt` (hs256 to ps256), there is no default. A token that names another algorithm is refused.
-                 * @enum {string}
-                 */
-                readonly algorithm?: ("sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | "rsa-sha1" | "hs256" | "hs384" | "hs512" | "rs256" | "es256" | "ps256") | undefined;
-                /**
-                 * How the signature is written. Default hex.
-                 * @enum {string}
-                 */
-                readonly encoding?: ("hex" | "base64" | "base64url") | undefined;
-                /**
-                 * How the secret is written. Default utf8: its characters are the key.
-                 * @enum {string}
-                 */
-                readonly key_encoding?: ("utf8" | "base64" | "hex") | undefined;
-                /** What to cut off the secret first, if it is there: `whsec_`. */
-                readonly key_prefix?: string | undefined;
-                /**
-                 * The key is this hash of the secret, as at Braintree. Default: the key is the secret.
-                 * @enum {string}
-                 */
-                readonly key_hash?: ("sha1" | "sha256") | undefined;
-                readonly signature?: {
-                    /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                    readonly from?: string | undefined;
-                    /**
-                     * Of several headers in `from`: first: the first that the request has, and `timestamp` and `id` of the same family; all: every one of the first 20, any may match. Default first.
-                     * @enum {string}
-                     */
-                    readonly headers?: ("first" | "all") | undefined;
-                    /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
-                    readonly item_separator?: string | undefined;
-                    /** What stands between the name of a field and its value: `=` for `v1=ab`. */
-                    readonly field_separator?: string | undefined;
-                    /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. `*`: a field of any name, as at Braintree. */
-                    readonly field?: string | undefined;
-                } | undefined;
-                /** With the scheme jwt. The token stands in `signature.from` (default `header:Authorization`), with or without `Bearer `. The secret is a shared key, a public key, or a set of keys as JSON (JWKS). `exp` and `nbf` may be off by `tolerance_seconds`. */
-                readonly jwt?: {
-                    /** What the claim `iss` must be. Default: anything. */
-                    readonly issuer?: string | undefined;
-                    /** What the claim `aud` must be, or have in its list. Default: anything. */
-                    readonly audience?: string | undefined;
-                    /** The claim that must be the SHA-256 of the body, in hex or base64: `request_body_sha256`. Without it the token says nothing of the body: then `covers_body` must be false. */
-                    readonly body_claim?: string | undefined;
-                    /** The claim with the time of the signature, in seconds: `iat`. It may be off by `tolerance_seconds` in both directions. Default: none, and only `exp` and `nbf` count. */
-                    readonly time_claim?: string | undefined;
-                    /** What other claims must be: `{"email":"push@project.iam.gserviceaccount.com"}`. A true or false is written as a text. An empty text is yet to be said: until then requests are kept and not accepted. */
-                    readonly claims?: {
-                        readonly [key: string]: string;
-                    } | undefined;
-                } | undefined;
-                readonly timestamp?: {
-                    /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `field:t` beside the signature. */
-                    readonly from?: string | undefined;
-                    /**
-                     * Of a number. Default s.
-                     * @enum {string}
-                     */
-                    readonly unit?: ("s" | "ms") | undefined;
-                    /**
-                     * Default unix.
-                     * @enum {string}
-                     */
-                    readonly format?: ("unix" | "iso8601" | "http-date") | undefined;
-                } | undefined;
-                /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
-                readonly tolerance_seconds?: number | undefined;
-                /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash (or the preset paypal) `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
-                readonly signed_string?: string | undefined;
-                /**
-                 * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
-                 * @enum {string}
-                 */
-                readonly body?: ("raw" | "decoded") | undefined;
-                /** false: the signature does not cover the body, and you know it. */
-                readonly covers_body?: boolean | undefined;
-                /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                readonly id?: string | undefined;
-                /**
-                 * as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: with twelve of its percent codes decoded, and as received. twilio: with and without a port, raw and normalised.
-                 * @enum {string}
-                 */
-                readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
-                /** With shared-secret, and with the preset sns: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
-                readonly secret_from?: string | undefined;
-                /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
-                readonly token?: string | undefined;
-                /** Requests that are answered and not stored as a content. */
-                readonly handshake?: readonly {
-                    /** Only requests of this method. */
-                    readonly method?: string | undefined;
-                    /** A request is a handshake when all of these hold. */
-                    readonly when?: readonly {
-                        /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                        readonly from: string;
-                        /** What must stand there. Left out: anything. */
-                        readonly equals?: string | undefined;
-                        /** true: nothing must stand there. */
-                        readonly absent?: boolean | undefined;
-                    }[] | undefined;
-                    /** Where `verify.token` must stand. */
-                    readonly token_from?: string | undefined;
-                    /** Where the text stands that has to be sent back. */
-                    readonly challenge_from?: string | undefined;
-                    /** Check the signature before it is answered. Default true. With `{hmac}` it may be false for a GET with its challenge in the query: only a word of at most 128 letters and digits is answered then, and never accepted as an event. */
-                    readonly signed?: boolean | undefined;
-                    readonly answer: {
-                        /** Default 200. */
-                        readonly status?: number | undefined;
-                        /**
-                         * Default text/plain.
-                         * @enum {string}
-                         */
-                        readonly content_type?: ("text/plain" | "application/json") | undefined;
-                        /** Headers of the answer, by name: `X-…` or `WebHook-…`, but none that a server or a browser obeys, such as X-Accel-Redirect. Each value is plain ASCII with at most one placeholder, as in the body. */
-                        readonly headers?: {
-                            readonly [key: string]: string;
-                        } | undefined;
-                        /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
-                        readonly body: string;
-                    };
-                }[] | undefined;
-                /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                readonly event_type?: string | undefined;
-            } | null;
+            readonly verify: components["schemas"]["Verify"] | null;
             /** Without their values: those are never told again. */
             readonly secrets: readonly {
                 readonly id: string;
@@ -238,13 +124,7 @@ export interface components {
                 /** Format: date-time */
                 readonly expires_at: string | null;
             }[];
-            /** How the same event is known again when it is sent twice. It is flagged, never dropped. */
-            readonly dedupe: {
-                /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
-                readonly from?: (string | readonly string[]) | undefined;
-                /** How long an id is remembered. */
-                readonly window_seconds?: number | undefined;
-            } | null;
+            readonly dedupe: components["schemas"]["Dedupe"] | null;
             /**
              * keep: a request that fails its check is kept as a refusal, which can be released. Default keep.
              * @enum {string}
@@ -261,7 +141,10 @@ export interface components {
                 /** Default empty: some providers show a text to their end user. */
                 readonly body: string;
             };
-            /** Larger bodies are refused with 413. Default: MAX_BODY_BYTES. */
+            /**
+             * Format: int64
+             * Larger bodies are refused with 413. Default: MAX_BODY_BYTES.
+             */
             readonly max_body_bytes: number | null;
             /** Other methods are refused with 405. Default: every method. */
             readonly allow_methods: readonly string[] | null;
@@ -292,7 +175,10 @@ export interface components {
                 /** Default empty: some providers show a text to their end user. */
                 readonly body?: string | undefined;
             } | undefined;
-            /** Larger bodies are refused with 413. Default: MAX_BODY_BYTES. */
+            /**
+             * Format: int64
+             * Larger bodies are refused with 413. Default: MAX_BODY_BYTES.
+             */
             readonly max_body_bytes?: number | undefined;
             /** Other methods are refused with 405. Default: every method. */
             readonly allow_methods?: readonly string[] | undefined;
@@ -476,7 +362,10 @@ export interface components {
              * Time of the last pull, to the hour; null before the first.
              */
             readonly pulled_at: string | null;
-            /** The content that was handed out last for the first time; 0 = none. */
+            /**
+             * Format: int64
+             * The content that was handed out last for the first time; 0 = none.
+             */
             readonly last_id: number;
             /** Contents that wait to be handed out: exact up to 1000. */
             readonly backlog: number;
@@ -490,12 +379,16 @@ export interface components {
             readonly dead: number;
             /** Ids of contents that retention removed before they were read. Told until something after them is acked. */
             readonly gap?: {
+                /** Format: int64 */
                 readonly from: number;
+                /** Format: int64 */
                 readonly to: number;
             } | undefined;
         };
         readonly Trace: {
+            /** Format: int64 */
             readonly id: number;
+            /** Format: int64 */
             readonly wh_id: number;
             /**
              * Format: date-time
@@ -510,6 +403,7 @@ export interface components {
             /** What the signature check said; null when another application stored it. */
             readonly verified: string | null;
             readonly event_id: string | null;
+            /** Format: int64 */
             readonly duplicate_of: number | null;
             /** Later contents that are the same event. */
             readonly duplicates: readonly number[];
@@ -598,6 +492,7 @@ export interface operations {
                 content: {
                     readonly "application/json": {
                         readonly webhooks: readonly {
+                            /** Format: int64 */
                             readonly wh_id: number;
                             /** The public URL that a provider POSTs to. */
                             readonly wh_url: string;
@@ -605,7 +500,10 @@ export interface operations {
                             /** 1 = enabled. */
                             readonly status: number;
                         }[];
-                        /** There are more webhooks: pass it as `id`. */
+                        /**
+                         * Format: int64
+                         * There are more webhooks: pass it as `id`.
+                         */
                         readonly next_id?: number | undefined;
                         readonly hint?: string | undefined;
                     };
@@ -637,7 +535,10 @@ export interface operations {
                         /** Default empty: some providers show a text to their end user. */
                         readonly body?: string | undefined;
                     } | undefined;
-                    /** Larger bodies are refused with 413. Default: MAX_BODY_BYTES. */
+                    /**
+                     * Format: int64
+                     * Larger bodies are refused with 413. Default: MAX_BODY_BYTES.
+                     */
                     readonly max_body_bytes?: number | undefined;
                     /** Other methods are refused with 405. Default: every method. */
                     readonly allow_methods?: readonly string[] | undefined;
@@ -647,139 +548,7 @@ export interface operations {
                     readonly allow_origins?: readonly string[] | undefined;
                     /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
                     readonly preset?: string | undefined;
-                    /** How requests are verified. Beside a preset: what differs from it. */
-                    readonly verify?: {
-                        /**
-                         * hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; jwt: a JSON Web Token; shared-secret: the secret itself is sent; none: nothing is verified.
-                         * @enum {string}
-                         */
-                        readonly scheme?: ("hmac" | "hash" | "asymmetric" | "jwt" | "shared-secret" | "none") | undefined;
-                        /**
-                         * Default sha256; with `asymmetric`, and with `jwt` (hs256 to ps256), there is no default. A token that names another algorithm is refused.
-                         * @enum {string}
-                         */
-                        readonly algorithm?: ("sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | "rsa-sha1" | "hs256" | "hs384" | "hs512" | "rs256" | "es256" | "ps256") | undefined;
-                        /**
-                         * How the signature is written. Default hex.
-                         * @enum {string}
-                         */
-                        readonly encoding?: ("hex" | "base64" | "base64url") | undefined;
-                        /**
-                         * How the secret is written. Default utf8: its characters are the key.
-                         * @enum {string}
-                         */
-                        readonly key_encoding?: ("utf8" | "base64" | "hex") | undefined;
-                        /** What to cut off the secret first, if it is there: `whsec_`. */
-                        readonly key_prefix?: string | undefined;
-                        /**
-                         * The key is this hash of the secret, as at Braintree. Default: the key is the secret.
-                         * @enum {string}
-                         */
-                        readonly key_hash?: ("sha1" | "sha256") | undefined;
-                        readonly signature?: {
-                            /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                            readonly from?: string | undefined;
-                            /**
-                             * Of several headers in `from`: first: the first that the request has, and `timestamp` and `id` of the same family; all: every one of the first 20, any may match. Default first.
-                             * @enum {string}
-                             */
-                            readonly headers?: ("first" | "all") | undefined;
-                            /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
-                            readonly item_separator?: string | undefined;
-                            /** What stands between the name of a field and its value: `=` for `v1=ab`. */
-                            readonly field_separator?: string | undefined;
-                            /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. `*`: a field of any name, as at Braintree. */
-                            readonly field?: string | undefined;
-                        } | undefined;
-                        /** With the scheme jwt. The token stands in `signature.from` (default `header:Authorization`), with or without `Bearer `. The secret is a shared key, a public key, or a set of keys as JSON (JWKS). `exp` and `nbf` may be off by `tolerance_seconds`. */
-                        readonly jwt?: {
-                            /** What the claim `iss` must be. Default: anything. */
-                            readonly issuer?: string | undefined;
-                            /** What the claim `aud` must be, or have in its list. Default: anything. */
-                            readonly audience?: string | undefined;
-                            /** The claim that must be the SHA-256 of the body, in hex or base64: `request_body_sha256`. Without it the token says nothing of the body: then `covers_body` must be false. */
-                            readonly body_claim?: string | undefined;
-                            /** The claim with the time of the signature, in seconds: `iat`. It may be off by `tolerance_seconds` in both directions. Default: none, and only `exp` and `nbf` count. */
-                            readonly time_claim?: string | undefined;
-                            /** What other claims must be: `{"email":"push@project.iam.gserviceaccount.com"}`. A true or false is written as a text. An empty text is yet to be said: until then requests are kept and not accepted. */
-                            readonly claims?: {
-                                readonly [key: string]: string;
-                            } | undefined;
-                        } | undefined;
-                        readonly timestamp?: {
-                            /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `field:t` beside the signature. */
-                            readonly from?: string | undefined;
-                            /**
-                             * Of a number. Default s.
-                             * @enum {string}
-                             */
-                            readonly unit?: ("s" | "ms") | undefined;
-                            /**
-                             * Default unix.
-                             * @enum {string}
-                             */
-                            readonly format?: ("unix" | "iso8601" | "http-date") | undefined;
-                        } | undefined;
-                        /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
-                        readonly tolerance_seconds?: number | undefined;
-                        /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash (or the preset paypal) `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
-                        readonly signed_string?: string | undefined;
-                        /**
-                         * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
-                         * @enum {string}
-                         */
-                        readonly body?: ("raw" | "decoded") | undefined;
-                        /** false: the signature does not cover the body, and you know it. */
-                        readonly covers_body?: boolean | undefined;
-                        /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                        readonly id?: string | undefined;
-                        /**
-                         * as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: with twelve of its percent codes decoded, and as received. twilio: with and without a port, raw and normalised.
-                         * @enum {string}
-                         */
-                        readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
-                        /** With shared-secret, and with the preset sns: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
-                        readonly secret_from?: string | undefined;
-                        /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
-                        readonly token?: string | undefined;
-                        /** Requests that are answered and not stored as a content. */
-                        readonly handshake?: readonly {
-                            /** Only requests of this method. */
-                            readonly method?: string | undefined;
-                            /** A request is a handshake when all of these hold. */
-                            readonly when?: readonly {
-                                /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                                readonly from: string;
-                                /** What must stand there. Left out: anything. */
-                                readonly equals?: string | undefined;
-                                /** true: nothing must stand there. */
-                                readonly absent?: boolean | undefined;
-                            }[] | undefined;
-                            /** Where `verify.token` must stand. */
-                            readonly token_from?: string | undefined;
-                            /** Where the text stands that has to be sent back. */
-                            readonly challenge_from?: string | undefined;
-                            /** Check the signature before it is answered. Default true. With `{hmac}` it may be false for a GET with its challenge in the query: only a word of at most 128 letters and digits is answered then, and never accepted as an event. */
-                            readonly signed?: boolean | undefined;
-                            readonly answer: {
-                                /** Default 200. */
-                                readonly status?: number | undefined;
-                                /**
-                                 * Default text/plain.
-                                 * @enum {string}
-                                 */
-                                readonly content_type?: ("text/plain" | "application/json") | undefined;
-                                /** Headers of the answer, by name: `X-…` or `WebHook-…`, but none that a server or a browser obeys, such as X-Accel-Redirect. Each value is plain ASCII with at most one placeholder, as in the body. */
-                                readonly headers?: {
-                                    readonly [key: string]: string;
-                                } | undefined;
-                                /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
-                                readonly body: string;
-                            };
-                        }[] | undefined;
-                        /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                        readonly event_type?: string | undefined;
-                    } | undefined;
+                    readonly verify?: components["schemas"]["Verify"] | undefined;
                     readonly dedupe?: components["schemas"]["Dedupe"] | undefined;
                     /**
                      * keep: a request that fails its check is kept as a refusal, which can be released. Default keep.
@@ -809,197 +578,7 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": {
-                        readonly wh_id: number;
-                        /** The public URL that a provider POSTs to. */
-                        readonly wh_url: string;
-                        readonly wh_name: string;
-                        /** 1 = enabled. */
-                        readonly status: number;
-                        /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
-                        readonly preset: string | null;
-                        /** How requests are verified. Beside a preset: what differs from it. */
-                        readonly verify: {
-                            /**
-                             * hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; jwt: a JSON Web Token; shared-secret: the secret itself is sent; none: nothing is verified.
-                             * @enum {string}
-                             */
-                            readonly scheme?: ("hmac" | "hash" | "asymmetric" | "jwt" | "shared-secret" | "none") | undefined;
-                            /**
-                             * Default sha256; with `asymmetric`, and with `jwt` (hs256 to ps256), there is no default. A token that names another algorithm is refused.
-                             * @enum {string}
-                             */
-                            readonly algorithm?: ("sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | "rsa-sha1" | "hs256" | "hs384" | "hs512" | "rs256" | "es256" | "ps256") | undefined;
-                            /**
-                             * How the signature is written. Default hex.
-                             * @enum {string}
-                             */
-                            readonly encoding?: ("hex" | "base64" | "base64url") | undefined;
-                            /**
-                             * How the secret is written. Default utf8: its characters are the key.
-                             * @enum {string}
-                             */
-                            readonly key_encoding?: ("utf8" | "base64" | "hex") | undefined;
-                            /** What to cut off the secret first, if it is there: `whsec_`. */
-                            readonly key_prefix?: string | undefined;
-                            /**
-                             * The key is this hash of the secret, as at Braintree. Default: the key is the secret.
-                             * @enum {string}
-                             */
-                            readonly key_hash?: ("sha1" | "sha256") | undefined;
-                            readonly signature?: {
-                                /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                                readonly from?: string | undefined;
-                                /**
-                                 * Of several headers in `from`: first: the first that the request has, and `timestamp` and `id` of the same family; all: every one of the first 20, any may match. Default first.
-                                 * @enum {string}
-                                 */
-                                readonly headers?: ("first" | "all") | undefined;
-                                /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
-                                readonly item_separator?: string | undefined;
-                                /** What stands between the name of a field and its value: `=` for `v1=ab`. */
-                                readonly field_separator?: string | undefined;
-                                /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. `*`: a field of any name, as at Braintree. */
-                                readonly field?: string | undefined;
-                            } | undefined;
-                            /** With the scheme jwt. The token stands in `signature.from` (default `header:Authorization`), with or without `Bearer `. The secret is a shared key, a public key, or a set of keys as JSON (JWKS). `exp` and `nbf` may be off by `tolerance_seconds`. */
-                            readonly jwt?: {
-                                /** What the claim `iss` must be. Default: anything. */
-                                readonly issuer?: string | undefined;
-                                /** What the claim `aud` must be, or have in its list. Default: anything. */
-                                readonly audience?: string | undefined;
-                                /** The claim that must be the SHA-256 of the body, in hex or base64: `request_body_sha256`. Without it the token says nothing of the body: then `covers_body` must be false. */
-                                readonly body_claim?: string | undefined;
-                                /** The claim with the time of the signature, in seconds: `iat`. It may be off by `tolerance_seconds` in both directions. Default: none, and only `exp` and `nbf` count. */
-                                readonly time_claim?: string | undefined;
-                                /** What other claims must be: `{"email":"push@project.iam.gserviceaccount.com"}`. A true or false is written as a text. An empty text is yet to be said: until then requests are kept and not accepted. */
-                                readonly claims?: {
-                                    readonly [key: string]: string;
-                                } | undefined;
-                            } | undefined;
-                            readonly timestamp?: {
-                                /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `field:t` beside the signature. */
-                                readonly from?: string | undefined;
-                                /**
-                                 * Of a number. Default s.
-                                 * @enum {string}
-                                 */
-                                readonly unit?: ("s" | "ms") | undefined;
-                                /**
-                                 * Default unix.
-                                 * @enum {string}
-                                 */
-                                readonly format?: ("unix" | "iso8601" | "http-date") | undefined;
-                            } | undefined;
-                            /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
-                            readonly tolerance_seconds?: number | undefined;
-                            /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash (or the preset paypal) `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
-                            readonly signed_string?: string | undefined;
-                            /**
-                             * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
-                             * @enum {string}
-                             */
-                            readonly body?: ("raw" | "decoded") | undefined;
-                            /** false: the signature does not cover the body, and you know it. */
-                            readonly covers_body?: boolean | undefined;
-                            /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                            readonly id?: string | undefined;
-                            /**
-                             * as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: with twelve of its percent codes decoded, and as received. twilio: with and without a port, raw and normalised.
-                             * @enum {string}
-                             */
-                            readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
-                            /** With shared-secret, and with the preset sns: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
-                            readonly secret_from?: string | undefined;
-                            /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
-                            readonly token?: string | undefined;
-                            /** Requests that are answered and not stored as a content. */
-                            readonly handshake?: readonly {
-                                /** Only requests of this method. */
-                                readonly method?: string | undefined;
-                                /** A request is a handshake when all of these hold. */
-                                readonly when?: readonly {
-                                    /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                                    readonly from: string;
-                                    /** What must stand there. Left out: anything. */
-                                    readonly equals?: string | undefined;
-                                    /** true: nothing must stand there. */
-                                    readonly absent?: boolean | undefined;
-                                }[] | undefined;
-                                /** Where `verify.token` must stand. */
-                                readonly token_from?: string | undefined;
-                                /** Where the text stands that has to be sent back. */
-                                readonly challenge_from?: string | undefined;
-                                /** Check the signature before it is answered. Default true. With `{hmac}` it may be false for a GET with its challenge in the query: only a word of at most 128 letters and digits is answered then, and never accepted as an event. */
-                                readonly signed?: boolean | undefined;
-                                readonly answer: {
-                                    /** Default 200. */
-                                    readonly status?: number | undefined;
-                                    /**
-                                     * Default text/plain.
-                                     * @enum {string}
-                                     */
-                                    readonly content_type?: ("text/plain" | "application/json") | undefined;
-                                    /** Headers of the answer, by name: `X-…` or `WebHook-…`, but none that a server or a browser obeys, such as X-Accel-Redirect. Each value is plain ASCII with at most one placeholder, as in the body. */
-                                    readonly headers?: {
-                                        readonly [key: string]: string;
-                                    } | undefined;
-                                    /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
-                                    readonly body: string;
-                                };
-                            }[] | undefined;
-                            /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                            readonly event_type?: string | undefined;
-                        } | null;
-                        /** Without their values: those are never told again. */
-                        readonly secrets: readonly {
-                            readonly id: string;
-                            /** Its last four characters; empty when it is short. */
-                            readonly last4: string;
-                            /** Format: date-time */
-                            readonly expires_at: string | null;
-                        }[];
-                        /** How the same event is known again when it is sent twice. It is flagged, never dropped. */
-                        readonly dedupe: {
-                            /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
-                            readonly from?: (string | readonly string[]) | undefined;
-                            /** How long an id is remembered. */
-                            readonly window_seconds?: number | undefined;
-                        } | null;
-                        /**
-                         * keep: a request that fails its check is kept as a refusal, which can be released. Default keep.
-                         * @enum {string}
-                         */
-                        readonly on_reject: "keep" | "drop";
-                        readonly response: {
-                            /** Default 200. */
-                            readonly status: number;
-                            /**
-                             * Default text/plain.
-                             * @enum {string}
-                             */
-                            readonly content_type: "text/plain" | "text/xml" | "application/xml" | "application/json";
-                            /** Default empty: some providers show a text to their end user. */
-                            readonly body: string;
-                        };
-                        /** Larger bodies are refused with 413. Default: MAX_BODY_BYTES. */
-                        readonly max_body_bytes: number | null;
-                        /** Other methods are refused with 405. Default: every method. */
-                        readonly allow_methods: readonly string[] | null;
-                        /** Senders outside of these addresses and CIDR networks are refused with 403. Default: all senders. */
-                        readonly allow_networks: readonly string[] | null;
-                        /** Web sites whose pages may send with a browser and read the answer; `*`: all. A preflight (OPTIONS with Origin and Access-Control-Request-Method) is answered 204 and never stored. Default: none. */
-                        readonly allow_origins: readonly string[] | null;
-                        /** Age in days at which contents are removed; 0 = never. Default: RETENTION_DAYS. */
-                        readonly retention_days: number | null;
-                        /** false: senders are answered 503 with Retry-After and try again. Default true. */
-                        readonly enabled: boolean;
-                        /** Format: date-time */
-                        readonly created_at: string;
-                        /** What to do at the provider, with this URL. */
-                        readonly steps?: readonly string[] | undefined;
-                        readonly hint?: string | undefined;
-                    };
+                    readonly "application/json": components["schemas"]["Webhook"];
                 };
             };
         };
@@ -1021,197 +600,7 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": {
-                        readonly wh_id: number;
-                        /** The public URL that a provider POSTs to. */
-                        readonly wh_url: string;
-                        readonly wh_name: string;
-                        /** 1 = enabled. */
-                        readonly status: number;
-                        /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
-                        readonly preset: string | null;
-                        /** How requests are verified. Beside a preset: what differs from it. */
-                        readonly verify: {
-                            /**
-                             * hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; jwt: a JSON Web Token; shared-secret: the secret itself is sent; none: nothing is verified.
-                             * @enum {string}
-                             */
-                            readonly scheme?: ("hmac" | "hash" | "asymmetric" | "jwt" | "shared-secret" | "none") | undefined;
-                            /**
-                             * Default sha256; with `asymmetric`, and with `jwt` (hs256 to ps256), there is no default. A token that names another algorithm is refused.
-                             * @enum {string}
-                             */
-                            readonly algorithm?: ("sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | "rsa-sha1" | "hs256" | "hs384" | "hs512" | "rs256" | "es256" | "ps256") | undefined;
-                            /**
-                             * How the signature is written. Default hex.
-                             * @enum {string}
-                             */
-                            readonly encoding?: ("hex" | "base64" | "base64url") | undefined;
-                            /**
-                             * How the secret is written. Default utf8: its characters are the key.
-                             * @enum {string}
-                             */
-                            readonly key_encoding?: ("utf8" | "base64" | "hex") | undefined;
-                            /** What to cut off the secret first, if it is there: `whsec_`. */
-                            readonly key_prefix?: string | undefined;
-                            /**
-                             * The key is this hash of the secret, as at Braintree. Default: the key is the secret.
-                             * @enum {string}
-                             */
-                            readonly key_hash?: ("sha1" | "sha256") | undefined;
-                            readonly signature?: {
-                                /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                                readonly from?: string | undefined;
-                                /**
-                                 * Of several headers in `from`: first: the first that the request has, and `timestamp` and `id` of the same family; all: every one of the first 20, any may match. Default first.
-                                 * @enum {string}
-                                 */
-                                readonly headers?: ("first" | "all") | undefined;
-                                /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
-                                readonly item_separator?: string | undefined;
-                                /** What stands between the name of a field and its value: `=` for `v1=ab`. */
-                                readonly field_separator?: string | undefined;
-                                /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. `*`: a field of any name, as at Braintree. */
-                                readonly field?: string | undefined;
-                            } | undefined;
-                            /** With the scheme jwt. The token stands in `signature.from` (default `header:Authorization`), with or without `Bearer `. The secret is a shared key, a public key, or a set of keys as JSON (JWKS). `exp` and `nbf` may be off by `tolerance_seconds`. */
-                            readonly jwt?: {
-                                /** What the claim `iss` must be. Default: anything. */
-                                readonly issuer?: string | undefined;
-                                /** What the claim `aud` must be, or have in its list. Default: anything. */
-                                readonly audience?: string | undefined;
-                                /** The claim that must be the SHA-256 of the body, in hex or base64: `request_body_sha256`. Without it the token says nothing of the body: then `covers_body` must be false. */
-                                readonly body_claim?: string | undefined;
-                                /** The claim with the time of the signature, in seconds: `iat`. It may be off by `tolerance_seconds` in both directions. Default: none, and only `exp` and `nbf` count. */
-                                readonly time_claim?: string | undefined;
-                                /** What other claims must be: `{"email":"push@project.iam.gserviceaccount.com"}`. A true or false is written as a text. An empty text is yet to be said: until then requests are kept and not accepted. */
-                                readonly claims?: {
-                                    readonly [key: string]: string;
-                                } | undefined;
-                            } | undefined;
-                            readonly timestamp?: {
-                                /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `field:t` beside the signature. */
-                                readonly from?: string | undefined;
-                                /**
-                                 * Of a number. Default s.
-                                 * @enum {string}
-                                 */
-                                readonly unit?: ("s" | "ms") | undefined;
-                                /**
-                                 * Default unix.
-                                 * @enum {string}
-                                 */
-                                readonly format?: ("unix" | "iso8601" | "http-date") | undefined;
-                            } | undefined;
-                            /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
-                            readonly tolerance_seconds?: number | undefined;
-                            /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash (or the preset paypal) `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
-                            readonly signed_string?: string | undefined;
-                            /**
-                             * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
-                             * @enum {string}
-                             */
-                            readonly body?: ("raw" | "decoded") | undefined;
-                            /** false: the signature does not cover the body, and you know it. */
-                            readonly covers_body?: boolean | undefined;
-                            /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                            readonly id?: string | undefined;
-                            /**
-                             * as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: with twelve of its percent codes decoded, and as received. twilio: with and without a port, raw and normalised.
-                             * @enum {string}
-                             */
-                            readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
-                            /** With shared-secret, and with the preset sns: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
-                            readonly secret_from?: string | undefined;
-                            /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
-                            readonly token?: string | undefined;
-                            /** Requests that are answered and not stored as a content. */
-                            readonly handshake?: readonly {
-                                /** Only requests of this method. */
-                                readonly method?: string | undefined;
-                                /** A request is a handshake when all of these hold. */
-                                readonly when?: readonly {
-                                    /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                                    readonly from: string;
-                                    /** What must stand there. Left out: anything. */
-                                    readonly equals?: string | undefined;
-                                    /** true: nothing must stand there. */
-                                    readonly absent?: boolean | undefined;
-                                }[] | undefined;
-                                /** Where `verify.token` must stand. */
-                                readonly token_from?: string | undefined;
-                                /** Where the text stands that has to be sent back. */
-                                readonly challenge_from?: string | undefined;
-                                /** Check the signature before it is answered. Default true. With `{hmac}` it may be false for a GET with its challenge in the query: only a word of at most 128 letters and digits is answered then, and never accepted as an event. */
-                                readonly signed?: boolean | undefined;
-                                readonly answer: {
-                                    /** Default 200. */
-                                    readonly status?: number | undefined;
-                                    /**
-                                     * Default text/plain.
-                                     * @enum {string}
-                                     */
-                                    readonly content_type?: ("text/plain" | "application/json") | undefined;
-                                    /** Headers of the answer, by name: `X-…` or `WebHook-…`, but none that a server or a browser obeys, such as X-Accel-Redirect. Each value is plain ASCII with at most one placeholder, as in the body. */
-                                    readonly headers?: {
-                                        readonly [key: string]: string;
-                                    } | undefined;
-                                    /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
-                                    readonly body: string;
-                                };
-                            }[] | undefined;
-                            /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                            readonly event_type?: string | undefined;
-                        } | null;
-                        /** Without their values: those are never told again. */
-                        readonly secrets: readonly {
-                            readonly id: string;
-                            /** Its last four characters; empty when it is short. */
-                            readonly last4: string;
-                            /** Format: date-time */
-                            readonly expires_at: string | null;
-                        }[];
-                        /** How the same event is known again when it is sent twice. It is flagged, never dropped. */
-                        readonly dedupe: {
-                            /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
-                            readonly from?: (string | readonly string[]) | undefined;
-                            /** How long an id is remembered. */
-                            readonly window_seconds?: number | undefined;
-                        } | null;
-                        /**
-                         * keep: a request that fails its check is kept as a refusal, which can be released. Default keep.
-                         * @enum {string}
-                         */
-                        readonly on_reject: "keep" | "drop";
-                        readonly response: {
-                            /** Default 200. */
-                            readonly status: number;
-                            /**
-                             * Default text/plain.
-                             * @enum {string}
-                             */
-                            readonly content_type: "text/plain" | "text/xml" | "application/xml" | "application/json";
-                            /** Default empty: some providers show a text to their end user. */
-                            readonly body: string;
-                        };
-                        /** Larger bodies are refused with 413. Default: MAX_BODY_BYTES. */
-                        readonly max_body_bytes: number | null;
-                        /** Other methods are refused with 405. Default: every method. */
-                        readonly allow_methods: readonly string[] | null;
-                        /** Senders outside of these addresses and CIDR networks are refused with 403. Default: all senders. */
-                        readonly allow_networks: readonly string[] | null;
-                        /** Web sites whose pages may send with a browser and read the answer; `*`: all. A preflight (OPTIONS with Origin and Access-Control-Request-Method) is answered 204 and never stored. Default: none. */
-                        readonly allow_origins: readonly string[] | null;
-                        /** Age in days at which contents are removed; 0 = never. Default: RETENTION_DAYS. */
-                        readonly retention_days: number | null;
-                        /** false: senders are answered 503 with Retry-After and try again. Default true. */
-                        readonly enabled: boolean;
-                        /** Format: date-time */
-                        readonly created_at: string;
-                        /** What to do at the provider, with this URL. */
-                        readonly steps?: readonly string[] | undefined;
-                        readonly hint?: string | undefined;
-                    };
+                    readonly "application/json": components["schemas"]["Webhook"];
                 };
             };
         };
@@ -1259,7 +648,10 @@ export interface operations {
                         /** Default empty: some providers show a text to their end user. */
                         readonly body?: (string | null) | undefined;
                     } | null) | undefined;
-                    /** Larger bodies are refused with 413. Default: MAX_BODY_BYTES. */
+                    /**
+                     * Format: int64
+                     * Larger bodies are refused with 413. Default: MAX_BODY_BYTES.
+                     */
                     readonly max_body_bytes?: (number | null) | undefined;
                     /** Other methods are refused with 405. Default: every method. */
                     readonly allow_methods?: (readonly string[] | null) | undefined;
@@ -1312,7 +704,6 @@ export interface operations {
                             /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. `*`: a field of any name, as at Braintree. */
                             readonly field?: string | undefined;
                         } | null) | undefined;
-                        /** With the scheme jwt. The token stands in `signature.from` (default `header:Authorization`), with or without `Bearer `. The secret is a shared key, a public key, or a set of keys as JSON (JWKS). `exp` and `nbf` may be off by `tolerance_seconds`. */
                         readonly jwt?: ({
                             /** What the claim `iss` must be. Default: anything. */
                             readonly issuer?: string | undefined;
@@ -1444,197 +835,7 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": {
-                        readonly wh_id: number;
-                        /** The public URL that a provider POSTs to. */
-                        readonly wh_url: string;
-                        readonly wh_name: string;
-                        /** 1 = enabled. */
-                        readonly status: number;
-                        /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
-                        readonly preset: string | null;
-                        /** How requests are verified. Beside a preset: what differs from it. */
-                        readonly verify: {
-                            /**
-                             * hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; jwt: a JSON Web Token; shared-secret: the secret itself is sent; none: nothing is verified.
-                             * @enum {string}
-                             */
-                            readonly scheme?: ("hmac" | "hash" | "asymmetric" | "jwt" | "shared-secret" | "none") | undefined;
-                            /**
-                             * Default sha256; with `asymmetric`, and with `jwt` (hs256 to ps256), there is no default. A token that names another algorithm is refused.
-                             * @enum {string}
-                             */
-                            readonly algorithm?: ("sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | "rsa-sha1" | "hs256" | "hs384" | "hs512" | "rs256" | "es256" | "ps256") | undefined;
-                            /**
-                             * How the signature is written. Default hex.
-                             * @enum {string}
-                             */
-                            readonly encoding?: ("hex" | "base64" | "base64url") | undefined;
-                            /**
-                             * How the secret is written. Default utf8: its characters are the key.
-                             * @enum {string}
-                             */
-                            readonly key_encoding?: ("utf8" | "base64" | "hex") | undefined;
-                            /** What to cut off the secret first, if it is there: `whsec_`. */
-                            readonly key_prefix?: string | undefined;
-                            /**
-                             * The key is this hash of the secret, as at Braintree. Default: the key is the secret.
-                             * @enum {string}
-                             */
-                            readonly key_hash?: ("sha1" | "sha256") | undefined;
-                            readonly signature?: {
-                                /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                                readonly from?: string | undefined;
-                                /**
-                                 * Of several headers in `from`: first: the first that the request has, and `timestamp` and `id` of the same family; all: every one of the first 20, any may match. Default first.
-                                 * @enum {string}
-                                 */
-                                readonly headers?: ("first" | "all") | undefined;
-                                /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
-                                readonly item_separator?: string | undefined;
-                                /** What stands between the name of a field and its value: `=` for `v1=ab`. */
-                                readonly field_separator?: string | undefined;
-                                /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. `*`: a field of any name, as at Braintree. */
-                                readonly field?: string | undefined;
-                            } | undefined;
-                            /** With the scheme jwt. The token stands in `signature.from` (default `header:Authorization`), with or without `Bearer `. The secret is a shared key, a public key, or a set of keys as JSON (JWKS). `exp` and `nbf` may be off by `tolerance_seconds`. */
-                            readonly jwt?: {
-                                /** What the claim `iss` must be. Default: anything. */
-                                readonly issuer?: string | undefined;
-                                /** What the claim `aud` must be, or have in its list. Default: anything. */
-                                readonly audience?: string | undefined;
-                                /** The claim that must be the SHA-256 of the body, in hex or base64: `request_body_sha256`. Without it the token says nothing of the body: then `covers_body` must be false. */
-                                readonly body_claim?: string | undefined;
-                                /** The claim with the time of the signature, in seconds: `iat`. It may be off by `tolerance_seconds` in both directions. Default: none, and only `exp` and `nbf` count. */
-                                readonly time_claim?: string | undefined;
-                                /** What other claims must be: `{"email":"push@project.iam.gserviceaccount.com"}`. A true or false is written as a text. An empty text is yet to be said: until then requests are kept and not accepted. */
-                                readonly claims?: {
-                                    readonly [key: string]: string;
-                                } | undefined;
-                            } | undefined;
-                            readonly timestamp?: {
-                                /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `field:t` beside the signature. */
-                                readonly from?: string | undefined;
-                                /**
-                                 * Of a number. Default s.
-                                 * @enum {string}
-                                 */
-                                readonly unit?: ("s" | "ms") | undefined;
-                                /**
-                                 * Default unix.
-                                 * @enum {string}
-                                 */
-                                readonly format?: ("unix" | "iso8601" | "http-date") | undefined;
-                            } | undefined;
-                            /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
-                            readonly tolerance_seconds?: number | undefined;
-                            /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash (or the preset paypal) `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
-                            readonly signed_string?: string | undefined;
-                            /**
-                             * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
-                             * @enum {string}
-                             */
-                            readonly body?: ("raw" | "decoded") | undefined;
-                            /** false: the signature does not cover the body, and you know it. */
-                            readonly covers_body?: boolean | undefined;
-                            /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                            readonly id?: string | undefined;
-                            /**
-                             * as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: with twelve of its percent codes decoded, and as received. twilio: with and without a port, raw and normalised.
-                             * @enum {string}
-                             */
-                            readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
-                            /** With shared-secret, and with the preset sns: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
-                            readonly secret_from?: string | undefined;
-                            /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
-                            readonly token?: string | undefined;
-                            /** Requests that are answered and not stored as a content. */
-                            readonly handshake?: readonly {
-                                /** Only requests of this method. */
-                                readonly method?: string | undefined;
-                                /** A request is a handshake when all of these hold. */
-                                readonly when?: readonly {
-                                    /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                                    readonly from: string;
-                                    /** What must stand there. Left out: anything. */
-                                    readonly equals?: string | undefined;
-                                    /** true: nothing must stand there. */
-                                    readonly absent?: boolean | undefined;
-                                }[] | undefined;
-                                /** Where `verify.token` must stand. */
-                                readonly token_from?: string | undefined;
-                                /** Where the text stands that has to be sent back. */
-                                readonly challenge_from?: string | undefined;
-                                /** Check the signature before it is answered. Default true. With `{hmac}` it may be false for a GET with its challenge in the query: only a word of at most 128 letters and digits is answered then, and never accepted as an event. */
-                                readonly signed?: boolean | undefined;
-                                readonly answer: {
-                                    /** Default 200. */
-                                    readonly status?: number | undefined;
-                                    /**
-                                     * Default text/plain.
-                                     * @enum {string}
-                                     */
-                                    readonly content_type?: ("text/plain" | "application/json") | undefined;
-                                    /** Headers of the answer, by name: `X-…` or `WebHook-…`, but none that a server or a browser obeys, such as X-Accel-Redirect. Each value is plain ASCII with at most one placeholder, as in the body. */
-                                    readonly headers?: {
-                                        readonly [key: string]: string;
-                                    } | undefined;
-                                    /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
-                                    readonly body: string;
-                                };
-                            }[] | undefined;
-                            /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                            readonly event_type?: string | undefined;
-                        } | null;
-                        /** Without their values: those are never told again. */
-                        readonly secrets: readonly {
-                            readonly id: string;
-                            /** Its last four characters; empty when it is short. */
-                            readonly last4: string;
-                            /** Format: date-time */
-                            readonly expires_at: string | null;
-                        }[];
-                        /** How the same event is known again when it is sent twice. It is flagged, never dropped. */
-                        readonly dedupe: {
-                            /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
-                            readonly from?: (string | readonly string[]) | undefined;
-                            /** How long an id is remembered. */
-                            readonly window_seconds?: number | undefined;
-                        } | null;
-                        /**
-                         * keep: a request that fails its check is kept as a refusal, which can be released. Default keep.
-                         * @enum {string}
-                         */
-                        readonly on_reject: "keep" | "drop";
-                        readonly response: {
-                            /** Default 200. */
-                            readonly status: number;
-                            /**
-                             * Default text/plain.
-                             * @enum {string}
-                             */
-                            readonly content_type: "text/plain" | "text/xml" | "application/xml" | "application/json";
-                            /** Default empty: some providers show a text to their end user. */
-                            readonly body: string;
-                        };
-                        /** Larger bodies are refused with 413. Default: MAX_BODY_BYTES. */
-                        readonly max_body_bytes: number | null;
-                        /** Other methods are refused with 405. Default: every method. */
-                        readonly allow_methods: readonly string[] | null;
-                        /** Senders outside of these addresses and CIDR networks are refused with 403. Default: all senders. */
-                        readonly allow_networks: readonly string[] | null;
-                        /** Web sites whose pages may send with a browser and read the answer; `*`: all. A preflight (OPTIONS with Origin and Access-Control-Request-Method) is answered 204 and never stored. Default: none. */
-                        readonly allow_origins: readonly string[] | null;
-                        /** Age in days at which contents are removed; 0 = never. Default: RETENTION_DAYS. */
-                        readonly retention_days: number | null;
-                        /** false: senders are answered 503 with Retry-After and try again. Default true. */
-                        readonly enabled: boolean;
-                        /** Format: date-time */
-                        readonly created_at: string;
-                        /** What to do at the provider, with this URL. */
-                        readonly steps?: readonly string[] | undefined;
-                        readonly hint?: string | undefined;
-                    };
+                    readonly "application/json": components["schemas"]["Webhook"];
                 };
             };
         };
@@ -1663,197 +864,7 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": {
-                        readonly wh_id: number;
-                        /** The public URL that a provider POSTs to. */
-                        readonly wh_url: string;
-                        readonly wh_name: string;
-                        /** 1 = enabled. */
-                        readonly status: number;
-                        /** How this provider signs, shakes hands and names its events: `restante presets` lists them; `generic` for others. Default: nothing is checked. */
-                        readonly preset: string | null;
-                        /** How requests are verified. Beside a preset: what differs from it. */
-                        readonly verify: {
-                            /**
-                             * hmac: a keyed digest; hash: a plain digest over a text that holds the secret; asymmetric: a signature and a public key; jwt: a JSON Web Token; shared-secret: the secret itself is sent; none: nothing is verified.
-                             * @enum {string}
-                             */
-                            readonly scheme?: ("hmac" | "hash" | "asymmetric" | "jwt" | "shared-secret" | "none") | undefined;
-                            /**
-                             * Default sha256; with `asymmetric`, and with `jwt` (hs256 to ps256), there is no default. A token that names another algorithm is refused.
-                             * @enum {string}
-                             */
-                            readonly algorithm?: ("sha256" | "sha1" | "sha512" | "ed25519" | "ecdsa-p256" | "rsa-sha256" | "rsa-sha1" | "hs256" | "hs384" | "hs512" | "rs256" | "es256" | "ps256") | undefined;
-                            /**
-                             * How the signature is written. Default hex.
-                             * @enum {string}
-                             */
-                            readonly encoding?: ("hex" | "base64" | "base64url") | undefined;
-                            /**
-                             * How the secret is written. Default utf8: its characters are the key.
-                             * @enum {string}
-                             */
-                            readonly key_encoding?: ("utf8" | "base64" | "hex") | undefined;
-                            /** What to cut off the secret first, if it is there: `whsec_`. */
-                            readonly key_prefix?: string | undefined;
-                            /**
-                             * The key is this hash of the secret, as at Braintree. Default: the key is the secret.
-                             * @enum {string}
-                             */
-                            readonly key_hash?: ("sha1" | "sha256") | undefined;
-                            readonly signature?: {
-                                /** Where the signature stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                                readonly from?: string | undefined;
-                                /**
-                                 * Of several headers in `from`: first: the first that the request has, and `timestamp` and `id` of the same family; all: every one of the first 20, any may match. Default first.
-                                 * @enum {string}
-                                 */
-                                readonly headers?: ("first" | "all") | undefined;
-                                /** What stands between several signatures or fields: `,` for `t=1,v1=ab`. */
-                                readonly item_separator?: string | undefined;
-                                /** What stands between the name of a field and its value: `=` for `v1=ab`. */
-                                readonly field_separator?: string | undefined;
-                                /** The field with the signature: `v1`, `sha256`. Several may be there, any may match. `*`: a field of any name, as at Braintree. */
-                                readonly field?: string | undefined;
-                            } | undefined;
-                            /** With the scheme jwt. The token stands in `signature.from` (default `header:Authorization`), with or without `Bearer `. The secret is a shared key, a public key, or a set of keys as JSON (JWKS). `exp` and `nbf` may be off by `tolerance_seconds`. */
-                            readonly jwt?: {
-                                /** What the claim `iss` must be. Default: anything. */
-                                readonly issuer?: string | undefined;
-                                /** What the claim `aud` must be, or have in its list. Default: anything. */
-                                readonly audience?: string | undefined;
-                                /** The claim that must be the SHA-256 of the body, in hex or base64: `request_body_sha256`. Without it the token says nothing of the body: then `covers_body` must be false. */
-                                readonly body_claim?: string | undefined;
-                                /** The claim with the time of the signature, in seconds: `iat`. It may be off by `tolerance_seconds` in both directions. Default: none, and only `exp` and `nbf` count. */
-                                readonly time_claim?: string | undefined;
-                                /** What other claims must be: `{"email":"push@project.iam.gserviceaccount.com"}`. A true or false is written as a text. An empty text is yet to be said: until then requests are kept and not accepted. */
-                                readonly claims?: {
-                                    readonly [key: string]: string;
-                                } | undefined;
-                            } | undefined;
-                            readonly timestamp?: {
-                                /** Where the time stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `field:t` beside the signature. */
-                                readonly from?: string | undefined;
-                                /**
-                                 * Of a number. Default s.
-                                 * @enum {string}
-                                 */
-                                readonly unit?: ("s" | "ms") | undefined;
-                                /**
-                                 * Default unix.
-                                 * @enum {string}
-                                 */
-                                readonly format?: ("unix" | "iso8601" | "http-date") | undefined;
-                            } | undefined;
-                            /** How far the time may lie in the past or in the future. 0: the time is not checked. Default 300. */
-                            readonly tolerance_seconds?: number | undefined;
-                            /** What is signed: text with `{body}`, `{crc32}` (of the body, in decimal), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{params}`, `{header:x}`, `{json:/pointer}`, `{form:x}`, `{query:x}`, and with the scheme hash (or the preset paypal) `{secret}`. `{json:/a?}` is empty where nothing stands, `{json:/a?x}` is x. `{[id:]query:id[;]?}` is `id:`, the value and `;`, or nothing; `{lower:query:id}` is in lower case. Default `{body}`. */
-                            readonly signed_string?: string | undefined;
-                            /**
-                             * raw: `{body}` is the bytes as they came; decoded: without their Content-Encoding (gzip, deflate, br), up to 64 MiB. What is stored is always as it came. Default raw.
-                             * @enum {string}
-                             */
-                            readonly body?: ("raw" | "decoded") | undefined;
-                            /** false: the signature does not cover the body, and you know it. */
-                            readonly covers_body?: boolean | undefined;
-                            /** Where `{id}` stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                            readonly id?: string | undefined;
-                            /**
-                             * as-is: `{url}` is PUBLIC_URL and the target as received. hubspot: with twelve of its percent codes decoded, and as received. twilio: with and without a port, raw and normalised.
-                             * @enum {string}
-                             */
-                            readonly url?: ("as-is" | "hubspot" | "twilio") | undefined;
-                            /** With shared-secret, and with the preset sns: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, `bearer`, or `basic` (the secret is `user:password`). In a body path `*` means each element. */
-                            readonly secret_from?: string | undefined;
-                            /** The verify token you typed in at the provider (Meta): only a handshake that knows it is answered. */
-                            readonly token?: string | undefined;
-                            /** Requests that are answered and not stored as a content. */
-                            readonly handshake?: readonly {
-                                /** Only requests of this method. */
-                                readonly method?: string | undefined;
-                                /** A request is a handshake when all of these hold. */
-                                readonly when?: readonly {
-                                    /** `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                                    readonly from: string;
-                                    /** What must stand there. Left out: anything. */
-                                    readonly equals?: string | undefined;
-                                    /** true: nothing must stand there. */
-                                    readonly absent?: boolean | undefined;
-                                }[] | undefined;
-                                /** Where `verify.token` must stand. */
-                                readonly token_from?: string | undefined;
-                                /** Where the text stands that has to be sent back. */
-                                readonly challenge_from?: string | undefined;
-                                /** Check the signature before it is answered. Default true. With `{hmac}` it may be false for a GET with its challenge in the query: only a word of at most 128 letters and digits is answered then, and never accepted as an event. */
-                                readonly signed?: boolean | undefined;
-                                readonly answer: {
-                                    /** Default 200. */
-                                    readonly status?: number | undefined;
-                                    /**
-                                     * Default text/plain.
-                                     * @enum {string}
-                                     */
-                                    readonly content_type?: ("text/plain" | "application/json") | undefined;
-                                    /** Headers of the answer, by name: `X-…` or `WebHook-…`, but none that a server or a browser obeys, such as X-Accel-Redirect. Each value is plain ASCII with at most one placeholder, as in the body. */
-                                    readonly headers?: {
-                                        readonly [key: string]: string;
-                                    } | undefined;
-                                    /** `{challenge}` stands for the challenge, `{hmac}` and `{hmac_base64}` for its HMAC under the secret. */
-                                    readonly body: string;
-                                };
-                            }[] | undefined;
-                            /** Where the type of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there. */
-                            readonly event_type?: string | undefined;
-                        } | null;
-                        /** Without their values: those are never told again. */
-                        readonly secrets: readonly {
-                            readonly id: string;
-                            /** Its last four characters; empty when it is short. */
-                            readonly last4: string;
-                            /** Format: date-time */
-                            readonly expires_at: string | null;
-                        }[];
-                        /** How the same event is known again when it is sent twice. It is flagged, never dropped. */
-                        readonly dedupe: {
-                            /** Where the id of the event stands: `header:Name` (`header:A,B`: either), `body:/json/pointer`, `form:name` (also of a multipart form), `query:name`, `form:payload#/json/pointer` (in the JSON of a field), or several: `body:/id | form:id` is the first that is there, or `sha256` of the body. Several are joined with `/`. Default: what the preset says. */
-                            readonly from?: (string | readonly string[]) | undefined;
-                            /** How long an id is remembered. */
-                            readonly window_seconds?: number | undefined;
-                        } | null;
-                        /**
-                         * keep: a request that fails its check is kept as a refusal, which can be released. Default keep.
-                         * @enum {string}
-                         */
-                        readonly on_reject: "keep" | "drop";
-                        readonly response: {
-                            /** Default 200. */
-                            readonly status: number;
-                            /**
-                             * Default text/plain.
-                             * @enum {string}
-                             */
-                            readonly content_type: "text/plain" | "text/xml" | "application/xml" | "application/json";
-                            /** Default empty: some providers show a text to their end user. */
-                            readonly body: string;
-                        };
-                        /** Larger bodies are refused with 413. Default: MAX_BODY_BYTES. */
-                        readonly max_body_bytes: number | null;
-                        /** Other methods are refused with 405. Default: every method. */
-                        readonly allow_methods: readonly string[] | null;
-                        /** Senders outside of these addresses and CIDR networks are refused with 403. Default: all senders. */
-                        readonly allow_networks: readonly string[] | null;
-                        /** Web sites whose pages may send with a browser and read the answer; `*`: all. A preflight (OPTIONS with Origin and Access-Control-Request-Method) is answered 204 and never stored. Default: none. */
-                        readonly allow_origins: readonly string[] | null;
-                        /** Age in days at which contents are removed; 0 = never. Default: RETENTION_DAYS. */
-                        readonly retention_days: number | null;
-                        /** false: senders are answered 503 with Retry-After and try again. Default true. */
-                        readonly enabled: boolean;
-                        /** Format: date-time */
-                        readonly created_at: string;
-                        /** What to do at the provider, with this URL. */
-                        readonly steps?: readonly string[] | undefined;
-                        readonly hint?: string | undefined;
-                    };
+                    readonly "application/json": components["schemas"]["Webhook"];
                 };
             };
         };
@@ -1909,9 +920,9 @@ export interface operations {
         readonly parameters: {
             readonly query?: {
                 /** Start here: contents with this id or a higher one. `latest`: after the newest. Default 0. */
-                readonly id?: string;
+                readonly id?: number | "latest";
                 /** Of one webhook; 0 = own content, `all` = every webhook. Default 0. */
-                readonly whid?: string;
+                readonly whid?: number | "all";
                 /** At most 100; more is clamped. Default 20. */
                 readonly limit?: number;
                 /** `desc`: newest first, ids up to `id`. */
@@ -1974,6 +985,7 @@ export interface operations {
                     readonly "application/json": {
                         /** @enum {string} */
                         readonly result: "ok";
+                        /** Format: int64 */
                         readonly id: number;
                         readonly hint?: string | undefined;
                     };
@@ -1999,6 +1011,7 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": {
+                        /** Format: int64 */
                         readonly id: number;
                         /** The body, as text in `encoding`. */
                         readonly content: string;
@@ -2007,7 +1020,10 @@ export interface operations {
                         /** 1 = received by a webhook, 0 = posted by the user. */
                         readonly api: number;
                         readonly dt: string;
-                        /** 0 = own content. */
+                        /**
+                         * Format: int64
+                         * 0 = own content.
+                         */
                         readonly wh_id: number;
                         /** @enum {string} */
                         readonly encoding: "utf-8" | "base64" | "windows-1252";
@@ -2030,7 +1046,9 @@ export interface operations {
                             readonly verified: "signed" | "token" | "none";
                             readonly event_id: string | null;
                             readonly event_type: string | null;
+                            /** Format: int64 */
                             readonly duplicate_of: number | null;
+                            /** Format: int64 */
                             readonly released_from: number | null;
                         } | null;
                         readonly hint?: string | undefined;
@@ -2123,6 +1141,7 @@ export interface operations {
                 content: {
                     readonly "application/json": {
                         readonly webhooks: readonly {
+                            /** Format: int64 */
                             readonly wh_id: number;
                             readonly total: number;
                             /** Oldest first. */
@@ -2207,10 +1226,12 @@ export interface operations {
                      */
                     readonly duplicates?: ("deliver" | "skip") | undefined;
                     /** `earliest`, `latest`, `{"id": 27}` (contents with this id or a higher one) or `{"time": "2026-11-22T10:00:00Z"}` (contents that came then or later). Counts for a new consumer only. If it is left out, a new consumer begins at the earliest when no more than 1,000 contents wait; else the call answers 409 `start-needed`. */
-                    readonly start?: (string | {
-                        readonly id?: number | undefined;
+                    readonly start?: (("earliest" | "latest") | {
+                        /** Format: int64 */
+                        readonly id: number;
+                    } | {
                         /** Format: date-time */
-                        readonly time?: string | undefined;
+                        readonly time: string;
                     }) | undefined;
                 };
             };
@@ -2275,10 +1296,12 @@ export interface operations {
                     /** Seconds that a worker has before its contents are handed out again. Default 30. */
                     readonly lease_seconds?: number | undefined;
                     /** `earliest`, `latest`, `{"id": 27}` (contents with this id or a higher one) or `{"time": "2026-11-22T10:00:00Z"}` (contents that came then or later). Counts for a new consumer only. If it is left out, a new consumer begins at the earliest when no more than 1,000 contents wait; else the call answers 409 `start-needed`. */
-                    readonly start?: (string | {
-                        readonly id?: number | undefined;
+                    readonly start?: (("earliest" | "latest") | {
+                        /** Format: int64 */
+                        readonly id: number;
+                    } | {
                         /** Format: date-time */
-                        readonly time?: string | undefined;
+                        readonly time: string;
                     }) | undefined;
                     /** What to ack first, whatever the pull brings: a lease, or `{lease, ids}`. */
                     readonly ack?: (string | {
@@ -2301,6 +1324,7 @@ export interface operations {
                         /** Ack with it. Null when there is no item. */
                         readonly lease: string | null;
                         readonly items: readonly {
+                            /** Format: int64 */
                             readonly id: number;
                             /** The body, as text in `encoding`. */
                             readonly content: string;
@@ -2309,7 +1333,10 @@ export interface operations {
                             /** 1 = received by a webhook, 0 = posted by the user. */
                             readonly api: number;
                             readonly dt: string;
-                            /** 0 = own content. */
+                            /**
+                             * Format: int64
+                             * 0 = own content.
+                             */
                             readonly wh_id: number;
                             /** @enum {string} */
                             readonly encoding: "utf-8" | "base64" | "windows-1252";
@@ -2332,7 +1359,9 @@ export interface operations {
                                 readonly verified: "signed" | "token" | "none";
                                 readonly event_id: string | null;
                                 readonly event_type: string | null;
+                                /** Format: int64 */
                                 readonly duplicate_of: number | null;
+                                /** Format: int64 */
                                 readonly released_from: number | null;
                             } | null;
                             /** Which hand-out this is: 1 = the first. */
@@ -2341,6 +1370,7 @@ export interface operations {
                             readonly lease_until: string;
                         }[];
                         readonly conflicts: readonly {
+                            /** Format: int64 */
                             readonly id: number;
                             /** `leased-anew` (another worker has it), `waiting` (it was given back and comes again), `dead`, `not-handed-out`, `other-consumer`, `not-found`, `not-dead`, `in-hand`. */
                             readonly reason: string;
@@ -2359,7 +1389,9 @@ export interface operations {
                         readonly poll_after_ms: number;
                         /** Ids of contents that retention removed before they were read. Told until something after them is acked. */
                         readonly gap?: {
+                            /** Format: int64 */
                             readonly from: number;
+                            /** Format: int64 */
                             readonly to: number;
                         } | undefined;
                     };
@@ -2397,6 +1429,7 @@ export interface operations {
                         /** Ids. A content that was acked before, by any worker, is done too. */
                         readonly done: readonly number[];
                         readonly conflicts: readonly {
+                            /** Format: int64 */
                             readonly id: number;
                             /** `leased-anew` (another worker has it), `waiting` (it was given back and comes again), `dead`, `not-handed-out`, `other-consumer`, `not-found`, `not-dead`, `in-hand`. */
                             readonly reason: string;
@@ -2444,6 +1477,7 @@ export interface operations {
                         /** Ids. A content that was acked before, by any worker, is done too. */
                         readonly done: readonly number[];
                         readonly conflicts: readonly {
+                            /** Format: int64 */
                             readonly id: number;
                             /** `leased-anew` (another worker has it), `waiting` (it was given back and comes again), `dead`, `not-handed-out`, `other-consumer`, `not-found`, `not-dead`, `in-hand`. */
                             readonly reason: string;
@@ -2485,6 +1519,7 @@ export interface operations {
                         /** Ids. A content that was acked before, by any worker, is done too. */
                         readonly done: readonly number[];
                         readonly conflicts: readonly {
+                            /** Format: int64 */
                             readonly id: number;
                             /** `leased-anew` (another worker has it), `waiting` (it was given back and comes again), `dead`, `not-handed-out`, `other-consumer`, `not-found`, `not-dead`, `in-hand`. */
                             readonly reason: string;
@@ -2508,13 +1543,16 @@ export interface operations {
         /** Exactly one of `id`, `time`, `to`; or just the text `"earliest"` or `"latest"`. */
         readonly requestBody?: {
             readonly content: {
-                readonly "application/json": {
-                    readonly id?: number | undefined;
+                readonly "application/json": ("earliest" | "latest") | {
+                    /** Format: int64 */
+                    readonly id: number;
+                } | {
                     /** Format: date-time */
-                    readonly time?: string | undefined;
+                    readonly time: string;
+                } | {
                     /** @enum {string} */
-                    readonly to?: ("earliest" | "latest") | undefined;
-                } | string;
+                    readonly to: "earliest" | "latest";
+                };
             };
         };
         readonly responses: {
@@ -2553,14 +1591,19 @@ export interface operations {
                 content: {
                     readonly "application/json": {
                         readonly dead: readonly {
+                            /** Format: int64 */
                             readonly id: number;
+                            /** Format: int64 */
                             readonly wh_id: number;
                             readonly attempts: number;
                             readonly reason: string;
                             /** Format: date-time */
                             readonly dead_at: string;
                         }[];
-                        /** Pass it as the next `id`. */
+                        /**
+                         * Format: int64
+                         * Pass it as the next `id`.
+                         */
                         readonly next_id: number;
                     };
                 };
@@ -2595,6 +1638,7 @@ export interface operations {
                         /** Ids. A content that was acked before, by any worker, is done too. */
                         readonly done: readonly number[];
                         readonly conflicts: readonly {
+                            /** Format: int64 */
                             readonly id: number;
                             /** `leased-anew` (another worker has it), `waiting` (it was given back and comes again), `dead`, `not-handed-out`, `other-consumer`, `not-found`, `not-dead`, `in-hand`. */
                             readonly reason: string;
@@ -2634,6 +1678,7 @@ export interface operations {
                         /** Ids. A content that was acked before, by any worker, is done too. */
                         readonly done: readonly number[];
                         readonly conflicts: readonly {
+                            /** Format: int64 */
                             readonly id: number;
                             /** `leased-anew` (another worker has it), `waiting` (it was given back and comes again), `dead`, `not-handed-out`, `other-consumer`, `not-found`, `not-dead`, `in-hand`. */
                             readonly reason: string;
@@ -2673,6 +1718,7 @@ export interface operations {
                 content: {
                     readonly "application/json": {
                         readonly refusals: readonly components["schemas"]["Refusal"][];
+                        /** Format: int64 */
                         readonly next_id: number;
                     };
                 };
@@ -2762,8 +1808,12 @@ export interface operations {
         readonly requestBody: {
             readonly content: {
                 readonly "application/json": {
+                    /** Format: int64 */
                     readonly whid: number;
-                    /** Start here. */
+                    /**
+                     * Format: int64
+                     * Start here.
+                     */
                     readonly id?: number | undefined;
                     /**
                      * Format: date-time
@@ -2832,7 +1882,10 @@ export interface operations {
                         /** What lists promise on this database, in a word. */
                         readonly promise?: string | undefined;
                         readonly promise_text?: string | undefined;
-                        /** Lists hand out contents up to this id. */
+                        /**
+                         * Format: int64
+                         * Lists hand out contents up to this id.
+                         */
                         readonly readable?: number | undefined;
                         /** Seconds for which lists have been waiting for a row that is being written. */
                         readonly held_s?: number | undefined;

@@ -4,16 +4,39 @@ import { type Static, type TOptional, type TSchema, type TUnsafe, Type } from 't
 /** One of a few words. */
 export const oneOf = <const T extends readonly string[]>(values: T, description?: string) =>
   Type.Unsafe<T[number]>({ type: 'string', enum: values, ...(description ? { description } : {}) });
-/** The schema, or null: as `type: [x, "null"]`, which serialises faster than `anyOf`. */
+/** The schema, or null. A scalar says so in its type; a shape of members stays whole beside it, so that it can have a name. */
 export const nullable = <T extends TSchema>(schema: T) => {
-  const { type, enum: values } = schema as { type?: string | string[]; enum?: readonly string[] };
-  return Type.Unsafe<Static<T> | null>({
-    ...schema,
-    type: [type, 'null'].flat(),
-    ...(values ? { enum: [...values, null] } : {}),
-  });
+  const {
+    type,
+    enum: values,
+    anyOf,
+    ...rest
+  } = schema as { type?: string; enum?: readonly string[]; anyOf?: object[] };
+  const nothing = { type: 'null' };
+  const either = anyOf
+    ? { anyOf: [...anyOf, nothing], ...rest }
+    : type === 'object'
+      ? { anyOf: [schema, nothing] }
+      : { ...schema, type: [type, 'null'], ...(values ? { enum: [...values, null] } : {}) };
+  return Type.Unsafe<Static<T> | null>(either);
 };
 export const strict = { additionalProperties: false } as const;
+
+/** Texts by name. */
+export const texts = (options: { readonly maxLength: number } & Readonly<Record<string, unknown>>) => {
+  const { maxLength, ...rest } = options;
+  const value = { type: 'string', maxLength };
+  return Type.Unsafe<Record<string, string>>({ type: 'object', additionalProperties: value, ...rest });
+};
+
+// 2^53 - 1: what a number of JavaScript can hold. Other languages need to be told that 32 bits are too few.
+const wide = { format: 'int64', minimum: 0 } as const;
+/** The id of a content or a refusal. */
+export const idOf = (more: object = {}) => Type.Integer({ ...wide, maximum: Number.MAX_SAFE_INTEGER, ...more });
+/** The id of a webhook. */
+export const whidOf = (more: object = {}) => Type.Integer({ ...wide, maximum: 4_294_967_295, ...more });
+/** A count of bytes. */
+export const bytesOf = (more: object = {}) => Type.Integer({ ...wide, ...more });
 
 /** RFC 7396: a member replaces, null goes back to the default, what is left out stays. */
 export const mergePatch = <T extends Readonly<Record<string, TSchema>>>(properties: T) =>
@@ -25,20 +48,16 @@ export const mergePatch = <T extends Readonly<Record<string, TSchema>>>(properti
 export const METHOD = '^[A-Z-]{1,24}$';
 /** The origin of a web site as browsers write it, or all. */
 export const ORIGIN = '^(?:\\*|https?://[a-z0-9._-]+(?::[0-9]{1,5})?|https?://\\[[0-9a-f:]+\\](?::[0-9]{1,5})?)$';
-export const ID = '^(latest|[0-9]{1,15})$';
-export const WHID = '^(all|[0-9]{1,10})$';
 // Not `.` and `..`: clients remove those from a path before they send it. No lookahead: not every tool that reads the document has it.
 export const NAME =
   '^([A-Za-z0-9_-][A-Za-z0-9._-]{0,63}|\\.[A-Za-z0-9_-][A-Za-z0-9._-]{0,62}|\\.\\.[A-Za-z0-9._-]{1,62})$';
-export const WHERE = '^(earliest|latest)$';
+export const LEASE = '^[A-Za-z0-9_-]+$';
 /** What a pattern asks for, in words: an error shows no regular expression. */
 const PATTERN_WORDS: Readonly<Record<string, string>> = {
-  [ID]: 'must be a whole number from 0, or latest',
-  [WHID]: 'must be the number of a webhook, 0, or all',
   [METHOD]: 'must be a method such as POST',
   [ORIGIN]: 'must be * or an origin as browsers write it, such as https://app.example.org',
+  [LEASE]: 'is not a lease. Send the text that the pull gave you',
   [NAME]: 'must be 1 to 64 letters, digits, dots, dashes or underscores, and not . or .. which cannot stand in a path',
-  [WHERE]: 'must be earliest, latest, {"id": …} or {"time": …}',
 };
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -61,6 +80,11 @@ export interface FieldFault {
   readonly params: Readonly<Record<string, unknown>>;
   readonly message?: string;
 }
+/** Where in the value, and where in the schema. */
+export interface PlacedFault extends FieldFault {
+  readonly instancePath: string;
+  readonly schemaPath: string;
+}
 
 /** What a validator says, in words: it says itself `must be integer,null`. */
 export function faultWords({ keyword, params, message = 'is wrong' }: FieldFault): string {
@@ -68,4 +92,47 @@ export function faultWords({ keyword, params, message = 'is wrong' }: FieldFault
   if (keyword === 'type') return `must be ${either(listed(params.type).map((type) => TYPES[type] ?? type))}`;
   if (keyword === 'enum') return `must be ${either((params.allowedValues as readonly unknown[]).map(String))}`;
   return (keyword === 'pattern' && PATTERN_WORDS[String(params.pattern)]) || message;
+}
+
+/** As much of a schema as tells what it asks for. */
+interface Asked {
+  readonly type?: string | readonly string[];
+  readonly enum?: readonly unknown[];
+  readonly minimum?: number;
+  readonly required?: readonly string[];
+}
+function wordsOf({ type, enum: values, minimum, required = [] }: Asked): string[] {
+  if (values) return values.map(String);
+  if (required.length > 0) return [`{${required.map((name) => `"${name}": …`).join(', ')}}`];
+  const from = minimum === undefined ? '' : ` from ${minimum}`;
+  return [type ?? []].flat().map((one) => (TYPES[one] ?? one) + (one === 'integer' ? from : ''));
+}
+
+const stepInto = (value: unknown, name: string): unknown => (value as Record<string, unknown> | undefined)?.[name];
+
+/**
+ * A validator names what each branch of an `anyOf` asks for. The caller meant one: that of which least is wrong, if it is one alone. Else
+ * one fault tells all that may stand there. `schema`: what the value was held against.
+ */
+export function settleUnions<T extends PlacedFault>(schema: unknown, faults: readonly T[]): T[] {
+  let left = [...faults];
+  // Inner unions come before the outer.
+  for (const union of faults.filter(({ keyword }) => keyword === 'anyOf')) {
+    const at = union.schemaPath.replace(/(\/anyOf)?$/, '/anyOf');
+    const within = left.filter(({ schemaPath }) => schemaPath.startsWith(`${at}/`));
+    const branches = at.split('/').slice(1).reduce(stepInto, schema) as readonly Asked[] | undefined;
+    const ofBranch = (branches ?? []).map((_, i) =>
+      within.filter(({ schemaPath }) => `${schemaPath}/`.startsWith(`${at}/${i}/`)),
+    );
+    const here = ({ instancePath, keyword }: T) =>
+      instancePath === union.instancePath && (keyword === 'type' || keyword === 'enum');
+    const near = ofBranch.filter((some) => some.length > 0 && !some.some(here)).sort((a, b) => a.length - b.length);
+    const [best, next] = near;
+    const message = `must be ${either((branches ?? []).flatMap(wordsOf))}`;
+    const told = best && best.length !== next?.length ? best : [{ ...union, message }];
+    const from = left.findIndex((one) => within.includes(one) || one === union);
+    left = left.filter((one) => !within.includes(one) && one !== union);
+    left.splice(from, 0, ...told);
+  }
+  return left;
 }

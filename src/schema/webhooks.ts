@@ -1,6 +1,6 @@
 // Webhooks and their settings on the wire: what may be set, what is told.
 import { type Static, type TSchema, Type } from 'typebox';
-import { METHOD, mergePatch, nullable, ORIGIN, oneOf, strict } from './common.ts';
+import { bytesOf, METHOD, mergePatch, nullable, ORIGIN, oneOf, strict, texts, whidOf } from './common.ts';
 
 // Verification, and how the same event is known again ----------------------------------------------------------------
 
@@ -39,10 +39,9 @@ const HandshakeInput = Type.Object(
         status: Type.Optional(Type.Integer({ minimum: 200, maximum: 299, description: 'Default 200.' })),
         content_type: Type.Optional(oneOf(['text/plain', 'application/json'], 'Default text/plain.')),
         headers: Type.Optional(
-          Type.Unsafe<Readonly<Record<string, string>>>({
-            type: 'object',
+          texts({
+            maxLength: 255,
             maxProperties: 5,
-            additionalProperties: { type: 'string', maxLength: 255 },
             examples: [{ 'X-Hook-Secret': '{challenge}' }],
             description:
               'Headers of the answer, by name: `X-…` or `WebHook-…`, but none that a server or a browser obeys, such as X-Accel-Redirect. Each value is plain ASCII with at most one placeholder, as in the body.',
@@ -110,8 +109,10 @@ const verify = {
         64,
         'The claim with the time of the signature, in seconds: `iat`. It may be off by `tolerance_seconds` in both directions. Default: none, and only `exp` and `nbf` count.',
       ),
-      claims: Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 255 }), {
+      claims: texts({
+        maxLength: 255,
         maxProperties: 10,
+        propertyNames: { maxLength: 64 },
         description:
           'What other claims must be: `{"email":"push@project.iam.gserviceaccount.com"}`. A true or false is written as a text. An empty text is yet to be said: until then requests are kept and not accepted.',
       }),
@@ -172,16 +173,11 @@ export const VerifyInput = Type.Partial(Type.Object(verify), {
 });
 export type VerifyInput = Static<typeof VerifyInput>;
 
+const OneSource = Type.String({ title: 'One', pattern: SOURCE, maxLength: 255 });
 export const DedupeInput = Type.Object(
   {
     from: Type.Optional(
-      Type.Unsafe<string | string[]>({
-        type: ['string', 'array'],
-        pattern: SOURCE,
-        maxLength: 255,
-        items: { type: 'string', pattern: SOURCE, maxLength: 255 },
-        minItems: 1,
-        maxItems: 5,
+      Type.Union([OneSource, Type.Array(OneSource, { title: 'Several', minItems: 1, maxItems: 5 })], {
         examples: ['header:x-id', 'body:/id', 'sha256'],
         description: `Where the id of the event stands: ${PLACES}, or \`sha256\` of the body. Several are joined with \`/\`. Default: what the preset says.`,
       }),
@@ -200,7 +196,7 @@ export type DedupeInput = Static<typeof DedupeInput>;
 
 // Settings of a webhook ---------------------------------------------------------------------------------------------
 
-const ResponseSettings = Type.Object(
+export const ResponseSettings = Type.Object(
   {
     status: Type.Integer({ minimum: 200, maximum: 299, description: 'Default 200.' }),
     content_type: oneOf(['text/plain', 'text/xml', 'application/xml', 'application/json'], 'Default text/plain.'),
@@ -216,15 +212,16 @@ const settings = {
     ...strict,
     description: 'The answer to a sender once its request is committed.',
   }),
-  max_body_bytes: Type.Integer({
-    minimum: 0,
+  max_body_bytes: bytesOf({
     description: 'Larger bodies are refused with 413. Default: MAX_BODY_BYTES.',
   }),
   allow_methods: Type.Array(Type.String({ pattern: METHOD }), {
+    minItems: 1,
     maxItems: 40,
     description: 'Other methods are refused with 405. Default: every method.',
   }),
   allow_networks: Type.Array(Type.String({ minLength: 2, maxLength: 49 }), {
+    minItems: 1,
     maxItems: 100,
     description: 'Senders outside of these addresses and CIDR networks are refused with 403. Default: all senders.',
   }),
@@ -297,12 +294,12 @@ const SecretText = Type.String({ minLength: 1, maxLength: 16_384 });
 const Expiry = Type.Optional(
   nullable(Type.String({ format: 'date-time', description: 'It counts until then. Default: for ever.' })),
 );
-const NewSecret = Type.Object({ value: SecretText, expires_at: Expiry }, strict);
-const KeptSecret = Type.Object({ id: Type.String({ maxLength: 40 }), expires_at: Expiry }, strict);
+export const NewSecret = Type.Object({ value: SecretText, expires_at: Expiry }, strict);
+export const KeptSecret = Type.Object({ id: Type.String({ maxLength: 40 }), expires_at: Expiry }, strict);
 const SECRETS = 'Any of them may have signed. A public key, a token of your choice or a shared key is a secret too.';
 const secretsOf = <T extends TSchema>(one: T) => Type.Array(one, { maxItems: 20, description: SECRETS });
 export type SecretInput = Static<typeof SecretText> | Static<typeof NewSecret> | Static<typeof KeptSecret>;
-const Secret = Type.Object({
+export const Secret = Type.Object({
   id: Type.String(),
   last4: Type.String({ description: 'Its last four characters; empty when it is short.' }),
   expires_at: nullable(Type.String({ format: 'date-time' })),
@@ -311,21 +308,19 @@ const Secret = Type.Object({
 // Webhooks ----------------------------------------------------------------------------------------------------------
 
 const webhook = {
-  wh_id: Type.Integer({ examples: [1] }),
+  wh_id: whidOf({ examples: [1] }),
   wh_url: Type.String({ description: 'The public URL that a provider POSTs to.' }),
   wh_name: Type.String({ examples: ['My payment method webhook'] }),
   status: Type.Integer({ description: '1 = enabled.' }),
 };
-const Webhook = Type.Object(webhook);
+export const ListedWebhook = Type.Object(webhook);
 export const WebhookQuery = Type.Object({
-  id: Type.Optional(
-    Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Start with this webhook. Default 0.' }),
-  ),
+  id: Type.Optional(whidOf({ maximum: Number.MAX_SAFE_INTEGER, description: 'Start with this webhook. Default 0.' })),
   limit: Type.Optional(Type.Integer({ minimum: 1, description: 'At most 1,000, which is the default.' })),
 });
 export const WebhookList = Type.Object({
-  webhooks: Type.Array(Webhook),
-  next_id: Type.Optional(Type.Integer({ description: 'There are more webhooks: pass it as `id`.' })),
+  webhooks: Type.Array(ListedWebhook),
+  next_id: Type.Optional(whidOf({ description: 'There are more webhooks: pass it as `id`.' })),
   hint: Type.Optional(Type.String()),
 });
 
@@ -418,4 +413,4 @@ export const TestSent = Type.Object({
 });
 export type TestSent = Static<typeof TestSent>;
 
-export const WebhookId = Type.Object({ wh_id: Type.Integer({ minimum: 1, maximum: 4_294_967_295, examples: [1] }) });
+export const WebhookId = Type.Object({ wh_id: whidOf({ minimum: 1, examples: [1] }) });

@@ -118,12 +118,6 @@ const shownDocument = async (auth?: string): Promise<{ text: string; answer: Res
   return { text, answer, document: JSON.parse(text) as ShownDocument };
 };
 
-test('a browser without credentials is led to the documentation', async () => {
-  const answer = await fetch(service.url, { headers: { accept: 'text/html' }, redirect: 'manual' });
-  expect([answer.status, answer.headers.get('location')]).toEqual([302, '/docs']);
-  expect((await fetch(service.url)).status).toBe(401);
-});
-
 test('the document holds what is its reader’s and nothing of anybody else, and no token', async () => {
   const token = { content: `my token is ${ana.token}` };
   await fetch(`${service.url}/whcontent`, {

@@ -3,7 +3,7 @@ import type { Static } from 'typebox';
 import type { Config } from '../../config/config.ts';
 import type { Consumers, Seen } from '../../consumers/consumers.ts';
 import type { Start } from '../../consumers/seek.ts';
-import { invalid, revoked } from '../../errors.ts';
+import { revoked } from '../../errors.ts';
 import * as wire from '../../schema/consumers.ts';
 import { route } from '../route.ts';
 import type { Part, Served, Serving } from '../serving.ts';
@@ -51,17 +51,11 @@ export function consumerToWire({ consumer, state }: Seen): wire.Consumer {
   };
 }
 
-type WireStart = NonNullable<Static<typeof wire.ConsumerInput>['start']>;
+type WireStart = Static<typeof wire.Start>;
 
 /** `earliest`, `latest`, an id or a moment, as consumers take it. */
-function startOf(start: WireStart | undefined, path: string): Start | undefined {
-  if (start === undefined || typeof start === 'string') return start;
-  if (start.id !== undefined) return { id: start.id };
-  const time = Date.parse(start.time ?? '');
-  if (Number.isNaN(time))
-    throw invalid([{ path: `${path}.time`, message: 'must be a moment such as 2026-11-22T10:00:00Z' }]);
-  return { time };
-}
+const startOf = (start: WireStart): Start =>
+  typeof start === 'object' && 'time' in start ? { time: Date.parse(start.time) } : start;
 
 export const putConsumer = route({
   ...common,
@@ -84,12 +78,7 @@ export const putConsumer = route({
     const { whid, start, ...settings } = body;
     // Each webhook once, in a fixed order, whatever the caller wrote.
     const whids = whid ? [...new Set(whid)].sort((a, b) => a - b) : null;
-    const { made, ...seen } = await consumers.put(
-      userId,
-      params.name,
-      { ...settings, whids },
-      startOf(start, 'body.start'),
-    );
+    const { made, ...seen } = await consumers.put(userId, params.name, { ...settings, whids }, start && startOf(start));
     if (made) reply.code(201);
     return consumerToWire(seen);
   },
@@ -168,7 +157,7 @@ export const pullConsumer = route({
       limit: Math.min(limit, MOST_ITEMS),
       waitMs: Math.min(wait, MOST_WAIT_S) * 1000,
       leaseSeconds: lease_seconds,
-      start: startOf(start, 'body.start'),
+      start: start && startOf(start),
       ack: typeof ack === 'string' ? { lease: ack } : ack,
     };
     const pulled = await consumers.pull(userId, params.name, call, ended);
@@ -249,8 +238,8 @@ export const seekConsumer = route({
     200: { schema: wire.Consumer, example: { ...exampleConsumer, in_flight: 0 }, description: 'As it is now' },
   },
   async handler({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, body, userId }) {
-    const to = typeof body === 'object' && body.to !== undefined ? body.to : startOf(body as 'earliest', 'body');
-    return consumerToWire(await consumers.seek(userId, params.name, to ?? 'latest'));
+    const to = typeof body === 'object' && 'to' in body ? body.to : startOf(body);
+    return consumerToWire(await consumers.seek(userId, params.name, to));
   },
 });
 

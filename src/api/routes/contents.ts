@@ -94,7 +94,7 @@ export const listContentsRoute = route({
     const { store, tail, serving } = parts;
     const list = {
       userId,
-      whid: query.whid === 'all' ? 'all' : Number(query.whid ?? 0),
+      whid: query.whid ?? 0,
       limit: Math.min(query.limit ?? 20, MOST),
     } as const;
     const filter = filterOf(query);
@@ -105,7 +105,7 @@ export const listContentsRoute = route({
       return streamContents(parts, list, read, startOf(query, request), watch(), reply);
     if (tail.age > STALE_MS) throw unavailable('The database cannot be reached now. Try again soon.');
     const until = performance.now() + waitOf(query) * 1000;
-    const newest = query.id === undefined || query.id === 'latest' ? 'latest' : Number(query.id);
+    const newest = query.id ?? 'latest';
     const first = await read(desc ? newest : startOf(query, request), whileOpen());
     const page = desc ? first : await waitingPage(parts, list, read, first, until, watch);
     const empty = page.contents.length === 0;
@@ -125,7 +125,7 @@ export const listContentsRoute = route({
 const startOf = (query: Static<typeof wire.ListQuery>, request: FastifyRequest): number | 'latest' => {
   const last = request.headers['last-event-id'];
   if (wantsStream(request) && typeof last === 'string' && /^\d{1,15}$/.test(last)) return Number(last) + 1;
-  return query.id === 'latest' ? 'latest' : Number(query.id ?? 0);
+  return query.id ?? 0;
 };
 const waitOf = (query: Static<typeof wire.ListQuery>): number => Math.min(query.wait ?? 0, MOST_WAIT_S);
 
