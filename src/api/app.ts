@@ -2,7 +2,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import createAjv from '@fastify/ajv-compiler';
 import cors from '@fastify/cors';
-import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type RouteOptions } from 'fastify';
 import type { Rooms } from '../admission/rooms.ts';
 import { basePath, type Config } from '../config/config.ts';
@@ -15,7 +14,7 @@ import { type Metrics, measureCalls } from '../observe/metrics.ts';
 import type { Overload } from '../observe/overload.ts';
 import { type Auth, type AuthParts, createAuth } from './auth.ts';
 import { createWaiting, untilClosed, type Waiting } from './cancellation.ts';
-import { openApi, routeSchema } from './openapi.ts';
+import { validated } from './openapi.ts';
 import { answerProblem, noSuchRoute, toProblem } from './problems.ts';
 import type { Route } from './route.ts';
 import * as consumers from './routes/consumers.ts';
@@ -113,7 +112,6 @@ export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[]
     schemaController: { compilersFactory: { buildValidator: validatorsWhenAsked() } },
     frameworkErrors: onError,
   });
-  await fastify.register(swagger, openApi(config));
   await allowOrigins(fastify, config.corsOrigins);
   // Every shape is built field by field in wire.ts and its kin, and tests hold it against its schema: nothing is left to cut.
   fastify.setSerializerCompiler(() => JSON.stringify);
@@ -123,6 +121,11 @@ export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[]
   fastify.addHook('onSend', (_request, _reply, payload, done) => void setImmediate(done, null, payload));
   fastify.setErrorHandler(onError);
   const methodsOf = rememberMethods(fastify);
+  fastify.addHook('onRequest', (request, _reply, done) => {
+    // What a call that is not there sends besides is not looked at.
+    if (request.is404) request.raw.headers['content-type'] ??= 'application/octet-stream';
+    done();
+  });
   fastify.setNotFoundHandler((request, reply) => {
     const allow = methodsOf(request.url);
     answerProblem(allow ? methodNotAllowed(allow) : noSuchRoute(request), request, reply, parts);
@@ -131,7 +134,7 @@ export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[]
   const waiting = createWaiting(auth, parts.rooms.waiting);
   measureCalls(fastify, parts.metrics, waiting);
   const routes = [...ROUTES, ...more];
-  for (const route of routes) fastify.route(asServed(route, parts, auth, waiting));
+  for (const route of routes) fastify.route(asServed(route, parts, auth, waiting, methodsOf));
   const stop = createClose(fastify, receiver);
   return {
     fastify,
@@ -145,7 +148,10 @@ export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[]
   };
 }
 
-/** The methods that an address has, of all routes that are added from now on; undefined where there is no such address. */
+/**
+ * The methods that an address has, of all routes that are added from now on; undefined where there is no such address. An address that
+ * has a route of its own, such as /refusals/release, has no method of /refusals/:id.
+ */
 function rememberMethods(fastify: FastifyInstance): (url: string) => string | undefined {
   const known: { readonly parts: readonly string[]; readonly methods: readonly string[] }[] = [];
   const partsOf = (path: string) => path.replace(/(.)\/$/, '$1').split('/');
@@ -154,21 +160,33 @@ function rememberMethods(fastify: FastifyInstance): (url: string) => string | un
     const asked = partsOf(url.split('?')[0] ?? '');
     const isAsked = (parts: readonly string[]) =>
       parts.length === asked.length && parts.every((part, i) => part === asked[i] || part[0] === ':');
-    const methods = new Set(known.filter(({ parts }) => isAsked(parts)).flatMap((one) => one.methods));
+    const found = known.filter(({ parts }) => isAsked(parts));
+    const own = found.filter(({ parts }) => parts.join() === asked.join());
+    const methods = new Set((own.length > 0 ? own : found).flatMap((one) => one.methods));
     return methods.size > 0 ? [...methods].sort().join(', ') : undefined;
   };
 }
 
 /** A route with what holds for every one. */
-function asServed(route: Route<ApiParts>, parts: ApiParts, auth: Auth, waiting: Waiting): RouteOptions {
-  const known = new Set(Object.keys(route.query?.properties ?? {}));
+function asServed(
+  route: Route<ApiParts>,
+  parts: ApiParts,
+  auth: Auth,
+  waiting: Waiting,
+  methodsOf: (url: string) => string | undefined,
+): RouteOptions {
+  const properties = Object.entries(route.query?.properties ?? {});
+  const known = new Set(properties.map(([name]) => name));
+  const numbers = properties.filter(([, one]) => /"integer"/.test(JSON.stringify(one))).map(([name]) => name);
   return {
     method: route.method,
     url: route.url,
-    schema: routeSchema(route),
+    schema: validated(route),
     ...(route.body ? { bodyLimit: Math.min(MAX_JSON_BYTES, parts.config.maxBodyBytes) } : {}),
     onRequest(request, reply, done) {
       reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
+      const allow = route.params && methodsOf(request.url);
+      if (allow && !allow.split(', ').includes(request.method)) return done(methodNotAllowed(allow));
       if (request.method !== 'GET' && fromElsewhere(request.headers, parts.config))
         return done(forbidden(FROM_ELSEWHERE));
       // A body is bytes to Fastify, whatever it says it is; a call that takes none leaves it unread.
@@ -192,6 +210,11 @@ function asServed(route: Route<ApiParts>, parts: ApiParts, auth: Auth, waiting: 
       }
     },
     preValidation(request, _reply, done) {
+      // The validator takes a blank for the number 0.
+      const blank = numbers.find((name) =>
+        /^\s+$/.test(String((request.query as Record<string, unknown>)[name] ?? '')),
+      );
+      if (blank) return done(invalid([{ path: `query.${blank}`, message: 'must be a whole number' }]));
       if (!route.body) return done();
       request.body = readJson(request.body as Buffer | undefined);
       const long = overlong(request.body, route.body as Lengths);

@@ -4,21 +4,26 @@ import { type Static, type TOptional, type TSchema, type TUnsafe, Type } from 't
 /** One of a few words. */
 export const oneOf = <const T extends readonly string[]>(values: T, description?: string) =>
   Type.Unsafe<T[number]>({ type: 'string', enum: values, ...(description ? { description } : {}) });
-/** The schema, or null. A scalar says so in its type; a shape of members stays whole beside it, so that it can have a name. */
-export const nullable = <T extends TSchema>(schema: T) => {
-  const {
-    type,
-    enum: values,
-    anyOf,
-    ...rest
-  } = schema as { type?: string; enum?: readonly string[]; anyOf?: object[] };
-  const nothing = { type: 'null' };
-  const either = anyOf
-    ? { anyOf: [...anyOf, nothing], ...rest }
-    : type === 'object'
-      ? { anyOf: [schema, nothing] }
-      : { ...schema, type: [type, 'null'], ...(values ? { enum: [...values, null] } : {}) };
-  return Type.Unsafe<Static<T> | null>(either);
+/** As much of a schema as says whether it may be null. */
+interface Kind {
+  readonly type?: string;
+  readonly enum?: readonly string[];
+  readonly properties?: Readonly<Record<string, TSchema>>;
+  readonly anyOf?: readonly TSchema[];
+}
+/** The schema, or null. A shape of members stays whole, so that the document can call it by its name. */
+export const nullable = <T extends TSchema>(schema: T) =>
+  'properties' in schema ? Type.Unsafe<Static<T> | null>({ anyOf: [schema, { type: 'null' }] }) : nullableInput(schema);
+/** The same without a null that stands alone: programs that make clients do not understand one in what is strict. */
+const nullableInput = <T extends TSchema>(schema: T): TUnsafe<Static<T> | null> => {
+  const { type, enum: values, properties, anyOf } = schema as Kind;
+  const [first, ...others] = anyOf ?? [];
+  return Type.Unsafe<Static<T> | null>({
+    ...schema,
+    ...(first ? { anyOf: [nullableInput(first), ...others] } : { type: [type, 'null'] }),
+    ...(values ? { enum: [...values, null] } : {}),
+    ...(properties ? { properties: undescribed(properties) } : {}),
+  });
 };
 export const strict = { additionalProperties: false } as const;
 
@@ -29,33 +34,53 @@ export const texts = (options: { readonly maxLength: number } & Readonly<Record<
   return Type.Unsafe<Record<string, string>>({ type: 'object', additionalProperties: value, ...rest });
 };
 
-// 2^53 - 1: what a number of JavaScript can hold. Other languages need to be told that 32 bits are too few.
-const wide = { format: 'int64', minimum: 0 } as const;
-/** The id of a content or a refusal. */
-export const idOf = (more: object = {}) => Type.Integer({ ...wide, maximum: Number.MAX_SAFE_INTEGER, ...more });
-/** The id of a webhook. */
-export const whidOf = (more: object = {}) => Type.Integer({ ...wide, maximum: 4_294_967_295, ...more });
-/** A count of bytes. */
-export const bytesOf = (more: object = {}) => Type.Integer({ ...wide, ...more });
+// Other languages need to be told that 32 bits are too few. At most 2^53 - 1: what a number of JavaScript can hold.
+const wide = { format: 'int64' } as const;
+/** An id or a count of bytes, as it is told. */
+export const wideInteger = (more: object = {}) => Type.Integer({ ...wide, ...more });
+/** The id of a content or a refusal, as a caller sends it. */
+export const idInput = (more: object = {}) =>
+  Type.Integer({ ...wide, minimum: 0, maximum: Number.MAX_SAFE_INTEGER, ...more });
+/** The id of a webhook, as a caller sends it. */
+export const whidInput = (more: object = {}) => Type.Integer({ ...wide, minimum: 0, maximum: 4_294_967_295, ...more });
+
+/** The same without what is said of each member, for where that stands already. */
+export const undescribed = <T extends Readonly<Record<string, TSchema>>>(properties: T): T =>
+  Object.fromEntries(
+    // A map keeps its name.
+    Object.entries(properties).map(([name, schema]) => [
+      name,
+      'propertyNames' in schema ? schema : { ...schema, description: undefined },
+    ]),
+  ) as unknown as T;
 
 /** RFC 7396: a member replaces, null goes back to the default, what is left out stays. */
 export const mergePatch = <T extends Readonly<Record<string, TSchema>>>(properties: T) =>
-  Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name, Type.Optional(nullable(schema))])) as {
-    [K in keyof T]: TOptional<TUnsafe<Static<T[K]> | null>>;
-  };
+  Object.fromEntries(
+    Object.entries(properties).map(([name, schema]) => [name, Type.Optional(nullableInput(schema))]),
+  ) as { [K in keyof T]: TOptional<TUnsafe<Static<T[K]> | null>> };
+
+/** What is merged into a member: an object, or null. */
+export const memberPatch = <T extends Readonly<Record<string, TSchema>>>(properties: T) =>
+  nullableInput(Type.Object(mergePatch(undescribed(properties)), strict));
 
 /** An HTTP method. */
 export const METHOD = '^[A-Z-]{1,24}$';
 /** The origin of a web site as browsers write it, or all. */
 export const ORIGIN = '^(?:\\*|https?://[a-z0-9._-]+(?::[0-9]{1,5})?|https?://\\[[0-9a-f:]+\\](?::[0-9]{1,5})?)$';
+export const WHID = '^(all|[0-9]{1,10})$';
 // Not `.` and `..`: clients remove those from a path before they send it. No lookahead: not every tool that reads the document has it.
 export const NAME =
   '^([A-Za-z0-9_-][A-Za-z0-9._-]{0,63}|\\.[A-Za-z0-9_-][A-Za-z0-9._-]{0,62}|\\.\\.[A-Za-z0-9._-]{1,62})$';
+/** An address of IPv4 or IPv6, with or without the length of a prefix; whether it is one is looked at later. */
+export const NETWORK = '^[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?$';
 export const LEASE = '^[A-Za-z0-9_-]+$';
 /** What a pattern asks for, in words: an error shows no regular expression. */
 const PATTERN_WORDS: Readonly<Record<string, string>> = {
+  [WHID]: 'must be the number of a webhook, 0, or all',
   [METHOD]: 'must be a method such as POST',
   [ORIGIN]: 'must be * or an origin as browsers write it, such as https://app.example.org',
+  [NETWORK]: 'must be an address or a network such as 10.0.0.0/8',
   [LEASE]: 'is not a lease. Send the text that the pull gave you',
   [NAME]: 'must be 1 to 64 letters, digits, dots, dashes or underscores, and not . or .. which cannot stand in a path',
 };
@@ -98,10 +123,14 @@ export function faultWords({ keyword, params, message = 'is wrong' }: FieldFault
 interface Asked {
   readonly type?: string | readonly string[];
   readonly enum?: readonly unknown[];
+  readonly const?: unknown;
   readonly minimum?: number;
   readonly required?: readonly string[];
+  readonly anyOf?: readonly Asked[];
 }
-function wordsOf({ type, enum: values, minimum, required = [] }: Asked): string[] {
+function wordsOf({ type, enum: values, const: word, minimum, required = [], anyOf }: Asked): string[] {
+  if (word !== undefined) return [String(word)];
+  if (anyOf) return anyOf.flatMap(wordsOf);
   if (values) return values.map(String);
   if (required.length > 0) return [`{${required.map((name) => `"${name}": …`).join(', ')}}`];
   const from = minimum === undefined ? '' : ` from ${minimum}`;
@@ -125,7 +154,7 @@ export function settleUnions<T extends PlacedFault>(schema: unknown, faults: rea
       within.filter(({ schemaPath }) => `${schemaPath}/`.startsWith(`${at}/${i}/`)),
     );
     const here = ({ instancePath, keyword }: T) =>
-      instancePath === union.instancePath && (keyword === 'type' || keyword === 'enum');
+      instancePath === union.instancePath && ['type', 'enum', 'const', 'anyOf'].includes(keyword);
     const near = ofBranch.filter((some) => some.length > 0 && !some.some(here)).sort((a, b) => a.length - b.length);
     const [best, next] = near;
     const message = `must be ${either((branches ?? []).flatMap(wordsOf))}`;

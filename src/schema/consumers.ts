@@ -1,10 +1,10 @@
 // The wire of consumers: their settings, pulls, leases and dead letters, and the life of one content.
 import { type Static, Type } from 'typebox';
-import { idOf, LEASE, NAME, nullable, oneOf, strict, whidOf } from './common.ts';
+import { idInput, LEASE, NAME, nullable, oneOf, strict, undescribed, whidInput, wideInteger } from './common.ts';
 import { Content, ProblemBody } from './contents.ts';
 
 const Moment = Type.String({ format: 'date-time' });
-const Id = idOf();
+const Id = idInput();
 
 // Settings ----------------------------------------------------------------------------------------------------------
 
@@ -13,10 +13,10 @@ const MOST_IDS = 500;
 
 export const ConsumerName = Type.Object({ name: Type.String({ pattern: NAME, examples: ['billing'] }) });
 
-const End = { ...oneOf(['earliest', 'latest']), title: 'One end' };
-const AtId = Type.Object({ id: Id }, { ...strict, title: 'From this id on' });
-const AtTime = Type.Object({ time: Moment }, { ...strict, title: 'From this moment on' });
-export const Start = Type.Union([End, AtId, AtTime], {
+export const End = { ...oneOf(['earliest', 'latest']), title: 'One end' };
+export const AtId = Type.Object({ id: Id }, { ...strict, title: 'From this id on' });
+export const AtTime = Type.Object({ time: Moment }, { ...strict, title: 'From this moment on' });
+export const StartInput = Type.Union([End, AtId, AtTime], {
   examples: ['earliest'],
   description:
     '`earliest`, `latest`, `{"id": 27}` (contents with this id or a higher one) or `{"time": "2026-11-22T10:00:00Z"}` (contents that came then or later). Counts for a new consumer only. If it is left out, a new consumer begins at the earliest when no more than 1,000 contents wait; else the call answers 409 `start-needed`.',
@@ -28,7 +28,7 @@ const LeaseSeconds = Type.Integer({
 });
 const settings = {
   whid: nullable(
-    Type.Array(whidOf(), {
+    Type.Array(whidInput(), {
       minItems: 1,
       maxItems: 100,
       description: 'The webhooks that it reads; 0 = own content. Default null: all your webhooks and own content.',
@@ -49,7 +49,7 @@ const settings = {
   ),
 };
 export const ConsumerInput = Type.Object(
-  { ...Type.Partial(Type.Object(settings)).properties, start: Type.Optional(Start) },
+  { ...Type.Partial(Type.Object(settings)).properties, start: Type.Optional(StartInput) },
   strict,
 );
 
@@ -64,8 +64,8 @@ const state = {
   in_flight: Type.Integer({ description: 'Contents that workers have in hand now.' }),
   dead: Type.Integer({ description: 'Dead letters.' }),
 };
-export const Gap = Type.Object(
-  { from: Id, to: Id },
+export const ConsumerGap = Type.Object(
+  { from: wideInteger(), to: wideInteger() },
   {
     description:
       'Ids of contents that retention removed before they were read. Told until something after them is acked.',
@@ -73,14 +73,14 @@ export const Gap = Type.Object(
 );
 export const Consumer = Type.Object({
   name: Type.String({ examples: ['billing'] }),
-  ...settings,
+  ...undescribed(settings),
   created_at: Moment,
   pulled_at: nullable(
     Type.String({ format: 'date-time', description: 'Time of the last pull, to the hour; null before the first.' }),
   ),
-  last_id: idOf({ description: 'The content that was handed out last for the first time; 0 = none.' }),
+  last_id: wideInteger({ description: 'The content that was handed out last for the first time; 0 = none.' }),
   ...state,
-  gap: Type.Optional(Gap),
+  gap: Type.Optional(ConsumerGap),
 });
 export type Consumer = Static<typeof Consumer>;
 export const ConsumerList = Type.Object({ consumers: Type.Array(Consumer) });
@@ -103,7 +103,7 @@ export const PullInput = Type.Object(
       }),
     ),
     lease_seconds: Type.Optional(LeaseSeconds),
-    start: Type.Optional(Start),
+    start: Type.Optional(StartInput),
     ack: Type.Optional(
       Type.Union([Type.String({ maxLength: 16_384, pattern: LEASE, title: 'A lease' }), LeaseInput], {
         description: 'What to ack first, whatever the pull brings: a lease, or `{lease, ids}`.',
@@ -129,7 +129,7 @@ export const NackInput = Type.Object(
 export const ExtendInput = Type.Object({ ...Named, lease_seconds: Type.Optional(LeaseSeconds) }, strict);
 
 export const LeaseConflict = Type.Object({
-  id: Id,
+  id: wideInteger(),
   reason: Type.String({
     examples: ['leased-anew'],
     description:
@@ -137,7 +137,7 @@ export const LeaseConflict = Type.Object({
   }),
 });
 export const Outcome = Type.Object({
-  done: Type.Array(Id, {
+  done: Type.Array(wideInteger(), {
     description: 'Ids. A content that was acked before, by any worker, is done too.',
   }),
   conflicts: Type.Array(LeaseConflict),
@@ -148,7 +148,7 @@ export const Retried = Type.Object({
   more: Type.Boolean({ description: 'Dead letters are left: call again.' }),
 });
 export const PulledContent = Type.Object({
-  ...Content.properties,
+  ...undescribed(Content.properties),
   attempt: Type.Integer({ description: 'Which hand-out this is: 1 = the first.' }),
   lease_until: Moment,
 });
@@ -158,13 +158,13 @@ export const PullAnswer = Type.Object({
   conflicts: Type.Array(LeaseConflict),
   ...state,
   poll_after_ms: Type.Integer({ description: 'When the next pull makes sense, if you do not use `wait`.' }),
-  gap: Type.Optional(Gap),
+  gap: Type.Optional(ConsumerGap),
 });
 
 // Moving, and dead letters ------------------------------------------------------------------------------------------
 
-const To = Type.Object({ to: oneOf(['earliest', 'latest']) }, { ...strict, title: 'To one end' });
-export const SeekInput = Type.Union([End, AtId, AtTime, To], {
+export const ToEnd = Type.Object({ to: End }, { ...strict, title: 'To one end' });
+export const SeekInput = Type.Union([End, AtId, AtTime, ToEnd], {
   examples: [{ to: 'latest' }],
   description: 'Exactly one of `id`, `time`, `to`; or just the text `"earliest"` or `"latest"`.',
 });
@@ -172,28 +172,28 @@ export const RedeliverInput = Type.Object({ ids: idsOf('These contents.') }, str
 export const RetryInput = Type.Object({ ids: Type.Optional(idsOf('Only of these contents. Default: all.')) }, strict);
 export const DeadQuery = Type.Object(
   {
-    id: Type.Optional(idOf({ description: 'Start here. Default 0.' })),
+    id: Type.Optional(idInput({ description: 'Start here. Default 0.' })),
     limit: Type.Optional(Type.Integer({ minimum: 1, description: 'At most 500; more is clamped. Default 20.' })),
   },
   strict,
 );
-export const DeadLetter = Type.Object({
-  id: Id,
-  wh_id: whidOf(),
+export const DeadContent = Type.Object({
+  id: wideInteger(),
+  wh_id: wideInteger(),
   attempts: Type.Integer(),
   reason: Type.String(),
   dead_at: Moment,
 });
 export const DeadPage = Type.Object({
-  dead: Type.Array(DeadLetter),
-  next_id: idOf({ description: 'Pass it as the next `id`.' }),
+  dead: Type.Array(DeadContent),
+  next_id: wideInteger({ description: 'Pass it as the next `id`.' }),
 });
 
 // Trace -------------------------------------------------------------------------------------------------------------
 
 export const Trace = Type.Object({
-  id: Id,
-  wh_id: whidOf(),
+  id: wideInteger(),
+  wh_id: wideInteger(),
   received_at: nullable(Type.String({ format: 'date-time', description: 'Null when another application stored it.' })),
   seen_at: nullable(
     Type.String({ format: 'date-time', description: 'When it became visible to consumers; null: not yet.' }),
@@ -202,8 +202,8 @@ export const Trace = Type.Object({
     Type.String({ description: 'What the signature check said; null when another application stored it.' }),
   ),
   event_id: nullable(Type.String()),
-  duplicate_of: nullable(Id),
-  duplicates: Type.Array(Id, { description: 'Later contents that are the same event.' }),
+  duplicate_of: nullable(wideInteger()),
+  duplicates: Type.Array(wideInteger(), { description: 'Later contents that are the same event.' }),
   consumers: Type.Array(
     Type.Object({
       name: Type.String(),
@@ -226,7 +226,7 @@ export type Trace = Static<typeof Trace>;
 
 /** What a 409 tells a program besides. */
 export const ConflictProblem = Type.Object({
-  ...ProblemBody.properties,
+  ...undescribed(ProblemBody.properties),
   ...Type.Partial(Outcome).properties,
   ...Type.Partial(
     Type.Object({

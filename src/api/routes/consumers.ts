@@ -51,7 +51,7 @@ export function consumerToWire({ consumer, state }: Seen): wire.Consumer {
   };
 }
 
-type WireStart = Static<typeof wire.Start>;
+type WireStart = Static<typeof wire.StartInput>;
 
 /** `earliest`, `latest`, an id or a moment, as consumers take it. */
 const startOf = (start: WireStart): Start =>
@@ -59,6 +59,7 @@ const startOf = (start: WireStart): Start =>
 
 export const putConsumer = route({
   ...common,
+  operationId: 'putConsumer',
   method: 'PUT',
   url: '/consumers/:name',
   summary: 'Make or change a consumer',
@@ -86,6 +87,7 @@ export const putConsumer = route({
 
 export const getConsumer = route({
   ...common,
+  operationId: 'getConsumer',
   method: 'GET',
   url: '/consumers/:name',
   summary: 'Read a consumer and how far it is',
@@ -97,6 +99,7 @@ export const getConsumer = route({
 
 export const listConsumersRoute = route({
   ...common,
+  operationId: 'listConsumers',
   method: 'GET',
   url: '/consumers',
   summary: 'List your consumers',
@@ -114,6 +117,7 @@ export const listConsumersRoute = route({
 
 export const deleteConsumerRoute = route({
   ...common,
+  operationId: 'deleteConsumer',
   method: 'DELETE',
   url: '/consumers/:name',
   summary: 'Delete a consumer',
@@ -138,6 +142,7 @@ const told = 'When not all of it could be done the answer is 409 with `done` and
 
 export const pullConsumer = route({
   ...action,
+  operationId: 'pullContents',
   url: '/consumers/:name/pull',
   summary: 'Pull contents',
   description:
@@ -186,6 +191,7 @@ export const pullConsumer = route({
 
 export const ackConsumer = route({
   ...action,
+  operationId: 'ackContents',
   url: '/consumers/:name/ack',
   summary: 'Ack a lease or some of it',
   description: `Only the latest lease of a content acks it. ${told}`,
@@ -197,6 +203,7 @@ export const ackConsumer = route({
 
 export const nackConsumer = route({
   ...action,
+  operationId: 'nackContents',
   url: '/consumers/:name/nack',
   summary: 'Give contents back',
   description: `They are handed out again after \`delay_seconds\`; with \`dead\` they become dead letters. ${told}`,
@@ -210,6 +217,7 @@ export const nackConsumer = route({
 
 export const extendConsumer = route({
   ...action,
+  operationId: 'extendLease',
   url: '/consumers/:name/extend',
   summary: 'Keep contents in hand for longer',
   description: `The lease lasts \`lease_seconds\` from now; its text stays the same. ${told}`,
@@ -229,6 +237,7 @@ export const extendConsumer = route({
 
 export const seekConsumer = route({
   ...action,
+  operationId: 'seekConsumer',
   url: '/consumers/:name/seek',
   summary: 'Move a consumer',
   description:
@@ -245,6 +254,7 @@ export const seekConsumer = route({
 
 export const listDeadRoute = route({
   ...common,
+  operationId: 'listDeadLetters',
   method: 'GET',
   url: '/consumers/:name/dead',
   summary: 'List dead letters',
@@ -278,6 +288,7 @@ export const listDeadRoute = route({
 
 export const retryDeadRoute = route({
   ...action,
+  operationId: 'retryDeadLetters',
   url: '/consumers/:name/dead/retry',
   summary: 'Hand dead letters out again',
   description: `With all their attempts before them. Without \`ids\` all of them, 5,000 a call. ${told}`,
@@ -293,6 +304,7 @@ export const retryDeadRoute = route({
 
 export const redeliverConsumer = route({
   ...action,
+  operationId: 'redeliverContents',
   url: '/consumers/:name/redeliver',
   summary: 'Hand contents out again to one consumer',
   description: `Also those that were acked. Those that are still ahead of it come anyway. ${told}`,

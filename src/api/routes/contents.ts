@@ -75,6 +75,7 @@ export const exampleContent = {
 };
 
 export const listContentsRoute = route({
+  operationId: 'listContents',
   method: 'GET',
   url: '/whcontent',
   tag: 'Contents',
@@ -94,7 +95,7 @@ export const listContentsRoute = route({
     const { store, tail, serving } = parts;
     const list = {
       userId,
-      whid: query.whid ?? 0,
+      whid: query.whid === 'all' ? 'all' : Number(query.whid ?? 0),
       limit: Math.min(query.limit ?? 20, MOST),
     } as const;
     const filter = filterOf(query);
@@ -202,6 +203,7 @@ async function hintElsewhere(store: Store, userId: number): Promise<string | und
 const CLASSIC_MISSING = 'The webhook id does not exist for such user';
 
 export const getContent = route({
+  operationId: 'getContent',
   method: 'GET',
   url: '/whcontent/:id',
   tag: 'Contents',
@@ -218,6 +220,7 @@ export const getContent = route({
 });
 
 export const getRaw = route({
+  operationId: 'getContentBytes',
   method: 'GET',
   url: '/whcontent/:id/raw',
   tag: 'Contents',
@@ -239,6 +242,7 @@ export const getRaw = route({
 });
 
 export const deleteContentRoute = route({
+  operationId: 'deleteContent',
   method: 'DELETE',
   url: '/whcontent/:id',
   tag: 'Contents',
@@ -261,6 +265,7 @@ const MAY_NOT_DELETE =
   'This service may not delete contents: the account of its database has no DELETE on tblwh. Ask its operator for it (restante migrate --grants).';
 
 export const postContent = route({
+  operationId: 'postContent',
   method: 'POST',
   url: '/whcontent',
   tag: 'Contents',
@@ -359,6 +364,7 @@ function isEscaped(text: string, at: number): boolean {
 
 /** How busy each webhook was, minute by minute: the sparklines of the inbox. */
 export const activityRoute = route({
+  operationId: 'countActivity',
   method: 'GET',
   url: '/activity',
   tag: 'Contents',
