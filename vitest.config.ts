@@ -25,6 +25,8 @@ const PICTURES = process.env.SCREENSHOTS ? [] : [pathOf('site/docs-images')];
 
 // Run once more on servers, and as an account, that have set the opposite of what we need: what of ours depends on a session.
 const OPPOSITE = ['consumers/consumers', 'reading/sequencer', 'store/*'].map(pathOf);
+// Other languages and their package managers, for minutes: npm run test:document.
+const DOCUMENT = process.env.DOCUMENT ? [] : ['clients', 'schemathesis'].map((name) => pathOf(`faults/${name}`));
 
 // A poll waits for something that comes; how soon it comes is tested where it matters, with a figure.
 const PATIENCE = { testTimeout: 60_000, hookTimeout: 180_000, expect: { poll: { timeout: 8_000 } } };
@@ -39,7 +41,7 @@ const project = (name: string, groupOrder: number, maxWorkers: number, include: 
 });
 
 // These need no server that others share.
-const WITHOUT_SERVERS = ['sqlite', 'database-tls', 'event-index', 'statements', 'shared-reads', 'session'].map((name) => `store/${name}`).map(pathOf);
+const WITHOUT_SERVERS = ['sqlite', 'connections', 'database-tls', 'event-index', 'statements', 'shared-reads', 'session'].map((name) => `store/${name}`).map(pathOf);
 const { test: settings } = project('opposite', 0, 3, OPPOSITE, WITHOUT_SERVERS);
 const opposite = { test: { ...settings, globalSetup: ['test/support/opposite.ts'] } };
 
@@ -53,7 +55,7 @@ export default defineConfig({
       project('together', 0, 3, ['test/**/*.test.ts'], [...ALONE, ...FAULTS, ...PICTURES]),
       opposite,
       project('alone', 1, 1, ALONE),
-      project('faults', 2, 3, FAULTS, FAULTS_ALONE),
+      project('faults', 2, 3, FAULTS, [...FAULTS_ALONE, ...DOCUMENT]),
       project('faults-alone', 3, 1, FAULTS_ALONE),
     ],
   },

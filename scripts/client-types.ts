@@ -1,16 +1,10 @@
 // Writes src/client/api.ts: the types of every call, from the API document. `-- --check` only tells whether it is fresh.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
 import openapiTS, { astToString, type OpenAPI3, type OpenAPITSOptions } from 'openapi-typescript';
 import ts from 'typescript';
+import { ROUTES } from '../src/api/app.ts';
+import { apiDocument, referring, SHAPES } from '../src/api/openapi.ts';
 import { readConfig } from '../src/config/config.ts';
-import * as consumers from '../src/schema/consumers.ts';
-import * as schema from '../src/schema/contents.ts';
-import * as verify from '../src/schema/webhooks.ts';
-import * as webhooks from '../src/schema/webhooks.ts';
-import { createService } from '../src/service.ts';
-import { openStore } from '../src/store/open.ts';
 
 const FILE = new URL('../src/client/api.ts', import.meta.url);
 const HEAD = `// The types of every call of the API, made from its document. Not to be edited: npm run client-types.
@@ -36,53 +30,13 @@ const OPTIONS: OpenAPITSOptions = {
   },
 };
 
-// Shapes that people speak of by name; wherever one stands in the document its name stands in the types.
-const NAMED: Readonly<Record<string, object>> = {
-  Content: schema.Content,
-  ContentPage: schema.ContentPage,
-  Refusal: schema.Refusal,
-  ReleaseResult: schema.ReleaseResult,
-  Webhook: webhooks.WebhookDetail,
-  Settings: webhooks.SettingsInput,
-  Verify: verify.VerifyInput,
-  Dedupe: verify.DedupeInput,
-  Consumer: consumers.Consumer,
-  Trace: consumers.Trace,
-};
-const plain = (value: object): string => JSON.stringify(value);
-const names = new Map(Object.entries(NAMED).map(([name, value]) => [plain(value), name]));
-
-/** The same without examples, and with a reference wherever a named shape stands. */
-function referring(value: unknown, top = false): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  const name = top ? undefined : names.get(plain(value));
-  if (name) return { $ref: `#/components/schemas/${name}` };
-  if (Array.isArray(value)) return value.map((each) => referring(each));
-  const kept = Object.entries(value).filter(([key]) => key !== 'example' && key !== 'examples');
-  return Object.fromEntries(kept.map(([key, each]) => [key, referring(each)]));
-}
+/** The same without examples, and without how wide an integer is: here all are numbers. */
+const bare = (value: unknown): unknown =>
+  JSON.parse(JSON.stringify(value, (key, one) => (/^examples?$/.test(key) || one === 'int64' ? undefined : one)));
 
 const isNamed = (node: ts.Node) => ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node);
 const mapValues = <T, R>(object: Readonly<Record<string, T>>, map: (value: T, key: string) => R): Record<string, R> =>
   Object.fromEntries(Object.entries(object).map(([key, value]) => [key, map(value, key)]));
-
-/** The API document of a service without any user. */
-async function apiDocument(): Promise<{
-  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-}> {
-  const folder = mkdtempSync(join(tmpdir(), 'restante-types-'));
-  const config = readConfig({ DATABASE_URL: `sqlite:${folder}/types.db` });
-  const store = await openStore(config.databaseUrl);
-  const silent = () => {};
-  const log = { debug: silent, info: silent, warn: silent, error: silent };
-  const app = await createService({ store, config, log, memory: process });
-  await app.fastify.ready();
-  const answer = await app.fastify.inject('/openapi.json');
-  await app.close();
-  await store.close();
-  rmSync(folder, { recursive: true, force: true });
-  return answer.json();
-}
 
 /** An operation named by its method and path, of whose answers only those of success differ in shape. */
 function named(path: string, method: string, { responses, ...operation }: Operation): object {
@@ -92,13 +46,18 @@ function named(path: string, method: string, { responses, ...operation }: Operat
 
 /** The text that src/client/api.ts must have. */
 export async function clientTypes(): Promise<string> {
-  const { paths, ...document } = await apiDocument();
-  const calls = Object.entries(paths)
+  const { paths, components, ...document } = apiDocument(
+    readConfig({}),
+    ROUTES.filter((route) => !route.hidden),
+  );
+  const calls = Object.entries(paths as Record<string, Record<string, Operation>>)
     .filter(([path]) => !path.startsWith('/in/'))
     .map(([path, methods]) => [path, mapValues(methods, (one, method) => named(path, method, one))]);
-  const components = { schemas: mapValues(NAMED, (one) => referring(JSON.parse(plain(one)), true)) };
-  const whole = { ...document, paths: referring(Object.fromEntries(calls)), components };
-  const nodes = await openapiTS(whole as OpenAPI3, OPTIONS);
+  const { ConflictProblem: _, Problem: __, ...schemas } = components.schemas;
+  // No call takes settings alone; a program that keeps some does.
+  const shapes = mapValues({ ...schemas, Settings: {} }, (_, name) => referring(SHAPES[name], new Set(), true));
+  const whole = { ...document, paths: Object.fromEntries(calls), components: { schemas: shapes } };
+  const nodes = await openapiTS(bare(whole) as OpenAPI3, OPTIONS);
   const unused = ['paths', 'webhooks', '$defs'];
   const kept = nodes.filter((node) => !(isNamed(node) && unused.includes(node.name.text)));
   return `${HEAD}\n${astToString(kept).replaceAll('@description ', '')}`;

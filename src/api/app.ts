@@ -2,11 +2,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import createAjv from '@fastify/ajv-compiler';
 import cors from '@fastify/cors';
-import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type RouteOptions } from 'fastify';
 import type { Rooms } from '../admission/rooms.ts';
 import { basePath, type Config } from '../config/config.ts';
-import { forbidden, invalid, needsMigrate } from '../errors.ts';
+import { forbidden, invalid, methodNotAllowed, needsMigrate } from '../errors.ts';
 import { allFinite, type BodyReader, isTime, type Lengths, overlong, readBodies, readJson } from '../http/body.ts';
 import { createClose, createRequestId, createServerWith, MAX_HEADER_BYTES, type Receiver } from '../http/server.ts';
 import type { Incidents } from '../observe/incidents.ts';
@@ -15,7 +14,7 @@ import { type Metrics, measureCalls } from '../observe/metrics.ts';
 import type { Overload } from '../observe/overload.ts';
 import { type Auth, type AuthParts, createAuth } from './auth.ts';
 import { createWaiting, untilClosed, type Waiting } from './cancellation.ts';
-import { openApi, routeSchema } from './openapi.ts';
+import { validated } from './openapi.ts';
 import { answerProblem, noSuchRoute, toProblem } from './problems.ts';
 import type { Route } from './route.ts';
 import * as consumers from './routes/consumers.ts';
@@ -103,12 +102,7 @@ export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[]
   const { config, receiver } = parts;
   const auth = createAuth(parts);
   const onError = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
-    answerProblem(
-      toProblem(error, request.routeOptions.bodyLimit, request.routeOptions.schema?.body as object | undefined),
-      request,
-      reply,
-      parts,
-    );
+    answerProblem(toProblem(error, request.routeOptions.bodyLimit, request.routeOptions.schema), request, reply, parts);
   const fastify = Fastify({
     serverFactory: (handler) => createServerWith(parts, handler),
     genReqId: createRequestId,
@@ -116,19 +110,8 @@ export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[]
     // No 414: the schema of an id says that it is too long.
     routerOptions: { maxParamLength: MAX_HEADER_BYTES, ignoreTrailingSlash: true },
     schemaController: { compilersFactory: { buildValidator: validatorsWhenAsked() } },
-    ajv: {
-      customOptions: {
-        removeAdditional: false,
-        coerceTypes: 'array',
-        allErrors: true,
-        useDefaults: false,
-        allowUnionTypes: true,
-      },
-      onCreate: (ajv) => void ajv.addFormat('date-time', isTime),
-    },
     frameworkErrors: onError,
   });
-  await fastify.register(swagger, openApi(config));
   await allowOrigins(fastify, config.corsOrigins);
   // Every shape is built field by field in wire.ts and its kin, and tests hold it against its schema: nothing is left to cut.
   fastify.setSerializerCompiler(() => JSON.stringify);
@@ -137,12 +120,21 @@ export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[]
   // The answers of one turn of the event loop leave together. Sent one by one, each wakes its reader: 1.6 x slower.
   fastify.addHook('onSend', (_request, _reply, payload, done) => void setImmediate(done, null, payload));
   fastify.setErrorHandler(onError);
-  fastify.setNotFoundHandler((request, reply) => answerProblem(noSuchRoute(request), request, reply, parts));
+  const methodsOf = rememberMethods(fastify);
+  fastify.addHook('onRequest', (request, _reply, done) => {
+    // What a call that is not there sends besides is not looked at.
+    if (request.is404) request.raw.headers['content-type'] ??= 'application/octet-stream';
+    done();
+  });
+  fastify.setNotFoundHandler((request, reply) => {
+    const allow = methodsOf(request.url);
+    answerProblem(allow ? methodNotAllowed(allow) : noSuchRoute(request), request, reply, parts);
+  });
   readBodies(fastify, parts);
   const waiting = createWaiting(auth, parts.rooms.waiting);
   measureCalls(fastify, parts.metrics, waiting);
   const routes = [...ROUTES, ...more];
-  for (const route of routes) fastify.route(asServed(route, parts, auth, waiting));
+  for (const route of routes) fastify.route(asServed(route, parts, auth, waiting, methodsOf));
   const stop = createClose(fastify, receiver);
   return {
     fastify,
@@ -156,16 +148,45 @@ export async function buildApi(parts: ApiParts, more: readonly Route<ApiParts>[]
   };
 }
 
+/**
+ * The methods that an address has, of all routes that are added from now on; undefined where there is no such address. An address that
+ * has a route of its own, such as /refusals/release, has no method of /refusals/:id.
+ */
+function rememberMethods(fastify: FastifyInstance): (url: string) => string | undefined {
+  const known: { readonly parts: readonly string[]; readonly methods: readonly string[] }[] = [];
+  const partsOf = (path: string) => path.replace(/(.)\/$/, '$1').split('/');
+  fastify.addHook('onRoute', ({ url, method }) => void known.push({ parts: partsOf(url), methods: [method].flat() }));
+  return (url) => {
+    const asked = partsOf(url.split('?')[0] ?? '');
+    const isAsked = (parts: readonly string[]) =>
+      parts.length === asked.length && parts.every((part, i) => part === asked[i] || part[0] === ':');
+    const found = known.filter(({ parts }) => isAsked(parts));
+    const own = found.filter(({ parts }) => parts.join() === asked.join());
+    const methods = new Set((own.length > 0 ? own : found).flatMap((one) => one.methods));
+    return methods.size > 0 ? [...methods].sort().join(', ') : undefined;
+  };
+}
+
 /** A route with what holds for every one. */
-function asServed(route: Route<ApiParts>, parts: ApiParts, auth: Auth, waiting: Waiting): RouteOptions {
-  const known = new Set(Object.keys(route.query?.properties ?? {}));
+function asServed(
+  route: Route<ApiParts>,
+  parts: ApiParts,
+  auth: Auth,
+  waiting: Waiting,
+  methodsOf: (url: string) => string | undefined,
+): RouteOptions {
+  const properties = Object.entries(route.query?.properties ?? {});
+  const known = new Set(properties.map(([name]) => name));
+  const numbers = properties.filter(([, one]) => /"integer"/.test(JSON.stringify(one))).map(([name]) => name);
   return {
     method: route.method,
     url: route.url,
-    schema: routeSchema(route),
+    schema: validated(route),
     ...(route.body ? { bodyLimit: Math.min(MAX_JSON_BYTES, parts.config.maxBodyBytes) } : {}),
     onRequest(request, reply, done) {
       reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
+      const allow = route.params && methodsOf(request.url);
+      if (allow && !allow.split(', ').includes(request.method)) return done(methodNotAllowed(allow));
       if (request.method !== 'GET' && fromElsewhere(request.headers, parts.config))
         return done(forbidden(FROM_ELSEWHERE));
       // A body is bytes to Fastify, whatever it says it is; a call that takes none leaves it unread.
@@ -174,7 +195,7 @@ function asServed(route: Route<ApiParts>, parts: ApiParts, auth: Auth, waiting: 
       else for (const name of ['content-type', 'content-length', 'transfer-encoding']) delete headers[name];
       if (route.kind === 'public') return done();
       // A person who opens the service in a browser wants to read about it.
-      if (route.url === '/' && headers.authorization === undefined && headers.accept?.includes('text/html'))
+      if (route.url === '/' && headers.authorization === undefined && isNavigation(headers))
         return void reply.redirect(`${basePath(parts.config)}/docs`);
       const accept = (userId: number) => {
         request.userId = userId;
@@ -189,6 +210,11 @@ function asServed(route: Route<ApiParts>, parts: ApiParts, auth: Auth, waiting: 
       }
     },
     preValidation(request, _reply, done) {
+      // The validator takes a blank for the number 0.
+      const blank = numbers.find((name) =>
+        /^\s+$/.test(String((request.query as Record<string, unknown>)[name] ?? '')),
+      );
+      if (blank) return done(invalid([{ path: `query.${blank}`, message: 'must be a whole number' }]));
       if (!route.body) return done();
       request.body = readJson(request.body as Buffer | undefined);
       const long = overlong(request.body, route.body as Lengths);
@@ -248,6 +274,13 @@ function fromElsewhere(headers: IncomingHttpHeaders, { corsOrigins, publicUrl }:
   return !URL.canParse(origin) || (origin !== new URL(publicUrl).origin && new URL(origin).host !== host);
 }
 
+/**
+ * Whether a person opens this address in a browser. Browsers say so over https and to localhost; else by XHTML, which they alone accept:
+ * Java's own client accepts text/html, and sends credentials only after a 401.
+ */
+const isNavigation = ({ 'sec-fetch-mode': mode, accept = '' }: IncomingHttpHeaders): boolean =>
+  mode === undefined ? accept.includes('application/xhtml+xml') : mode === 'navigate';
+
 /** CORS_ORIGINS: other web sites whose pages may call the API. A browser shows an answer to no others. */
 async function allowOrigins(fastify: FastifyInstance, origins: readonly string[]): Promise<void> {
   if (origins.length === 0) return;
@@ -260,21 +293,36 @@ async function allowOrigins(fastify: FastifyInstance, origins: readonly string[]
   });
 }
 
-/** Compiles a schema when a call first needs it: compiling all of them takes a third of the time of a start. */
+/**
+ * Compiles a schema when a call first needs it: compiling all of them takes a third of the time of a start. In a path and in a query all
+ * is text, which becomes the number that is asked for; JSON says itself what it is, and is taken at its word.
+ */
 function validatorsWhenAsked(): ReturnType<typeof createAjv> {
   const build = createAjv();
-  return (externalSchemas, options) => {
-    const compile = build(externalSchemas, options);
+  return (externalSchemas) => {
+    const compilerOf = (coerceTypes: false | 'array') =>
+      build(externalSchemas, {
+        customOptions: {
+          removeAdditional: false,
+          coerceTypes,
+          allErrors: true,
+          useDefaults: false,
+          allowUnionTypes: true,
+        },
+        onCreate: (ajv) => void ajv.addFormat('date-time', isTime),
+      });
+    const [ofJson, ofText] = [compilerOf(false), compilerOf('array')];
     return (route) => {
-      let made: ReturnType<typeof compile> | undefined;
+      const { httpPart } = route as { httpPart?: string };
+      let made: ReturnType<typeof ofJson> | undefined;
       const validate = (data: unknown): unknown => {
-        made ??= compile(route);
+        made ??= (httpPart === 'body' ? ofJson : ofText)(route);
         const good = made(data);
         // Fastify looks for the errors on the function.
         Object.assign(validate, { errors: made.errors });
         return good;
       };
-      return validate as ReturnType<typeof compile>;
+      return validate as ReturnType<typeof ofJson>;
     };
   };
 }

@@ -5,12 +5,10 @@ import { type FieldError, internal, invalid, notFound, Problem, tooLarge, unavai
 import { maskTarget } from '../http/head.ts';
 import type { Incidents } from '../observe/incidents.ts';
 import type { Log } from '../observe/log.ts';
-import { type FieldFault, faultWords } from '../schema/common.ts';
+import { faultWords, type PlacedFault, settleUnions } from '../schema/common.ts';
 import { failed, StoreError } from '../store/db.ts';
 import { onlyReadable } from '../store/engine/causes.ts';
 
-/** Where in the request it stands, besides. */
-type PlacedFault = FieldFault & { readonly instancePath: string };
 interface FrameworkError extends Error {
   readonly statusCode?: number;
   readonly validation?: readonly PlacedFault[];
@@ -25,6 +23,8 @@ const TELLS: Readonly<Record<number, string>> = {
 };
 
 const MOST_NAMED = 20;
+// To settle unions takes a look at each fault for each union.
+const MOST_SETTLED = 500;
 // The name of an unknown member may have megabytes.
 const MOST_CHARACTERS = 100;
 
@@ -56,8 +56,14 @@ function fieldError(place: string, fault: PlacedFault, members: Members = {}): F
   return { path: at(undefined), message: faultWords(fault) };
 }
 
-/** `body`: the schema of the body that the call takes, if any. */
-export function toProblem(error: unknown, maxBodyBytes: number, body?: Members): Problem {
+/** What the call takes: its schemas, by the part of the request. */
+export interface Taken {
+  readonly body?: unknown;
+  readonly querystring?: unknown;
+  readonly params?: unknown;
+}
+
+export function toProblem(error: unknown, maxBodyBytes: number, taken: Taken = {}): Problem {
   if (error instanceof Problem) return error;
   if (failed(error, 'away', 'unknown', 'again'))
     return unavailable(`${onlyReadable(error) ?? 'The database cannot be reached now'}. Try again soon.`, error);
@@ -67,11 +73,12 @@ export function toProblem(error: unknown, maxBodyBytes: number, body?: Members):
   const { statusCode = 500, validation, validationContext = '', message } = error as FrameworkError;
   if (validation) {
     const place = validationContext === 'querystring' ? 'query' : validationContext;
-    // One word per path: a union names each of its branches. No more than can be read: a body may be wrong in a million places.
+    const schema = taken[validationContext as keyof Taken];
+    // One word per path. No more than can be read: a body may be wrong in a million places.
     const named = new Map<string, FieldError>();
-    for (const one of validation) {
+    for (const one of settleUnions(schema, validation.slice(0, MOST_SETTLED))) {
       if (named.size === MOST_NAMED) break;
-      const error = fieldError(place, one, validationContext === 'body' ? body : undefined);
+      const error = fieldError(place, one, validationContext === 'body' ? (schema as Members) : undefined);
       if (!named.has(error.path)) named.set(error.path, error);
     }
     return invalid([...named.values()]);

@@ -23,6 +23,8 @@ export interface RouteOptions<Parts, Q extends TSchema, P extends TSchema, B ext
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly url: string;
   readonly tag: string;
+  /** What programs that are made from the document call it. Default: made of the method and the address. */
+  readonly operationId?: string;
   /** For the operator alone: not in the documentation of users. */
   readonly hidden?: true;
   readonly summary: string;

@@ -56,7 +56,7 @@ function cell(text: string, width: number): string {
   return signs.length > width ? `${signs.slice(0, width - 1).join('')}…` : plain(text).padEnd(width);
 }
 
-export function sizeOf(bytes: number): string {
+function sizeOf(bytes: number): string {
   if (bytes < 1_000) return `${bytes} B`;
   const [value, unit] = bytes < 1_000_000 ? [bytes / 1_000, 'KB'] : [bytes / 1_000_000, 'MB'];
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit}`;

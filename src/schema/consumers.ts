@@ -1,10 +1,10 @@
 // The wire of consumers: their settings, pulls, leases and dead letters, and the life of one content.
 import { type Static, Type } from 'typebox';
-import { NAME, nullable, oneOf, strict, WHERE } from './common.ts';
-import { Content } from './contents.ts';
+import { idInput, LEASE, NAME, nullable, oneOf, strict, undescribed, whidInput, wideInteger } from './common.ts';
+import { Content, ProblemBody } from './contents.ts';
 
 const Moment = Type.String({ format: 'date-time' });
-const Id = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const Id = idInput();
 
 // Settings ----------------------------------------------------------------------------------------------------------
 
@@ -13,14 +13,10 @@ const MOST_IDS = 500;
 
 export const ConsumerName = Type.Object({ name: Type.String({ pattern: NAME, examples: ['billing'] }) });
 
-/** `earliest`, `latest`, `{"id": …}` or `{"time": …}`. */
-const Start = Type.Unsafe<'earliest' | 'latest' | { id?: number; time?: string }>({
-  type: ['string', 'object'],
-  pattern: WHERE,
-  properties: { id: Id, time: Moment },
-  ...strict,
-  minProperties: 1,
-  maxProperties: 1,
+export const End = { ...oneOf(['earliest', 'latest']), title: 'One end' };
+export const AtId = Type.Object({ id: Id }, { ...strict, title: 'From this id on' });
+export const AtTime = Type.Object({ time: Moment }, { ...strict, title: 'From this moment on' });
+export const StartInput = Type.Union([End, AtId, AtTime], {
   examples: ['earliest'],
   description:
     '`earliest`, `latest`, `{"id": 27}` (contents with this id or a higher one) or `{"time": "2026-11-22T10:00:00Z"}` (contents that came then or later). Counts for a new consumer only. If it is left out, a new consumer begins at the earliest when no more than 1,000 contents wait; else the call answers 409 `start-needed`.',
@@ -32,7 +28,7 @@ const LeaseSeconds = Type.Integer({
 });
 const settings = {
   whid: nullable(
-    Type.Array(Type.Integer({ minimum: 0, maximum: 4_294_967_295 }), {
+    Type.Array(whidInput(), {
       minItems: 1,
       maxItems: 100,
       description: 'The webhooks that it reads; 0 = own content. Default null: all your webhooks and own content.',
@@ -53,7 +49,7 @@ const settings = {
   ),
 };
 export const ConsumerInput = Type.Object(
-  { ...Type.Partial(Type.Object(settings)).properties, start: Type.Optional(Start) },
+  { ...Type.Partial(Type.Object(settings)).properties, start: Type.Optional(StartInput) },
   strict,
 );
 
@@ -68,36 +64,35 @@ const state = {
   in_flight: Type.Integer({ description: 'Contents that workers have in hand now.' }),
   dead: Type.Integer({ description: 'Dead letters.' }),
 };
-const Gap = Type.Optional(
-  Type.Object(
-    { from: Type.Integer(), to: Type.Integer() },
-    {
-      description:
-        'Ids of contents that retention removed before they were read. Told until something after them is acked.',
-    },
-  ),
+export const ConsumerGap = Type.Object(
+  { from: wideInteger(), to: wideInteger() },
+  {
+    description:
+      'Ids of contents that retention removed before they were read. Told until something after them is acked.',
+  },
 );
 export const Consumer = Type.Object({
   name: Type.String({ examples: ['billing'] }),
-  ...settings,
+  ...undescribed(settings),
   created_at: Moment,
   pulled_at: nullable(
     Type.String({ format: 'date-time', description: 'Time of the last pull, to the hour; null before the first.' }),
   ),
-  last_id: Type.Integer({ description: 'The content that was handed out last for the first time; 0 = none.' }),
+  last_id: wideInteger({ description: 'The content that was handed out last for the first time; 0 = none.' }),
   ...state,
-  gap: Gap,
+  gap: Type.Optional(ConsumerGap),
 });
 export type Consumer = Static<typeof Consumer>;
 export const ConsumerList = Type.Object({ consumers: Type.Array(Consumer) });
 
 // Pull, ack, nack, extend -------------------------------------------------------------------------------------------
 
-const LeaseText = Type.String({ minLength: 1, maxLength: 16_384, description: 'The `lease` of a pull.' });
+const LeaseText = Type.String({ maxLength: 16_384, pattern: LEASE, description: 'The `lease` of a pull.' });
 const idsOf = (description: string) => Type.Array(Id, { minItems: 1, maxItems: MOST_IDS, description });
 const Ids = idsOf('Only these contents. Default: all of the lease.');
 const Named = { lease: LeaseText, ids: Type.Optional(Ids) };
 
+export const LeaseInput = Type.Object(Named, strict);
 export const PullInput = Type.Object(
   {
     limit: Type.Optional(Type.Integer({ minimum: 1, description: 'At most 500; more is clamped. Default 20.' })),
@@ -108,22 +103,15 @@ export const PullInput = Type.Object(
       }),
     ),
     lease_seconds: Type.Optional(LeaseSeconds),
-    start: Type.Optional(Start),
+    start: Type.Optional(StartInput),
     ack: Type.Optional(
-      Type.Unsafe<string | { lease: string; ids?: number[] }>({
-        type: ['string', 'object'],
-        minLength: 1,
-        maxLength: 16_384,
-        properties: { lease: LeaseText, ids: Ids },
-        required: ['lease'],
-        ...strict,
+      Type.Union([Type.String({ maxLength: 16_384, pattern: LEASE, title: 'A lease' }), LeaseInput], {
         description: 'What to ack first, whatever the pull brings: a lease, or `{lease, ids}`.',
       }),
     ),
   },
   strict,
 );
-export const LeaseInput = Type.Object(Named, strict);
 export const NackInput = Type.Object(
   {
     ...Named,
@@ -140,8 +128,8 @@ export const NackInput = Type.Object(
 );
 export const ExtendInput = Type.Object({ ...Named, lease_seconds: Type.Optional(LeaseSeconds) }, strict);
 
-const Conflict = Type.Object({
-  id: Type.Integer(),
+export const LeaseConflict = Type.Object({
+  id: wideInteger(),
   reason: Type.String({
     examples: ['leased-anew'],
     description:
@@ -149,10 +137,10 @@ const Conflict = Type.Object({
   }),
 });
 export const Outcome = Type.Object({
-  done: Type.Array(Type.Integer(), {
+  done: Type.Array(wideInteger(), {
     description: 'Ids. A content that was acked before, by any worker, is done too.',
   }),
-  conflicts: Type.Array(Conflict),
+  conflicts: Type.Array(LeaseConflict),
 });
 export const Extended = Type.Object({ ...Outcome.properties, lease_until: Moment });
 export const Retried = Type.Object({
@@ -160,34 +148,26 @@ export const Retried = Type.Object({
   more: Type.Boolean({ description: 'Dead letters are left: call again.' }),
 });
 const { unreadable: _, ...readable } = Content.properties;
+export const PulledContent = Type.Object({
+  // A content that cannot be read is a dead letter at once: no worker gets it.
+  ...undescribed(readable),
+  content: Type.String(),
+  attempt: Type.Integer({ description: 'Which hand-out this is: 1 = the first.' }),
+  lease_until: Moment,
+});
 export const PullAnswer = Type.Object({
   lease: nullable(Type.String({ description: 'Ack with it. Null when there is no item.' })),
-  items: Type.Array(
-    Type.Object({
-      // A content that cannot be read is a dead letter at once: no worker gets it.
-      ...readable,
-      content: Type.String({ description: 'The body, as text in `encoding`.' }),
-      attempt: Type.Integer({ description: 'Which hand-out this is: 1 = the first.' }),
-      lease_until: Moment,
-    }),
-  ),
-  conflicts: Type.Array(Conflict),
+  items: Type.Array(PulledContent),
+  conflicts: Type.Array(LeaseConflict),
   ...state,
   poll_after_ms: Type.Integer({ description: 'When the next pull makes sense, if you do not use `wait`.' }),
-  gap: Gap,
+  gap: Type.Optional(ConsumerGap),
 });
 
 // Moving, and dead letters ------------------------------------------------------------------------------------------
 
-export const SeekInput = Type.Unsafe<
-  'earliest' | 'latest' | { id?: number; time?: string; to?: 'earliest' | 'latest' }
->({
-  type: ['object', 'string'],
-  pattern: WHERE,
-  properties: { id: Id, time: Moment, to: oneOf(['earliest', 'latest']) },
-  ...strict,
-  minProperties: 1,
-  maxProperties: 1,
+export const ToEnd = Type.Object({ to: End }, { ...strict, title: 'To one end' });
+export const SeekInput = Type.Union([End, AtId, AtTime, ToEnd], {
   examples: [{ to: 'latest' }],
   description: 'Exactly one of `id`, `time`, `to`; or just the text `"earliest"` or `"latest"`.',
 });
@@ -195,31 +175,28 @@ export const RedeliverInput = Type.Object({ ids: idsOf('These contents.') }, str
 export const RetryInput = Type.Object({ ids: Type.Optional(idsOf('Only of these contents. Default: all.')) }, strict);
 export const DeadQuery = Type.Object(
   {
-    id: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Start here. Default 0.' }),
-    ),
+    id: Type.Optional(idInput({ description: 'Start here. Default 0.' })),
     limit: Type.Optional(Type.Integer({ minimum: 1, description: 'At most 500; more is clamped. Default 20.' })),
   },
   strict,
 );
+export const DeadContent = Type.Object({
+  id: wideInteger(),
+  wh_id: wideInteger(),
+  attempts: Type.Integer(),
+  reason: Type.String(),
+  dead_at: Moment,
+});
 export const DeadPage = Type.Object({
-  dead: Type.Array(
-    Type.Object({
-      id: Type.Integer(),
-      wh_id: Type.Integer(),
-      attempts: Type.Integer(),
-      reason: Type.String(),
-      dead_at: Moment,
-    }),
-  ),
-  next_id: Type.Integer({ description: 'Pass it as the next `id`.' }),
+  dead: Type.Array(DeadContent),
+  next_id: wideInteger({ description: 'Pass it as the next `id`.' }),
 });
 
 // Trace -------------------------------------------------------------------------------------------------------------
 
 export const Trace = Type.Object({
-  id: Type.Integer(),
-  wh_id: Type.Integer(),
+  id: wideInteger(),
+  wh_id: wideInteger(),
   received_at: nullable(Type.String({ format: 'date-time', description: 'Null when another application stored it.' })),
   seen_at: nullable(
     Type.String({ format: 'date-time', description: 'When it became visible to consumers; null: not yet.' }),
@@ -228,8 +205,8 @@ export const Trace = Type.Object({
     Type.String({ description: 'What the signature check said; null when another application stored it.' }),
   ),
   event_id: nullable(Type.String()),
-  duplicate_of: nullable(Type.Integer()),
-  duplicates: Type.Array(Type.Integer(), { description: 'Later contents that are the same event.' }),
+  duplicate_of: nullable(wideInteger()),
+  duplicates: Type.Array(wideInteger(), { description: 'Later contents that are the same event.' }),
   consumers: Type.Array(
     Type.Object({
       name: Type.String(),
@@ -247,3 +224,18 @@ export const Trace = Type.Object({
   ),
 });
 export type Trace = Static<typeof Trace>;
+
+// Problems ----------------------------------------------------------------------------------------------------------
+
+/** What a 409 tells a program besides. */
+export const ConflictProblem = Type.Object({
+  ...undescribed(ProblemBody.properties),
+  ...Type.Partial(Outcome).properties,
+  ...Type.Partial(
+    Type.Object({
+      count: Type.Integer({ description: '`start-needed`: contents that wait.' }),
+      count_more: Type.Boolean({ description: 'There are more than that.' }),
+      oldest_age_s: state.oldest_age_s,
+    }),
+  ).properties,
+});

@@ -1,6 +1,6 @@
 // The wire: one TypeBox value is one shape, its TypeScript type and its schema in the API document.
 import { type Static, Type } from 'typebox';
-import { ID, nullable, oneOf, strict, WHID } from './common.ts';
+import { idInput, nullable, oneOf, strict, undescribed, WHID, whidInput, wideInteger } from './common.ts';
 
 // Contents ----------------------------------------------------------------------------------------------------------
 
@@ -14,23 +14,23 @@ const receipt = {
   ip: Type.String({ description: 'The full address of the sender.' }),
   received_at: Type.String({ format: 'date-time' }),
 };
-const Request = Type.Object({
+export const ReceivedRequest = Type.Object({
   ...receipt,
   verified: oneOf(['signed', 'token', 'none'], 'What the signature check said; none: nothing was checked.'),
   event_id: nullable(Type.String()),
   event_type: nullable(Type.String()),
-  duplicate_of: nullable(Type.Integer()),
-  released_from: nullable(Type.Integer()),
+  duplicate_of: nullable(wideInteger()),
+  released_from: nullable(wideInteger()),
 });
 export const Content = Type.Object({
-  id: Type.Integer({ examples: [27] }),
+  id: wideInteger({ examples: [27] }),
   content: nullable(Type.String({ description: 'The body, as text in `encoding`; null where it is `unreadable`.' })),
   ip: Type.String({ examples: ['3.18.12.63'], description: 'IPv4 address, or ipv6: see request.ip.' }),
   api: Type.Integer({ description: '1 = received by a webhook, 0 = posted by the user.' }),
   dt: Type.String({ examples: ['2026-11-22 10:00:00'] }),
-  wh_id: Type.Integer({ description: '0 = own content.' }),
+  wh_id: wideInteger({ description: '0 = own content.' }),
   encoding: oneOf(['utf-8', 'base64', 'windows-1252']),
-  request: nullable(Request),
+  request: nullable(ReceivedRequest),
   unreadable: Type.Optional(
     Type.String({
       description: 'Why the database does not give the body, and what to do; left out, as a rule, for it does.',
@@ -38,13 +38,13 @@ export const Content = Type.Object({
   ),
 });
 export type Content = Static<typeof Content>;
-export const ContentOne = Type.Object({ ...Content.properties, hint: Type.Optional(Type.String()) });
+export const ContentOne = Type.Object({ ...undescribed(Content.properties), hint: Type.Optional(Type.String()) });
 export const ContentPage = Type.Object({
   whcontent: Type.Array(Content),
-  next_id: Type.Integer({ description: 'Pass it as the next `id`.' }),
+  next_id: wideInteger({ description: 'Pass it as the next `id`.' }),
   reset: Type.Optional(
     Type.Object(
-      { max_id: Type.Integer() },
+      { max_id: wideInteger() },
       { description: 'Your `id` is ahead of every content: was the database restored?' },
     ),
   ),
@@ -56,17 +56,30 @@ export const ContentPage = Type.Object({
   hint: Type.Optional(Type.String()),
 });
 export const Posted = Type.Object({
-  result: Type.Literal('ok'),
-  id: Type.Integer(),
+  result: oneOf(['ok']),
+  id: wideInteger(),
   hint: Type.Optional(Type.String()),
 });
 
-const cursor = (examples: string[], pattern: string, description: string) =>
-  Type.Optional(Type.String({ pattern, examples, description }));
 const filter = (description: string) => Type.Optional(Type.String({ minLength: 1, maxLength: 1_000, description }));
 export const ListQuery = Type.Object({
-  id: cursor(['0'], ID, 'Start here: contents with this id or a higher one. `latest`: after the newest. Default 0.'),
-  whid: cursor(['all'], WHID, 'Of one webhook; 0 = own content, `all` = every webhook. Default 0.'),
+  id: Type.Optional(
+    // The word has no type of its own: programs that make clients take the whole for a number then, as their users do.
+    Type.Union(
+      [idInput({ title: 'Content id' }), Type.Unsafe<'latest'>({ const: 'latest', title: 'After the newest' })],
+      {
+        examples: [0],
+        description: 'Start here: contents with this id or a higher one. `latest`: after the newest. Default 0.',
+      },
+    ),
+  ),
+  whid: Type.Optional(
+    Type.String({
+      pattern: WHID,
+      examples: ['all'],
+      description: 'Of one webhook; 0 = own content, `all` = every webhook. Default 0.',
+    }),
+  ),
   limit: Type.Optional(
     Type.Integer({ minimum: 1, examples: [20], description: 'At most 100; more is clamped. Default 20.' }),
   ),
@@ -90,7 +103,7 @@ export const PostQuery = Type.Object({
   content: Type.Optional(Type.String({ description: 'The content, instead of a body.' })),
 });
 export const ContentId = Type.Object({
-  id: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, examples: [27] }),
+  id: idInput({ examples: [27] }),
 });
 
 // Refusals, and the rest --------------------------------------------------------------------------------------------
@@ -107,9 +120,10 @@ export const REFUSAL_KINDS = [
 ] as const;
 export type RefusalKind = (typeof REFUSAL_KINDS)[number];
 
+export const RefusedRequest = Type.Object(undescribed(receipt));
 export const Refusal = Type.Object({
-  id: Type.Integer(),
-  wh_id: Type.Integer(),
+  id: wideInteger(),
+  wh_id: wideInteger(),
   kind: Type.String({ examples: ['too_large'] }),
   reason: Type.String({ description: 'What happened and what to do.' }),
   near_miss: nullable(Type.String()),
@@ -118,19 +132,19 @@ export const Refusal = Type.Object({
       description: 'A link that you have to open yourself, to confirm a subscription. It is never fetched.',
     }),
   ),
-  size: nullable(Type.Integer()),
-  request: Type.Object(receipt),
-  released_as: nullable(Type.Integer()),
+  size: nullable(wideInteger()),
+  request: RefusedRequest,
+  released_as: nullable(wideInteger()),
 });
 export type Refusal = Static<typeof Refusal>;
 const cameSince = Type.Optional(Type.String({ format: 'date-time', description: 'Only what came then or later.' }));
 export const RefusalQuery = Type.Object(
   {
-    whid: Type.Optional(Type.Integer({ minimum: 1, maximum: 4_294_967_295 })),
+    whid: Type.Optional(whidInput({ minimum: 1 })),
     kind: Type.Optional(oneOf(REFUSAL_KINDS)),
     event_id: filter('Only requests with this id of an event.'),
     since: cameSince,
-    id: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Start here.' })),
+    id: Type.Optional(idInput({ description: 'Start here.' })),
     order: Type.Optional(oneOf(['asc', 'desc'], '`desc`: newest first, refusals with this `id` or a lower one.')),
     limit: Type.Optional(Type.Integer({ minimum: 1, description: 'At most 100; more is clamped. Default 20.' })),
   },
@@ -142,19 +156,19 @@ const Force = Type.Optional(
 export const ReleaseInput = Type.Object({ force: Force }, strict);
 export const ReleaseManyInput = Type.Object(
   {
-    whid: Type.Integer({ minimum: 1, maximum: 4_294_967_295 }),
-    id: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Start here.' })),
+    whid: whidInput({ minimum: 1 }),
+    id: Type.Optional(idInput({ description: 'Start here.' })),
     since: cameSince,
     force: Force,
   },
   strict,
 );
 export const ReleaseResult = Type.Object({
-  released: Type.Array(Type.Object({ id: Type.Integer(), content_id: Type.Integer() })),
-  kept: Type.Array(Type.Object({ id: Type.Integer(), reason: Type.String() })),
-  next_id: Type.Optional(Type.Integer({ description: 'More refusals are left: pass it as `id`.' })),
+  released: Type.Array(Type.Object({ id: wideInteger(), content_id: wideInteger() })),
+  kept: Type.Array(Type.Object({ id: wideInteger(), reason: Type.String() })),
+  next_id: Type.Optional(wideInteger({ description: 'More refusals are left: pass it as `id`.' })),
 });
-export const RefusalPage = Type.Object({ refusals: Type.Array(Refusal), next_id: Type.Integer() });
+export const RefusalPage = Type.Object({ refusals: Type.Array(Refusal), next_id: wideInteger() });
 
 export const Me = Type.Object({ username: Type.String({ examples: ['1001'] }), hint: Type.Optional(Type.String()) });
 export const Health = Type.Object({ status: Type.String() });
@@ -166,7 +180,7 @@ export const Ready = Type.Object({
       level: oneOf(['as-is', 'extended']),
       promise: Type.String({ description: 'What lists promise on this database, in a word.' }),
       promise_text: Type.String(),
-      readable: Type.Integer({ description: 'Lists hand out contents up to this id.' }),
+      readable: wideInteger({ description: 'Lists hand out contents up to this id.' }),
       held_s: Type.Integer({
         description: 'Seconds for which lists have been waiting for a row that is being written.',
       }),
@@ -181,7 +195,11 @@ export const ProblemBody = Type.Object({
   status: Type.Integer(),
   detail: Type.String({ description: 'What happened and what to do.' }),
   request_id: Type.String(),
-  errors: Type.Optional(Type.Array(Type.Object({ path: Type.String(), message: Type.String() }))),
+  errors: Type.Optional(
+    Type.Array(Type.Object({ path: Type.String({ examples: ['query.limit'] }), message: Type.String() }), {
+      description: 'Which fields were refused, and what each must be.',
+    }),
+  ),
 });
 
 // Activity: contents per minute and webhook -------------------------------------------------------------------------
@@ -197,7 +215,7 @@ export const ActivityQuery = Type.Object(
 export const ActivityPage = Type.Object({
   webhooks: Type.Array(
     Type.Object({
-      wh_id: Type.Integer({ examples: [7] }),
+      wh_id: wideInteger({ examples: [7] }),
       total: Type.Integer(),
       minutes: Type.Array(Type.Integer(), { description: 'Oldest first.' }),
     }),

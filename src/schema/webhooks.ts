@@ -1,6 +1,20 @@
 // Webhooks and their settings on the wire: what may be set, what is told.
 import { type Static, type TSchema, Type } from 'typebox';
-import { METHOD, mergePatch, nullable, ORIGIN, oneOf, strict } from './common.ts';
+import {
+  idInput,
+  METHOD,
+  memberPatch,
+  mergePatch,
+  NETWORK,
+  nullable,
+  ORIGIN,
+  oneOf,
+  strict,
+  texts,
+  undescribed,
+  whidInput,
+  wideInteger,
+} from './common.ts';
 
 // Verification, and how the same event is known again ----------------------------------------------------------------
 
@@ -10,7 +24,7 @@ const PLACES =
 const Source = (description: string) => Type.String({ maxLength: 500, pattern: SOURCE, description });
 const text = (maxLength: number, description: string) => Type.String({ maxLength, description });
 
-const HandshakeInput = Type.Object(
+export const HandshakeInput = Type.Object(
   {
     method: Type.Optional(Type.String({ pattern: '^[A-Z]{1,12}$', description: 'Only requests of this method.' })),
     when: Type.Optional(
@@ -39,10 +53,9 @@ const HandshakeInput = Type.Object(
         status: Type.Optional(Type.Integer({ minimum: 200, maximum: 299, description: 'Default 200.' })),
         content_type: Type.Optional(oneOf(['text/plain', 'application/json'], 'Default text/plain.')),
         headers: Type.Optional(
-          Type.Unsafe<Readonly<Record<string, string>>>({
-            type: 'object',
+          texts({
+            maxLength: 255,
             maxProperties: 5,
-            additionalProperties: { type: 'string', maxLength: 255 },
             examples: [{ 'X-Hook-Secret': '{challenge}' }],
             description:
               'Headers of the answer, by name: `X-…` or `WebHook-…`, but none that a server or a browser obeys, such as X-Accel-Redirect. Each value is plain ASCII with at most one placeholder, as in the body.',
@@ -60,6 +73,13 @@ const HandshakeInput = Type.Object(
 );
 export type HandshakeInput = Static<typeof HandshakeInput>;
 
+export const Claims = texts({
+  maxLength: 255,
+  maxProperties: 10,
+  propertyNames: { maxLength: 64 },
+  description:
+    'What other claims must be: `{"email":"push@project.iam.gserviceaccount.com"}`. A true or false is written as a text. An empty text is yet to be said: until then requests are kept and not accepted.',
+});
 const verify = {
   scheme: oneOf(
     ['hmac', 'hash', 'asymmetric', 'jwt', 'shared-secret', 'none'],
@@ -110,11 +130,7 @@ const verify = {
         64,
         'The claim with the time of the signature, in seconds: `iat`. It may be off by `tolerance_seconds` in both directions. Default: none, and only `exp` and `nbf` count.',
       ),
-      claims: Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 255 }), {
-        maxProperties: 10,
-        description:
-          'What other claims must be: `{"email":"push@project.iam.gserviceaccount.com"}`. A true or false is written as a text. An empty text is yet to be said: until then requests are kept and not accepted.',
-      }),
+      claims: Claims,
     }),
     {
       ...strict,
@@ -172,20 +188,17 @@ export const VerifyInput = Type.Partial(Type.Object(verify), {
 });
 export type VerifyInput = Static<typeof VerifyInput>;
 
+const OneSource = Type.String({ title: 'One', pattern: SOURCE, maxLength: 255 });
+export const DedupeFrom = Type.Union(
+  [OneSource, Type.Array(OneSource, { title: 'Several', minItems: 1, maxItems: 5 })],
+  {
+    examples: ['header:x-id', 'body:/id', 'sha256'],
+    description: `Where the id of the event stands: ${PLACES}, or \`sha256\` of the body. Several are joined with \`/\`. Default: what the preset says.`,
+  },
+);
 export const DedupeInput = Type.Object(
   {
-    from: Type.Optional(
-      Type.Unsafe<string | string[]>({
-        type: ['string', 'array'],
-        pattern: SOURCE,
-        maxLength: 255,
-        items: { type: 'string', pattern: SOURCE, maxLength: 255 },
-        minItems: 1,
-        maxItems: 5,
-        examples: ['header:x-id', 'body:/id', 'sha256'],
-        description: `Where the id of the event stands: ${PLACES}, or \`sha256\` of the body. Several are joined with \`/\`. Default: what the preset says.`,
-      }),
-    ),
+    from: Type.Optional(DedupeFrom),
     window_seconds: Type.Optional(
       Type.Integer({
         minimum: 1,
@@ -200,7 +213,7 @@ export type DedupeInput = Static<typeof DedupeInput>;
 
 // Settings of a webhook ---------------------------------------------------------------------------------------------
 
-const ResponseSettings = Type.Object(
+export const ResponseSettings = Type.Object(
   {
     status: Type.Integer({ minimum: 200, maximum: 299, description: 'Default 200.' }),
     content_type: oneOf(['text/plain', 'text/xml', 'application/xml', 'application/json'], 'Default text/plain.'),
@@ -216,15 +229,17 @@ const settings = {
     ...strict,
     description: 'The answer to a sender once its request is committed.',
   }),
-  max_body_bytes: Type.Integer({
+  max_body_bytes: wideInteger({
     minimum: 0,
     description: 'Larger bodies are refused with 413. Default: MAX_BODY_BYTES.',
   }),
   allow_methods: Type.Array(Type.String({ pattern: METHOD }), {
+    minItems: 1,
     maxItems: 40,
     description: 'Other methods are refused with 405. Default: every method.',
   }),
-  allow_networks: Type.Array(Type.String({ minLength: 2, maxLength: 49 }), {
+  allow_networks: Type.Array(Type.String({ pattern: NETWORK }), {
+    minItems: 1,
     maxItems: 100,
     description: 'Senders outside of these addresses and CIDR networks are refused with 403. Default: all senders.',
   }),
@@ -293,16 +308,16 @@ export const resolveSettings = (input: SettingsInput, answer?: Answer): Settings
 // Secrets -----------------------------------------------------------------------------------------------------------
 
 // A set of public keys as JSON has some 600 characters for each.
-const SecretText = Type.String({ minLength: 1, maxLength: 16_384 });
+const SecretText = Type.String({ title: 'The secret itself', minLength: 1, maxLength: 16_384 });
 const Expiry = Type.Optional(
   nullable(Type.String({ format: 'date-time', description: 'It counts until then. Default: for ever.' })),
 );
-const NewSecret = Type.Object({ value: SecretText, expires_at: Expiry }, strict);
-const KeptSecret = Type.Object({ id: Type.String({ maxLength: 40 }), expires_at: Expiry }, strict);
+export const NewSecret = Type.Object({ value: SecretText, expires_at: Expiry }, strict);
+export const KeptSecret = Type.Object({ id: Type.String({ maxLength: 40 }), expires_at: Expiry }, strict);
 const SECRETS = 'Any of them may have signed. A public key, a token of your choice or a shared key is a secret too.';
 const secretsOf = <T extends TSchema>(one: T) => Type.Array(one, { maxItems: 20, description: SECRETS });
 export type SecretInput = Static<typeof SecretText> | Static<typeof NewSecret> | Static<typeof KeptSecret>;
-const Secret = Type.Object({
+export const KnownSecret = Type.Object({
   id: Type.String(),
   last4: Type.String({ description: 'Its last four characters; empty when it is short.' }),
   expires_at: nullable(Type.String({ format: 'date-time' })),
@@ -311,38 +326,38 @@ const Secret = Type.Object({
 // Webhooks ----------------------------------------------------------------------------------------------------------
 
 const webhook = {
-  wh_id: Type.Integer({ examples: [1] }),
+  wh_id: wideInteger({ examples: [1] }),
   wh_url: Type.String({ description: 'The public URL that a provider POSTs to.' }),
   wh_name: Type.String({ examples: ['My payment method webhook'] }),
   status: Type.Integer({ description: '1 = enabled.' }),
 };
-const Webhook = Type.Object(webhook);
+export const ListedWebhook = Type.Object(webhook);
 export const WebhookQuery = Type.Object({
-  id: Type.Optional(
-    Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Start with this webhook. Default 0.' }),
-  ),
+  id: Type.Optional(idInput({ description: 'Start with this webhook. Default 0.' })),
   limit: Type.Optional(Type.Integer({ minimum: 1, description: 'At most 1,000, which is the default.' })),
 });
 export const WebhookList = Type.Object({
-  webhooks: Type.Array(Webhook),
-  next_id: Type.Optional(Type.Integer({ description: 'There are more webhooks: pass it as `id`.' })),
+  webhooks: Type.Array(ListedWebhook),
+  next_id: Type.Optional(wideInteger({ description: 'There are more webhooks: pass it as `id`.' })),
   hint: Type.Optional(Type.String()),
 });
 
+// What each is stands where it is set.
+const told = undescribed(settings);
 export const WebhookDetail = Type.Object({
   ...webhook,
-  preset: nullable(settings.preset),
+  preset: nullable(told.preset),
   verify: nullable(VerifyInput),
-  secrets: Type.Array(Secret, { description: 'Without their values: those are never told again.' }),
+  secrets: Type.Array(KnownSecret, { description: 'Without their values: those are never told again.' }),
   dedupe: nullable(DedupeInput),
-  on_reject: settings.on_reject,
+  on_reject: told.on_reject,
   response: ResponseSettings,
-  max_body_bytes: nullable(settings.max_body_bytes),
-  allow_methods: nullable(settings.allow_methods),
-  allow_networks: nullable(settings.allow_networks),
-  allow_origins: nullable(settings.allow_origins),
-  retention_days: nullable(settings.retention_days),
-  enabled: settings.enabled,
+  max_body_bytes: nullable(told.max_body_bytes),
+  allow_methods: nullable(told.allow_methods),
+  allow_networks: nullable(told.allow_networks),
+  allow_origins: nullable(told.allow_origins),
+  retention_days: nullable(told.retention_days),
+  enabled: told.enabled,
   created_at: Type.String({ format: 'date-time' }),
   steps: Type.Optional(Type.Array(Type.String(), { description: 'What to do at the provider, with this URL.' })),
   hint: Type.Optional(Type.String()),
@@ -360,12 +375,15 @@ export const WebhookCreate = Type.Object(
 );
 export type WebhookCreate = Static<typeof WebhookCreate>;
 
+export const ResponsePatch = memberPatch(ResponseSettings.properties);
+export const VerifyPatch = memberPatch(VerifyInput.properties);
+export const DedupePatch = memberPatch(DedupeInput.properties);
 export const WebhookPatch = Type.Object(
   {
     ...mergePatch(settings),
-    response: Type.Optional(nullable(Type.Object(mergePatch(ResponseSettings.properties), strict))),
-    verify: Type.Optional(nullable(Type.Object(mergePatch(VerifyInput.properties), strict))),
-    dedupe: Type.Optional(nullable(Type.Object(mergePatch(DedupeInput.properties), strict))),
+    response: Type.Optional(ResponsePatch),
+    verify: Type.Optional(VerifyPatch),
+    dedupe: Type.Optional(DedupePatch),
     wh_name: Type.Optional(Name),
     secrets: Type.Optional(nullable(secretsOf(Type.Union([SecretText, NewSecret, KeptSecret])))),
   },
@@ -411,11 +429,11 @@ export const TestSent = Type.Object({
   status: Type.Integer({ description: 'What the sender of a request like this gets.' }),
   answer: Type.String({ description: 'The text of that answer; of a problem its `detail`.' }),
   verified: nullable(oneOf(['signed', 'token', 'none'], 'The verdict on what was stored.')),
-  content_id: nullable(Type.Integer({ description: 'The content that it has become; null: nothing was stored.' })),
+  content_id: nullable(wideInteger({ description: 'The content that it has become; null: nothing was stored.' })),
   event_id: nullable(Type.String()),
   event_type: nullable(Type.String()),
   detail: Type.String({ description: 'What happened, in words.' }),
 });
 export type TestSent = Static<typeof TestSent>;
 
-export const WebhookId = Type.Object({ wh_id: Type.Integer({ minimum: 1, maximum: 4_294_967_295, examples: [1] }) });
+export const WebhookId = Type.Object({ wh_id: whidInput({ minimum: 1, examples: [1] }) });

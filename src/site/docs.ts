@@ -1,6 +1,7 @@
 // The documentation: /docs and its guides, /openapi.json, llms.txt; with neutral examples, or with those of its reader.
 import type { FastifyInstance } from 'fastify';
 import type { Auth } from '../api/auth.ts';
+import { apiDocument } from '../api/openapi.ts';
 import { noSuchRoute } from '../api/problems.ts';
 import type { Route } from '../api/route.ts';
 import { basePath } from '../config/config.ts';
@@ -21,13 +22,13 @@ import {
   SAFE,
   sendOnce,
   sendPacked,
-  UNLISTED,
   YEAR,
 } from './frame.ts';
 import { type Guide, guideToHtml, guideToMarkdown, type Reader, readGuides } from './guides.ts';
 import { type Document, MASK, type Mine, type MineParts, mineOf, nobody, personalised } from './samples.ts';
 
 const HTML = 'text/html; charset=utf-8';
+const JSON_TYPE = 'application/json; charset=utf-8';
 const MARKDOWN = 'text/markdown; charset=utf-8';
 // An SVG may hold scripts and styles, which must not run when it is opened alone.
 const IMAGE = {
@@ -73,7 +74,7 @@ export async function serveDocs(fastify: FastifyInstance, parts: DocsParts): Pro
   /** Serves what `make` makes: once, compressed, for readers without credentials; for others made anew and kept nowhere. */
   function serve(path: string, type: string, make: (reader: Reader) => string, personal = true): void {
     let packed: Packed | undefined;
-    fastify.get(path, UNLISTED, async (request, reply) => {
+    fastify.get(path, async (request, reply) => {
       reply.headers(SAFE).header('cache-control', 'no-cache');
       if (personal) reply.header('vary', 'authorization');
       if (type === HTML) reply.header('content-security-policy', CSP);
@@ -88,9 +89,13 @@ export async function serveDocs(fastify: FastifyInstance, parts: DocsParts): Pro
     });
   }
 
-  const document = ({ mine }: Reader): string => {
-    const whole = fastify.swagger() as unknown as Document;
-    const made = personalised(whole, routes, mine, publicUrl);
+  let whole: Document | undefined;
+  const plain = (): Document => {
+    whole ??= apiDocument(config, routes) as unknown as Document;
+    return whole;
+  };
+  const shown = ({ mine }: Reader): string => {
+    const made = personalised(plain(), routes, mine, publicUrl);
     made.info.description = introduction(config, guides, mine);
     return JSON.stringify(made);
   };
@@ -102,7 +107,9 @@ export async function serveDocs(fastify: FastifyInstance, parts: DocsParts): Pro
       `<main class="guide">${guideToHtml(guide, reader)}${around(guides, at, base)}</main>`,
     );
 
-  serve('/openapi.json', 'application/json; charset=utf-8', document);
+  // For programs; the second for the page, with samples in four languages and what is its reader's.
+  serve('/openapi.json', JSON_TYPE, () => JSON.stringify(plain()), false);
+  serve('/docs/openapi.json', JSON_TYPE, shown);
   serve('/docs', HTML, () => page('/docs', serviceName, referenceMain(base, scalar !== undefined)), false);
   serve('/docs/reference.md', MARKDOWN, (reader) => referenceText(serviceName, reader));
   const llms = () => llmsText(serviceName, config.serviceText, guides, publicUrl);
@@ -111,14 +118,10 @@ export async function serveDocs(fastify: FastifyInstance, parts: DocsParts): Pro
     serve(`/docs/guides/${guide.name}`, HTML, guidePage(guide, at));
     serve(`/docs/guides/${guide.name}.md`, MARKDOWN, (reader) => guideToMarkdown(guide, reader));
   }
-  fastify.get('/docs/guides', UNLISTED, async (_request, reply) =>
-    reply.redirect(`${base}/docs/guides/${guides[0]?.name}`),
-  );
+  fastify.get('/docs/guides', async (_request, reply) => reply.redirect(`${base}/docs/guides/${guides[0]?.name}`));
   if (logo)
-    fastify.get(`/docs/${logo.name}`, UNLISTED, async (_request, reply) =>
-      reply.headers(IMAGE).type(logo.type).send(logo.bytes),
-    );
-  fastify.get('/docs/:asset', UNLISTED, async (request, reply) => {
+    fastify.get(`/docs/${logo.name}`, async (_request, reply) => reply.headers(IMAGE).type(logo.type).send(logo.bytes));
+  fastify.get('/docs/:asset', async (request, reply) => {
     const packed = assets.get((request.params as { asset: string }).asset);
     if (!packed) throw noSuchRoute(request);
     return sendPacked(request, reply.headers(SAFE).header('cache-control', YEAR), packed());

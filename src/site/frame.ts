@@ -9,8 +9,6 @@ import { basePath, type Config } from '../config/config.ts';
 export const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/** A route that is no call of the API: its document does not have it. */
-export const UNLISTED = { schema: { hide: true } };
 /** For files whose name says what is in them. */
 export const YEAR = 'public, max-age=31536000, immutable';
 export const SAFE = { 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' };

@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../observe/log.ts';
 import { PRESETS } from '../verify/presets/index.ts';
-import { escapeHtml, type Packed, SAFE, sendPacked, UNLISTED, YEAR } from './frame.ts';
+import { escapeHtml, type Packed, SAFE, sendPacked, YEAR } from './frame.ts';
 
 // Hostile bodies are shown here: only our script and style run, and only lit-html makes markup of text.
 const csp = (connect: string) =>
@@ -81,11 +81,11 @@ export async function serveInbox(
         })
         .send(/\/(\?|$)/.test(request.url) ? slash : usual);
   };
-  fastify.get('/inbox', UNLISTED, page('Inbox', 'inbox', 'inbox/', "'self'"));
+  fastify.get('/inbox', page('Inbox', 'inbox', 'inbox/', "'self'"));
   // The only page that may call other servers, and the only one that never sees credentials.
-  fastify.get('/inbox/replay', UNLISTED, page('Replay', 'replay', '', 'http: https:'));
+  fastify.get('/inbox/replay', page('Replay', 'replay', '', 'http: https:'));
 
   const kept = { 'cache-control': YEAR, 'x-content-type-options': 'nosniff' };
   for (const [name, packed] of assets)
-    fastify.get(`/inbox/${name}`, UNLISTED, async (request, reply) => sendPacked(request, reply.headers(kept), packed));
+    fastify.get(`/inbox/${name}`, async (request, reply) => sendPacked(request, reply.headers(kept), packed));
 }

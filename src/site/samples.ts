@@ -1,4 +1,5 @@
 // The examples of the documentation: the things of its reader, the values of each call, and both as code and in the API document.
+import { pathOf } from '../api/openapi.ts';
 import type { Route } from '../api/route.ts';
 import { consumerToWire, exampleConsumer } from '../api/routes/consumers.ts';
 import { contentToWire, refusalToWire } from '../api/wire.ts';
@@ -485,7 +486,7 @@ export function personalised(document: Document, routes: readonly Route[], mine:
       if (given && own !== undefined) given.example = own;
     }
   };
-  for (const route of routes) fill(route.url.replace(/:(\w+)/g, '{$1}'), route.method, sampleOf(route, mine));
+  for (const route of routes) fill(pathOf(route.url), route.method, sampleOf(route, mine));
   fill('/in/{key}', 'POST', receiverSample(mine, base));
   return copy;
 }

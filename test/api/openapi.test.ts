@@ -3,7 +3,7 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { Errors } from 'typebox/schema';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ROUTES } from '../../src/api/app.ts';
-import { type Document, type Schema, type Target, targetsOf } from '../security/calls.ts';
+import { type Document, resolved, type Schema, type Target, targetsOf } from '../security/calls.ts';
 import { PROBLEM } from '../security/promised.ts';
 import { type Database, migratedDatabase, type Service, startService, type TestUser } from '../support/engines.ts';
 import { ask, requestOf } from '../support/raw.ts';
@@ -12,13 +12,15 @@ describe('openapi', () => {
   let database: Database;
   let service: Service;
   let user: TestUser;
+  let raw: object;
   let document: Document;
   let operations: Target[];
   beforeAll(async () => {
     database = await migratedDatabase('sqlite');
     service = await startService(database.url, { MAX_BODY_BYTES: '100000' });
     user = await service.user();
-    document = (await (await fetch(`${service.url}/openapi.json`)).json()) as Document;
+    raw = (await (await fetch(`${service.url}/openapi.json`)).json()) as object;
+    document = resolved(raw);
     operations = targetsOf(document);
   });
   afterAll(async () => {
@@ -28,15 +30,15 @@ describe('openapi', () => {
 
   test('is a valid OpenAPI 3.1 document', async () => {
     const validator = new Validator();
-    const { valid, errors } = await validator.validate(structuredClone(document) as never);
+    const { valid, errors } = await validator.validate(structuredClone(raw) as never);
     expect([valid, errors]).toEqual([true, undefined]);
     expect(document.openapi).toMatch(/^3\.1\./);
   });
 
   test('has nothing behind its references missing', () => {
-    const refs = [...JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)].map((match) => match[1] ?? '');
+    const refs = [...JSON.stringify(raw).matchAll(/"\$ref":"#\/([^"]+)"/g)].map((match) => match[1] ?? '');
     const missing = refs.filter((ref) => {
-      let at: unknown = document;
+      let at: unknown = raw;
       for (const name of ref.split('/')) at = (at as Record<string, unknown> | undefined)?.[name];
       return at === undefined;
     });
@@ -56,6 +58,43 @@ describe('openapi', () => {
         true,
         true,
       ]);
+  });
+
+  test('is small enough to be read, and each call has a name of its own', () => {
+    expect(JSON.stringify(raw).length).toBeLessThan(90_000);
+    const names = operations.map(({ operation }) => operation.operationId ?? '');
+    expect(names.filter((name) => !/^[a-z][A-Za-z]+$/.test(name))).toEqual([]);
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  test('says of each integer that may pass 32 bits that it has 64', () => {
+    const narrow: string[] = [];
+    const look = (value: unknown, path: string): void => {
+      if (typeof value !== 'object' || value === null) return;
+      const { type, format, maximum = 0 } = value as { type?: unknown; format?: string; maximum?: number };
+      const isId = /(\bid|_id|\/(done|duplicates|ids|whid)(\/items)?)(\/anyOf\/0)?$/.test(path);
+      if ([type].flat().includes('integer') && (isId || maximum > 2 ** 31 - 1) && format !== 'int64') narrow.push(path);
+      for (const [name, one] of Object.entries(value)) look(one, `${path}/${name}`.replace('/properties/', '/'));
+    };
+    look(raw, '');
+    expect(narrow).toEqual([]);
+  });
+
+  test('says where a body is needed, and what a lease looks like', () => {
+    const needed = operations
+      .filter(({ operation }) => operation.requestBody?.required)
+      .map(({ operation }) => operation.operationId);
+    expect(needed.sort()).toEqual([
+      'ackContents',
+      'createWebhook',
+      'extendLease',
+      'nackContents',
+      'redeliverContents',
+      'releaseRefusals',
+      'seekConsumer',
+    ]);
+    const ack = document.paths['/consumers/{name}/ack']?.post?.requestBody?.content['application/json']?.schema;
+    expect(ack?.properties?.lease?.pattern).toBe('^[A-Za-z0-9_-]+$');
   });
 
   test('its examples are what its schemas say', () => {

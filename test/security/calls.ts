@@ -20,13 +20,14 @@ export interface Schema {
 }
 type Media = Readonly<Record<string, { readonly schema?: Schema; readonly example?: unknown }>>;
 interface Operation {
+  readonly operationId?: string;
   readonly parameters?: readonly {
     readonly name: string;
     readonly in: 'query' | 'path';
     readonly required?: boolean;
     readonly schema: Schema;
   }[];
-  readonly requestBody?: { readonly content: Media };
+  readonly requestBody?: { readonly required?: boolean; readonly content: Media };
   readonly responses: Readonly<Record<string, { readonly content?: Media }>>;
 }
 export interface Document {
@@ -40,12 +41,21 @@ export interface Target {
   readonly operation: Operation;
 }
 
-/** With what stands behind its references in their places. */
-export async function readDocument(url: string): Promise<Document> {
-  const text = await (await fetch(`${url}/openapi.json`)).text();
-  const { schemas } = (JSON.parse(text) as { components: { schemas: Record<string, unknown> } }).components;
-  return JSON.parse(text, (_, one) => (one?.$ref ? schemas[one.$ref.split('/').at(-1)] : one)) as Document;
+/** The same with what stands behind its references in their places. */
+export function resolved(document: object): Document {
+  const read = (value: unknown): unknown => {
+    if (typeof value !== 'object' || value === null) return value;
+    if (Array.isArray(value)) return value.map(read);
+    const { $ref } = value as { $ref?: string };
+    if ($ref === undefined) return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, read(one)]));
+    const steps = $ref.split('/').slice(1);
+    return read(steps.reduce((at: unknown, name) => (at as Record<string, unknown>)[name], document));
+  };
+  return read(document) as Document;
 }
+
+export const readDocument = async (url: string): Promise<Document> =>
+  resolved((await (await fetch(`${url}/openapi.json`)).json()) as object);
 
 export const targetsOf = ({ paths }: Document): Target[] =>
   Object.entries(paths).flatMap(([path, methods]) =>

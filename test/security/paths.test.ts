@@ -125,7 +125,7 @@ test('methods that nobody offers are refused, and none turns the service into a 
   for (const override of ['X-HTTP-Method-Override: DELETE', 'X-Method-Override: DELETE'])
     expect(
       (await ask(service.port, requestOf('POST', `/webhooks/${webhook.wh_id}`, [auth, override], '{}'))).status,
-    ).toBe(404);
+    ).toBe(405);
   expect((await ask(service.port, requestOf('GET', `/webhooks/${webhook.wh_id}?_method=DELETE`, [auth]))).status).toBe(
     422,
   );

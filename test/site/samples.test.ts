@@ -2,6 +2,7 @@
 import { Check } from 'typebox/schema';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ROUTES } from '../../src/api/app.ts';
+import { resolved } from '../security/calls.ts';
 import { type Database, emptyDatabase, type Service, type TestUser } from '../support/engines.ts';
 import { type Bench, LANGUAGES, type Language, openBench } from './sampling.ts';
 import { type ShownDocument, type ShownOperation, someone, startPublic } from './world.ts';
@@ -19,7 +20,9 @@ afterAll(async () => {
 
 async function documentFor(user?: TestUser): Promise<ShownDocument> {
   const headers = user ? { authorization: user.auth } : {};
-  return (await (await fetch(`${service.url}/openapi.json`, { headers })).json()) as ShownDocument;
+  return resolved(
+    (await (await fetch(`${service.url}/docs/openapi.json`, { headers })).json()) as object,
+  ) as unknown as ShownDocument;
 }
 
 interface Shown {
@@ -88,7 +91,7 @@ test('the neutral samples hold on a service that has what they name', { timeout:
     const user = await someone(one, 'cy', { id: 1001, token, auth });
     expect([user.webhook.wh_id, user.newest]).toEqual([7, 27]);
     await db.run('UPDATE restante_key SET url_key = ? WHERE wh_id = 7', ['Vt3kZq8LxN2pWc7RmB4yJd9s']);
-    const document = (await (await fetch(`${one.url}/openapi.json`)).json()) as ShownDocument;
+    const document = (await (await fetch(`${one.url}/docs/openapi.json`)).json()) as ShownDocument;
     if (curl) await runAll(curl, bench, document, (source) => source.replaceAll('1001:TOKEN', `1001:${token}`));
   } finally {
     bench.close();
@@ -125,7 +128,7 @@ test('at the as-is level the document is its reader’s too', async () => {
     const hostile = [8, user.id, "https://elsewhere.example/'; rm -rf x #", 'Hostile', 1];
     await one.store.db.insert('tblwhid', ['id', 'user_id', 'wh_url', 'wh_name', 'status'], [row, hostile]);
     await fetch(`${one.url}/whcontent`, { method: 'POST', headers: { authorization: user.auth }, body: 'mine' });
-    const answer = await fetch(`${one.url}/openapi.json`, { headers: { authorization: user.auth } });
+    const answer = await fetch(`${one.url}/docs/openapi.json`, { headers: { authorization: user.auth } });
     const text = await answer.text();
     expect([answer.status, one.store.extended]).toEqual([200, false]);
     expect([text.includes('https://elsewhere.example/a?b=1'), text.includes('rm -rf')]).toEqual([true, false]);

@@ -3,7 +3,7 @@ import type { Static } from 'typebox';
 import type { Config } from '../../config/config.ts';
 import type { Consumers, Seen } from '../../consumers/consumers.ts';
 import type { Start } from '../../consumers/seek.ts';
-import { invalid, revoked } from '../../errors.ts';
+import { revoked } from '../../errors.ts';
 import * as wire from '../../schema/consumers.ts';
 import { route } from '../route.ts';
 import type { Part, Served, Serving } from '../serving.ts';
@@ -51,20 +51,15 @@ export function consumerToWire({ consumer, state }: Seen): wire.Consumer {
   };
 }
 
-type WireStart = NonNullable<Static<typeof wire.ConsumerInput>['start']>;
+type WireStart = Static<typeof wire.StartInput>;
 
 /** `earliest`, `latest`, an id or a moment, as consumers take it. */
-function startOf(start: WireStart | undefined, path: string): Start | undefined {
-  if (start === undefined || typeof start === 'string') return start;
-  if (start.id !== undefined) return { id: start.id };
-  const time = Date.parse(start.time ?? '');
-  if (Number.isNaN(time))
-    throw invalid([{ path: `${path}.time`, message: 'must be a moment such as 2026-11-22T10:00:00Z' }]);
-  return { time };
-}
+const startOf = (start: WireStart): Start =>
+  typeof start === 'object' && 'time' in start ? { time: Date.parse(start.time) } : start;
 
 export const putConsumer = route({
   ...common,
+  operationId: 'putConsumer',
   method: 'PUT',
   url: '/consumers/:name',
   summary: 'Make or change a consumer',
@@ -84,12 +79,7 @@ export const putConsumer = route({
     const { whid, start, ...settings } = body;
     // Each webhook once, in a fixed order, whatever the caller wrote.
     const whids = whid ? [...new Set(whid)].sort((a, b) => a - b) : null;
-    const { made, ...seen } = await consumers.put(
-      userId,
-      params.name,
-      { ...settings, whids },
-      startOf(start, 'body.start'),
-    );
+    const { made, ...seen } = await consumers.put(userId, params.name, { ...settings, whids }, start && startOf(start));
     if (made) reply.code(201);
     return consumerToWire(seen);
   },
@@ -97,6 +87,7 @@ export const putConsumer = route({
 
 export const getConsumer = route({
   ...common,
+  operationId: 'getConsumer',
   method: 'GET',
   url: '/consumers/:name',
   summary: 'Read a consumer and how far it is',
@@ -108,6 +99,7 @@ export const getConsumer = route({
 
 export const listConsumersRoute = route({
   ...common,
+  operationId: 'listConsumers',
   method: 'GET',
   url: '/consumers',
   summary: 'List your consumers',
@@ -125,6 +117,7 @@ export const listConsumersRoute = route({
 
 export const deleteConsumerRoute = route({
   ...common,
+  operationId: 'deleteConsumer',
   method: 'DELETE',
   url: '/consumers/:name',
   summary: 'Delete a consumer',
@@ -149,6 +142,7 @@ const told = 'When not all of it could be done the answer is 409 with `done` and
 
 export const pullConsumer = route({
   ...action,
+  operationId: 'pullContents',
   url: '/consumers/:name/pull',
   summary: 'Pull contents',
   description:
@@ -168,7 +162,7 @@ export const pullConsumer = route({
       limit: Math.min(limit, MOST_ITEMS),
       waitMs: Math.min(wait, MOST_WAIT_S) * 1000,
       leaseSeconds: lease_seconds,
-      start: startOf(start, 'body.start'),
+      start: start && startOf(start),
       ack: typeof ack === 'string' ? { lease: ack } : ack,
     };
     const pulled = await consumers.pull(userId, params.name, call, ended);
@@ -197,6 +191,7 @@ export const pullConsumer = route({
 
 export const ackConsumer = route({
   ...action,
+  operationId: 'ackContents',
   url: '/consumers/:name/ack',
   summary: 'Ack a lease or some of it',
   description: `Only the latest lease of a content acks it. ${told}`,
@@ -208,6 +203,7 @@ export const ackConsumer = route({
 
 export const nackConsumer = route({
   ...action,
+  operationId: 'nackContents',
   url: '/consumers/:name/nack',
   summary: 'Give contents back',
   description: `They are handed out again after \`delay_seconds\`; with \`dead\` they become dead letters. ${told}`,
@@ -221,6 +217,7 @@ export const nackConsumer = route({
 
 export const extendConsumer = route({
   ...action,
+  operationId: 'extendLease',
   url: '/consumers/:name/extend',
   summary: 'Keep contents in hand for longer',
   description: `The lease lasts \`lease_seconds\` from now; its text stays the same. ${told}`,
@@ -240,6 +237,7 @@ export const extendConsumer = route({
 
 export const seekConsumer = route({
   ...action,
+  operationId: 'seekConsumer',
   url: '/consumers/:name/seek',
   summary: 'Move a consumer',
   description:
@@ -249,13 +247,14 @@ export const seekConsumer = route({
     200: { schema: wire.Consumer, example: { ...exampleConsumer, in_flight: 0 }, description: 'As it is now' },
   },
   async handler({ consumers }: Pick<ConsumerCalls, 'consumers'>, { params, body, userId }) {
-    const to = typeof body === 'object' && body.to !== undefined ? body.to : startOf(body as 'earliest', 'body');
-    return consumerToWire(await consumers.seek(userId, params.name, to ?? 'latest'));
+    const to = typeof body === 'object' && 'to' in body ? body.to : startOf(body);
+    return consumerToWire(await consumers.seek(userId, params.name, to));
   },
 });
 
 export const listDeadRoute = route({
   ...common,
+  operationId: 'listDeadLetters',
   method: 'GET',
   url: '/consumers/:name/dead',
   summary: 'List dead letters',
@@ -289,6 +288,7 @@ export const listDeadRoute = route({
 
 export const retryDeadRoute = route({
   ...action,
+  operationId: 'retryDeadLetters',
   url: '/consumers/:name/dead/retry',
   summary: 'Hand dead letters out again',
   description: `With all their attempts before them. Without \`ids\` all of them, 5,000 a call. ${told}`,
@@ -304,6 +304,7 @@ export const retryDeadRoute = route({
 
 export const redeliverConsumer = route({
   ...action,
+  operationId: 'redeliverContents',
   url: '/consumers/:name/redeliver',
   summary: 'Hand contents out again to one consumer',
   description: `Also those that were acked. Those that are still ahead of it come anyway. ${told}`,

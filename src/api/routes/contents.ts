@@ -76,6 +76,7 @@ export const exampleContent = {
 };
 
 export const listContentsRoute = route({
+  operationId: 'listContents',
   method: 'GET',
   url: '/whcontent',
   tag: 'Contents',
@@ -106,7 +107,7 @@ export const listContentsRoute = route({
       return streamContents(parts, list, read, startOf(query, request), watch(), reply);
     if (tail.age > STALE_MS) throw unavailable('The database cannot be reached now. Try again soon.');
     const until = performance.now() + waitOf(query) * 1000;
-    const newest = query.id === undefined || query.id === 'latest' ? 'latest' : Number(query.id);
+    const newest = query.id ?? 'latest';
     const first = await read(desc ? newest : startOf(query, request), whileOpen());
     const page = desc ? first : await waitingPage(parts, list, read, first, until, watch);
     const empty = page.contents.length === 0;
@@ -126,7 +127,7 @@ export const listContentsRoute = route({
 const startOf = (query: Static<typeof wire.ListQuery>, request: FastifyRequest): number | 'latest' => {
   const last = request.headers['last-event-id'];
   if (wantsStream(request) && typeof last === 'string' && /^\d{1,15}$/.test(last)) return Number(last) + 1;
-  return query.id === 'latest' ? 'latest' : Number(query.id ?? 0);
+  return query.id ?? 0;
 };
 const waitOf = (query: Static<typeof wire.ListQuery>): number => Math.min(query.wait ?? 0, MOST_WAIT_S);
 
@@ -203,6 +204,7 @@ async function hintElsewhere(store: Store, userId: number): Promise<string | und
 const CLASSIC_MISSING = 'The webhook id does not exist for such user';
 
 export const getContent = route({
+  operationId: 'getContent',
   method: 'GET',
   url: '/whcontent/:id',
   tag: 'Contents',
@@ -219,6 +221,7 @@ export const getContent = route({
 });
 
 export const getRaw = route({
+  operationId: 'getContentBytes',
   method: 'GET',
   url: '/whcontent/:id/raw',
   tag: 'Contents',
@@ -242,6 +245,7 @@ export const getRaw = route({
 });
 
 export const deleteContentRoute = route({
+  operationId: 'deleteContent',
   method: 'DELETE',
   url: '/whcontent/:id',
   tag: 'Contents',
@@ -264,6 +268,7 @@ const MAY_NOT_DELETE =
   'This service may not delete contents: the account of its database has no DELETE on tblwh. Ask its operator for it (restante migrate --grants).';
 
 export const postContent = route({
+  operationId: 'postContent',
   method: 'POST',
   url: '/whcontent',
   tag: 'Contents',
@@ -362,6 +367,7 @@ function isEscaped(text: string, at: number): boolean {
 
 /** How busy each webhook was, minute by minute: the sparklines of the inbox. */
 export const activityRoute = route({
+  operationId: 'countActivity',
   method: 'GET',
   url: '/activity',
   tag: 'Contents',

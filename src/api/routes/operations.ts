@@ -28,6 +28,7 @@ export interface OperationCalls {
 }
 
 export const me = route({
+  operationId: 'verifyCredentials',
   method: 'GET',
   url: '/',
   tag: 'Account',
@@ -41,6 +42,7 @@ export const me = route({
 });
 
 export const healthz = route({
+  operationId: 'getHealth',
   method: 'GET',
   url: '/healthz',
   tag: 'Operation',
@@ -51,6 +53,7 @@ export const healthz = route({
 });
 
 export const readyz = route({
+  operationId: 'getReadiness',
   method: 'GET',
   url: '/readyz',
   tag: 'Operation',
@@ -86,6 +89,7 @@ export const readyz = route({
 });
 
 export const metricsRoute = route({
+  operationId: 'getMetrics',
   method: 'GET',
   url: '/metrics',
   tag: 'Operation',

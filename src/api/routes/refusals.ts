@@ -55,6 +55,7 @@ async function shown({ store, config }: RefusalCalls, userId: number, row: Refus
 }
 
 export const listRefusalsRoute = route({
+  operationId: 'listRefusals',
   method: 'GET',
   url: '/refusals',
   tag: 'Refusals',
@@ -94,6 +95,7 @@ export const listRefusalsRoute = route({
 });
 
 export const getRefusal = route({
+  operationId: 'getRefusal',
   method: 'GET',
   url: '/refusals/:id',
   tag: 'Refusals',
@@ -109,6 +111,7 @@ export const getRefusal = route({
 });
 
 export const getRefusalRaw = route({
+  operationId: 'getRefusalBytes',
   method: 'GET',
   url: '/refusals/:id/raw',
   tag: 'Refusals',
@@ -129,6 +132,7 @@ const released = { released: [{ id: 1, content_id: 28 }], kept: [{ id: 2, reason
 
 export const releaseRefusalRoute = route({
   ...common,
+  operationId: 'releaseRefusal',
   url: '/refusals/:id/release',
   summary: 'Release one refusal',
   description: 'It is judged again by the present settings, and becomes a content, once, when it passes.',
@@ -144,6 +148,7 @@ export const releaseRefusalRoute = route({
 
 export const releaseRefusalsRoute = route({
   ...common,
+  operationId: 'releaseRefusals',
   url: '/refusals/release',
   summary: 'Release the refusals of a webhook',
   description: 'Oldest first, as many as one call can: go on with `next_id` while there is one.',

@@ -44,6 +44,7 @@ function stageOf(consumer: ConsumerRow, standing: Standing | undefined, pos: num
 const MOST_DUPLICATES = 100;
 
 export const traceContent = route({
+  operationId: 'traceContent',
   method: 'GET',
   url: '/whcontent/:id/trace',
   tag: 'Contents',

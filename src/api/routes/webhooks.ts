@@ -72,6 +72,7 @@ const common = { tag: 'Webhooks', kind: 'extended' } as const;
 
 export const listWebhooksRoute = route({
   ...common,
+  operationId: 'listWebhooks',
   kind: 'classic',
   method: 'GET',
   url: '/webhooks',
@@ -89,6 +90,7 @@ export const listWebhooksRoute = route({
 
 export const createWebhookRoute = route({
   ...common,
+  operationId: 'createWebhook',
   method: 'POST',
   url: '/webhooks',
   summary: 'Make a webhook',
@@ -102,6 +104,7 @@ export const createWebhookRoute = route({
 
 export const getWebhook = route({
   ...common,
+  operationId: 'getWebhook',
   method: 'GET',
   url: '/webhooks/:wh_id',
   summary: 'Read a webhook and its settings',
@@ -114,6 +117,7 @@ export const getWebhook = route({
 
 export const patchWebhook = route({
   ...common,
+  operationId: 'updateWebhook',
   method: 'PATCH',
   url: '/webhooks/:wh_id',
   summary: 'Change a webhook',
@@ -131,6 +135,7 @@ export const patchWebhook = route({
 
 export const rotateWebhookRoute = route({
   ...common,
+  operationId: 'rotateWebhook',
   method: 'POST',
   url: '/webhooks/:wh_id/rotate',
   summary: 'Give a webhook a new URL',
@@ -154,6 +159,7 @@ function countTest({ tests }: Pick<WebhookCalls, 'tests'>, userId: number): void
 
 export const testWebhookRoute = route({
   ...common,
+  operationId: 'testWebhook',
   method: 'POST',
   url: '/webhooks/:wh_id/test',
   summary: 'Send a test to a webhook',
@@ -184,6 +190,7 @@ const asSent = ({ method, url, headers, body }: SignedSample, { publicUrl }: Pic
 
 export const deleteWebhookRoute = route({
   ...common,
+  operationId: 'deleteWebhook',
   method: 'DELETE',
   url: '/webhooks/:wh_id',
   summary: 'Delete a webhook',

@@ -5,7 +5,7 @@ import type { TSchema } from 'typebox';
 import { Errors } from 'typebox/schema';
 import { isoTime } from '../../api/routes/consumers.ts';
 import { Problem } from '../../errors.ts';
-import { faultWords } from '../../schema/common.ts';
+import { faultWords, settleUnions } from '../../schema/common.ts';
 import { type SecretInput, WebhookCreate, WebhookPatch } from '../../schema/webhooks.ts';
 import type { Store } from '../../store/open.ts';
 import { decodeName } from '../../store/text.ts';
@@ -93,7 +93,7 @@ function checked<T>(schema: TSchema, input: unknown): T {
   const [good, errors] = Errors(schema, input);
   if (good) return input as T;
   const told = new Map<string, string>();
-  for (const { instancePath, message, keyword, params } of errors) {
+  for (const { instancePath, message, keyword, params } of settleUnions(schema, errors)) {
     if (keyword === 'additionalProperties') continue;
     const path = named(instancePath.slice(1).replaceAll('/', '.'));
     const { allowedValues } = params as { allowedValues?: readonly unknown[] };

@@ -79,7 +79,7 @@
   async function showReference(given) {
     if (!scalar) return;
     const place = $('#reference');
-    const [answer] = await Promise.all([given ?? ask('/openapi.json'), loadScalar()]);
+    const [answer] = await Promise.all([given ?? ask('/docs/openapi.json'), loadScalar()]);
     const content = await answer.json();
     if (place !== $('#reference')) return;
     // Scalar shows the token that it is given: it gets the mask, and `complete` puts the token into its calls.
@@ -96,6 +96,8 @@
       mcp: { disabled: true },
       persistAuth: false,
       hiddenClients: true,
+      // Each call shows its shapes in place.
+      hideModels: true,
       defaultOpenAllTags: true,
       customFetch: complete,
       authentication: { preferredSecurityScheme: 'basic', securitySchemes: { basic: login } },
@@ -176,7 +178,7 @@
     wrong.textContent = '';
     $('button', form).disabled = true;
     try {
-      const answer = await ask('/openapi.json', given);
+      const answer = await ask('/docs/openapi.json', given);
       if (!answer.ok) throw new Error((await answer.json()).detail);
       who = given;
       form.reset();
