@@ -83,7 +83,7 @@ export interface components {
         };
         readonly Content: {
             readonly id: number;
-            /** The body, as text in `encoding`; null where it is `unreadable`. */
+            /** The body, as text in `encoding`; null: `unreadable`. */
             readonly content: string | null;
             /** IPv4 address, or ipv6: see request.ip. */
             readonly ip: string;
@@ -95,7 +95,7 @@ export interface components {
             /** @enum {string} */
             readonly encoding: "utf-8" | "base64" | "windows-1252";
             readonly request: components["schemas"]["ReceivedRequest"] | null;
-            /** Why the database does not give the body, and what to do; left out, as a rule, for it does. */
+            /** Why there is no body, and what to do. */
             readonly unreadable?: string | undefined;
         };
         readonly ContentId: number;
@@ -166,7 +166,7 @@ export interface components {
             /** @enum {string} */
             readonly encoding: "utf-8" | "base64" | "windows-1252";
             readonly request: components["schemas"]["ReceivedRequest"] | null;
-            readonly unreadable: string;
+            readonly unreadable?: string | undefined;
             readonly hint?: string | undefined;
         };
         /** Ids of contents that retention removed before they were read. Told until something after them is acked. */

@@ -48,10 +48,10 @@ export const whidInput = (more: object = {}) => Type.Integer({ ...wide, minimum:
 export const undescribed = <T extends Readonly<Record<string, TSchema>>>(properties: T): T =>
   Object.fromEntries(
     // A map keeps its name.
-    Object.entries(properties).map(([name, schema]) => [
-      name,
-      'propertyNames' in schema ? schema : { ...schema, description: undefined },
-    ]),
+    Object.entries(properties).map(([name, schema]) => {
+      const bare = 'propertyNames' in schema ? schema : { ...schema, description: undefined };
+      return [name, Type.IsOptional(schema) ? Type.Optional(bare) : bare];
+    }),
   ) as unknown as T;
 
 /** RFC 7396: a member replaces, null goes back to the default, what is left out stays. */

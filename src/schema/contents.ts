@@ -24,7 +24,7 @@ export const ReceivedRequest = Type.Object({
 });
 export const Content = Type.Object({
   id: wideInteger({ examples: [27] }),
-  content: nullable(Type.String({ description: 'The body, as text in `encoding`; null where it is `unreadable`.' })),
+  content: nullable(Type.String({ description: 'The body, as text in `encoding`; null: `unreadable`.' })),
   ip: Type.String({ examples: ['3.18.12.63'], description: 'IPv4 address, or ipv6: see request.ip.' }),
   api: Type.Integer({ description: '1 = received by a webhook, 0 = posted by the user.' }),
   dt: Type.String({ examples: ['2026-11-22 10:00:00'] }),
@@ -33,7 +33,7 @@ export const Content = Type.Object({
   request: nullable(ReceivedRequest),
   unreadable: Type.Optional(
     Type.String({
-      description: 'Why the database does not give the body, and what to do; left out, as a rule, for it does.',
+      description: 'Why there is no body, and what to do.',
     }),
   ),
 });

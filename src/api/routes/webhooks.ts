@@ -164,7 +164,7 @@ export const testWebhookRoute = route({
   url: '/webhooks/:wh_id/test',
   summary: 'Send a test to a webhook',
   description:
-    'A sample of what its provider sends, signed with the stored secret. It is received like any request: it is stored, and your consumers get it. What no secret here can sign is answered 409, and nothing is sent.',
+    'A sample of its provider, signed with the stored secret and received like any request. 409: no secret here can sign one.',
   params: wire.WebhookId,
   body: wire.TestInput,
   answers: { 200: { schema: wire.TestSent, example: tested, description: 'What became of it' } },
