@@ -41,7 +41,7 @@ const project = (name: string, groupOrder: number, maxWorkers: number, include: 
 });
 
 // These need no server that others share.
-const WITHOUT_SERVERS = ['sqlite', 'connections', 'database-tls', 'event-index', 'statements', 'shared-reads', 'session'].map((name) => `store/${name}`).map(pathOf);
+const WITHOUT_SERVERS = ['sqlite', 'connections', 'others', 'database-tls', 'event-index', 'statements', 'shared-reads', 'session'].map((name) => `store/${name}`).map(pathOf);
 const { test: settings } = project('opposite', 0, 3, OPPOSITE, WITHOUT_SERVERS);
 const opposite = { test: { ...settings, globalSetup: ['test/support/opposite.ts'] } };
 

@@ -355,8 +355,8 @@ export async function insertAccepted(
       remember(store, stored);
       for (const [i, id] of stored.ids.entries()) outcome[at + i] = id;
     }
-    for (const { at, failure, message, code } of parts.refused)
-      outcome[at] = new StoreError(failure, Object.assign(new Error(message), code));
+    for (const { at, failure, message, codes } of parts.refused)
+      outcome[at] = new StoreError(failure, Object.assign(new Error(message), codes));
     return outcome;
   } catch (error) {
     if (!(error instanceof TransactionOver)) throw error;
@@ -495,7 +495,7 @@ interface Parts {
     readonly at: number;
     readonly failure: Failure;
     readonly message: string;
-    readonly code: object;
+    readonly codes: object;
   }[];
 }
 
@@ -508,15 +508,15 @@ async function insertInParts(around: Around, queries: Transaction, rows: readonl
   const parts: Parts = { stored: [], refused: [] };
   const until = performance.now() + SPLIT_MS;
   const firsts = new Map<string, First>();
-  const with_firsts = { ...around, first: (name: string) => firsts.get(name) ?? around.first(name) };
+  const withFirsts = { ...around, first: (name: string) => firsts.get(name) ?? around.first(name) };
   function refuse(at: number, failure: Failure, cause: unknown): void {
-    const { message, errno, errcode, sqlState } = cause as Error & Record<string, unknown>;
-    parts.refused.push({ at, failure, message, code: { errno, errcode, sqlState } });
+    const { message, code, errno, errcode, sqlState } = cause as Error & Record<string, unknown>;
+    parts.refused.push({ at, failure, message, codes: { code, errno, errcode, sqlState } });
   }
   async function tryAll(at: number, some: readonly NewContent[]): Promise<void> {
     if (performance.now() > until && parts.stored.length + parts.refused.length > 0) return;
     try {
-      const inserted = await queries.attempt(() => insertRows(with_firsts, queries, some));
+      const inserted = await queries.attempt(() => insertRows(withFirsts, queries, some));
       parts.stored.push({ at, count: some.length, inserted });
       for (const { wh_id, event_key, ...first } of storedBy(some, inserted).events)
         firsts.set(eventName(wh_id, event_key), first);

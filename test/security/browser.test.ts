@@ -224,7 +224,7 @@ test('no header of a request says where the service is', async () => {
           const { headers, body } = await send('GET', path, [own]);
           expect(body.toString() + JSON.stringify([...headers])).not.toContain('evil.example');
         }
-        const led = await send('GET', '/', ['Accept: text/html']);
+        const led = await send('GET', '/', ['Accept: text/html,application/xhtml+xml']);
         expect([led.status, header(led, 'location')]).toEqual([302, '/docs']);
         const made = await send('POST', '/webhooks', [own], '{"wh_name":"made"}');
         expect(JSON.parse(made.body.toString()).wh_url).toMatch(/^https:\/\/hooks\.example\.org\/in\/\w{24}$/);

@@ -179,7 +179,7 @@ describe.each(['mariadb', 'mysql'] as const)('on %s', (engine) => {
       ['--remove', '--grants'],
       ['--remove', '--yes', '--check'],
       ['--check', '--index'],
-      ['--create-base', '--index'],
+      ['--create-base', '--check'],
     ]) {
       const { code, out, err } = await cli(['migrate', ...argv], env);
       expect([code, out], argv.join(' ')).toEqual([2, '']);
