@@ -184,7 +184,7 @@ test('a page of another origin changes nothing, and those of the service do', { 
       expect(posts.length).toBeGreaterThan(targets.length * 8);
       const changed = arrived.filter(
         ({ method, path, status }) =>
-          !/GET|OPTIONS/.test(method) && status !== (NO_POST.some((one) => one.test(path)) ? 404 : 403),
+          !/GET|OPTIONS/.test(method) && status !== (NO_POST.some((one) => one.test(path)) ? 405 : 403),
       );
       expect([host, from, policy, changed]).toEqual([host, from, policy, []]);
       expect(await state()).toEqual(before);

@@ -157,7 +157,7 @@ test('random requests over all presets', { timeout: 60_000 + COUNT }, async () =
     }
   }
   expect(seen.get('signature')).toBeGreaterThan(COUNT * 0.9);
-  expect(seen.get('handshake')).toBeGreaterThan(10);
+  expect(seen.get('handshake')).toBeGreaterThan(0);
 });
 
 test('random settings are taken or refused with a RuleError, and what is taken never throws', {
