@@ -350,7 +350,7 @@ export function createServer(world: World, storage: Storage, options: ServerOpti
       () => [{ n: 'Uptime', v: String(Math.floor((world.now() - startedAt) / 1000)) }],
     ],
     [
-      /^SHOW VARIABLES/,
+      /^SHOW GLOBAL VARIABLES/,
       () => ['innodb_flush_log_at_trx_commit', 'log_bin', 'sync_binlog'].map((n) => ({ n, v: variable(n) })),
     ],
     [
