@@ -1,7 +1,8 @@
 // What a verb may touch of the world: streams, environment, files, memory, signals. Tests give their own.
-import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import type { Memory } from '../observe/overload.ts';
+import { makeFlushedFolder } from '../store/engine/files.ts';
 
 export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -116,7 +117,7 @@ function told<T>(what: string, work: () => T): T {
 }
 
 export const makeFolder = (path: string, mode = 0o700): void =>
-  told(`${path} could not be made`, () => void mkdirSync(path, { recursive: true, mode }));
+  told(`${path} could not be made`, () => makeFlushedFolder(path, mode));
 
 /** Opens a file that is called `path.part` until it is whole. */
 export function openPart(path: string, mode = 0o600) {

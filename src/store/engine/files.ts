@@ -1,14 +1,35 @@
 // Folders and files of an embedded database that are there after a power cut: those that SQLite does not take care of.
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
-/** Makes a folder (0700) and those above it. A folder that is new is on disk for certain once the one above it was flushed. */
-export function makeFlushedFolder(path: string): void {
-  const first = mkdirSync(path, { recursive: true, mode: 0o700 });
-  if (first === undefined) return;
-  for (let made = resolve(path); made.length >= resolve(first).length; made = dirname(made)) flushFolder(dirname(made));
+/**
+ * Makes a folder and those above it. A folder that is new is on disk for certain once the one above it was flushed. One by one: Node's
+ * own `recursive` never comes to an end where the system makes no folder for a reason of its own, as in /proc.
+ */
+export function makeFlushedFolder(path: string, mode = 0o700): void {
+  const missing: string[] = [];
+  for (let one = resolve(path); !existsSync(one); one = dirname(one)) missing.unshift(one);
+  for (const one of missing) {
+    try {
+      mkdirSync(one, { mode });
+    } catch (error) {
+      // Another process has just made it.
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    flushFolder(dirname(one));
+  }
 }
 
 /** Makes a file (0600) that has all of its text whenever it is there. Of two processes at once one makes it; one that is there stays. */
