@@ -12,7 +12,8 @@ import {
   READING,
   SEARCH_CONNECTIONS,
 } from './engine/mysql.ts';
-import { KILL_CONNECTIONS, THIS_SERVER } from './engine/mysql-pools.ts';
+import { KILL_CONNECTIONS } from './engine/mysql-pools.ts';
+import { THIS_SERVER } from './engine/mysql-server.ts';
 import { notTaken } from './engine/mysql-session.ts';
 import { openSqlite } from './engine/sqlite.ts';
 import { BINLOG, DURABILITY, readVariables, unsafeIn, unwritableIn } from './fence/facts.ts';

@@ -80,7 +80,7 @@ const RULES: readonly Rule[] = [
   ],
   [
     'read-only',
-    /^(1290|1792|1836|SQLITE_8)$/,
+    /^(1290|1792|1836|SERVER_IS_READ_ONLY|SQLITE_8)$/,
     'it is read-only',
     'Is DATABASE_URL a replica, or a failover under way? On the primary: SET GLOBAL read_only = 0.',
   ],
@@ -95,6 +95,12 @@ const RULES: readonly Rule[] = [
     /^(CONTENT_CHANGED|1300|1366|1406|3854)$/,
     'the column does not hold these bytes',
     'restante doctor tells whether tblwh.content is as it was made: ALTER TABLE tblwh MODIFY content LONGTEXT CHARACTER SET latin1 NOT NULL',
+  ],
+  [
+    'failover',
+    /^(1047|3100|ANOTHER_SERVER|SERVER_CHANGED|SEVERAL_SERVERS)$/,
+    'another of its servers may be the primary now',
+    'It goes on by itself. If this lasts, DATABASE_URL leads to several servers by turns: it must lead to the primary alone.',
   ],
   ['ids-used-up', /^IDS_USED_UP$/, 'no id of tblwh is left', 'restante doctor tells what to do.'],
   [

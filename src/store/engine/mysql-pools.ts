@@ -2,8 +2,9 @@
 import { isIP } from 'node:net';
 import mysql from 'mysql2';
 import { type Host, hostText, type MysqlUrl } from '../../config/database-url.ts';
-import type { Hosts } from '../db.ts';
+import { failed, type Hosts, type ServerChange, StoreError } from '../db.ts';
 import { fromMysqlError, isUnreachable, worded } from './mysql-failures.ts';
+import { isReadOnly, READ_ONLY, THIS_SERVER } from './mysql-server.ts';
 import { type SessionKind, setSession } from './mysql-session.ts';
 
 const END_MS = 1_000;
@@ -12,8 +13,16 @@ const MOST_KILLS = 64;
 const KILL_TIMEOUT_MS = 4_000;
 /** Statements are ended over a connection of their own: all others may be busy. */
 export const KILL_CONNECTIONS = 1;
-/** Which server answers, in SQL: a number of a connection means nothing on another one. */
-export const THIS_SERVER = "CONCAT(@@hostname, ':', @@port, ' #', @@server_id)";
+const MOST_LEFT = 100;
+// How often it is asked where the name leads now. A revoked token must not live for more than 5 s on a server that was left.
+const LEADS_EVERY_MS = 2_000;
+// The same while it leads to one that is read-only: a failover is under way.
+const SOON_MS = 250;
+const ASK_TIMEOUT_MS = 4_000;
+// A server that was left is gone back to when so many connections in a row reach it: a balancer would lead to each by turns.
+const STRAYS = 3;
+// So often a connection is made anew that has reached another server than the one that is used.
+const MOST_STRAYS = 12;
 
 /** Connections of one kind, with a pool for each host that is used. */
 export interface Pool {
@@ -40,6 +49,19 @@ const noneOf = (reasons: ReadonlyMap<number, string>, cause: unknown): Error =>
     { cause },
   );
 
+/** The server that answers, and whether it may be written to. */
+interface Server {
+  readonly name: string;
+  readonly readOnly: boolean;
+}
+type Fail = (error: StoreError) => void;
+
+/**
+ * Pools that lead to one server, all of them. Behind one name may be another server from one moment to the next: a replica was
+ * promoted, and connections that are open still lead to the old primary. What is read there and here does not belong together. So
+ * each new connection tells its server before it is used, and when that is another one, or the one that is used may not be written to
+ * any more, all connections end, and what runs on them fails. That begins a new term.
+ */
 export function createPools(url: MysqlUrl) {
   const { hosts } = url;
   const clustered = hosts.length > 1;
@@ -53,6 +75,18 @@ export function createPools(url: MysqlUrl) {
   let told = 0;
   let left = '';
   let tell: Parameters<Hosts['onMove']>[0] = () => {};
+  let term = 1;
+  /** Undefined between two terms: the next connection tells. */
+  let used: Server | undefined;
+  let before: Server | undefined;
+  let why = '';
+  const terms = new Set<() => void>();
+  let onServer: (change: ServerChange) => void = () => {};
+  const leftServers = new Set<string>();
+  const strays = { name: '', count: 0 };
+  const dead = new WeakMap<object, StoreError>();
+  const running = new WeakMap<object, Set<Fail>>();
+  const judged = new WeakSet<object>();
 
   const all: mysql.Pool[] = [];
 
@@ -75,7 +109,10 @@ export function createPools(url: MysqlUrl) {
           open.delete(connection);
           busy.delete(connection);
         };
-        connection.once('end', gone).once('error', gone);
+        connection.once('end', gone).once('error', (error: Error) => {
+          gone();
+          failRunning(connection, fromMysqlError(error));
+        });
         // A connection that we end ourselves emits neither event over TLS, or after a reset.
         const destroy = connection.destroy.bind(connection);
         connection.destroy = () => {
@@ -106,11 +143,14 @@ export function createPools(url: MysqlUrl) {
         };
         const beginning = beginnings.get(connection);
         if (!beginning) return take();
-        beginning.then(take, (reason: Error) => {
+        // Its term may end while it is set up.
+        const off = whileUsed(connection, fail);
+        const begun = beginning.then(take, (reason: Error) => {
           connection.destroy();
           // Its host has answered: whether it is still there, the next connection finds out.
           fail(fromMysqlError(reason));
         });
+        void begun.finally(off);
       });
     });
 
@@ -130,31 +170,142 @@ export function createPools(url: MysqlUrl) {
     if (host !== here) return;
     if (host === told) left = error.message;
     here = (host + 1) % hosts.length;
-    dropIdle(host);
+    endTerm(error.message);
     for (const [fail, at] of waiting) if (at === host) fail(error);
   }
 
-  /** A connection to the host that is used, or to the first one after it that can be connected to. */
+  /** Ends all connections but one, with what runs on them. */
+  function endTerm(reason: string, but?: object): void {
+    term++;
+    why = reason;
+    if (used) {
+      before = used;
+      leftServers.add(used.name);
+    }
+    used = undefined;
+    for (const begin of terms) begin();
+    for (const connection of [...open.keys()]) {
+      if (connection === but) continue;
+      const error = movedError(reason);
+      dead.set(connection, error);
+      connection.destroy();
+      (connection as Inside).stream?.destroy();
+      failRunning(connection, error);
+    }
+  }
+
+  function failRunning(connection: object, error: StoreError): void {
+    const fails = [...(running.get(connection) ?? [])];
+    running.delete(connection);
+    for (const fail of fails) fail(error);
+  }
+
+  /** Calls `fail` when the term of a connection ends. Call what it returns when the connection is not used any more. */
+  function whileUsed(connection: object, fail: Fail): () => void {
+    const error = dead.get(connection);
+    if (error) queueMicrotask(() => fail(error));
+    const all = running.get(connection) ?? new Set();
+    running.set(connection, all.add(fail));
+    return () => void all.delete(fail);
+  }
+
+  /** A connection has reached this server. False: it is not the one that is used, and the connection must not be. */
+  function reached(server: Server, connection?: object): boolean {
+    if (used && used.name === server.name && !(server.readOnly && !used.readOnly)) {
+      strays.count = 0;
+      used = server;
+      return true;
+    }
+    if (used && used.name !== server.name && leftServers.has(server.name)) {
+      strays.count = strays.name === server.name ? strays.count + 1 : 1;
+      strays.name = server.name;
+      if (strays.count < STRAYS) return false;
+    }
+    if (used)
+      endTerm(server.name === used.name ? readOnlyText(server) : `new connections lead to ${server.name}`, connection);
+    if (leftServers.size > MOST_LEFT) leftServers.clear();
+    leftServers.delete(server.name);
+    strays.count = 0;
+    used = server;
+    if (before && (before.name !== server.name || before.readOnly !== server.readOnly))
+      onServer({ from: before.name, to: server.name, readOnly: server.readOnly, reason: why });
+    return true;
+  }
+
+  /** A statement was refused as a server refuses it that was the primary, or has lost its cluster: others may lead elsewhere now. */
+  function doubt(connection: object, error: StoreError): void {
+    if (!dead.has(connection) && used && !used.readOnly && open.has(connection as mysql.PoolConnection))
+      endTerm(error.message);
+  }
+
+  /** A connection to the host that is used, or to the first one after it that can be connected to, and written to if one can. */
   async function borrow(from: Pool): Promise<mysql.PoolConnection> {
     const reasons = new Map<number, string>();
-    for (;;) {
+    let reader: number | undefined;
+    const pass = (host: number, error: Error): void => {
+      reasons.set(host, `${names[host]}: ${error.message}`);
+      leave(host, error);
+      if (reasons.size < hosts.length) return;
+      if (reader === undefined) throw fromMysqlError(noneOf(reasons, error));
+      here = reader;
+    };
+    for (let tries = 1; tries <= MOST_STRAYS; ) {
       const host = here;
       try {
         const connection = await connect(from.to(host), host);
-        if (host === here) {
+        const server = servers.get(connection);
+        const found = server !== undefined && host === here && !dead.has(connection);
+        // Those that were judged lead to the server of this term.
+        if (found && judged.has(connection)) return connection;
+        if (found && clustered && server.readOnly && !used && reasons.size < hosts.length) {
+          reader ??= host;
+          connection.destroy();
+          pass(host, new Error('it is read-only'));
+        } else if (found && reached(server, connection)) {
           if (host !== told) tell(names[told] as string, names[host] as string, left);
           told = host;
+          judged.add(connection);
           return connection;
+        } else {
+          if (found) tries++;
+          connection.destroy();
         }
-        connection.destroy();
       } catch (error) {
+        // Its term has ended while it was set up: the next connection belongs to the new one.
+        if (failed(error, 'away') && isMoved(error)) continue;
         if (!clustered || !isUnreachable(error)) throw fromMysqlError(error);
-        reasons.set(host, `${names[host]}: ${(error as Error).message}`);
-        leave(host, error as Error);
-        if (reasons.size === hosts.length) throw fromMysqlError(noneOf(reasons, error));
+        pass(host, error as Error);
       }
     }
+    throw fromMysqlError(severalServers([...leftServers, used?.name ?? '']));
   }
+
+  /** Where the name leads now. What is open says nothing about that: it may lead to a server that was left by all others. */
+  async function ask(): Promise<void> {
+    if (!used) return;
+    try {
+      for (const [host, one] of used.readOnly && clustered
+        ? [...hosts.entries()]
+        : [[here, hosts[here] as Host] as const])
+        for (let tries = 0; tries < STRAYS; tries++) {
+          const server = await askServer(one, url);
+          if (ending || !used || (host !== here && server.readOnly)) break;
+          if (host !== here) {
+            endTerm(`${names[host]} may be written to`);
+            here = host;
+          } else if (reached(server)) break;
+        }
+    } catch {
+      // The next connection that is needed finds out.
+    }
+  }
+  let ending = false;
+  let asks: NodeJS.Timeout | undefined;
+  function askLater(): void {
+    asks = setTimeout(() => void ask().finally(() => ending || askLater()), used?.readOnly ? SOON_MS : LEADS_EVERY_MS);
+    asks.unref();
+  }
+  askLater();
 
   const killer = pool(KILL_CONNECTIONS, {});
   let kills = 0;
@@ -197,14 +348,25 @@ export function createPools(url: MysqlUrl) {
      */
     abandon(connection: mysql.PoolConnection): void {
       const host = open.get(connection);
-      const server = servers.get(connection);
+      const server = servers.get(connection)?.name;
       const { threadId } = connection;
       drop(connection);
       // mysql2 would read what still comes to its end, which may be gigabytes.
       (connection as Inside).stream?.destroy();
       if (host !== undefined && server !== undefined && threadId !== null) void kill(host, server, threadId);
     },
+    whileUsed,
+    doubt,
+    term: () => term,
+    onTerm: (begin: () => void): void => void terms.add(begin),
+    onServer(listener: typeof onServer): void {
+      onServer = listener;
+    },
+    /** The name of the server of a connection that was borrowed. */
+    serverName: (connection: mysql.PoolConnection) => servers.get(connection)?.name ?? '',
     async end(): Promise<void> {
+      ending = true;
+      clearTimeout(asks);
       await Promise.all(all.map(ended));
     },
     connections: () => ({ open: open.size, busy: busy.size, waiting: waiting.size }),
@@ -232,7 +394,40 @@ const opened = new WeakMap<object, number>();
 /** When a connection was opened, in performance.now(). */
 export const openedAt = (connection: object): number => opened.get(connection) ?? Number.POSITIVE_INFINITY;
 
-const servers = new WeakMap<object, string>();
+const servers = new WeakMap<object, Server>();
+
+/** What runs on a connection when its term ends. */
+const MOVED = 'ANOTHER_SERVER';
+const movedError = (reason: string): StoreError => {
+  const error = new Error(
+    `another server of the database may be the primary now, and this one is not used any more: ${reason}`,
+  );
+  return new StoreError('away', Object.assign(error, { code: MOVED }));
+};
+const isMoved = (error: unknown): boolean => ((error as StoreError).cause as { code?: unknown }).code === MOVED;
+const severalServers = (names: readonly string[]): Error =>
+  Object.assign(new Error(`new connections lead to several servers by turns: ${names.join(', ')}`), {
+    code: 'SEVERAL_SERVERS',
+  });
+const readOnlyText = ({ readOnly }: Server): string => (readOnly ? 'it is read-only now' : 'it may be written to now');
+
+type Asked = { readonly server: string; readonly ro: unknown };
+const IDENTITY = `SELECT ${THIS_SERVER} AS server, ${READ_ONLY} AS ro`;
+const toServer = (row: Asked | undefined): Server => ({ name: row?.server ?? '', readOnly: isReadOnly(row?.ro) });
+
+/** The server that a new connection reaches, which is closed at once. */
+function askServer(host: Host, url: MysqlUrl): Promise<Server> {
+  const connection = mysql.createConnection(optionsOf(host, url));
+  return new Promise<Server>((resolve, reject) => {
+    connection.on('error', reject);
+    connection.query<mysql.RowDataPacket[]>({ sql: IDENTITY, timeout: ASK_TIMEOUT_MS }, (error, rows) => {
+      if (!error) connection.end();
+      else connection.destroy();
+      if (error) reject(error);
+      else resolve(toServer(rows[0] as Asked | undefined));
+    });
+  });
+}
 
 /** Connections that are still being set up. One that could not be set up must not be used. */
 const beginnings = new WeakMap<object, Promise<void>>();
@@ -269,21 +464,24 @@ const tlsTo = (host: string, verified: boolean): mysql.SslOptions => ({
   minVersion: 'TLSv1.2',
 });
 
+const optionsOf = ({ host, port }: Host, { user, password, database, tls }: MysqlUrl): mysql.ConnectionOptions => ({
+  host,
+  port,
+  user,
+  password,
+  database,
+  charset: 'utf8mb4',
+  connectTimeout: 3_000,
+  ...(tls === 'off' ? {} : { ssl: tlsTo(host, tls === 'on') }),
+});
+
 /** A pool of connections to one host. */
-function poolTo({ host, port }: Host, { user, password, database, tls }: MysqlUrl, most: number): mysql.Pool {
-  return mysql.createPool({
-    host,
-    port,
-    user,
-    password,
-    database,
-    charset: 'utf8mb4',
-    connectTimeout: 3_000,
+const poolTo = (host: Host, url: MysqlUrl, most: number): mysql.Pool =>
+  mysql.createPool({
+    ...optionsOf(host, url),
     connectionLimit: most,
     maxPreparedStatements: PREPARED_STATEMENTS,
-    ...(tls === 'off' ? {} : { ssl: tlsTo(host, tls === 'on') }),
   });
-}
 
 /**
  * A node of a cluster has received what the others have committed, but may show it a moment later: a new session waits once.
@@ -313,8 +511,8 @@ async function setUp(
       ),
     );
   await setSession(ask, session, refused);
-  const [row] = await ask(`SELECT ${THIS_SERVER} AS server`);
-  if (row) servers.set(connection, row.server);
+  const [row] = await ask(IDENTITY);
+  servers.set(connection, toServer(row as Asked | undefined));
   for (const sql of clustered ? CATCH_UP : [])
     await ask(sql).catch((error: { errno?: number }) => {
       if (error.errno !== UNKNOWN_VARIABLE) throw error;

@@ -4,6 +4,7 @@ import type { MysqlUrl } from '../../config/database-url.ts';
 import { type Db, failed, type Queries, type Rows, StoreError, type Value } from '../db.ts';
 import { failureOf, fromMysqlError } from './mysql-failures.ts';
 import { createPools, openedAt, type Pool, stepOf } from './mysql-pools.ts';
+import { losesPlace } from './mysql-server.ts';
 import type { SessionKind } from './mysql-session.ts';
 import { insertSql, statementsFor } from './statements.ts';
 
@@ -42,7 +43,7 @@ const GIVEN_UP = 'PROTOCOL_SEQUENCE_TIMEOUT';
 type Connection = mysql.PoolConnection;
 type Result = mysql.ResultSetHeader | mysql.RowDataPacket[];
 type Transaction = Queries & { wrote(): boolean };
-function queriesOn(connection: Connection, mariadb: boolean, timeout: number): Transaction {
+function queriesOn(connection: Connection, server: string, mariadb: boolean, timeout: number): Transaction {
   let wrote = false;
   const execute = (sql: string, values: readonly Value[] = []) =>
     new Promise<Result>((resolve, reject) => {
@@ -77,6 +78,7 @@ function queriesOn(connection: Connection, mariadb: boolean, timeout: number): T
   }
   return {
     since: openedAt(connection),
+    server,
     wrote: () => wrote,
     all: async <T>(sql: string, params: readonly Value[] = []) => (await execute(sql, params)) as T[],
     async run(sql, params = []) {
@@ -97,7 +99,8 @@ function queriesOn(connection: Connection, mariadb: boolean, timeout: number): T
 
 /** Connects once, so that errors show here. */
 export async function openMysql(url: MysqlUrl): Promise<Db> {
-  const { pool, borrow, drop, abandon, connections, hosts, end: endPools } = createPools(url);
+  const pools = createPools(url);
+  const { pool, borrow, drop, abandon, connections, hosts, whileUsed, term, end: endPools } = pools;
   const reads = pool(READ_CONNECTIONS, READING);
   const searches = pool(SEARCH_CONNECTIONS, { limitMs: SEARCH_TIMEOUT_MS });
   const writer = pool(LANES, { transactions: true });
@@ -112,15 +115,26 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
     failed(error, 'away') && ((error as StoreError).cause as { code?: unknown }).code === GIVEN_UP
       ? abandon(connection)
       : drop(connection);
-  const on = (connection: Connection, timeout: number) => queriesOn(connection, mariadb, timeout);
+  const on = (connection: Connection, timeout: number) =>
+    queriesOn(connection, pools.serverName(connection), mariadb, timeout);
+  /** Rejects at once when the server of the connection is not used any more: an answer that comes all the same is not believed. */
+  const held = <T>(connection: Connection, work: () => Promise<T>): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const off = whileUsed(connection, reject);
+      work().then(resolve, reject).finally(off);
+    });
+  const judged = (connection: Connection, error: unknown): void => {
+    if (losesPlace(error)) pools.doubt(connection, error as StoreError);
+  };
 
   async function using<T>(from: Pool, work: (queries: Queries, connection: Connection) => Promise<T>): Promise<T> {
     const connection = await borrow(from);
     try {
-      const result = await work(on(connection, READ_TIMEOUT_MS), connection);
+      const result = await held(connection, () => work(on(connection, READ_TIMEOUT_MS), connection));
       connection.release();
       return result;
     } catch (error) {
+      judged(connection, error);
       if (isOver(error)) end(connection, error);
       else connection.release();
       throw error;
@@ -137,25 +151,29 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
     }
   }
   const commit = (connection: Connection) =>
-    new Promise<void>((resolve, reject) =>
+    new Promise<void>((resolve, reject) => {
+      // The old server may have done it, and the new one may know nothing of it.
+      const off = whileUsed(connection, ({ cause }) => reject(new StoreError('unknown', cause)));
       connection.query({ sql: 'COMMIT', timeout: STATEMENT_TIMEOUT_MS }, (error) => {
+        off();
         if (!error) return resolve();
         const failure = failureOf(error);
         reject(new StoreError(failure === 'away' ? 'unknown' : failure, error));
-      }),
-    );
+      });
+    });
 
   async function once<T>(work: (queries: Queries) => Promise<T>, who: 'writer' | 'others'): Promise<T> {
     const connection = await borrow(who === 'writer' ? writer : others);
     try {
       const queries = on(connection, who === 'writer' ? STATEMENT_TIMEOUT_MS : READ_TIMEOUT_MS);
-      const result = await work(queries);
+      const result = await held(connection, () => work(queries));
       const sent = performance.now();
       await commit(connection);
       if (queries.wrote()) flushed = Math.max(flushed, sent);
       connection.release();
       return result;
     } catch (error) {
+      judged(connection, error);
       if (isOver(error)) end(connection, error);
       else
         connection.query({ sql: 'ROLLBACK', timeout: STATEMENT_TIMEOUT_MS }, (failure) =>
@@ -206,14 +224,17 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
               if (!open) return;
               open = false;
               clearTimeout(late);
+              off();
               finish();
             };
             const fail = (error: StoreError) =>
               settle(() => {
+                judged(connection, error);
                 end(connection, error);
                 reject(error);
               });
             const late = limited(STATEMENT_TIMEOUT_MS, fail);
+            const off = whileUsed(connection, fail);
             const command = connection.execute({ sql, values: params as Value[] });
             command.on('error', (error: Error) => fail(fromMysqlError(error)));
             command.on('result', (row) => {
@@ -236,6 +257,9 @@ export async function openMysql(url: MysqlUrl): Promise<Db> {
     flushedAt: () => flushed,
     connections,
     hosts,
+    term,
+    onTerm: pools.onTerm,
+    onServer: pools.onServer,
     async transaction(work, who = 'others') {
       const began = performance.now();
       for (let tries = 1; ; tries++) {
