@@ -1,8 +1,8 @@
 // Opens all that reads the shared table: fence, sequencer, tail and lists, and the sweep behind them.
 import type { Config } from '../config/config.ts';
 import type { Log } from '../observe/log.ts';
-import type { ContentKey, ContentRow } from '../store/contents.ts';
-import { type Db, failed } from '../store/db.ts';
+import { type ContentKey, type ContentRow, highestId } from '../store/contents.ts';
+import { type Db, failed, termOf } from '../store/db.ts';
 import { bootFence, openFenceSource, openNode } from '../store/fence/source.ts';
 import { openDb, type Store } from '../store/open.ts';
 import {
@@ -13,6 +13,7 @@ import {
   readMark,
   saveMark,
 } from '../store/positions.ts';
+import { keepAhead, sawId } from '../store/shared/ids.ts';
 import { createFence, type Fence, type FenceSource } from './fence.ts';
 import { createLists, createOwnWrites } from './lists.ts';
 import { retry } from './retry.ts';
@@ -42,8 +43,8 @@ export async function openReading(parts: {
 
   const ending = new AbortController();
   const { signal } = ending;
-  async function begin(): Promise<{ from: number; fence: Fence; sequencer: Sequencer | undefined }> {
-    const mark = store.extended ? await keptMark(db, source) : undefined;
+  async function begin(passed?: number): Promise<{ from: number; fence: Fence; sequencer: Sequencer | undefined }> {
+    const mark = store.extended ? await keptMark(db, source) : passed;
     // 'other': the server was started anew meanwhile. A database that is away or denies a right ends the start, which tells why.
     const worthIt = (error: unknown) => failed(error, 'other');
     const message = 'cannot begin to read contents; trying again';
@@ -93,6 +94,18 @@ export async function openReading(parts: {
       });
   }
 
+  /**
+   * On another server reading begins as after a restart: where the mark stands there, with the positions that are there. As it is, it
+   * begins where it stood, or at the newest content, if the new server has fewer.
+   */
+  async function renew(): Promise<{ fence: Fence; sequencer: Sequencer | undefined }> {
+    sawId(db, tail.readableId);
+    await keepAhead(db);
+    const parts = await begin(Math.min(tail.readableId, await highestId(store)));
+    lists.forget();
+    return parts;
+  }
+
   const { from, fence, sequencer } = await begin();
   const sweep = sequencer
     ? createSweep({ db, from: (await readMark(db, 'backfill')) ?? 0, to: from, readableId: () => tail.readableId, log })
@@ -102,7 +115,12 @@ export async function openReading(parts: {
     sequencer,
     swept: () => sweep?.take() ?? [],
     ownRowsIn: store.recent ? 'memory' : 'server',
-    onPassed: (rows) => lists.passed(rows),
+    onPassed(rows) {
+      sawId(db, rows.at(-1)?.id ?? 0);
+      lists.passed(rows);
+    },
+    term: () => termOf(db),
+    renew,
     ...(onLook ? { onLook } : {}),
     onError: (error) =>
       error

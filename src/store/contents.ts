@@ -16,6 +16,7 @@ import { duplicatesOf, type Event, eventName, type First, type Judged, VERIFIED,
 import type { Row as Owner } from './fence/source.ts';
 import type { Store } from './open.ts';
 import { assignInserted, type PositionedRow } from './positions.ts';
+import { keepAhead, sawId } from './shared/ids.ts';
 
 export interface ContentRow {
   readonly id: number;
@@ -234,6 +235,15 @@ export function ownersBetween(store: Store, from: number, to: number, users: rea
   return store.db.all<Owner>(sql, [from, to, ...some]);
 }
 
+/** Which of these contents are there, as a transaction sees it. */
+export async function contentsThere(queries: Pick<Queries, 'all'>, ids: readonly number[]): Promise<Set<number>> {
+  const there = new Set<number>();
+  for (const { list, some } of listsOf(ids))
+    for (const { id } of await queries.all<{ id: number }>(`SELECT id FROM tblwh WHERE id IN ${list}`, some))
+      there.add(id);
+  return there;
+}
+
 /** The highest id in the table, 0 when it is empty. */
 export async function highestId(store: Store): Promise<number> {
   return (await store.db.all<{ id: number | null }>('SELECT MAX(id) AS id FROM tblwh'))[0]?.id ?? 0;
@@ -288,7 +298,8 @@ export async function insertContents(store: Store, rows: readonly NewContent[]):
 }
 
 /** Keeps what was committed in memory, so that this process need not read it. */
-export function remember({ recent, events }: Store, stored: Stored): void {
+export function remember({ db, recent, events }: Store, stored: Stored): void {
+  sawId(db, stored.ids.at(-1) ?? 0);
   recent?.add(stored.positioned);
   events?.add(stored.events);
 }
@@ -296,6 +307,7 @@ export function remember({ recent, events }: Store, stored: Stored): void {
 /** The same within the caller's transaction. The caller calls `remember` after the commit. */
 export async function insertWithin(store: Store, queries: Queries, rows: readonly NewContent[]): Promise<Stored> {
   const { extended, db, events } = store;
+  await keepAhead(db);
   const around = { extended, dialect: db.dialect, first: (name: string) => events?.first(name) };
   const inserted = await insertRows(around, queries, rows);
   if (mayChange(store.state.content)) await insistOnBytes(store, queries, rows, inserted.ids);
