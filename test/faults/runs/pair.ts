@@ -21,6 +21,8 @@ export interface Pair {
   cutOff(): Promise<void>;
   /** The replica becomes the primary, and the name leads to it. */
   promote(options?: { readonly fate?: Fate; readonly readOnly?: boolean; readonly lossy?: boolean }): Promise<void>;
+  /** New connections lead to both by turns, and both take writes; or to the primary alone. */
+  balance(on: boolean): Promise<void>;
   /** The old primary becomes a replica that has what the new one has. */
   attach(): Promise<void>;
   stop(): Promise<void>;
@@ -41,8 +43,11 @@ export async function startPair(flavour: Flavour): Promise<Pair> {
   const roots: Connection[] = [];
   const sockets = new Set<Socket>();
   let primary = 0;
+  let turns = false;
+  let connections = 0;
   const vip = createServer((client) => {
-    const server = connect((servers[primary] as DatabaseServer).port, '127.0.0.1');
+    const { port } = servers[turns ? connections++ % 2 : primary] as DatabaseServer;
+    const server = connect(port, '127.0.0.1');
     for (const socket of [client, server]) {
       sockets.add(socket.setNoDelay(true));
       socket
@@ -132,6 +137,10 @@ export async function startPair(flavour: Flavour): Promise<Pair> {
       await root(next).query('SET GLOBAL read_only = 0');
       primary = next;
       if (fate !== 'detached') await follow(old, fate === 'lagging' ? LAG_S : 0, true);
+    },
+    async balance(on) {
+      await root(1 - primary).query(`SET GLOBAL read_only = ${on ? 0 : 1}`);
+      turns = on;
     },
     async attach() {
       const old = 1 - primary;
