@@ -21,7 +21,8 @@ const UNREACHABLE =
   /^(ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|EAI_\w+|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|PROTOCOL_CONNECTION_LOST)$/;
 /** No server has answered that can be used. False where a server refuses us, or has a certificate that is not trusted. */
 export function isUnreachable(error: unknown): boolean {
-  const { code = '', message, errno } = error as DriverError;
+  const { code = '', message, cause } = error as DriverError;
+  const { errno } = (cause ?? error) as DriverError;
   return (
     errno === LOST_GROUP ||
     UNREACHABLE.test(code) ||
