@@ -212,6 +212,12 @@ export async function openParts(options: Omit<ServiceOptions, 'routes'>) {
     const rows = await findTargets(store.db, keys, now());
     return new Map(rows.map((row) => [row.url_key, toTarget(row)]));
   });
+  store.db.onTerm?.(() => targets.forget(() => true));
+  store.db.onServer?.(({ from, to, readOnly, reason }) => {
+    if (readOnly)
+      log.error({ from, to, reason }, 'the database can only be read: nothing is stored, lists and consumers wait');
+    else log.warn({ from, to, reason }, 'another server of the database is used now, by all connections');
+  });
   const clockText = createClockText(config.dtTimezone);
   const certificates = createCertificates({
     download: config.fetchCertificates ? (url) => download(url, options.certificates?.agent) : undefined,

@@ -56,11 +56,11 @@ function broken(what: string) {
 async function soak(): Promise<number> {
   const lines: string[] = [];
   let failed = 0;
-  for (const { name, engines: made, run, serverArgs = [], diskMb, nodes, mustFail } of runs) {
+  for (const { name, engines: made, run, serverArgs = [], diskMb, nodes, pair, mustFail } of runs) {
     for (const engine of engines.filter((one) => made.includes(one))) {
       const told = (line: string) => console.log(`${new Date().toISOString()} ${engine}, ${name}: ${line}`);
       const began = performance.now();
-      const verdict = await createWorld(engine, { serverArgs, diskMb, nodes }).then(async (made) => {
+      const verdict = await createWorld(engine, { serverArgs, diskMb, nodes, pair }).then(async (made) => {
         const world = watchWorld(made);
         const found = await run(world, { ...size, kills, databaseKills, fuzz, minutes }, told)
           .catch(broken('the run broke off'))

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { openStore } from '../../src/store/open.ts';
 import { addUser } from '../../src/store/users.ts';
 import { runCluster, runWriters } from '../../test/faults/runs/cluster-run.ts';
+import { runFailover } from '../../test/faults/runs/failover-run.ts';
 import { killDatabase, killProgram, type Report, underLoad, verdictOf } from '../../test/faults/runs/kills.ts';
 import { runLastIds, runReadOnly } from '../../test/faults/runs/limits.ts';
 import { runLong } from '../../test/faults/runs/long-transaction.ts';
@@ -37,6 +38,7 @@ export interface Size {
   readonly powerCuts: number;
   /** Hostile calls. */
   readonly fuzz: number;
+  readonly promotions: number;
 }
 export const FULL: Size = {
   kills: 200,
@@ -52,6 +54,7 @@ export const FULL: Size = {
   minutes: 30,
   powerCuts: 100_000,
   fuzz: 1_000_000,
+  promotions: 20,
 };
 export const LITE: Size = {
   ...FULL,
@@ -67,6 +70,7 @@ export const LITE: Size = {
   minutes: 5,
   powerCuts: 4_000,
   fuzz: 40_000,
+  promotions: 6,
 };
 
 export interface Run {
@@ -78,6 +82,8 @@ export interface Run {
   readonly diskMb?: number;
   /** A cluster of three nodes in place of a server: needs root, rsync and lsof. */
   readonly nodes?: boolean;
+  /** A primary and its replica, in place of a server. */
+  readonly pair?: boolean;
   /** A run that must fail, in such words: or else what it looks for is never found. */
   readonly mustFail?: RegExp;
   run(world: World, size: Size, told: (line: string) => void): Promise<Verdict>;
@@ -136,6 +142,12 @@ export const RUNS: readonly Run[] = [
     engines: ['mariadb'],
     nodes: true,
     run: (world) => runWriters(world, { ms: 30_000, asked: true }),
+  },
+  {
+    name: 'failover',
+    engines: SERVERS,
+    pair: true,
+    run: (world, { promotions }, told) => runFailover(world, { promotions, told }),
   },
   { name: 'disk full', engines: ENGINES, diskMb: 700, run: (world) => runDiskFull(world, 5_000) },
   {

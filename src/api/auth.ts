@@ -74,6 +74,8 @@ export function createAuth({ store, config, sender }: AuthParts) {
     const found = await findUsers(store.db, ids);
     return new Map([...found].map(([id, user]) => [id, accountOf(user)]));
   });
+  // A token that was revoked on the new primary must not live on in what the old one said.
+  store.db.onTerm?.(() => users.forget(() => true));
   const limits = createLimits();
   // The token that a user was let in with last: only these pass while an address is limited, and a guess never gets in here.
   const verified = new LRUCache<number, Buffer>({ max: MOST_VERIFIED, ttl: VERIFIED_MS, updateAgeOnGet: true });

@@ -30,7 +30,8 @@ import { notFound } from '../errors.ts';
 import type { Cancellation } from '../reading/tail.ts';
 import { type Backlog, headOf, MOST_COUNTED, nextPositions, type Position, readBacklog } from '../store/backlog.ts';
 import type { ConsumerRow, Gap, Locked } from '../store/consumers.ts';
-import { type ContentRow, listByIds } from '../store/contents.ts';
+import { type ContentRow, contentsThere, listByIds } from '../store/contents.ts';
+import { movedOn, termOf } from '../store/db.ts';
 import { changeConsumer, type LeaseRows, leaseRows } from '../store/leases.ts';
 import type { Store } from '../store/open.ts';
 import { encodeLease, type Lease, TOKEN_BYTES } from './lease-token.ts';
@@ -133,6 +134,8 @@ interface Call {
 }
 
 interface Turn {
+  /** In which term of the database it was claimed: its contents must be read in the same. */
+  readonly term: number;
   readonly consumer: ConsumerRow;
   readonly token: number;
   readonly claimed: Claim | undefined;
@@ -268,7 +271,9 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
     const mayClaim = !lost(call);
     const token = newToken();
     const limit = Math.min(options.limit, session.fits);
+    let term = 0;
     const change = await changeConsumer(store.db, session.userId, session.name, async (rows, locked) => {
+      term = termOf(store.db);
       const acked = acks && (await ack(rows, locked, acks.lease, acks.ids));
       const consumer = acked?.consumer ?? locked.consumer;
       const { conflicts = [], removed = 0 } = acked?.result ?? {};
@@ -283,7 +288,7 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
     const backlog = carriedOf(session, { before, after: consumer, removed, claimed, now });
     sessions.update(session, consumer, change, { emptyUpTo: claimed?.emptyUpTo, backlog });
     const due = claimed ? claimed.due - now + wall : 0;
-    return { consumer, token, claimed, due, conflicts, backlog };
+    return { term, consumer, token, claimed, due, conflicts, backlog };
   }
 
   /** Passes over the next contents as far as they are not needed; the session keeps whether there may be more of these. */
@@ -291,8 +296,13 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
     const { consumer, search: most } = session;
     session.search = 0;
     if (!consumer || most === 0) return;
+    const term = termOf(store.db);
     const { more, ...unneeded } = await readUnneeded(store, consumer, { most, now: sessions.now() });
-    const passed = await change(session, (rows, locked) => passOver(rows, locked, unneeded));
+    const passed = await change(session, (rows, locked) => {
+      // What is missing on one server may be there on the other.
+      if (termOf(store.db) !== term) throw movedOn();
+      return passOver(rows, locked, unneeded);
+    });
     if (more && passed) session.search = Math.min(MOST_ITEMS, most * SEARCHED_MORE);
   }
 
@@ -321,19 +331,17 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
   const tidy = (
     call: Call,
     token: number,
-    {
-      surplus,
-      gone,
-      unreadable,
-    }: {
-      readonly surplus: readonly Position[];
-      readonly gone: readonly Position[];
-      readonly unreadable: readonly Item[];
-    },
+    { surplus, skipped, missing, unreadable }: Omit<Bodies, 'items'> & { readonly unreadable: readonly Item[] },
   ): Promise<ConsumerRow | undefined> => {
     const { session } = call;
     const work = () =>
-      change(session, async (rows, locked) => {
+      change(session, async (rows, locked, queries) => {
+        // Where the lease is, the content must be missing, too: else it stays leased.
+        const there = await contentsThere(
+          queries,
+          missing.map(({ id }) => id),
+        );
+        const gone = [...skipped, ...missing.filter(({ id }) => !there.has(id))];
         const removed = gone.length > 0 ? await rows.remove(token, gone.map(posOf)) : 0;
         const buried = await giveUp(rows, locked, token, unreadable);
         const given = await giveBack(rows, locked, token, surplus.map(posOf));
@@ -346,22 +354,27 @@ export function createPull({ store, sessions, maxPageBytes, make }: PullParts): 
   };
 
   /** The contents of a claim: as many as fit, if the caller is still there. `after`: the consumer when something was given back. */
-  async function fill(call: Call, { consumer, token, claimed }: Turn) {
+  async function fill(call: Call, { term, consumer, token, claimed }: Turn) {
     const { session } = call;
     const handed: readonly Handed[] = claimed?.handed ?? [];
+    const all = { surplus: handed, skipped: [], missing: [], unreadable: [] };
     const only = { maxBytes: maxPageBytes, skipDuplicates: consumer.duplicates === 'skip' };
     const bodies = await readBodies(store, consumer.user_id, handed, only).catch(async (error: unknown) => {
-      await tidy(call, token, { surplus: handed, gone: [], unreadable: [] });
+      await tidy(call, token, all);
       throw error;
     });
-    const { surplus, gone } = bodies;
+    if (termOf(store.db) !== term) {
+      await tidy(call, token, all);
+      throw movedOn();
+    }
+    const { surplus, skipped, missing } = bodies;
     const items = bodies.items.filter(({ content }) => content.unreadable === undefined);
     const unreadable = bodies.items.filter(({ content }) => content.unreadable !== undefined);
     if (surplus.length > 0) session.fits = Math.ceil(items.length * 1.25) || 1;
     else if (handed.length >= session.fits) session.fits = Math.min(MOST_ITEMS, session.fits * 2);
-    if (lost(call)) return { items: [], after: await tidy(call, token, { surplus: handed, gone: [], unreadable: [] }) };
-    if (surplus.length + gone.length + unreadable.length === 0) return { items, after: undefined };
-    return { items, after: await tidy(call, token, { surplus, gone, unreadable }) };
+    if (lost(call)) return { items: [], after: await tidy(call, token, all) };
+    if (surplus.length + skipped.length + missing.length + unreadable.length === 0) return { items, after: undefined };
+    return { items, after: await tidy(call, token, { surplus, skipped, missing, unreadable }) };
   }
 
   return async function pull(userId, name, options, ended) {
@@ -393,13 +406,23 @@ interface Item {
   readonly attempt: number;
 }
 
+interface Bodies {
+  readonly items: readonly Item[];
+  /** What did not fit. */
+  readonly surplus: readonly Position[];
+  /** Duplicates that the consumer does not want. */
+  readonly skipped: readonly Position[];
+  /** Contents that were not found: deleted meanwhile, as a rule. */
+  readonly missing: readonly Position[];
+}
+
 /** Items in the order of positions, up to `maxBytes`, but one at least. What does not fit is the last part, without a hole. */
 async function readBodies(
   store: Store,
   userId: number,
   handed: readonly Handed[],
   { maxBytes, skipDuplicates }: { readonly maxBytes: number; readonly skipDuplicates: boolean },
-) {
+): Promise<Bodies> {
   const ids = handed.map(({ id }) => id);
   const page = await listByIds(store, userId, ids, maxBytes);
   const found = new Map(page.contents.map((content) => [content.id, content]));
@@ -411,18 +434,19 @@ async function readBodies(
     if (content) found.set(first.id, content);
   }
   const items: Item[] = [];
-  const surplus: Position[] = []; // what did not fit
-  const gone: Position[] = []; // contents that were deleted meanwhile, and duplicates that the consumer skips
+  const surplus: Position[] = [];
+  const skipped: Position[] = [];
+  const missing: Position[] = [];
   for (const one of handed) {
     const content = found.get(one.id);
-    const skipped = skipDuplicates && content?.receipt?.duplicate_of != null;
     const unread = !content && one.id > readUpTo && one !== first;
     // What did not fit is always the last part: the ack of a whole lease covers its positions as one range.
-    if (content && !skipped && surplus.length === 0) items.push({ position: one, content, attempt: one.attempt });
-    else if ((content && !skipped) || unread) surplus.push(one);
-    else gone.push(one);
+    if (skipDuplicates && content?.receipt?.duplicate_of != null) skipped.push(one);
+    else if (content && surplus.length === 0) items.push({ position: one, content, attempt: one.attempt });
+    else if (content || unread) surplus.push(one);
+    else missing.push(one);
   }
-  return { items, surplus, gone };
+  return { items, surplus, skipped, missing };
 }
 
 /** Makes dead letters of contents that this lease has in hand, each for its own reason; resolves with how many. */
@@ -460,9 +484,12 @@ async function readUnneeded(
   if (positions.length === 0) return { of: consumer, due: [], upTo: 0, more: false };
   const handed = positions.map(({ pos, id }) => ({ pos, id, attempt: 0 }));
   const only = { maxBytes: SEARCHED_BYTES, skipDuplicates: duplicates === 'skip' };
-  const { items, surplus, gone } = await readBodies(store, user_id, handed, only);
+  const { items, surplus, skipped, missing } = await readBodies(store, user_id, handed, only);
   const end = Math.min(...[...items.map(({ position }) => position), ...surplus].map(posOf));
-  const before = gone.map(posOf).filter((pos) => pos < end);
+  const before = [...skipped, ...missing]
+    .map(posOf)
+    .filter((pos) => pos < end)
+    .sort((a, b) => a - b);
   const more = items.length === 0;
   return back.length > 0
     ? { of: consumer, due: before, upTo: 0, more }

@@ -85,6 +85,17 @@ export function createSessions({ db, tail, onError }: SessionsParts) {
   let lookedAt = 0;
   let failing = false;
   let closed = false;
+  // On another server the same consumer may have an older version, and its id may belong to another one.
+  db.onTerm?.(() => {
+    byId.clear();
+    clock.forget();
+    for (const session of sessions.values()) {
+      const { consumer } = session;
+      if (consumer) session.consumer = { ...consumer, version: -1 };
+      Object.assign(session, { backlog: undefined, emptyUpTo: -1, newest: 0, search: 0 });
+      wake(session);
+    }
+  });
   const keyOf = (userId: number, name: string) => `${userId} ${name}`;
   const { now } = clock;
   const isDue = ({ consumer }: Session) => !!consumer && consumer.next_due_ms > 0 && consumer.next_due_ms <= now();
@@ -275,6 +286,10 @@ function createDbClock() {
       if (now - at < offset && at - setAt < TRUSTED_MS) return;
       offset = now - at;
       setAt = at;
+    },
+    /** Another server has another clock: its next reading counts, whatever it is. */
+    forget(): void {
+      setAt = Number.NEGATIVE_INFINITY;
     },
     /** Never ahead of the database: a lease that is not over there is not over here. -Infinity before the first statement. */
     now: () => performance.now() + offset,

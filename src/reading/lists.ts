@@ -1,6 +1,7 @@
 // Pages of contents in the order of ids, and waiting for the next content: for the list and its stream.
 import { LRUCache } from 'lru-cache';
 import { type ContentKey, type ContentRow, highestId, listByIds, listContents } from '../store/contents.ts';
+import { movedOn, termOf } from '../store/db.ts';
 import type { Store } from '../store/open.ts';
 import { type Filter, searchContents } from '../store/search.ts';
 import type { Row } from './fence.ts';
@@ -41,9 +42,16 @@ export function createLists({ store, tail, ownWrites, maxPageBytes, content }: L
   let scan = createScan(store);
   const inLine = createSearchLine();
 
-  async function begun(userId: number): Promise<void> {
+  /** What may be read, and what is read up to there, must come from one server. */
+  async function reading(userId: number, read: () => Promise<Page>): Promise<Page> {
     await tail.booted;
+    await tail.settled();
+    const server = termOf(store.db);
     await ownWrites.readable(userId);
+    if (termOf(store.db) !== server) throw movedOn();
+    const page = await read();
+    if (termOf(store.db) !== server) throw movedOn();
+    return page;
   }
 
   /** `from` as a number. `reset`: it lies beyond all ids, and not only beyond what this process has read so far. */
@@ -55,8 +63,8 @@ export function createLists({ store, tail, ownWrites, maxPageBytes, content }: L
   }
 
   /** Contents with id >= from, ascending. Asks the database nothing when it is known that there are none. */
-  async function page(options: PageOptions): Promise<Page> {
-    await begun(options.userId);
+  const page = (options: PageOptions): Promise<Page> => reading(options.userId, () => nextPage(options));
+  async function nextPage(options: PageOptions): Promise<Page> {
     const { from, reset } = await start(options.from);
     const { readableId } = tail;
     const end = Math.max(from, readableId + 1);
@@ -95,45 +103,45 @@ export function createLists({ store, tail, ownWrites, maxPageBytes, content }: L
   return {
     page,
     /** Contents with id <= from, descending. */
-    async newestFirst({ userId, whid, from, limit }: PageOptions): Promise<Page> {
-      await begun(userId);
-      const { readableId } = tail;
-      const to = from === 'latest' ? readableId : Math.min(from, readableId);
-      const options = { wh_id: whid, from: 0, to, order: 'desc', limit, maxBytes: maxPageBytes } as const;
-      const { contents, cut } = await listContents(store, userId, options);
-      const last = contents.at(-1);
-      return { contents, next: cut && last ? Math.max(last.id - 1, 0) : 0 };
-    },
+    newestFirst: ({ userId, whid, from, limit }: PageOptions): Promise<Page> =>
+      reading(userId, async () => {
+        const { readableId } = tail;
+        const to = from === 'latest' ? readableId : Math.min(from, readableId);
+        const options = { wh_id: whid, from: 0, to, order: 'desc', limit, maxBytes: maxPageBytes } as const;
+        const { contents, cut } = await listContents(store, userId, options);
+        const last = contents.at(-1);
+        return { contents, next: cut && last ? Math.max(last.id - 1, 0) : 0 };
+      }),
     /**
      * Contents that match, in the given order. A call looks at a limited number of rows and bytes; the next one begins at `next`.
      * `goesOn`: it is not the first of a stream or of a waiting call.
      */
-    async search(
+    search: (
       { userId, whid, limit, order, ...options }: PageOptions & { readonly order: 'asc' | 'desc' },
       filter: Filter,
       ended: Cancellation,
       goesOn = false,
-    ): Promise<Page> {
-      await begun(userId);
-      const find = (from: number, to: number) =>
-        inLine(userId, goesOn, async () => {
-          // Nobody waits for what comes after a long line.
-          if (ended.aborted) return { contents: [], upTo: order === 'asc' ? from - 1 : to + 1 };
-          const list = { wh_id: whid, from, to, limit, order, maxBytes: maxPageBytes };
-          return searchContents(store, userId, list, filter, ended);
-        });
-      const { readableId } = tail;
-      if (order === 'desc') {
-        const to = options.from === 'latest' ? readableId : Math.min(options.from, readableId);
-        const { contents, upTo } = await find(0, to);
-        return { contents, next: Math.max(upTo - 1, 0) };
-      }
-      const { from, reset } = await start(options.from);
-      const end = Math.max(from, readableId + 1);
-      if (reset) return { contents: [], next: end, reset: readableId };
-      const { contents, upTo } = await find(from, readableId);
-      return { contents, next: Math.max(from, upTo + 1) };
-    },
+    ): Promise<Page> =>
+      reading(userId, async () => {
+        const find = (from: number, to: number) =>
+          inLine(userId, goesOn, async () => {
+            // Nobody waits for what comes after a long line.
+            if (ended.aborted) return { contents: [], upTo: order === 'asc' ? from - 1 : to + 1 };
+            const list = { wh_id: whid, from, to, limit, order, maxBytes: maxPageBytes };
+            return searchContents(store, userId, list, filter, ended);
+          });
+        const { readableId } = tail;
+        if (order === 'desc') {
+          const to = options.from === 'latest' ? readableId : Math.min(options.from, readableId);
+          const { contents, upTo } = await find(0, to);
+          return { contents, next: Math.max(upTo - 1, 0) };
+        }
+        const { from, reset } = await start(options.from);
+        const end = Math.max(from, readableId + 1);
+        if (reset) return { contents: [], next: end, reset: readableId };
+        const { contents, upTo } = await find(from, readableId);
+        return { contents, next: Math.max(from, upTo + 1) };
+      }),
     /** Resolves when a content with id >= from may be read, after `ms`, or when `ended` fires. Asks the database nothing. */
     async wait(which: Which, from: number, ms: number, ended: Cancellation): Promise<void> {
       const mine = known.of(which, tail.readableId);

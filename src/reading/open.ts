@@ -2,8 +2,8 @@
 import type { Config } from '../config/config.ts';
 import { warnSeldom } from '../observe/incidents.ts';
 import type { Log } from '../observe/log.ts';
-import { type ContentKey, type ContentRow, hasIdsBeyond } from '../store/contents.ts';
-import { type Db, failed } from '../store/db.ts';
+import { type ContentKey, type ContentRow, hasIdsBeyond, highestId } from '../store/contents.ts';
+import { type Db, failed, termOf } from '../store/db.ts';
 import { causeOf } from '../store/engine/causes.ts';
 import { bootFence, openFenceSource, openNode } from '../store/fence/source.ts';
 import { openDb, type Store } from '../store/open.ts';
@@ -15,6 +15,7 @@ import {
   readMark,
   saveMark,
 } from '../store/positions.ts';
+import { keepAhead, sawId } from '../store/shared/ids.ts';
 import { createFence, type Fence, type FenceSource, type Row } from './fence.ts';
 import { createLists, createOwnWrites } from './lists.ts';
 import { retry } from './retry.ts';
@@ -48,8 +49,8 @@ export async function openReading(parts: {
 
   const ending = new AbortController();
   const { signal } = ending;
-  async function begin(): Promise<{ from: number; fence: Fence; sequencer: Sequencer | undefined }> {
-    const mark = store.extended ? await keptMark(db, source) : undefined;
+  async function begin(passed?: number): Promise<{ from: number; fence: Fence; sequencer: Sequencer | undefined }> {
+    const mark = store.extended ? await keptMark(db, source) : passed;
     // 'other': the server was started anew meanwhile. A database that is away or denies a right ends the start, which tells why.
     const worthIt = (error: unknown) => failed(error, 'other');
     const message = 'cannot begin to read contents; trying again';
@@ -99,6 +100,18 @@ export async function openReading(parts: {
       });
   }
 
+  /**
+   * On another server reading begins as after a restart: where the mark stands there, with the positions that are there. As it is, it
+   * begins where it stood, or at the newest content, if the new server has fewer.
+   */
+  async function renew(): Promise<{ fence: Fence; sequencer: Sequencer | undefined }> {
+    sawId(db, tail.readableId);
+    await db.transaction((queries) => keepAhead(db, queries));
+    const parts = await begin(Math.min(tail.readableId, await highestId(store)));
+    lists.forget();
+    return parts;
+  }
+
   let lookError: unknown;
   const warnLook = warnSeldom(log, causeOf, 'cannot look for new contents; trying again');
   const { from, fence, sequencer } = await begin();
@@ -111,9 +124,12 @@ export async function openReading(parts: {
     swept: () => sweep?.take() ?? [],
     ownRowsIn: store.recent ? 'memory' : 'server',
     onPassed(rows) {
+      sawId(db, rows.at(-1)?.id ?? 0);
       lists.passed(rows);
       leftOut.passed(rows);
     },
+    term: () => termOf(db),
+    renew,
     ...(onLook ? { onLook } : {}),
     onError(error) {
       lookError = error;

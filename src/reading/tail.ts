@@ -9,12 +9,15 @@
 //
 // What must always hold:
 // - The number of waiters does not matter to the database: a woken waiter reads from memory, or asks for its own rows.
+// - What was seen on one server is not looked for on another one. A look that begins in a new term first makes a new fence and a new
+//   sequencer there, and `settled` holds readers until such a look has succeeded.
 // - `readableId` moves after the lists know the new rows (`onPassed`), and before the waiters are woken.
 // - Consumers are told of a content when it has a position, lists when the fence has passed it: a transaction that stays open holds
 //   lists, and no consumer.
 // - Lists are not told what a look found with the fence before restart(), for its ids were given anew.
 // - A failed look forgets no row. Rows that were not on disk by then are looked for again, and may be told twice.
 // What may never happen: a waiter is woken for a row that may not be read yet. It would find nothing, and sleep until the next one.
+import { movedOn } from '../store/db.ts';
 import type { PositionedRow } from '../store/positions.ts';
 import type { Fence, Row } from './fence.ts';
 import type { Sequencer } from './sequencer.ts';
@@ -57,6 +60,10 @@ export interface TailParts {
   readonly onLook?: (ms: number) => void;
   /** Where a look finds what this process has committed. */
   readonly ownRowsIn?: keyof typeof BUSY_PAUSE_MS;
+  /** Which server is used, where that may change: a number that is raised then. */
+  readonly term?: () => number;
+  /** In a new term: how reading begins on its server. */
+  readonly renew?: () => Promise<Pick<TailParts, 'fence' | 'sequencer'>>;
   readonly now?: () => number;
 }
 
@@ -73,12 +80,14 @@ const BUSY_PAUSE_MS = { server: 50, memory: 5 } as const;
 const RATE_WINDOW_MS = 200;
 // After a start holes are judged first. Lists wait for that, but not for a long transaction of another application.
 const BOOT_MS = 4_000;
+// A look on the new server takes some milliseconds, and comes within 250.
+const SETTLED_WITHIN_MS = 2_000;
 
 type Listeners<T> = Map<number, Set<(value: T) => void>>;
 
 export function createTail(parts: TailParts) {
   const { swept = () => [], onError = () => {}, onPassed = () => {}, onLook = () => {} } = parts;
-  const { now = () => performance.now(), ownRowsIn = 'server' } = parts;
+  const { now = () => performance.now(), ownRowsIn = 'server', term = () => 0, renew } = parts;
   let { fence, sequencer } = parts;
   const positionListeners: Listeners<PositionedRow> = new Map();
   const readableListeners: Listeners<Row> = new Map();
@@ -104,12 +113,30 @@ export function createTail(parts: TailParts) {
   let rate = 0;
   let countedSince = now();
   let counted = 0;
+  // Of the fence, and of the last look that succeeded.
+  let begunIn = term();
+  let lookedIn = begunIn;
+  const lookListeners = new Set<() => void>();
+
+  function restart(next: Pick<TailParts, 'fence' | 'sequencer'>): void {
+    ({ fence, sequencer } = next);
+    readableId = fence.deliveredId;
+  }
 
   async function look(): Promise<void> {
     const began = now();
     lookedAt = began;
-    const those = fence;
     try {
+      const server = term();
+      const same = <T>(result: T): T => {
+        if (term() !== server) throw movedOn();
+        return result;
+      };
+      if (begunIn !== server && renew) {
+        restart(same(await renew()));
+        begunIn = server;
+      }
+      const those = fence;
       const fresh = await fence.tick();
       if (sequencer) {
         const positioned = await sequencer.run([...swept(), ...fresh]);
@@ -118,12 +145,14 @@ export function createTail(parts: TailParts) {
         // The sequencer's commit has put on disk what was seen before it: the next look may hand that out.
         if (positioned.length > 0 && !fence.settled) nudged = true;
       }
-      const passed = await fence.passed();
+      const passed = same(await fence.passed());
       if (those !== fence) return;
       if (passed.length > 0) onPassed(passed);
       readableId = fence.deliveredId;
       if (fence.settled) boot();
       dispatch(readableListeners, passed);
+      lookedIn = server;
+      for (const looked of [...lookListeners]) looked();
       if (fresh.length > 0) livelyUntil = now() + LIVELY_MS;
       quietMs = now() < livelyUntil ? SOON_MS : Math.min(SELDOM_MS, quietMs * 2);
       succeededAt = began;
@@ -200,9 +229,17 @@ export function createTail(parts: TailParts) {
       plan();
     },
     /** Goes on with a new fence and sequencer: the table was emptied or restored. */
-    restart(next: Pick<TailParts, 'fence' | 'sequencer'>): void {
-      ({ fence, sequencer } = next);
-      readableId = fence.deliveredId;
+    restart,
+    /** Resolves when what is known comes from the server that is used now; rejects when it does not within a moment. */
+    async settled(): Promise<void> {
+      const until = now() + SETTLED_WITHIN_MS;
+      while (lookedIn !== term()) {
+        const looked = await arrival(until - now(), (arrived) => {
+          lookListeners.add(arrived);
+          return () => lookListeners.delete(arrived);
+        });
+        if (!looked) throw movedOn();
+      }
     },
     async close(): Promise<void> {
       closed = true;

@@ -21,6 +21,7 @@ import { duplicatesOf, type Event, eventName, type First, type Judged, VERIFIED,
 import { MOST_CONTENT_ID, OWNER, type Row as Owner, webhookIn } from './fence/source.ts';
 import type { Store } from './open.ts';
 import { assignInserted, type PositionedRow } from './positions.ts';
+import { keepAhead, sawId } from './shared/ids.ts';
 
 export interface ContentRow {
   readonly id: number;
@@ -270,6 +271,15 @@ export function ownersBetween(store: Store, from: number, to: number, users: rea
   return store.db.all<Owner>(sql, [from, to, ...some]);
 }
 
+/** Which of these contents are there, as a transaction sees it. */
+export async function contentsThere(queries: Pick<Queries, 'all'>, ids: readonly number[]): Promise<Set<number>> {
+  const there = new Set<number>();
+  for (const { list, some } of listsOf(ids))
+    for (const { id } of await queries.all<{ id: number }>(`SELECT id FROM tblwh WHERE id IN ${list}`, some))
+      there.add(id);
+  return there;
+}
+
 /** The highest id in the table that is not left out, 0 when it is empty. */
 export async function highestId({ db }: Pick<Store, 'db'>): Promise<number> {
   const sql = `SELECT MAX(id) AS id FROM tblwh WHERE id <= ${MOST_CONTENT_ID[db.kind]}`;
@@ -323,7 +333,7 @@ export async function insertContents(store: Store, rows: readonly NewContent[]):
   const { db } = store;
   const inserted = (await (db.perform
     ? db.perform('insertContents', () => jobOf(store, rows, false))
-    : db.transaction((queries) => insertRows(aroundOf(store), queries, rows), 'writer'))) as Inserted;
+    : storing(store, (around, queries) => insertRows(around, queries, rows)))) as Inserted;
   const stored = storedBy(rows, inserted);
   remember(store, stored);
   return stored.ids;
@@ -348,7 +358,7 @@ export async function insertAccepted(
   try {
     const parts = (await (db.perform
       ? db.perform('insertContents', () => jobOf(store, rows, true))
-      : db.transaction((queries) => insertInParts(aroundOf(store), queries, rows), 'writer'))) as Parts;
+      : storing(store, (around, queries) => insertInParts(around, queries, rows)))) as Parts;
     const outcome: (number | StoreError | undefined)[] = rows.map(() => undefined);
     for (const { at, count, inserted } of parts.stored) {
       const stored = storedBy(rows.slice(at, at + count), inserted);
@@ -376,14 +386,23 @@ const refusalOf = (error: unknown): StoreError => {
   return new StoreError('data', (error as StoreError).cause);
 };
 
+/** One transaction of the writer. No id is given in it that was seen before. */
+const storing = <T>(store: Store, work: (around: Around, queries: Transaction) => Promise<T>): Promise<T> =>
+  store.db.transaction(async (queries) => {
+    await keepAhead(store.db, queries);
+    return work(aroundOf(store), queries);
+  }, 'writer');
+
 /** Keeps what was committed in memory, so that this process need not read it. */
-export function remember({ recent, events }: Store, stored: Stored): void {
+export function remember({ db, recent, events }: Store, stored: Stored): void {
+  sawId(db, stored.ids.at(-1) ?? 0);
   recent?.add(stored.positioned);
   events?.add(stored.events);
 }
 
 /** The same within the caller's transaction. The caller calls `remember` after the commit. */
-export async function insertWithin(store: Store, queries: Queries, rows: readonly NewContent[]): Promise<Stored> {
+export async function insertWithin(store: Store, queries: Transaction, rows: readonly NewContent[]): Promise<Stored> {
+  await keepAhead(store.db, queries);
   return storedBy(rows, await insertRows(aroundOf(store), queries, rows));
 }
 

@@ -35,6 +35,8 @@ export interface Dialect {
 export interface Queries {
   /** When the connection was opened, in performance.now(): the server was not restarted between two of its answers. */
   readonly since: number;
+  /** The server that answers; left out where there is but one. */
+  readonly server?: string;
   /** All rows, as objects by column name. Binary columns are Buffers, 64-bit integers are numbers. */
   all<T>(sql: string, params?: readonly Value[]): Promise<T[]>;
   /** Runs a statement; resolves with the number of affected rows. */
@@ -61,6 +63,14 @@ export interface Hosts {
   now(): string;
   /** Calls `tell` when another host is used than before, with the reason. */
   onMove(tell: (from: string, to: string, reason: string) => void): void;
+}
+
+export interface ServerChange {
+  readonly from: string;
+  readonly to: string;
+  /** The new one can only be read. */
+  readonly readOnly: boolean;
+  readonly reason: string;
 }
 
 /** The transactions that a thread knows. */
@@ -110,6 +120,15 @@ export interface Db extends Queries {
   readonly limits?: { readonly connections: number; readonly ofAccount: number };
   /** Undefined with one host. */
   readonly hosts?: Hosts | undefined;
+  /**
+   * Raised when the server may be another one than before, behind the same name: a replica was promoted. All connections lead to the
+   * one server of the present term. Left out where there is but one.
+   */
+  term?(): number;
+  /** Calls `begin` when a term begins: what is in memory is not to be believed any more. */
+  onTerm?(begin: () => void): void;
+  /** Calls `tell` when another server answers than before, or the same one can only be read. */
+  onServer?(tell: (change: ServerChange) => void): void;
   /** Rejects when the database does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -149,6 +168,12 @@ export class StoreError extends Error {
 
 /** A part of a transaction failed, and nothing of the transaction is left. */
 export class TransactionOver extends StoreError {}
+
+export const termOf = (db: Pick<Db, 'term'>): number => db.term?.() ?? 0;
+
+/** What began on one server must not go on with what another one knows. */
+export const movedOn = (): StoreError =>
+  new StoreError('away', new Error('another server of the database is used now than at the beginning of this call'));
 
 export const failed = (error: unknown, ...failures: Failure[]): boolean =>
   error instanceof StoreError && failures.includes(error.failure);

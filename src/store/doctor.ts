@@ -7,7 +7,7 @@ import { type Db, failed, type Queries } from './db.ts';
 import { CONNECTIONS } from './engine/budget.ts';
 import { causeOf } from './engine/causes.ts';
 import { CHANGING, openMysql, READING } from './engine/mysql.ts';
-import { THIS_SERVER } from './engine/mysql-pools.ts';
+import { THIS_SERVER } from './engine/mysql-server.ts';
 import { notTaken } from './engine/mysql-session.ts';
 import { openSqlite } from './engine/sqlite.ts';
 import { BINLOG, DURABILITY, readVariables, unsafeIn, unwritableIn } from './fence/facts.ts';

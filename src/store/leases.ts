@@ -159,13 +159,13 @@ export function changeConsumer<T>(
   db: Db,
   userId: number,
   name: string,
-  work: (rows: LeaseRows, locked: Locked) => Promise<Change<T>>,
+  work: (rows: LeaseRows, locked: Locked, queries: Queries) => Promise<Change<T>>,
 ): Promise<Changed<T> | undefined> {
   return db.transaction(async (queries) => {
     const locked = await lockConsumer(db, queries, [userId, name]);
     if (!locked) return undefined;
     const { consumer: before, now, wall } = locked;
-    const { consumer, result, quiet } = await work(leaseRows(queries, before), locked);
+    const { consumer, result, quiet } = await work(leaseRows(queries, before), locked, queries);
     if (consumer === before) return { consumer, result, before, now, wall };
     const next = quiet ? consumer : { ...consumer, version: before.version + 1 };
     await (quiet ? saveLook(queries, next) : saveConsumer(db, queries, next));

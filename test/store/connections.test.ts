@@ -89,6 +89,26 @@ describe.each(SERVERS)('%s', (engine) => {
     ]);
   });
 
+  test('a single one: the looks where the name leads take it in turn, and keep no call waiting for long', async () => {
+    const { url, name, root } = await bounded(engine, 'WITH MAX_USER_CONNECTIONS 1');
+    const db = kept(await openDb(url), (one) => one.close());
+    const seen = new Set<number>();
+    let longest = 0;
+    const calls = async () => {
+      for (const until = performance.now() + 5_000; performance.now() < until; await sleep(20)) {
+        const began = performance.now();
+        const [row] = await db.transaction((queries) => queries.all<{ id: number }>('SELECT CONNECTION_ID() AS id'));
+        seen.add(row?.id ?? 0);
+        expect(await connectionsOf(root, name)).toBeLessThanOrEqual(1);
+        longest = Math.max(longest, performance.now() - began);
+      }
+    };
+    await Promise.all([calls(), calls(), calls()]);
+    // Each look gives the connection up for one of its own.
+    expect(seen.size).toBeGreaterThan(1);
+    expect(longest).toBeLessThan(1_500);
+  });
+
   test('another program has all but one of them, and gives them back later', async () => {
     const { url, name, root } = await bounded(engine, 'WITH MAX_USER_CONNECTIONS 6');
     const taken = await Promise.all([1, 2, 3, 4, 5].map(() => createConnection(url)));

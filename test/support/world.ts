@@ -14,6 +14,7 @@ import { openDb, openStore } from '../../src/store/open.ts';
 import { addUser } from '../../src/store/users.ts';
 import { makeWebhook } from '../../src/webhooks/webhooks.ts';
 import { type Cluster, startCluster } from '../faults/runs/cluster.ts';
+import { type Pair, startPair } from '../faults/runs/pair.ts';
 import { mortal, onExit, scratchFolder } from './fetch-debs.ts';
 import { connectTo, type DatabaseServer, freePort, startServer } from './servers.ts';
 import { makeVolume, type Volume } from './volume.ts';
@@ -30,6 +31,8 @@ export interface World {
   readonly volume: Volume | undefined;
   /** In place of the server, with `nodes`. */
   readonly cluster: Cluster | undefined;
+  /** The same with `pair`: a primary and its replica, behind one name. */
+  readonly pair: Pair | undefined;
   /** For ledgers and logs; gone after close(). */
   readonly folder: string;
   readonly userId: number;
@@ -73,6 +76,7 @@ export async function createWorld(
     readonly serverArgs?: readonly string[];
     readonly diskMb?: number | undefined;
     readonly nodes?: boolean | undefined;
+    readonly pair?: boolean | undefined;
   } = {},
 ): Promise<World> {
   const scratch = await scratchFolder(join(tmpdir(), 'restante-world-'));
@@ -81,22 +85,29 @@ export async function createWorld(
   let server: DatabaseServer | undefined;
   let volume: Volume | undefined;
   let cluster: Cluster | undefined;
+  let pair: Pair | undefined;
   const close = async () => {
     for (const connection of connections) connection.destroy();
     await Promise.all(programs.map((program) => program.kill()));
     await server?.stop();
     await cluster?.stop();
+    await pair?.stop();
     await volume?.remove();
     await scratch.remove();
   };
   try {
     if (options.diskMb) volume = await makeVolume(join(scratch.path, 'disk'), options.diskMb);
-    if (options.nodes) cluster = await startCluster();
+    if (options.pair && engine !== 'sqlite') pair = await startPair(engine);
+    else if (options.nodes) cluster = await startCluster();
     else if (engine !== 'sqlite') server = await startServer(engine, { args: options.serverArgs ?? [], volume });
-    const root = cluster?.urls[0] ?? server?.url;
+    const root = cluster?.urls[0] ?? pair?.url ?? server?.url;
     const direct = root ? await makeDatabase(root) : `sqlite:${volume?.path ?? scratch.path}/data/restante.db`;
     const hosts = cluster?.urls.map((url) => new URL(url).host).join();
-    const databaseUrl = hosts ? direct.replace(/@[^/]+/, `@${hosts}`) : direct;
+    const databaseUrl = hosts
+      ? direct.replace(/@[^/]+/, `@${hosts}`)
+      : pair
+        ? await makeAccount(pair.root(pair.primary), direct, 'all')
+        : direct;
     const withStore = async <T>(work: (store: Awaited<ReturnType<typeof openStore>>) => Promise<T>): Promise<T> => {
       const store = await openStore(databaseUrl);
       return work(store).finally(() => store.close());
@@ -115,6 +126,7 @@ export async function createWorld(
       server,
       volume,
       cluster,
+      pair,
       folder: scratch.path,
       userId,
       connect,

@@ -64,6 +64,8 @@ export function createBudget(now = () => performance.now()) {
       // Nobody may be left behind when the limit is over and nothing is given back meanwhile.
       setTimeout(next, LEARN_AGAIN_MS + 1).unref();
     },
+    /** The server gives no more than it did. */
+    full: (): boolean => now() < givenUntil,
     /** At most so many from now on. */
     limit(connections: number): void {
       most = connections;
@@ -71,10 +73,10 @@ export function createBudget(now = () => performance.now()) {
     },
     /** How many may be open now. */
     allowed,
-    /** How many wait for a turn, but for those of this share. */
-    waiting(but: Share): number {
+    /** How many wait for a turn, but for those of these shares. */
+    waiting(...but: readonly Share[]): number {
       let waiting = 0;
-      for (const [share, line] of lines) if (share !== but) waiting += line.size;
+      for (const [share, line] of lines) if (!but.includes(share)) waiting += line.size;
       return waiting;
     },
   };

@@ -165,7 +165,7 @@ const RULES: readonly Rule[] = [
   ],
   [
     'read-only',
-    /^(1290|1792|1836|READ_ONLY|SQLITE_8)$/,
+    /^(1290|1792|1836|SERVER_IS_READ_ONLY|SQLITE_8)$/,
     'it is read-only',
     'Is DATABASE_URL a replica, or a failover under way? On the primary: SET GLOBAL read_only = 0.',
   ],
@@ -190,8 +190,14 @@ const RULES: readonly Rule[] = [
   [
     'two-servers',
     /^TWO_SERVERS$/,
-    'reads are answered by another server than writes: a proxy sends them to replicas',
+    'several servers answer by turns, as behind a proxy that sends reads to replicas',
     'Let DATABASE_URL lead to the primary alone.',
+  ],
+  [
+    'failover',
+    /^(1047|3100|ANOTHER_SERVER)$/,
+    'another of its servers may be the primary now',
+    'It goes on by itself. If this lasts, look at the cluster, and where the name in DATABASE_URL leads.',
   ],
   ['ids-used-up', /^IDS_USED_UP$/, 'no id of tblwh is left', 'restante doctor tells what to do.'],
   [

@@ -1,5 +1,6 @@
 // What the error numbers of MySQL and MariaDB mean to us.
 import { type Failure, IDS_USED_UP, StoreError } from '../db.ts';
+import { LOST_GROUP } from './mysql-server.ts';
 
 const NUMBERS: readonly (readonly [Failure, readonly number[]])[] = [
   ['again', [1020, 1047, 1205, 1213, 1615, 3101, 3572]],
@@ -36,10 +37,14 @@ type DriverError = Error & {
 
 const UNREACHABLE =
   /^(ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|EAI_\w+|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|PROTOCOL_CONNECTION_LOST|NO_GREETING)$/;
-/** No server has answered. False where a server refuses us, or has a certificate that is not trusted. */
+/** No server has answered that can be used. False where a server refuses us, or has a certificate that is not trusted. */
 export function isUnreachable(error: unknown): boolean {
-  const { code = '', message } = error as DriverError;
-  return UNREACHABLE.test(code) || (code === 'HANDSHAKE_SSL_ERROR' && /ECONNRESET|EPIPE|ETIMEDOUT/.test(message));
+  const { code = '', errno, message } = error as DriverError;
+  return (
+    errno === LOST_GROUP ||
+    UNREACHABLE.test(code) ||
+    (code === 'HANDSHAKE_SSL_ERROR' && /ECONNRESET|EPIPE|ETIMEDOUT/.test(message))
+  );
 }
 
 /** A lock was not given in time: of a row, or of a table that another connection has locked or is changing. */

@@ -3,9 +3,10 @@ import { connect as connectTo, isIP, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import mysql from 'mysql2';
 import { type Host, hostText, type MysqlUrl } from '../../config/database-url.ts';
-import type { Hosts } from '../db.ts';
+import { failed, type Hosts, type ServerChange, StoreError } from '../db.ts';
 import { createBudget, type Share } from './budget.ts';
 import { fromMysqlError, isFull, isUnreachable, worded } from './mysql-failures.ts';
+import { isReadOnly, READ_ONLY, serversError, THIS_SERVER } from './mysql-server.ts';
 import { type SessionKind, setSession } from './mysql-session.ts';
 
 const END_MS = 1_000;
@@ -15,8 +16,15 @@ const KILL_TIMEOUT_MS = 4_000;
 // While the server refuses us every connection, for others have taken them all, a call waits so long before it fails.
 const FULL_MS = 2_000;
 const FULL_PAUSE_MS = 200;
-/** Which server answers, in SQL: a number of a connection means nothing on another one. */
-export const THIS_SERVER = "CONCAT(@@hostname, ':', @@port, ' #', @@server_id)";
+const MOST_LEFT = 100;
+// How often it is asked where the name leads now. A revoked token must not live for more than 5 s on a server that was left.
+const LEADS_EVERY_MS = 2_000;
+// The same while it leads to one that is read-only: a failover is under way.
+const SOON_MS = 250;
+// A server that was left is gone back to when so many connections in a row reach it: a balancer would lead to each by turns.
+const STRAYS = 3;
+// So often a connection is made anew that has reached another server than the one that is used.
+const MOST_STRAYS = 12;
 
 /** Connections of one kind, with a pool for each host that is used. */
 export interface Pool {
@@ -58,6 +66,19 @@ const noneOf = (reasons: ReadonlyMap<number, string>, cause: unknown): Error =>
     { cause },
   );
 
+/** The server that answers, and whether it may be written to. */
+interface Server {
+  readonly name: string;
+  readonly readOnly: boolean;
+}
+type Fail = (error: StoreError) => void;
+
+/**
+ * Pools that lead to one server, all of them. Behind one name may be another server from one moment to the next: a replica was
+ * promoted, and connections that are open still lead to the old primary. What is read there and here does not belong together. So
+ * each new connection tells its server before it is used, and when that is another one, or the one that is used may not be written to
+ * any more, all connections end, and what runs on them fails. That begins a new term.
+ */
 export function createPools(url: MysqlUrl) {
   const { hosts } = url;
   const clustered = hosts.length > 1;
@@ -66,6 +87,7 @@ export function createPools(url: MysqlUrl) {
   /** Connections in use, with the share that their turn is given back to; undefined while they are made. */
   const busy = new Map<mysql.PoolConnection, Share | undefined>();
   const budget = createBudget();
+  /** Connections that the server counts, and that are not in `open`. */
   let opening = 0;
   /** The calls that wait for a connection, with their host. */
   const waiting = new Map<(error: Error) => void, number>();
@@ -74,6 +96,18 @@ export function createPools(url: MysqlUrl) {
   let told = 0;
   let left = '';
   let tell: Parameters<Hosts['onMove']>[0] = () => {};
+  let term = 1;
+  /** Undefined between two terms: the next connection tells. */
+  let used: Server | undefined;
+  let before: Server | undefined;
+  let why = '';
+  const terms = new Set<() => void>();
+  let onServer: (change: ServerChange) => void = () => {};
+  const leftServers = new Set<string>();
+  const strays = { name: '', count: 0, at: 0 };
+  const dead = new WeakMap<object, StoreError>();
+  const running = new WeakMap<object, Set<Fail>>();
+  const judged = new WeakSet<object>();
 
   const all: mysql.Pool[] = [];
 
@@ -105,7 +139,10 @@ export function createPools(url: MysqlUrl) {
           open.delete(connection);
           idle(connection);
         };
-        connection.once('end', gone).once('error', gone);
+        connection.once('end', gone).once('error', (error: Error) => {
+          gone();
+          failRunning(connection, fromMysqlError(error));
+        });
         // A connection that we end ourselves emits neither event over TLS, or after a reset.
         const [destroy, end] = [connection.destroy.bind(connection), connection.end.bind(connection)];
         connection.destroy = () => {
@@ -161,13 +198,17 @@ export function createPools(url: MysqlUrl) {
         const ready = settingUp.get(connection);
         if (!ready) return done(connection);
         settingUp.delete(connection);
-        ready.then(
-          () => done(connection),
-          (failure) => {
-            connection.destroy();
-            fail(failure);
-          },
-        );
+        // Its term may end while it is set up. Whatever else breaks it, `ready` tells.
+        const off = whileUsed(connection, (failure) => isMoved(failure) && fail(failure));
+        ready
+          .then(
+            () => done(connection),
+            (failure) => {
+              connection.destroy();
+              fail(failure);
+            },
+          )
+          .finally(off);
       });
     });
   }
@@ -188,25 +229,111 @@ export function createPools(url: MysqlUrl) {
     if (host !== here) return;
     if (host === told) left = error.message;
     here = (host + 1) % hosts.length;
-    dropIdle(host);
+    endTerm(error.message);
     for (const [fail, at] of waiting) if (at === host) fail(error);
   }
 
-  /** A connection to the host that is used, or to the first one after it that can be connected to. */
+  /** Ends all connections but one, with what runs on them. */
+  function endTerm(reason: string, but?: object): void {
+    term++;
+    why = reason;
+    if (used) {
+      before = used;
+      leftServers.add(used.name);
+    }
+    used = undefined;
+    for (const begin of terms) begin();
+    for (const connection of [...open.keys()]) {
+      if (connection === but) continue;
+      const error = movedError(reason);
+      dead.set(connection, error);
+      connection.destroy();
+      (connection as Inside).stream?.destroy();
+      failRunning(connection, error);
+    }
+  }
+
+  function failRunning(connection: object, error: StoreError): void {
+    const fails = [...(running.get(connection) ?? [])];
+    running.delete(connection);
+    for (const fail of fails) fail(error);
+  }
+
+  /** Calls `fail` when the term of a connection ends. Call what it returns when the connection is not used any more. */
+  function whileUsed(connection: object, fail: Fail): () => void {
+    const error = dead.get(connection);
+    if (error) queueMicrotask(() => fail(error));
+    const all = running.get(connection) ?? new Set();
+    running.set(connection, all.add(fail));
+    return () => void all.delete(fail);
+  }
+
+  /** A connection has reached this server. False: it is not the one that is used, and the connection must not be. */
+  function reached(server: Server, connection: object): boolean {
+    if (used && used.name === server.name && !(server.readOnly && !used.readOnly)) {
+      strays.count = 0;
+      used = server;
+      return true;
+    }
+    if (used && used.name !== server.name && leftServers.has(server.name)) {
+      if (strays.name !== server.name) Object.assign(strays, { name: server.name, count: 0, at: 0 });
+      // Those that were opened at once say no more than one: of two servers that take turns the faster one answers first to all.
+      if (openedAt(connection) < strays.at) return false;
+      strays.count++;
+      strays.at = performance.now();
+      if (strays.count < STRAYS) return false;
+    }
+    if (used)
+      endTerm(server.name === used.name ? readOnlyText(server) : `new connections lead to ${server.name}`, connection);
+    if (leftServers.size > MOST_LEFT) leftServers.clear();
+    leftServers.delete(server.name);
+    strays.count = 0;
+    used = server;
+    if (before && (before.name !== server.name || before.readOnly !== server.readOnly))
+      onServer({ from: before.name, to: server.name, readOnly: server.readOnly, reason: why });
+    return true;
+  }
+
+  /** A statement was refused as a server refuses it that was the primary, or has lost its cluster: others may lead elsewhere now. */
+  function doubt(connection: object, error: StoreError): void {
+    if (!dead.has(connection) && used && !used.readOnly && open.has(connection as mysql.PoolConnection))
+      endTerm(error.message);
+  }
+
+  /** A connection to the host that is used, or to the first one after it that can be connected to, and written to if one can. */
   async function borrow(from: Pool): Promise<mysql.PoolConnection> {
     const reasons = new Map<number, string>();
     const began = performance.now();
-    for (;;) {
+    let reader: number | undefined;
+    const pass = (host: number, error: Error): void => {
+      reasons.set(host, `${names[host]}: ${error.message}`);
+      leave(host, error);
+      if (reasons.size < hosts.length) return;
+      if (reader === undefined) throw fromMysqlError(noneOf(reasons, error));
+      here = reader;
+    };
+    for (let tries = 1; tries <= MOST_STRAYS; ) {
       await budget.take(from.share);
       const host = here;
       try {
         const connection = await connect(from, host);
-        if (host === here) {
+        const server = servers.get(connection);
+        const found = server !== undefined && host === here && !dead.has(connection);
+        // Those that were judged lead to the server of this term.
+        if (found && judged.has(connection)) return connection;
+        if (found && clustered && server.readOnly && !used && reasons.size < hosts.length) {
+          reader ??= host;
+          connection.destroy();
+          pass(host, new Error('it is read-only'));
+        } else if (found && reached(server, connection)) {
           if (host !== told) tell(names[told] as string, names[host] as string, left);
           told = host;
+          judged.add(connection);
           return connection;
+        } else {
+          if (found) tries++;
+          connection.destroy();
         }
-        connection.destroy();
       } catch (error) {
         if (isFull(error)) {
           // We make do with what we have, or wait until others give one back.
@@ -217,13 +344,61 @@ export function createPools(url: MysqlUrl) {
             continue;
           }
         }
+        // Its term has ended while it was set up: the next connection belongs to the new one.
+        if (failed(error, 'away') && isMoved(error)) continue;
         if (!clustered || !isUnreachable(error)) throw fromMysqlError(error);
-        reasons.set(host, `${names[host]}: ${(error as Error).message}`);
-        leave(host, error as Error);
-        if (reasons.size === hosts.length) throw fromMysqlError(noneOf(reasons, error));
+        pass(host, error as Error);
       }
     }
+    const several = [...leftServers, used?.name ?? ''];
+    throw serversError(`new connections lead to several servers by turns: ${several.join(', ')}`);
   }
+
+  // Each time a new one, which counts until the server has ended it, also where the account may have few.
+  const asker = pool(1, {});
+  /** A new connection to a host, which has told its server and is closed. */
+  async function closedAt(host: number): Promise<mysql.PoolConnection> {
+    await budget.take(asker.share);
+    const connection = await connect(asker, host);
+    if (!open.has(connection)) throw broken();
+    // From here on we give its turn back ourselves.
+    busy.set(connection, undefined);
+    opening++;
+    await ending(connection);
+    opening--;
+    budget.give(asker.share);
+    return connection;
+  }
+
+  /** Where the name leads now. What is open says nothing about that: it may lead to a server that was left by all others. */
+  async function ask(): Promise<void> {
+    // While others have taken all connections, what we have must not be given up for this.
+    if (!used || budget.full()) return;
+    const asked = term;
+    try {
+      for (const host of used.readOnly && clustered ? hosts.keys() : [here])
+        for (let tries = 0; tries < STRAYS; tries++) {
+          const connection = await closedAt(host);
+          const server = servers.get(connection);
+          if (closed || term !== asked || !server) return;
+          if (host !== here && server.readOnly) break;
+          if (host !== here) {
+            endTerm(`${names[host]} may be written to`);
+            here = host;
+          } else if (reached(server, connection)) break;
+        }
+    } catch (error) {
+      // Whatever else it is, the next connection that is needed finds out.
+      if (isFull(error)) budget.lower(open.size);
+    }
+  }
+  let closed = false;
+  let asks: NodeJS.Timeout | undefined;
+  function askLater(): void {
+    asks = setTimeout(() => void ask().finally(() => closed || askLater()), used?.readOnly ? SOON_MS : LEADS_EVERY_MS);
+    asks.unref();
+  }
+  askLater();
 
   // Over a connection of its own: all others may be busy.
   const killer = pool(1, {});
@@ -271,17 +446,32 @@ export function createPools(url: MysqlUrl) {
      */
     abandon(connection: mysql.PoolConnection): void {
       const host = open.get(connection)?.host;
-      const server = servers.get(connection);
+      const server = servers.get(connection)?.name;
       const { threadId } = connection;
       drop(connection);
       // mysql2 would read what still comes to its end, which may be gigabytes.
       (connection as Inside).stream?.destroy();
       if (host !== undefined && server !== undefined && threadId !== null) void kill(host, server, threadId);
     },
+    whileUsed,
+    doubt,
+    term: () => term,
+    onTerm: (begin: () => void): void => void terms.add(begin),
+    onServer(listener: typeof onServer): void {
+      onServer = listener;
+    },
+    /** The name of the server of a connection that was borrowed. */
+    serverName: (connection: mysql.PoolConnection) => servers.get(connection)?.name ?? '',
     async end(): Promise<void> {
+      closed = true;
+      clearTimeout(asks);
       await Promise.all(all.map(ended));
     },
-    connections: () => ({ open: open.size, busy: busy.size, waiting: waiting.size + budget.waiting(killer.share) }),
+    connections: () => ({
+      open: open.size,
+      busy: busy.size,
+      waiting: waiting.size + budget.waiting(killer.share, asker.share),
+    }),
     hosts: clustered
       ? {
           now: () => names[here] as string,
@@ -305,7 +495,22 @@ const opened = new WeakMap<object, number>();
 /** When a connection was opened, in performance.now(). */
 export const openedAt = (connection: object): number => opened.get(connection) ?? Number.POSITIVE_INFINITY;
 
-const servers = new WeakMap<object, string>();
+const servers = new WeakMap<object, Server>();
+
+/** What runs on a connection when its term ends. */
+const MOVED = 'ANOTHER_SERVER';
+const movedError = (reason: string): StoreError => {
+  const error = new Error(
+    `another server of the database may be the primary now, and this one is not used any more: ${reason}`,
+  );
+  return new StoreError('away', Object.assign(error, { code: MOVED }));
+};
+const isMoved = (error: unknown): boolean => ((error as StoreError).cause as { code?: unknown }).code === MOVED;
+const readOnlyText = ({ readOnly }: Server): string => (readOnly ? 'it is read-only now' : 'it may be written to now');
+
+type Asked = { readonly server: string; readonly ro: unknown };
+const IDENTITY = `SELECT ${THIS_SERVER} AS server, ${READ_ONLY} AS ro`;
+const toServer = (row: Asked | undefined): Server => ({ name: row?.server ?? '', readOnly: isReadOnly(row?.ro) });
 
 const steps = new WeakMap<object, number>();
 /**
@@ -428,8 +633,8 @@ async function setAll(
       connection.query<mysql.RowDataPacket[]>(sql, (error, rows) => (error ? reject(error) : resolve(rows))),
     );
   await setSession(ask, session, refused);
-  const [row] = await ask(`SELECT ${THIS_SERVER} AS server`);
-  if (row) servers.set(connection, row.server);
+  const [row] = await ask(IDENTITY);
+  servers.set(connection, toServer(row as Asked | undefined));
   for (const sql of clustered ? CATCH_UP : [])
     await ask(sql).catch((error: { errno?: number }) => {
       if (error.errno !== UNKNOWN_VARIABLE) throw error;

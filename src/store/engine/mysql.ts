@@ -15,6 +15,7 @@ import { CONNECTIONS, sharesOf } from './budget.ts';
 import { createHints, type Hints } from './hints.ts';
 import { failureOf, fromMysqlError, isLockWait } from './mysql-failures.ts';
 import { createPools, openedAt, type Pool, stepOf } from './mysql-pools.ts';
+import { losesPlace } from './mysql-server.ts';
 import { LOCK_WAIT_S, type SessionKind } from './mysql-session.ts';
 import { insertSql, statementsFor } from './statements.ts';
 
@@ -47,7 +48,7 @@ const GIVEN_UP = 'PROTOCOL_SEQUENCE_TIMEOUT';
 type Connection = mysql.PoolConnection;
 type Result = mysql.ResultSetHeader | mysql.RowDataPacket[];
 type InUse = Transaction & { wrote(): boolean };
-function queriesOn(connection: Connection, mariadb: boolean, timeout: number, hints: Hints): InUse {
+function queriesOn(connection: Connection, server: string, mariadb: boolean, timeout: number, hints: Hints): InUse {
   let wrote = false;
   const execute = (text: string, values: readonly Value[] = []): Promise<Result> =>
     new Promise<Result>((resolve, reject) => {
@@ -84,6 +85,7 @@ function queriesOn(connection: Connection, mariadb: boolean, timeout: number, hi
   }
   return {
     since: openedAt(connection),
+    server,
     wrote: () => wrote,
     all: async <T>(sql: string, params: readonly Value[] = []) => (await execute(sql, params)) as T[],
     async run(sql, params = []) {
@@ -131,7 +133,8 @@ const connectionsOf = (wanted: number | undefined, accountMost: number): number 
 
 /** Connects once, so that errors show here. `most`: connections of this process, where the account may have so many. */
 export async function openMysql(url: MysqlUrl, most?: number): Promise<Db> {
-  const { pool, borrow, drop, abandon, connections, hosts, limit: limitConnections, end: endPools } = createPools(url);
+  const pools = createPools(url);
+  const { pool, borrow, drop, abandon, connections, hosts, whileUsed, term, end: endPools } = pools;
   // More when it is known how many there may be.
   const reads = pool(1, READING);
   let flushed = Number.NEGATIVE_INFINITY;
@@ -145,15 +148,26 @@ export async function openMysql(url: MysqlUrl, most?: number): Promise<Db> {
       ? abandon(connection)
       : drop(connection);
   const hints = createHints();
-  const on = (connection: Connection, timeout: number) => queriesOn(connection, mariadb, timeout, hints);
+  const on = (connection: Connection, timeout: number) =>
+    queriesOn(connection, pools.serverName(connection), mariadb, timeout, hints);
+  /** Rejects at once when the server of the connection is not used any more: an answer that comes all the same is not believed. */
+  const held = <T>(connection: Connection, work: () => Promise<T>): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const off = whileUsed(connection, reject);
+      work().then(resolve, reject).finally(off);
+    });
+  const judged = (connection: Connection, error: unknown): void => {
+    if (losesPlace(error)) pools.doubt(connection, error as StoreError);
+  };
 
   async function using<T>(from: Pool, work: (queries: Queries, connection: Connection) => Promise<T>): Promise<T> {
     const connection = await borrow(from);
     try {
-      const result = await work(on(connection, READ_TIMEOUT_MS), connection);
+      const result = await held(connection, () => work(on(connection, READ_TIMEOUT_MS), connection));
       connection.release();
       return result;
     } catch (error) {
+      judged(connection, error);
       if (isOver(error)) end(connection, error);
       else connection.release();
       throw error;
@@ -170,25 +184,29 @@ export async function openMysql(url: MysqlUrl, most?: number): Promise<Db> {
     }
   }
   const commit = (connection: Connection) =>
-    new Promise<void>((resolve, reject) =>
+    new Promise<void>((resolve, reject) => {
+      // The old server may have done it, and the new one may know nothing of it.
+      const off = whileUsed(connection, ({ cause }) => reject(new StoreError('unknown', cause)));
       connection.query({ sql: 'COMMIT', timeout: STATEMENT_TIMEOUT_MS }, (error) => {
+        off();
         if (!error) return resolve();
         const failure = failureOf(error);
         reject(new StoreError(failure === 'away' ? 'unknown' : failure, error));
-      }),
-    );
+      });
+    });
 
   async function once<T>(work: (queries: Transaction) => Promise<T>, who: 'writer' | 'others'): Promise<T> {
     const connection = await borrow(who === 'writer' ? writer : others);
     try {
       const queries = on(connection, who === 'writer' ? STATEMENT_TIMEOUT_MS : READ_TIMEOUT_MS);
-      const result = await work(queries);
+      const result = await held(connection, () => work(queries));
       const sent = performance.now();
       await commit(connection);
       if (queries.wrote()) flushed = Math.max(flushed, sent);
       connection.release();
       return result;
     } catch (error) {
+      judged(connection, error);
       if (isOver(error)) end(connection, error);
       else
         connection.query({ sql: 'ROLLBACK', timeout: STATEMENT_TIMEOUT_MS }, (failure) =>
@@ -207,14 +225,17 @@ export async function openMysql(url: MysqlUrl, most?: number): Promise<Db> {
         if (!open) return;
         open = false;
         clearTimeout(late);
+        off();
         finish();
       };
       const fail = (error: StoreError) =>
         settle(() => {
+          judged(connection, error);
           end(connection, error);
           reject(error);
         });
       const late = limited(STATEMENT_TIMEOUT_MS, fail);
+      const off = whileUsed(connection, fail);
       const command = connection.execute({ sql, values: params as Value[] });
       command.on('error', (error: Error) => {
         if (!hints.forget(error, sql)) return fail(fromMysqlError(error));
@@ -258,7 +279,7 @@ export async function openMysql(url: MysqlUrl, most?: number): Promise<Db> {
   const fact = facts[0] ?? { v: '', packet: 1 << 20, most: 0 };
   mariadb = /mariadb/i.test(fact.v);
   const mostOpen = connectionsOf(most, fact.most);
-  limitConnections(mostOpen);
+  pools.limit(mostOpen);
   const shares = sharesOf(mostOpen);
   reads.share.most = shares.reads;
   const searches = pool(shares.searches, { limitMs: SEARCH_TIMEOUT_MS });
@@ -295,6 +316,9 @@ export async function openMysql(url: MysqlUrl, most?: number): Promise<Db> {
     connections,
     limits: { connections: mostOpen, ofAccount: fact.most },
     hosts,
+    term,
+    onTerm: pools.onTerm,
+    onServer: pools.onServer,
     async transaction(work, who = 'others') {
       const began = performance.now();
       for (let tries = 1; ; tries++) {

@@ -1,5 +1,6 @@
 // What the fence reads from a database: new rows, holes, locks on them, and statements that write. SELECT alone is enough.
-import { type Db, failed, type Queries, StoreError, type Value } from '../db.ts';
+import { type Db, failed, type Queries, StoreError, termOf, type Value } from '../db.ts';
+import { isReadOnly, READ_ONLY, readOnlyError, serversError, THIS_SERVER } from '../engine/mysql-server.ts';
 import type { Recent } from '../positions.ts';
 import { type FenceFacts, type FencePromise, promiseOf, readFacts } from './facts.ts';
 import { mariadbWriters, mysqlWriters, type WriterSight } from './writers.ts';
@@ -127,10 +128,12 @@ function openOrdered(db: Db, recent: Recent | undefined): FenceSource {
 }
 
 interface ServerRow {
-  readonly server: number;
+  readonly name: string;
   readonly ro: Value;
   readonly top: number | null;
 }
+
+const WHO = `SELECT ${THIS_SERVER} AS name, ${READ_ONLY} AS ro`;
 
 async function openShared(db: Db): Promise<{ source: FenceSource; facts: () => FenceFacts }> {
   let facts = await db.transaction(readFacts);
@@ -138,7 +141,7 @@ async function openShared(db: Db): Promise<{ source: FenceSource; facts: () => F
   const sight = sightOf(db);
   let lookedAt = Number.POSITIVE_INFINITY;
   let startedAt: number | undefined;
-  let host = db.hosts?.now();
+  let term = termOf(db);
 
   /**
    * Rejects once after the server was restarted, or is another one: rows that were seen and not on disk may be gone, and their ids
@@ -147,34 +150,26 @@ async function openShared(db: Db): Promise<{ source: FenceSource; facts: () => F
   async function sameLife(queries: Queries): Promise<void> {
     const rows = await queries.all<Record<string, Value>>("SHOW GLOBAL STATUS LIKE 'Uptime'");
     const started = performance.now() - Number(Object.values(rows[0] ?? {})[1]) * 1000;
-    const [before, left] = [startedAt, host];
+    const [before, left] = [startedAt, term];
     startedAt = started;
-    host = db.hosts?.now();
-    if (before === undefined || (host === left && Math.abs(started - before) <= UPTIME_PRECISION_MS)) return;
+    term = termOf(db);
+    if (before === undefined || (term === left && Math.abs(started - before) <= UPTIME_PRECISION_MS)) return;
     factsAt = Number.NEGATIVE_INFINITY;
-    const what = host === left ? 'the database was restarted' : 'another host of the cluster is used now';
+    const what = term === left ? 'the database was restarted' : 'another server may be used now';
     throw new StoreError('other', `${what}: rows that were seen and not on disk yet are read again`);
   }
 
   /** Refuses the answer of a replica: its locks are not those of the writers. */
-  function check(row: ServerRow | undefined, server: number): void {
-    if (Number(row?.ro) === 1 || row?.ro === 'ON')
-      throw new StoreError(
-        'away',
-        Object.assign(new Error('lists wait until DATABASE_URL leads to the primary again'), { code: 'READ_ONLY' }),
-      );
-    if (row?.server !== server)
-      throw new StoreError(
-        'away',
-        Object.assign(new Error('two reads of one transaction had two answers'), { code: 'TWO_SERVERS' }),
-      );
+  function check(row: ServerRow | undefined, name: string | undefined): void {
+    if (isReadOnly(row?.ro)) throw readOnlyError('lists wait until DATABASE_URL leads to the primary again');
+    if (row?.name !== name) throw serversError(`one connection was answered by ${name} and by ${row?.name}`);
   }
 
   async function look(queries: Queries, after: number, holes: readonly Range[], limit: number): Promise<Look> {
-    const head = 'SELECT @@server_id AS server, @@read_only AS ro, (SELECT MAX(id) FROM tblwh) AS top';
-    const [first] = await queries.all<ServerRow>(head);
-    check(first, first?.server ?? -1);
-    if (startedAt === undefined || queries.since > lookedAt) await sameLife(queries);
+    const [first] = await queries.all<ServerRow>(`${WHO}, (SELECT MAX(id) FROM tblwh) AS top`);
+    const name = queries.server ?? first?.name;
+    check(first, name);
+    if (startedAt === undefined || queries.since > lookedAt || term !== termOf(db)) await sameLife(queries);
     lookedAt = performance.now();
     if (performance.now() - factsAt > FACTS_FOR_MS) {
       facts = await readFacts(queries);
@@ -192,8 +187,8 @@ async function openShared(db: Db): Promise<{ source: FenceSource; facts: () => F
       );
     }
     if (rows.length > 0 || late.length > 0) {
-      const [second] = await queries.all<ServerRow>('SELECT @@server_id AS server, @@read_only AS ro');
-      check(second, first?.server ?? -1);
+      const [second] = await queries.all<ServerRow>(WHO);
+      check(second, name);
     }
     return { rows, late };
   }
@@ -238,7 +233,7 @@ export function openNode(open: () => Promise<Db>): Prober & { close(): Promise<v
 }
 
 /** AUTO_INCREMENT - 1, or the newest id where that reaches `floor` already. */
-async function highestGiven(queries: Queries, floor: number): Promise<number> {
+export async function highestGiven(queries: Queries, floor: number): Promise<number> {
   const most = MOST_CONTENT_ID.mysql;
   const newestOf = async (which: string): Promise<number> =>
     (await queries.all<{ top: number | null }>(`SELECT MAX(id) AS top FROM tblwh${which}`))[0]?.top ?? 0;

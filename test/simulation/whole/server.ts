@@ -354,8 +354,8 @@ export function createServer(world: World, storage: Storage, options: ServerOpti
       () => ['innodb_flush_log_at_trx_commit', 'log_bin', 'sync_binlog'].map((n) => ({ n, v: variable(n) })),
     ],
     [
-      /^SELECT @@server_id AS server, @@read_only AS ro(, \()?/,
-      () => [{ server: 1, ro: 0, top: visible<{ top: number }>('SELECT MAX(id) AS top FROM tblwh')[0]?.top ?? null }],
+      /^SELECT CONCAT\(@@hostname/,
+      () => [{ name: 'one', ro: 0, top: visible<{ top: number }>('SELECT MAX(id) AS top FROM tblwh')[0]?.top ?? null }],
     ],
     [/AUTO_INCREMENT AS next/, () => [{ next: counter + 1 }]],
     [
