@@ -66,7 +66,7 @@ export async function examine(store: Looked, url: string, nodes: readonly string
       /** The other nodes of a cluster that were named and do not answer. */
       lostNodes: lostOf(opened, (i) => ({ node: i + 1 })),
       /** MySQL and MariaDB. */
-      server: db.kind === 'mysql' ? await examineServer(store) : undefined,
+      server: db.kind === 'mysql' ? await examineServer(store, url) : undefined,
       /** SQLite. `sharable`: two processes may use the file at once. */
       file: db.kind === 'sqlite' ? { journal: await journalOf(db), sharable: store.sharable } : undefined,
     };
@@ -273,7 +273,7 @@ const VARIABLES = [
   ...['wait_timeout', 'idle_write_transaction_timeout', 'idle_transaction_timeout'],
 ];
 
-async function examineServer({ db, state, extended }: Store) {
+async function examineServer({ db, state, extended }: Store, url: string) {
   const [who] = await db.all<{ says: string; name: string }>(
     "SELECT CONCAT(VERSION(), ', ', @@version_comment) AS says, DATABASE() AS name",
   );
@@ -303,7 +303,7 @@ async function examineServer({ db, state, extended }: Store) {
     /** The same of the account; `may` 0: as many as there are. */
     account: { connected: ours?.n ?? 0, may: db.limits?.ofAccount ?? 0 },
     ...(await readSkew(db)),
-    ...(await lookForProxy(db, says)),
+    ...(await lookForProxy(db, url, says)),
   };
 }
 
@@ -395,6 +395,8 @@ const isDenied = (db: Db, sql: string): Promise<boolean> =>
   );
 
 const ROUNDS = 5;
+// Who comes by turns finds the other one of two servers.
+const CALLERS = 3;
 
 /** The database's clock minus ours, and how far that may be off. Of a few answers the quickest is the most exact. */
 async function readSkew(db: Db): Promise<{ skewMs: number; skewWithinMs: number }> {
@@ -422,7 +424,7 @@ const whoIs = async (queries: Pick<Queries, 'all'>): Promise<Seen> => {
  * Why a SQL proxy seems to stand between, and whether reads and transactions are answered by different servers (`split`). A guess:
  * by a name, by a command that only ProxySQL knows, and by answers that one server alone would not give.
  */
-async function lookForProxy(db: Db, says: string): Promise<{ split: boolean; proxy: readonly string[] }> {
+async function lookForProxy(db: Db, url: string, says: string): Promise<{ split: boolean; proxy: readonly string[] }> {
   const named = /proxysql|maxscale|proxy/i.exec(says)?.[0];
   const servers = new Set<string>();
   let changed = false;
@@ -437,6 +439,15 @@ async function lookForProxy(db: Db, says: string): Promise<{ split: boolean; pro
       for (const { server } of [first, second]) servers.add(server);
     });
   }
+  // All connections of ours lead to one server, where others are reached, too.
+  for (let i = 0; i < CALLERS; i++)
+    await openDb(url, { connections: 1 }).then(
+      async (caller) => {
+        servers.add((await whoIs(caller)).server);
+        await caller.close();
+      },
+      () => {}, // no connection is left for it
+    );
   const knows = await db.ddl('PROXYSQL INTERNAL SESSION').then(
     () => true,
     () => false,
