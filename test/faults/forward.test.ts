@@ -363,7 +363,9 @@ describe.concurrent('side by side', { timeout: 120_000 }, () => {
     expect(Date.now() - Date.parse(readFileSync(file, 'utf8').trim())).toBeLessThan(10_000);
     expect(await agent.stop()).toBe(0);
     const nobody = one.agent(['--health-port', String(port)], false, 'http://127.0.0.1:1');
-    expect(await nobody.ended()).toBe(1);
+    await until('it waits', () => nobody.said().includes('Trying again until it answers'));
+    expect((await ask())?.status).toBe(503);
+    expect(await nobody.stop()).toBe(0);
     writeFileSync(file, '');
     const wrong = one.agent(['--health-file', join(file, 'health')]);
     expect(await wrong.ended()).toBe(2);

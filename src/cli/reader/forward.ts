@@ -124,13 +124,17 @@ export const forwardCommand = (io: Io): Command =>
       }
     });
 
+// Another program at this address, or a certificate that is not trusted, is for a person to correct.
+const isMistake = ({ code, message }: RestanteError): boolean =>
+  code === 'not-restante' || /certificate|altnames/.test(message);
+
 /** Tries until the service answers. What it says of a mistake ends it at once. */
 async function patiently<T>(io: Io, signal: AbortSignal, call: () => Promise<T>): Promise<T> {
   for (let failures = 0; ; failures++) {
     try {
       return await call();
     } catch (error) {
-      const waits = error instanceof RestanteError && error.temporary && error.code !== 'not-restante';
+      const waits = error instanceof RestanteError && error.temporary && !isMistake(error);
       if (!waits || signal.aborted) throw error;
       if (failures === 0) io.err(`${error.message}. Trying again until it answers (Ctrl-C ends it).\n`);
       await sleep(backOff(failures, error.retryAfter), signal);

@@ -166,6 +166,10 @@ export function createLedger(world: World, { retentionDays, pruneForeign, ageSla
   function earlier(promise: Promised, ahead: number): number {
     const step = ahead - promise.ahead;
     if (step <= FOLLOWED_MS) return Math.max(0, step);
+    // Who has just come, and sees the clock jump twice, cannot tell what others take out from what is still to be taken out.
+    const [, ...further] = server.jumpsAt;
+    const puzzled = (jump: number) => server.cameAt.some((came) => came < jump && jump - came < LEARNING_MS);
+    if (further.some(puzzled)) return step;
     const believed = server.cameWhileAhead.some(
       (one) =>
         (one.at > promise.at || (one.at > promise.at - LEARNING_MS && server.jumpedAt > promise.at)) &&

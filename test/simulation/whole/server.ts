@@ -160,6 +160,9 @@ export function createServer(world: World, storage: Storage, options: ServerOpti
   /** Processes that came while the lasting time was ahead. */
   const cameWhileAhead: { readonly at: number; readonly ahead: number }[] = [];
   const lives = new Set<Life>();
+  /** When processes came, and when the clock was set. */
+  const cameAt: number[] = [];
+  const jumpsAt: number[] = [];
   const EPOCH = 1_700_000_000_000;
   const clock = () => Math.floor(EPOCH + world.now() + skew);
   const delay = () =>
@@ -508,6 +511,7 @@ export function createServer(world: World, storage: Storage, options: ServerOpti
 
   /** What one process of ours has of the database. */
   function connect(owner: Life, by: string): Db & { drop(): void } {
+    if (!lives.has(owner)) cameAt.push(world.now());
     lives.add(owner);
     if (jumped()) note();
     const all = new Set<Connection>();
@@ -801,10 +805,13 @@ export function createServer(world: World, storage: Storage, options: ServerOpti
       world.note(() => `the clock of the database jumps by ${ms} ms`);
       skew += ms;
       jumpedAt = world.now();
+      jumpsAt.push(jumpedAt);
       for (const one of lives) if (!one.alive || one.parts) lives.delete(one);
       if (lives.size > 0) note();
     },
     cameWhileAhead,
+    cameAt,
+    jumpsAt,
     get jumpedAt() {
       return jumpedAt;
     },
