@@ -158,10 +158,13 @@ export function createReceiver(parts: ReceiverParts): Receiver {
    */
   async function receive(arrival: Arrival, known: Target | undefined, key: string): Promise<Reply> {
     const reading: string[] = [];
-    const reply = await decide(arrival, known, key, reading).catch((error: unknown) => {
+    let reply: Reply;
+    try {
+      reply = await decide(arrival, known, key, reading);
+    } catch (error) {
       if (error instanceof Aborted) throw error;
-      return failure(error);
-    });
+      reply = failure(error);
+    }
     return reading.length === 0 ? reply : { ...reply, headers: [...reading, ...reply.headers] };
   }
 
@@ -214,7 +217,7 @@ export function createReceiver(parts: ReceiverParts): Receiver {
     const received = about();
     if (request.rawTrailers.length > 0 && received.head.length > MAX_HEADER_BYTES)
       return refusal(headersTooLarge(MAX_HEADER_BYTES));
-    return accept(request, target, content, received, () => (known ? undefined : targets.read(key)));
+    return await accept(request, target, content, received, () => (known ? undefined : targets.read(key)));
   }
 
   /**
