@@ -55,6 +55,17 @@ export function systemFault(error: unknown): string | undefined {
   return words === undefined ? message : `cannot ${[syscall, path].filter(Boolean).join(' ')}: ${words} (${code})`;
 }
 
+/** What cannot be undone is asked first; a script says `--yes`. */
+export function mustBeAsked({ tty }: Pick<Io, 'tty'>, yes: boolean | undefined): void {
+  if (!yes && !tty) throw new Complaint('there is no terminal to ask on: add --yes', 2);
+}
+
+/** Ends the verb unless the answer is yes. */
+export async function insistOnYes(io: Pick<Io, 'ask'>, question: string): Promise<void> {
+  if (!/^y(es)?$/i.test((await io.ask(`${question} [y/N] `)).trim()))
+    throw new Complaint('not answered with yes: nothing was done');
+}
+
 /** Without control characters: a text that strangers sent could steer the terminal. */
 export const plain = (text: string): string => text.replace(/\p{Cc}|\p{Bidi_Control}/gu, '?');
 

@@ -111,6 +111,15 @@ export function spanMs(text: string): number | undefined {
   return unit === undefined ? undefined : Number(count) * (unit === 'd' ? 24 : 1) * HOUR_MS;
 }
 
+/** The webhooks that a text means: the one with this id, or else those with this name, without regard to case. */
+export function webhooksNamed<T extends { readonly id: number; readonly name: string }>(
+  all: readonly T[],
+  text: string,
+): readonly T[] {
+  const byId = /^\d+$/.test(text) ? all.filter(({ id }) => id === Number(text)) : [];
+  return byId.length > 0 ? byId : all.filter(({ name }) => name.toLowerCase() === text.toLowerCase());
+}
+
 export const STARTS = ['earliest', 'latest'] as const;
 
 /** For every verb that speaks to a running service. Its credentials have no flag: other users can see arguments. */

@@ -354,6 +354,8 @@ describe('the agent', () => {
       2,
       expect.stringMatching(/there is no webhook Plan\. There are: .*Plain \(\d+\)/),
     ]);
+    // The name of one is the id of another: the id counts, as with restante webhook.
+    await service.webhook(user, { wh_name: String(plain.wh_id) });
     got = [];
     // A new consumer is made for the webhooks that are named.
     const running = forwarding(

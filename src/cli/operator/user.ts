@@ -6,7 +6,7 @@ import type { Store } from '../../store/open.ts';
 import { addUser, deleteUser, findUsers, listUsers, rotateToken } from '../../store/users.ts';
 import { deleteWebhook, nameWebhooks } from '../../store/webhooks.ts';
 import { randomText } from '../../webhooks/sealer.ts';
-import { Complaint, type Io, table } from '../io.ts';
+import { Complaint, type Io, insistOnYes, mustBeAsked, table } from '../io.ts';
 import { withStore } from '../open.ts';
 import { configOf, MOST_ID, noun, verb, whole } from '../verb.ts';
 
@@ -123,13 +123,12 @@ export const userCommand = (io: Io): Command => {
       const config = configOf(io, options);
       const userId = whole(id, 'the user id', 1, MOST_ID);
       mayWrite(config, options);
-      if (!options.yes && !io.tty) throw new Complaint('there is no terminal to ask on: add --yes', 2);
+      mustBeAsked(io, options.yes);
       return withStore(config, async (store) => {
         if (!(await findUsers(store.db, [userId])).has(userId))
           throw new Complaint(`there is no user ${id}: restante user list`);
-        const question = `Delete user ${id}? The token ends within 5 s, and so do the URLs of the webhooks made here. [y/N] `;
-        if (!options.yes && !/^y(es)?$/i.test((await io.ask(question)).trim()))
-          throw new Complaint('not answered with yes: nothing was done');
+        const what = `Delete user ${id}? The token ends within 5 s, and so do the URLs of the webhooks made here.`;
+        if (!options.yes) await insistOnYes(io, what);
         const gone = await removeAll(store, userId);
         if (options.json) return io.out(`${JSON.stringify({ id: userId, ...gone })}\n`);
         io.out(`user ${id} is deleted, with ${gone.webhooks} webhooks and ${gone.consumers} consumers\n`);

@@ -14,7 +14,7 @@ import { PRESETS } from '../../verify/presets/index.ts';
 import { unlike } from '../../verify/presets/preset.ts';
 import { isToken } from '../../webhooks/target.ts';
 import { Complaint, type Io, plain } from '../io.ts';
-import { spanMs, whole } from '../verb.ts';
+import { spanMs, webhooksNamed, whole } from '../verb.ts';
 import { didYouMean } from './presets.ts';
 
 export interface SettingFlags extends SecretFlags {
@@ -202,7 +202,7 @@ function readMoment(text: string): number {
 export const MOST_LISTED = 10_000;
 
 /**
- * A webhook of a user by its id or its name, without regard to case; undefined: the only one. `flag`: how it is named on the
+ * A webhook of a user by its id or its name; undefined: the only one. `flag`: how it is named on the
  * command line. `ours`: not those of other applications.
  */
 export async function webhookIdOf(
@@ -215,10 +215,7 @@ export async function webhookIdOf(
   const all = rows.map((row) => ({ name: decodeName(row.wh_name), id: row.wh_id }));
   if (all.length === 0)
     throw new Complaint(`user ${userId} has no webhook yet: restante webhook add NAME --preset NAME`, 2);
-  const byId = given !== undefined && /^\d+$/.test(given) ? all.filter(({ id }) => id === Number(given)) : [];
-  const wanted = given?.toLowerCase();
-  const found =
-    given === undefined ? all : byId.length > 0 ? byId : all.filter(({ name }) => name.toLowerCase() === wanted);
+  const found = given === undefined ? all : webhooksNamed(all, given);
   if (found.length === 1) return found[0]?.id as number;
   if (given === undefined)
     throw new Complaint(`there are ${all.length} webhooks: say which one with ${flag} (restante webhook list)`, 2);

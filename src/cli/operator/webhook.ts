@@ -23,7 +23,7 @@ import {
   webhookClassic,
   webhookDetail,
 } from '../../webhooks/webhooks.ts';
-import { Complaint, type Io, plain, table } from '../io.ts';
+import { Complaint, type Io, insistOnYes, mustBeAsked, plain, table } from '../io.ts';
 import { ageOf } from '../line.ts';
 import { lookAtKey, userIdOf, withExtended, withStore } from '../open.ts';
 import { judgeWaiting } from '../serve.ts';
@@ -124,11 +124,8 @@ const remove: Work = async (parts, userId, id, { yes }) => {
   const { wh_id } = await owned(parts, userId, await idOf(parts, userId, id));
   const webhook = (await findWebhook(store, userId, wh_id)) as WebhookRow;
   const name = plain(decodeName(webhook.wh_name));
-  if (!yes) {
-    if (!io.tty) throw new Complaint('there is no terminal to ask on: add --yes', 2);
-    const answer = await io.ask(`Delete webhook ${wh_id} (${name})? Its URL ends at once, its contents stay. [y/N] `);
-    if (!/^y(es)?$/i.test(answer.trim())) throw new Complaint('not answered with yes: nothing was done');
-  }
+  mustBeAsked(io, yes);
+  if (!yes) await insistOnYes(io, `Delete webhook ${wh_id} (${name})? Its URL ends at once, its contents stay.`);
   await deleteWebhook(store, userId, wh_id);
   io.err(`Webhook ${wh_id} (${name}) is deleted: its URL ends within 5 s. Its contents stay.\n`);
   return told(webhook, config.publicUrl);
@@ -276,7 +273,7 @@ const forgetSecretsCommand = (io: Io): Command =>
     .option('--json', 'as JSON')
     .action(async (options: ForgetOptions) => {
       const config = configOf(io, options);
-      if (!options.yes && !io.tty) throw new Complaint('there is no terminal to ask on: add --yes', 2);
+      mustBeAsked(io, options.yes);
       await withExtended(config, (store) => forget(io, store, config, options));
     });
 

@@ -6,7 +6,7 @@ import { type Client, type Delivery, RestanteError } from '../../client/index.ts
 import { backOff, sleep } from '../../client/pump.ts';
 import { Complaint, createStatusLine, type Io, plain, type StatusLine } from '../io.ts';
 import { ageOf, createLook, globOf, type Look, whatOf } from '../line.ts';
-import { choiceOf, STARTS, verb, whole, withService } from '../verb.ts';
+import { choiceOf, STARTS, verb, webhooksNamed, whole, withService } from '../verb.ts';
 import { type ClientFlags, clientOf, serviceOf, toComplaint, unless } from './credentials.ts';
 import { replay, type Sent } from './replay.ts';
 
@@ -105,7 +105,7 @@ export const forwardCommand = (io: Io): Command =>
         await patiently(io, signal, () => client.verify({ signal }));
         const names = createNames(client);
         await names.read();
-        if (options.webhook) await choose(client, name, await names.idsOf(options.webhook), start);
+        if (options.webhook) await choose(client, name, names.idsOf(options.webhook), start);
         if (!(await settlePending(io, client, name, pending, start))) return;
         if (!options.json) io.err(`Forwarding ${name} to ${target.href} (Ctrl-C ends it; it goes on here next time)\n`);
         const line = createStatusLine(io);
@@ -162,18 +162,20 @@ function createNames(client: Client) {
       return name || `webhook ${id}`;
     },
     /** Of webhooks by name or id. */
-    async idsOf(given: readonly string[]): Promise<number[]> {
-      return given.map((text) => {
-        const found = [...names].filter(([id, name]) => name === text || String(id) === text).map(([id]) => id);
-        if (found.length === 1) return found[0] as number;
-        const some = [...names].map(([id, name]) => `${plain(name)} (${id})`).slice(0, 10);
+    idsOf(given: readonly string[]): number[] {
+      const all = [...names].map(([id, name]) => ({ id, name }));
+      const ids = given.map((text) => {
+        const found = webhooksNamed(all, text);
+        if (found.length === 1) return found[0]?.id as number;
+        const some = all.slice(0, 10).map(({ id, name }) => `${plain(name)} (${id})`);
         throw new Complaint(
           found.length === 0
             ? `there is no webhook ${text}. There are: ${some.join(', ') || 'none'}`
-            : `${found.length} webhooks are called ${text}: say which by its id (${found.join(', ')})`,
+            : `${found.length} webhooks are called ${text}: say which by its id (${found.map(({ id }) => id).join(', ')})`,
           2,
         );
       });
+      return [...new Set(ids)];
     },
   };
 }
