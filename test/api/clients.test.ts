@@ -2,45 +2,30 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { LIGHT, npmTools } from '../support/clients.ts';
-import { type Database, migratedDatabase, type Service, startService, type TestUser } from '../support/engines.ts';
+import { LIGHT, npmTools, serveDocument } from '../support/clients.ts';
 import { run, scratchFolder } from '../support/fetch-debs.ts';
 
 describe('the document of the API', () => {
-  let database: Database;
-  let service: Service;
-  let user: TestUser;
-  let folder: Awaited<ReturnType<typeof scratchFolder>>;
-  let document: string;
+  let served: Awaited<ReturnType<typeof serveDocument>>;
   beforeAll(async () => {
     // The first run fetches them.
     await npmTools();
-    database = await migratedDatabase('sqlite');
-    service = await startService(database.url, { PUBLIC_URL: 'https://hooks.restante.test' });
-    user = await service.user();
-    for (let i = 0; i < 25; i++)
-      await fetch(`${service.url}/whcontent`, { method: 'POST', headers: { authorization: user.auth }, body: `n${i}` });
-    folder = await scratchFolder('/tmp/restante-clients-');
-    document = join(folder.path, 'openapi.json');
-    await writeFile(document, await (await fetch(`${service.url}/openapi.json`)).text());
+    served = await serveDocument();
   });
-  afterAll(async () => {
-    await service?.close();
-    await database?.drop();
-    await folder?.remove();
-  });
+  afterAll(() => served?.close());
 
   test('passes what Redocly and Spectral recommend, without a warning', async () => {
+    const { folder, document } = served;
     const bin = join(await npmTools(), 'node_modules/.bin');
-    await writeFile(join(folder.path, 'redocly.yaml'), 'extends: [recommended]\n');
-    await writeFile(join(folder.path, 'spectral.yaml'), 'extends: ["spectral:oas"]\n');
+    await writeFile(join(folder, 'redocly.yaml'), 'extends: [recommended]\n');
+    await writeFile(join(folder, 'spectral.yaml'), 'extends: ["spectral:oas"]\n');
     const [redocly, spectral] = await Promise.all([
-      run([`${bin}/redocly`, 'lint', '--config', join(folder.path, 'redocly.yaml'), '--format', 'json', document]),
+      run([`${bin}/redocly`, 'lint', '--config', join(folder, 'redocly.yaml'), '--format', 'json', document]),
       run([
         `${bin}/spectral`,
         'lint',
         '-r',
-        join(folder.path, 'spectral.yaml'),
+        join(folder, 'spectral.yaml'),
         '-f',
         'json',
         '--fail-severity',
@@ -55,8 +40,7 @@ describe('the document of the API', () => {
 
   for (const [name, client] of Object.entries(LIGHT))
     test(`${name} makes a client that pages through a list`, async (context) => {
-      const own = await scratchFolder(join(folder.path, 'client-'));
-      const asked = { url: service.url, id: String(user.id), token: user.token };
-      expect((await client(own.path, document, asked, context)).trim()).toBe('25');
+      const own = await scratchFolder(join(served.folder, 'client-'));
+      expect((await client(own.path, served.document, served.asked, context)).trim()).toBe('25');
     });
 });

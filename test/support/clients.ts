@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { migratedDatabase, startService } from './engines.ts';
 import { cacheFolder, moveOnce, run, scratchFolder } from './fetch-debs.ts';
 import { needs, type Skips } from './tools.ts';
 
@@ -350,3 +351,25 @@ public class Page {
     return run([java, '-cp', path, 'page.Page', asked.url, asked.id, asked.token]);
   },
 };
+
+/** A running service with 25 contents, and its document as a file in a folder. */
+export async function serveDocument() {
+  const database = await migratedDatabase('sqlite');
+  const service = await startService(database.url, { PUBLIC_URL: 'https://hooks.restante.test' });
+  const user = await service.user();
+  for (let i = 0; i < 25; i++)
+    await fetch(`${service.url}/whcontent`, { method: 'POST', headers: { authorization: user.auth }, body: `n${i}` });
+  const folder = await scratchFolder('/tmp/restante-clients-');
+  const document = join(folder.path, 'openapi.json');
+  await writeFile(document, await (await fetch(`${service.url}/openapi.json`)).text());
+  return {
+    folder: folder.path,
+    document,
+    asked: { url: service.url, id: String(user.id), token: user.token } satisfies Asked,
+    async close(): Promise<void> {
+      await service.close();
+      await database.drop();
+      await folder.remove();
+    },
+  };
+}

@@ -10,13 +10,11 @@ import { startWatch } from '../../support/ledger/watch.ts';
 import { BUSY } from '../../support/ledger/workers.ts';
 import type { Program, World } from '../../support/world.ts';
 
-/** Two processes, lists, a stream and consumers; each of three nodes is killed once, when the one before it is back. */
-export async function runCluster(world: World, told: (line: string) => void): Promise<Verdict> {
-  const { cluster } = world;
-  if (!cluster) throw new Error('there is no cluster');
+/** Two processes under load, with lists, a stream and consumers; `finish` ends the load and says what became of it. */
+export async function underLoad(world: World, name: string, perSecond: number) {
   const programs = [await world.serve({ LOG_LEVEL: 'warn' }), await world.serve({ LOG_LEVEL: 'warn' })] as const;
   const [first, second] = programs;
-  const { wh_id, path } = await world.webhook('On a cluster');
+  const { wh_id, path } = await world.webhook(name);
   const watch = await startWatch(world, {
     lists: { 'list of one': first, 'list of the other': second },
     streams: { stream: first },
@@ -25,8 +23,26 @@ export async function runCluster(world: World, told: (line: string) => void): Pr
     workersEach: 4,
     behaviour: BUSY,
   });
-  const ledger = openLedger(join(world.folder, 'cluster'));
-  const loads = programs.map(({ url }) => startLoad({ url, paths: [path], connections: 8, ledger, rate: () => 100 }));
+  const ledger = openLedger(join(world.folder, 'load'));
+  const rate = () => perSecond / programs.length;
+  const loads = programs.map(({ url }) => startLoad({ url, paths: [path], connections: 8, ledger, rate }));
+  return {
+    programs,
+    async finish(): Promise<readonly [Verdict, Verdict]> {
+      await Promise.all(loads.map((load) => load.stop()));
+      ledger.close();
+      const verdict = await watch.finish();
+      const found = await audit(ledger.path, { url: first.url, auth: world.auth, whids: [wh_id], from: watch.from });
+      return [judgeAudit(found), verdict];
+    },
+  };
+}
+
+/** Two processes, lists, a stream and consumers; each of three nodes is killed once, when the one before it is back. */
+export async function runCluster(world: World, told: (line: string) => void): Promise<Verdict> {
+  const { cluster } = world;
+  if (!cluster) throw new Error('there is no cluster');
+  const { programs, finish } = await underLoad(world, 'On a cluster', 200);
   for (const node of [0, 1, 2]) {
     await sleep(10_000);
     await cluster.kill(node);
@@ -35,13 +51,10 @@ export async function runCluster(world: World, told: (line: string) => void): Pr
     told(`node ${node + 1} was killed, and is back`);
   }
   await sleep(5_000);
-  await Promise.all(loads.map((load) => load.stop()));
-  ledger.close();
-  const verdict = await watch.finish();
-  const found = await audit(ledger.path, { url: first.url, auth: world.auth, whids: [wh_id], from: watch.from });
+  const verdicts = await finish();
   const still = programs.filter((program) => !/at another of its hosts now/.test(program.log()));
   const failures = still.map(() => 'it did not move to another node');
-  return together(judgeAudit(found), verdict, { figures: {}, failures });
+  return together(...verdicts, { figures: {}, failures });
 }
 
 /** Each process writes on a node of its own, the others on all three; with `asked` every process asks all nodes. Nobody dies. */

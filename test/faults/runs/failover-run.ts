@@ -1,14 +1,10 @@
 // A replica is promoted behind one name, again and again, under load: nothing that the new primary has is skipped or leased twice at once.
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openStore } from '../../../src/store/open.ts';
 import { addUser } from '../../../src/store/users.ts';
-import { audit, judgeAudit } from '../../support/ledger/audit.ts';
-import { openLedger, startLoad } from '../../support/ledger/load.ts';
 import { together, type Verdict } from '../../support/ledger/verdict.ts';
-import { startWatch } from '../../support/ledger/watch.ts';
-import { BUSY } from '../../support/ledger/workers.ts';
 import type { Program, World } from '../../support/world.ts';
+import { underLoad } from './cluster-run.ts';
 import type { Fate } from './pair.ts';
 
 const FATES: readonly Fate[] = ['lagging', 'detached', 'back'];
@@ -26,20 +22,7 @@ export async function runFailover(
 ): Promise<Verdict> {
   const { pair } = world;
   if (!pair) throw new Error('there is no pair of servers');
-  const programs = [await world.serve({ LOG_LEVEL: 'warn' }), await world.serve({ LOG_LEVEL: 'warn' })] as const;
-  const [first, second] = programs;
-  const { wh_id, path } = await world.webhook('Behind one name');
-  const watch = await startWatch(world, {
-    lists: { 'list of one': first, 'list of the other': second },
-    streams: { stream: first },
-    consumers: ['first', 'second'].map((name) => ({ name, lease_seconds: 5 })),
-    programs: [...programs],
-    workersEach: 4,
-    behaviour: BUSY,
-  });
-  const ledger = openLedger(join(world.folder, 'failover'));
-  const rate = () => PER_SECOND / programs.length;
-  const loads = programs.map(({ url }) => startLoad({ url, paths: [path], connections: 8, ledger, rate }));
+  const { programs, finish } = await underLoad(world, 'Behind one name', PER_SECOND);
   const failures: string[] = [];
   let slowest = 0;
   for (let i = 0; i < promotions; i++) {
@@ -63,15 +46,8 @@ export async function runFailover(
     told(`promotion ${i + 1} of ${promotions}, the old primary ${fate}: a revoked token died after ${took} ms`);
   }
   await sleep(1_000);
-  await Promise.all(loads.map((load) => load.stop()));
-  ledger.close();
-  const verdict = await watch.finish();
-  const found = await audit(ledger.path, { url: first.url, auth: world.auth, whids: [wh_id], from: watch.from });
-  return together(
-    { figures: { promotions, 'revoked token died after ms': slowest }, failures },
-    judgeAudit(found),
-    verdict,
-  );
+  const verdicts = await finish();
+  return together({ figures: { promotions, 'revoked token died after ms': slowest }, failures }, ...verdicts);
 }
 
 async function withStore<T>(
